@@ -1,0 +1,157 @@
+"""Spaces as tensors: sizes, sampling, log-probabilities and entropies of actions; pure functions over Gymnasium spaces.
+
+Distribution inputs are flat: logits for Discrete, concatenated logits for MultiDiscrete, (mean, log std) for Box.
+Action tensors are `[...]` long for Discrete, `[..., n]` long for MultiDiscrete, `[..., *shape]` float for Box.
+Randomness comes only from the `torch.Generator` handed in (torch.distributions takes none).
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from heliograph.types import Choice
+
+MASKED_LOGIT = -1e9
+LOG_STD_RANGE = (-5.0, 2.0)
+
+
+def check_action_space(space: spaces.Space) -> None:
+    """Refuse action spaces that no policy here can act in."""
+    if isinstance(space, spaces.Discrete) and int(space.start) != 0:
+        raise ValueError(f"action space {space}: Discrete spaces must start at 0")
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim != 1:
+        raise ValueError(f"action space {space}: MultiDiscrete must have one axis")
+    if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.Box)):
+        raise ValueError(f"action space {space} is not supported: use Discrete, MultiDiscrete or Box")
+
+
+def num_inputs(space: spaces.Space) -> int:
+    """How many numbers a policy puts out to act in this space."""
+    if isinstance(space, spaces.Discrete):
+        return int(space.n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return int(space.nvec.sum())
+    return 2 * math.prod(space.shape)
+
+
+def num_features(space: spaces.Space) -> int:
+    """Size of an action as features, for example as the last action that a recurrent policy is shown."""
+    return num_inputs(space) // 2 if isinstance(space, spaces.Box) else num_inputs(space)
+
+
+def features(space: spaces.Space, action: Tensor) -> Float[Tensor, "*batch U"]:
+    """An action as features: one-hot for discrete spaces, the flat numbers for Box."""
+    if isinstance(space, spaces.Discrete):
+        return F.one_hot(action, int(space.n)).float()
+    if isinstance(space, spaces.MultiDiscrete):
+        parts = [F.one_hot(action[..., i], int(n)) for i, n in enumerate(space.nvec)]
+        return torch.cat(parts, -1).float()
+    return action.flatten(-len(space.shape)) if len(space.shape) else action.unsqueeze(-1)
+
+
+def zero_action(space: spaces.Space, batch: tuple[int, ...], device: torch.device) -> Tensor:
+    """The all-zero action of a space, for agents that are not asked for one."""
+    if isinstance(space, spaces.Discrete):
+        return torch.zeros(batch, dtype=torch.long, device=device)
+    if isinstance(space, spaces.MultiDiscrete):
+        return torch.zeros(*batch, len(space.nvec), dtype=torch.long, device=device)
+    return torch.zeros(*batch, *space.shape, device=device)
+
+
+def sample(
+    space: spaces.Space,
+    inputs: Float[Tensor, "*batch D"],
+    *,
+    choice: Choice,
+    generator: torch.Generator | None = None,
+    mask: Bool[Tensor, "*batch n"] | None = None,
+) -> Tensor:
+    """Draw (or pick the most likely) action; `mask` tells which discrete actions are legal."""
+    if isinstance(space, spaces.Box):
+        mean, log_std = _moments(inputs)
+        if choice is Choice.SAMPLED:
+            noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+            mean = mean + log_std.exp() * noise
+        return mean.unflatten(-1, space.shape) if len(space.shape) != 1 else mean
+    parts = _logits(space, inputs, mask)
+    picks = [categorical(part, choice=choice, generator=generator) for part in parts]
+    return picks[0] if isinstance(space, spaces.Discrete) else torch.stack(picks, -1)
+
+
+def categorical(
+    logits: Float[Tensor, "*batch V"], *, choice: Choice, generator: torch.Generator | None = None
+) -> Tensor:
+    """Sample indices by the Gumbel-max rule, or take the largest logit."""
+    if choice is Choice.SAMPLED:
+        logits = logits + gumbel(logits.shape, generator=generator, device=logits.device)
+    return logits.argmax(-1)
+
+
+def gumbel(shape: torch.Size, *, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """Standard Gumbel noise."""
+    uniform = torch.rand(shape, generator=generator, device=device).clamp_(1e-10, 1 - 1e-7)
+    return -torch.log(-torch.log(uniform))
+
+
+def log_prob(
+    space: spaces.Space, inputs: Float[Tensor, "*batch D"], action: Tensor, *, mask: Tensor | None = None
+) -> Float[Tensor, "*batch"]:
+    """Log-probability (density for Box) of an action, in nats."""
+    if isinstance(space, spaces.Box):
+        mean, log_std = _moments(inputs)
+        return normal_log_prob(mean, log_std, features(space, action))
+    parts = _logits(space, inputs, mask)
+    picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
+    return sum(categorical_log_prob(part, pick) for part, pick in zip(parts, picks, strict=True))
+
+
+def categorical_log_prob(logits: Float[Tensor, "*batch V"], pick: Tensor) -> Float[Tensor, "*batch"]:
+    """Log-probability of indices under logits, in nats."""
+    return logits.log_softmax(-1).gather(-1, pick.unsqueeze(-1)).squeeze(-1)
+
+
+def categorical_entropy(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch"]:
+    """Entropy of a categorical distribution, in nats."""
+    log_p = logits.log_softmax(-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def normal_log_prob(mean: Tensor, log_std: Tensor, value: Tensor) -> Float[Tensor, "*batch"]:
+    """Log-density of independent normals, summed over the last axis."""
+    z = (value - mean) * torch.exp(-log_std)
+    return (-0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def entropy(
+    space: spaces.Space, inputs: Float[Tensor, "*batch D"], *, mask: Tensor | None = None
+) -> Float[Tensor, "*batch"]:
+    """Entropy (differential for Box) of the action distribution, in nats."""
+    if isinstance(space, spaces.Box):
+        return (_moments(inputs)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+    return sum(categorical_entropy(part) for part in _logits(space, inputs, mask))
+
+
+def legal(space: spaces.Space, action: Tensor) -> Tensor:
+    """The action as an environment takes it: Box actions are clipped to their bounds."""
+    if not isinstance(space, spaces.Box):
+        return action
+    low, high = (torch.as_tensor(np.asarray(x), device=action.device) for x in (space.low, space.high))
+    return torch.minimum(torch.maximum(action, low), high)
+
+
+def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    mean, log_std = inputs.chunk(2, -1)
+    return mean, log_std.clamp(*LOG_STD_RANGE)
+
+
+def _logits(space: spaces.Space, inputs: Tensor, mask: Tensor | None) -> list[Tensor]:
+    if mask is not None:
+        inputs = torch.where(mask, inputs, MASKED_LOGIT)
+    if isinstance(space, spaces.Discrete):
+        return [inputs]
+    return list(inputs.split([int(n) for n in space.nvec], -1))

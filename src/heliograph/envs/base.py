@@ -1,0 +1,274 @@
+"""The contract of an environment: `B` independent copies of one task for a team, all in tensors.
+
+`reset` and `step` are final. An environment fills in `_start`, `_advance` and `_observe`, keeps everything that
+changes in tensor attributes (they are its saved state), and draws randomness from `self.start_generator` in `_start`
+and from `self.generator` elsewhere, always for all `B` copies before masking: interventions then stay paired.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Any, TypedDict, Unpack, final
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph import distributions
+from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
+
+
+class BaseSettings(TypedDict, total=False):
+    """Settings that every environment takes beside its own."""
+
+    num_copies: int
+    device: str
+    seed: int
+    time_limit: int | None
+    talk_steps: int
+
+
+@dataclasses.dataclass(kw_only=True)
+class Outcome:
+    """What happened in a step: rewards, agents whose part ended, copies whose episode ended by the rules."""
+
+    rewards: Float[Tensor, "B N"]
+    terminated: Bool[Tensor, "B N"]
+    episode_over: Bool[Tensor, " B"]
+    info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(kw_only=True)
+class View:
+    """What the agents see now, who takes part in this step, and what an analyst may know.
+
+    `state` is what a team with full information would see; it defaults to all observations side by side.
+    `meaning` is what each agent privately knows (-1: nothing); never an input of a network.
+    """
+
+    observations: dict[str, Tree]
+    observing: Bool[Tensor, "B N"]
+    acting: Bool[Tensor, "B N"]
+    speaking: Bool[Tensor, "B N"]
+    meaning: Int[Tensor, "B N Z"]
+    state: Float[Tensor, "B S"] | None = None
+    hearing: Edges | None = None
+    action_mask: dict[str, Bool[Tensor, "B A n"]] | None = None
+    positions: Float[Tensor, "B N D"] | None = None
+    adjacency: Edges | None = None
+
+
+class TeamEnv(ABC):
+    """`num_copies` independent copies of an environment for a team of agents, stepped together.
+
+    Settings: `num_copies` (B), `device`, `seed`, `time_limit` (env steps; longer episodes are truncated) and
+    `talk_steps` (steps at the start of an episode in which all may speak and nobody acts).
+    """
+
+    resumable = True
+    bounds_exact = True
+
+    def __init__(
+        self,
+        roles: tuple[Role, ...],
+        *,
+        num_copies: int = 1,
+        device: str = "cpu",
+        seed: int = 0,
+        time_limit: int | None = None,
+        talk_steps: int = 0,
+    ):
+        check_positive("num_copies", num_copies)
+        if time_limit is not None:
+            check_positive("time_limit", time_limit)
+        if talk_steps < 0:
+            raise ValueError(f"talk_steps={talk_steps}: must be 0 or more")
+        self.roles = roles
+        self.agents = tuple(agent for role in roles for agent in role.agents)
+        self.team_of_agent = torch.zeros(len(self.agents), dtype=torch.long, device=device)
+        self.num_copies = num_copies
+        self.device = torch.device(device)
+        self.time_limit = time_limit
+        self.talk_steps = talk_steps
+        self.generator = torch.Generator(device=device)
+        self.start_generator = torch.Generator(device=device)
+        self._elapsed = torch.zeros(num_copies, dtype=torch.long, device=device)
+        self._is_reset = False
+        for role in roles:
+            distributions.check_action_space(role.action_space)
+        self.seed(seed)
+
+    # ---- what an environment fills in --------------------------------------------------------------------------
+
+    @abstractmethod
+    def _start(self, starting: Bool[Tensor, " B"]) -> None:
+        """Begin a new episode in the copies of the mask, leaving the others untouched."""
+
+    @abstractmethod
+    def _advance(self, actions: dict[str, Tensor], moving: Bool[Tensor, " B"]) -> Outcome:
+        """Apply the rules to the copies of the mask; what is returned for the others is ignored."""
+
+    @abstractmethod
+    def _observe(self) -> View:
+        """Show the present state of all copies."""
+
+    def bounds(self) -> Bounds | None:
+        """Mean episode returns of a random, a blind and a fully informed team; None where nobody knows them."""
+        return None
+
+    def oracle(self) -> dict[str, Tensor]:
+        """Best actions for the present state, seeing everything: the scripted solver beside the environment."""
+        raise NotImplementedError(f"{type(self).__name__} has no scripted solver")
+
+    @property
+    def horizon(self) -> int | None:
+        """Longest possible episode in env steps by the rules, talking included; None where there is none."""
+        return None
+
+    # ---- what is final ----------------------------------------------------------------------------------------
+
+    @property
+    def num_agents(self) -> int:
+        """N."""
+        return len(self.agents)
+
+    def slots(self, role: str) -> slice:
+        """The contiguous slots of a role's agents."""
+        start = 0
+        for r in self.roles:
+            if r.name == role:
+                return slice(start, start + len(r.agents))
+            start += len(r.agents)
+        raise KeyError(role)
+
+    @final
+    def seed(self, seed: int) -> None:
+        """Seed both random streams; the next `reset` starts from there."""
+        self.generator.manual_seed(seed)
+        self.start_generator.manual_seed(seed ^ 0x5EED)
+        self._seed(seed)
+
+    def _seed(self, seed: int) -> None:
+        """Pass the seed on, where a wrapped environment has randomness of its own."""
+
+    @final
+    def reset(self) -> TeamStep:
+        """Start a new episode in every copy."""
+        everywhere = torch.ones(self.num_copies, dtype=torch.bool, device=self.device)
+        self._elapsed.zero_()
+        self._start(everywhere)
+        self._is_reset = True
+        nothing = torch.zeros(self.num_copies, self.num_agents, device=self.device)
+        never = torch.zeros_like(nothing, dtype=torch.bool)
+        return self._show(
+            self._observe(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
+        )
+
+    @final
+    def step(self, actions: dict[str, Tensor]) -> TeamStep:
+        """Move every copy once; finished episodes restart at once. Actions come per role, `[B, A, ...]`."""
+        if not self._is_reset:
+            raise RuntimeError("call reset() before step()")
+        moving = self._elapsed >= self.talk_steps
+        outcome = self._advance({r.name: distributions.legal(r.action_space, actions[r.name]) for r in self.roles}, moving)
+        self._elapsed += 1
+        ruled = outcome.episode_over & moving
+        limit = self.time_limit
+        cut = (self._elapsed >= limit) & ~ruled if limit is not None else torch.zeros_like(ruled)
+        over = ruled | cut
+        outcomes = {
+            "rewards": torch.where(moving.unsqueeze(1), outcome.rewards, 0.0),
+            "terminated": (outcome.terminated & moving.unsqueeze(1)) | ruled.unsqueeze(1),
+            "truncated": cut.unsqueeze(1).expand(-1, self.num_agents).clone(),
+            "episode_over": over,
+            "info": outcome.info,
+        }
+        if not bool(over.any()):
+            return self._show(self._observe(), **outcomes)
+        last = self._observe()
+        self._elapsed.masked_fill_(over, 0)
+        self._start(over)
+        step = self._show(self._observe(), **outcomes)
+        step.final_observations, step.final_state = last.observations, self._state_of(last)
+        return step
+
+    @final
+    def get_state(self) -> dict[str, Any]:
+        """Everything that decides the future of all copies: tensors, random streams, and what `_extra_state` adds."""
+        if not self.resumable:
+            raise RuntimeError(f"{type(self).__name__} cannot save its state (resumable = False)")
+        tensors = {key: value.clone() for key, value in vars(self).items() if isinstance(value, Tensor)}
+        streams = {"generator": self.generator.get_state(), "start_generator": self.start_generator.get_state()}
+        return {"tensors": tensors, "streams": streams, "is_reset": self._is_reset, "extra": self._extra_state()}
+
+    @final
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `get_state` was called."""
+        for key, value in state["tensors"].items():
+            setattr(self, key, value.clone().to(self.device))
+        self.generator.set_state(state["streams"]["generator"])
+        self.start_generator.set_state(state["streams"]["start_generator"])
+        self._is_reset = state["is_reset"]
+        self._set_extra_state(state["extra"])
+
+    def _extra_state(self) -> Any:
+        """State that is not in tensor attributes."""
+        return None
+
+    def _set_extra_state(self, extra: Any) -> None:
+        """Take back what `_extra_state` gave."""
+
+    @final
+    def view(self) -> TeamStep:
+        """Show the present state again, as after a reset (for a runner that continues from saved state)."""
+        nothing = torch.zeros(self.num_copies, self.num_agents, device=self.device)
+        never = torch.zeros_like(nothing, dtype=torch.bool)
+        return self._show(
+            self._observe(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
+        )
+
+    def _show(self, view: View, **outcomes: Any) -> TeamStep:
+        talking = (self._elapsed < self.talk_steps).unsqueeze(1)
+        if self.talk_steps:
+            view.observing = view.observing | talking
+            view.acting = view.acting & ~talking
+            view.speaking = view.speaking | talking
+        state = self._state_of(view)
+        shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view) if f.name != "state"}
+        return TeamStep(state=state, **shown, **outcomes)
+
+    def _state_of(self, view: View) -> Tensor:
+        if view.state is not None:
+            return view.state
+        parts = [flat_observation(r.observation_space, view.observations[r.name]).flatten(1) for r in self.roles]
+        return torch.cat(parts, 1)
+
+
+def check_positive(name: str, value: int) -> None:
+    """Refuse a setting that is not a positive integer."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+
+
+def flat_size(space: spaces.Space) -> int:
+    """Features of an observation after `flat_observation`."""
+    return int(spaces.flatdim(space))
+
+
+def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*batch O"]:
+    """An observation as one vector: one-hot for discrete spaces, keys in the space's order for Dict."""
+    if isinstance(space, spaces.Dict):
+        return torch.cat([flat_observation(sub, observation[key]) for key, sub in space.spaces.items()], -1)
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        return distributions.features(space, observation)
+    if isinstance(space, spaces.MultiBinary):
+        return observation.flatten(-len(space.shape)).float()
+    if isinstance(space, spaces.Box):
+        return (observation.flatten(-len(space.shape)) if space.shape else observation.unsqueeze(-1)).float()
+    raise ValueError(f"observation space {space} is not supported: use Box, Discrete, MultiDiscrete, MultiBinary or Dict")
+
+
+__all__ = [
+    "BaseSettings", "Outcome", "TeamEnv", "Unpack", "View", "check_positive", "flat_observation", "flat_size", "where",
+]  # fmt: skip

@@ -1,0 +1,192 @@
+"""Named structures that every layer shares, and the legend of the letters that tensor shapes are written in.
+
+`T` time, `B` copies of the team, `N` agents in a team, `A` agents of one role or policy, `O` observation features,
+`F` encoded features, `H` hidden, `S` memory, `I` intent features, `P` payload features, `V` vocabulary, `L` symbols in a
+message, `K` neighbours (edges per hearer), `Z` attributes of a meaning, `U` features of an action.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Tree = Any
+"""A tensor, or a (nested) dict, list, tuple or structure of this module that holds tensors and None."""
+
+
+class Timing(enum.Enum):
+    """When the message of round 0 arrives: in the step in which it is sent, or when its hearer next observes."""
+
+    SAME_STEP = "same_step"
+    NEXT_STEP = "next_step"
+
+
+class Execution(enum.Enum):
+    """Whether a model can run with one agent alone, or needs a scheduler that sees the whole team."""
+
+    DECENTRALISED = "decentralised"
+    SCHEDULED = "scheduled"
+    CENTRALISED = "centralised"
+
+
+class Gradient(enum.Enum):
+    """How a channel teaches its speaker: through the message, or by the log-probability of a sampled message."""
+
+    PATHWISE = "pathwise"
+    ACTION = "action"
+    NONE = "none"
+
+
+class MessageForm(enum.Enum):
+    """The form in which messages travel: as in training (noise, relaxed), or as when deployed (discrete, noiseless)."""
+
+    TRAINING = "training"
+    EXECUTION = "execution"
+
+
+class Choice(enum.Enum):
+    """How actions (and the messages of an ACTION channel) are chosen from their distributions."""
+
+    SAMPLED = "sampled"
+    GREEDY = "greedy"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Role:
+    """Interchangeable agents with equal spaces, in contiguous slots of the team."""
+
+    name: str
+    agents: tuple[str, ...]
+    observation_space: spaces.Space
+    action_space: spaces.Space
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Mean episode returns that frame every result of an environment, and where they come from."""
+
+    random: float
+    blind: float
+    full_information: float
+    source: str
+
+
+@dataclasses.dataclass(kw_only=True)
+class Edges:
+    """Who can hear whom: hearer `n` hears `senders[b, n, k]` where `mask[b, n, k]`.
+
+    `senders` is None for the symbolic form, in which slot `k` is agent `k` (and K equals N).
+    """
+
+    senders: Int[Tensor, "*batch N K"] | None
+    mask: Bool[Tensor, "*batch N K"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class TeamStep:
+    """What an environment shows after a reset or a step; every field speaks of all `B` copies at once.
+
+    Observations belong to the state after an automatic reset; `final_observations` holds what the finished episodes
+    ended with (equal to `observations` in copies that go on; None where no copy ended).
+    """
+
+    observations: dict[str, Tree]
+    rewards: Float[Tensor, "B N"]
+    terminated: Bool[Tensor, "B N"]
+    truncated: Bool[Tensor, "B N"]
+    episode_over: Bool[Tensor, " B"]
+    observing: Bool[Tensor, "B N"]
+    acting: Bool[Tensor, "B N"]
+    speaking: Bool[Tensor, "B N"]
+    meaning: Int[Tensor, "B N Z"]
+    state: Float[Tensor, "B S"]
+    final_observations: dict[str, Tree] | None = None
+    final_state: Float[Tensor, "B S"] | None = None
+    hearing: Edges | None = None
+    action_mask: dict[str, Bool[Tensor, "B A n"]] | None = None
+    positions: Float[Tensor, "B N D"] | None = None
+    adjacency: Edges | None = None
+    info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Message:
+    """What every agent of every copy sent in one round: features that travel, symbols to read, bits to count."""
+
+    payload: Float[Tensor, "*batch N P"]
+    symbols: Int[Tensor, "*batch N L"] | None
+    bits: Float[Tensor, "*batch N"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Heard:
+    """What the agents of one policy hear: `messages` are intent features made by the hearer's ear.
+
+    The agent axis of `messages` has size 1 where all hearers are offered the same messages; `mask` tells which arrive.
+    """
+
+    messages: Float[Tensor, "*batch A_or_1 K I"]
+    mask: Bool[Tensor, "*batch A K"]
+
+    def total(self) -> Float[Tensor, "*batch A I"]:
+        """The sum of the messages that arrive; linear in the number of edges, never a copy per hearer."""
+        weight = self.mask.to(self.messages.dtype)
+        if self.messages.shape[-3] == 1:
+            return weight @ self.messages.squeeze(-3)
+        return (weight.unsqueeze(-1) * self.messages).sum(-2)
+
+    def mean(self) -> Float[Tensor, "*batch A I"]:
+        """The mean of the messages that arrive, zero where none does."""
+        return self.total() / self.mask.sum(-1, keepdim=True).clamp(min=1)
+
+    def count(self) -> Int[Tensor, "*batch A 1"]:
+        """How many messages arrive."""
+        return self.mask.sum(-1, keepdim=True)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Inputs:
+    """What one policy's agents perceive by themselves: batched over any leading axes, the agent axis last but one."""
+
+    observation: Tree
+    last_action: Float[Tensor, "*batch A U"]
+    agent: Float[Tensor, "*batch A A_ids"]
+    state: Float[Tensor, "*batch S"] | None = None
+
+
+def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree:
+    """Apply `function` to the corresponding tensors of equal structures; None and other leaves stay as they are."""
+    if isinstance(first, Tensor):
+        return function(first, *rest)
+    if isinstance(first, dict):
+        return {key: map_tensors(function, value, *(r[key] for r in rest)) for key, value in first.items()}
+    if isinstance(first, (list, tuple)):
+        items = [map_tensors(function, *values) for values in zip(first, *rest, strict=True)]
+        return tuple(items) if isinstance(first, tuple) else items
+    if dataclasses.is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in dataclasses.fields(first) if field.init]
+        new = {n: map_tensors(function, getattr(first, n), *(getattr(r, n) for r in rest)) for n in names}
+        return dataclasses.replace(first, **new)
+    return first
+
+
+def tensors_of(tree: Tree) -> list[Tensor]:
+    """All tensors of a structure, in the order of its fields."""
+    found: list[Tensor] = []
+    map_tensors(lambda leaf: (found.append(leaf), leaf)[1], tree)
+    return found
+
+
+def stack(trees: list[Tree], dim: int = 0) -> Tree:
+    """Stack equal structures along a new axis (time, as a rule)."""
+    return map_tensors(lambda *leaves: torch.stack(leaves, dim), trees[0], *trees[1:])
+
+
+def where(mask: Bool[Tensor, " B"], yes: Tree, no: Tree) -> Tree:
+    """Choose whole copies of equal structures: `yes` where `mask` [B] holds, `no` elsewhere."""
+    return map_tensors(lambda a, b: torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b), yes, no)
