@@ -1,0 +1,177 @@
+"""The documentation holds: public names are explained, and what README.md and docs/ show can be run.
+
+A block marked ```python runs, all blocks of a page one after the other in one Python, in an empty folder. A block
+marked ```python notest is only compiled. A line of a ```shell block that starts with `heliograph` names a sub-command
+and options that exist.
+"""
+
+import ast
+import dataclasses
+import functools
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import heliograph
+
+PACKAGE = pathlib.Path(heliograph.__file__).parent
+ROOT = pathlib.Path(__file__).parents[1]
+BUILT = {"_build", "_generated"}
+PAGES = [
+    path
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if path.exists() and not BUILT.intersection(path.parts)
+]
+SHELLS = {"shell", "bash", "sh", "console"}
+FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<code>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MPLBACKEND": "Agg",
+}
+TIMEOUT_SECONDS = 300
+needs_cli = pytest.mark.skipif(
+    importlib.util.find_spec("heliograph.cli") is None, reason="the command line is not there yet"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    info: tuple[str, ...]
+    code: str
+    first_line: int
+
+    @property
+    def language(self) -> str:
+        return self.info[0] if self.info else ""
+
+
+def blocks_of(text: str) -> list[Block]:
+    return [
+        Block(
+            info=tuple(match["info"].split()),
+            code=match["code"],
+            first_line=text.count("\n", 0, match.start("code")) + 1,
+        )
+        for match in FENCE.finditer(text)
+    ]
+
+
+def script_of(text: str) -> str:
+    """The blocks of a page that run, each at the line where it stands there, so that tracebacks point into the page."""
+    lines: list[str] = []
+    for block in blocks_of(text):
+        if block.info == ("python",):
+            lines += [""] * (block.first_line - 1 - len(lines))
+            lines += block.code.splitlines()
+    return "\n".join(lines)
+
+
+def commands_of(text: str) -> list[str]:
+    """The lines of shell blocks that call `heliograph`, continued lines joined, prompts and comments dropped."""
+    shell = "\n".join(block.code for block in blocks_of(text) if block.language in SHELLS)
+    lines = (line.strip().removeprefix("$ ") for line in shell.replace("\\\n", " ").splitlines())
+    return [line for line in lines if line.split()[:1] == ["heliograph"]]
+
+
+def name_of(path: pathlib.Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def undocumented(tree: ast.Module) -> list[str]:
+    """Public classes and functions of a module without a docstring; `__all__` says which are public, where it is."""
+    defined = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+    listed = exported(tree)
+    public = [node for node in defined if (node.name in listed if listed is not None else node.name[0] != "_")]
+    return [node.name for node in public if not ast.get_docstring(node)]
+
+
+def exported(tree: ast.Module) -> list[str] | None:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            return list(ast.literal_eval(node.value))
+    return None
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_public_names_are_explained(path: pathlib.Path) -> None:
+    missing = undocumented(ast.parse(path.read_text()))
+    assert not missing, f"no docstring: {missing}"
+
+
+def runnable_pages() -> list:
+    """The pages with code that runs; those that may start Ray share the worker of the other tests that do."""
+    pages = {path: script_of(path.read_text()) for path in PAGES}
+    return [
+        pytest.param(path, id=name_of(path), marks=[pytest.mark.ray] if re.search(r"ray|rllib", script) else [])
+        for path, script in pages.items()
+        if script
+    ]
+
+
+@pytest.mark.parametrize("page", runnable_pages())
+def test_python_blocks_run(page: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    script = tmp_path / f"{page.name}.py"
+    script.write_text(script_of(page.read_text()))
+    done = subprocess.run(
+        [sys.executable, script], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+    )
+    assert done.returncode == 0, f"line numbers are those of {name_of(page)}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_blocks_compile(page: pathlib.Path) -> None:
+    for block in blocks_of(page.read_text()):
+        if block.language == "python":
+            assert block.info in [("python",), ("python", "notest")], f"line {block.first_line}: {block.info}"
+            compile(block.code, f"{name_of(page)}, block at line {block.first_line}", "exec")
+
+
+@functools.cache
+def help_of(command: tuple[str, ...]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "heliograph", *command, "--help"],
+        env={**ENVIRONMENT, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"no sub-command {' '.join(command)!r}: {done.stderr or done.stdout}"
+    return done.stdout
+
+
+@needs_cli
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page.read_text())], ids=name_of)
+def test_shell_blocks_name_commands_and_options_that_exist(page: pathlib.Path) -> None:
+    for line in commands_of(page.read_text()):
+        words = shlex.split(line, comments=True)[1:]
+        command = tuple(words[:1]) if words and not words[0].startswith("-") else ()
+        valid = set(re.findall(r"(?<![\w-])--?[a-z][\w.-]*", help_of(command)))
+        unknown = [word for word in words if word.startswith("-") and word.split("=")[0] not in {*valid, "--help"}]
+        assert not unknown, f"{line!r}: no option {unknown}"
+
+
+def test_blocks_are_read_as_they_are_written() -> None:
+    page = "A\n```python\nx = 1\n```\n\n```python notest\nnever()\n```\n"
+    page += "```shell\n$ heliograph list \\\n  --json  # all\nls\n```\n```python\nassert x == 1\n```\n"
+    script = script_of(page)
+    exec(compile(script, "page", "exec"), {})
+    assert script.splitlines().index("x = 1") + 1 == 3
+    assert "never" not in script
+    assert [shlex.split(line, comments=True) for line in commands_of(page)] == [["heliograph", "list", "--json"]]
+
+
+def test_names_without_docstring_are_found() -> None:
+    assert undocumented(ast.parse("def f(): ...\ndef _g(): ...\nclass C:\n    'Yes.'")) == ["f"]
+    assert undocumented(ast.parse("__all__ = ['f']\ndef f(): ...\ndef g(): ...")) == ["f"]

@@ -1,0 +1,110 @@
+"""The house rules that can be counted: imports go one way, Ray stays in its folder, files and functions stay short."""
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+import heliograph
+
+PACKAGE = pathlib.Path(heliograph.__file__).parent
+LAYERS = (
+    {"types", "registry", "functional", "distributions"},
+    {"envs", "channels", "topologies", "models", "populations"},
+    {"rollout", "sampler", "experiment", "losses"},
+    {"adapters", "analysis"},
+    {"rllib"},
+    {"recipes"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+"""From the bottom up: a module imports from its own layer and those before it."""
+LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def imported(tree: ast.AST, *, package: list[str]) -> Iterator[tuple[int, str]]:
+    """Line and full name of every module (or name in one) that is imported anywhere in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = [*base, *(node.module.split(".") if node.module else [])]
+            yield from ((node.lineno, ".".join([*module, alias.name])) for alias in node.names)
+
+
+def imports_of(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    package = ["heliograph", *path.relative_to(PACKAGE).parts[:-1]]
+    for line, name in imported(ast.parse(path.read_text()), package=package):
+        yield line, name.split(".")
+
+
+def layer_of(path: pathlib.Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_module_has_a_layer() -> None:
+    homeless = {layer_of(path) for path in FILES} - LEVEL.keys()
+    assert not homeless, f"say in tests/test_layers.py which layer these belong to: {sorted(homeless)}"
+
+
+@each_file
+def test_imports_go_one_way(path: pathlib.Path) -> None:
+    own = LEVEL.get(layer_of(path), len(LAYERS))
+    upward = [
+        f"line {line}: {'.'.join(parts)}"
+        for line, parts in imports_of(path)
+        if parts[0] == "heliograph" and len(parts) > 1 and LEVEL.get(parts[1], -1) > own
+    ]
+    assert not upward, f"{layer_of(path)} imports from a layer above it: {upward}"
+
+
+@each_file
+def test_ray_is_imported_in_its_folder_only(path: pathlib.Path) -> None:
+    lines = [line for line, parts in imports_of(path) if parts[0] == "ray"]
+    assert not lines or layer_of(path) == "rllib", f"imports ray outside rllib/ in lines {lines}"
+
+
+@each_file
+def test_files_are_short(path: pathlib.Path) -> None:
+    num_lines = len(path.read_text().splitlines())
+    assert num_lines <= MAX_FILE_LINES, f"{num_lines} lines; at most {MAX_FILE_LINES}: split the idea in two"
+
+
+@each_file
+def test_functions_are_short(path: pathlib.Path) -> None:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {node.name: num_code_lines(node) for node in functions if num_code_lines(node) > MAX_FUNCTION_LINES}
+    assert not long, f"functions of more than {MAX_FUNCTION_LINES} lines, docstring aside: {long}"
+
+
+def num_code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from the signature to the end, docstring aside."""
+    assert function.end_lineno is not None
+    num_lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return num_lines
+    docstring = function.body[0]
+    assert docstring.end_lineno is not None
+    return num_lines - (docstring.end_lineno - docstring.lineno + 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import ray", "ray"),
+        ("def f():\n    from ray.rllib import algorithms", "ray.rllib.algorithms"),
+        ("from heliograph import cli", "heliograph.cli"),
+        ("from ..rllib.learner import TeamLearner", "heliograph.rllib.learner.TeamLearner"),
+        ("from . import base", "heliograph.envs.base"),
+    ],
+)
+def test_imports_are_found_however_they_are_written(source: str, expected: str) -> None:
+    assert [name for _, name in imported(ast.parse(source), package=["heliograph", "envs"])] == [expected]
