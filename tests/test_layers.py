@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
     {"types", "registry", "functional", "distributions"},
     {"envs", "channels", "topologies", "models", "populations"},
-    {"rollout", "sampler", "experiment", "losses"},
+    {"rollout", "sampler", "experiment", "losses", "testing"},
     {"adapters", "analysis"},
     {"rllib"},
     {"recipes"},

@@ -31,11 +31,16 @@ class BaseSettings(TypedDict, total=False):
 
 @dataclasses.dataclass(kw_only=True)
 class Outcome:
-    """What happened in a step: rewards, agents whose part ended, copies whose episode ended by the rules."""
+    """What happened in a step: rewards, agents whose part ended, copies whose episode ended.
+
+    An episode that is over terminates all agents but those in `truncated`: the agents that a wrapped environment cut
+    off by a limit of its own. (The limit `time_limit` of this class is counted by `step`.)
+    """
 
     rewards: Float[Tensor, "B N"]
     terminated: Bool[Tensor, "B N"]
     episode_over: Bool[Tensor, " B"]
+    truncated: Bool[Tensor, "B N"] | None = None
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
 
@@ -82,8 +87,8 @@ class TeamEnv(ABC):
         check_positive("num_copies", num_copies)
         if time_limit is not None:
             check_positive("time_limit", time_limit)
-        if talk_steps < 0:
-            raise ValueError(f"talk_steps={talk_steps}: must be 0 or more")
+        if talk_steps != 0:
+            check_positive("talk_steps", talk_steps)
         self.roles = roles
         self.agents = tuple(agent for role in roles for agent in role.agents)
         self.team_of_agent = torch.zeros(len(self.agents), dtype=torch.long, device=device)
@@ -171,16 +176,22 @@ class TeamEnv(ABC):
         if not self._is_reset:
             raise RuntimeError("call reset() before step()")
         moving = self._elapsed >= self.talk_steps
-        outcome = self._advance({r.name: distributions.legal(r.action_space, actions[r.name]) for r in self.roles}, moving)
+        legal = {r.name: distributions.legal(r.action_space, actions[r.name]) for r in self.roles}
+        outcome = self._advance(legal, moving)
         self._elapsed += 1
         ruled = outcome.episode_over & moving
         limit = self.time_limit
         cut = (self._elapsed >= limit) & ~ruled if limit is not None else torch.zeros_like(ruled)
         over = ruled | cut
+        terminated = (outcome.terminated & moving.unsqueeze(1)) | ruled.unsqueeze(1)
+        truncated = cut.unsqueeze(1) & ~terminated
+        if outcome.truncated is not None:
+            cut_inside = outcome.truncated & ~outcome.terminated & moving.unsqueeze(1)
+            terminated, truncated = terminated & ~cut_inside, truncated | cut_inside
         outcomes = {
             "rewards": torch.where(moving.unsqueeze(1), outcome.rewards, 0.0),
-            "terminated": (outcome.terminated & moving.unsqueeze(1)) | ruled.unsqueeze(1),
-            "truncated": cut.unsqueeze(1).expand(-1, self.num_agents).clone(),
+            "terminated": terminated,
+            "truncated": truncated,
             "episode_over": over,
             "info": outcome.info,
         }
@@ -234,6 +245,7 @@ class TeamEnv(ABC):
             view.observing = view.observing | talking
             view.acting = view.acting & ~talking
             view.speaking = view.speaking | talking
+            view.hearing = _opened(view.hearing, talking) if view.hearing is not None else None
         state = self._state_of(view)
         shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view) if f.name != "state"}
         return TeamStep(state=state, **shown, **outcomes)
@@ -251,6 +263,16 @@ def check_positive(name: str, value: int) -> None:
         raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
 
 
+def _opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
+    """Add everyone's edges to all others in the copies that are talking; the symbolic form, as K must not change."""
+    mask, num_agents = edges.mask, edges.mask.shape[1]
+    if edges.senders is not None:
+        reads = torch.zeros(*mask.shape[:2], num_agents, dtype=torch.long, device=mask.device)
+        mask = reads.scatter_add(2, edges.senders, mask.long()) > 0
+    others = ~torch.eye(num_agents, dtype=torch.bool, device=mask.device)
+    return Edges(senders=None, mask=mask | (others & talking.unsqueeze(2)))
+
+
 def flat_size(space: spaces.Space) -> int:
     """Features of an observation after `flat_observation`."""
     return int(spaces.flatdim(space))
@@ -266,7 +288,8 @@ def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*
         return observation.flatten(-len(space.shape)).float()
     if isinstance(space, spaces.Box):
         return (observation.flatten(-len(space.shape)) if space.shape else observation.unsqueeze(-1)).float()
-    raise ValueError(f"observation space {space} is not supported: use Box, Discrete, MultiDiscrete, MultiBinary or Dict")
+    known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
+    raise ValueError(f"observation space {space} is not supported: use {known}")
 
 
 __all__ = [

@@ -60,7 +60,7 @@ class Identity(TeamEnv):
             rewards=(hit & answering[:, None]).float(),
             terminated=over[:, None].expand(-1, 2),
             episode_over=over,
-            info={"success": hit.all(1)},
+            info={"success": hit.all(1) & answering},
         )
 
     def _observe(self) -> View:

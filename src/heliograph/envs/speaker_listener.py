@@ -17,9 +17,7 @@ class SpeakerListener(TeamEnv):
     the `rounds` rounds draws a new goal and takes two env steps. `observation` is "flat" or "dict".
     """
 
-    def __init__(
-        self, *, goals: int = 3, rounds: int = 1, observation: str = "flat", **base: Unpack[BaseSettings]
-    ):
+    def __init__(self, *, goals: int = 3, rounds: int = 1, observation: str = "flat", **base: Unpack[BaseSettings]):
         check_positive("goals", goals)
         check_positive("rounds", rounds)
         if goals < 2:
@@ -30,9 +28,10 @@ class SpeakerListener(TeamEnv):
         speaker, listener = spaces.Box(0.0, 1.0, (goals,)), spaces.Box(0.0, 1.0, (1,))
         if observation == "dict":
             speaker, listener = spaces.Dict(goal=speaker), spaces.Dict(turn=listener)
+        silent, guess = spaces.Discrete(1), spaces.Discrete(goals)
         roles = (
-            Role(name="speaker", agents=("speaker_0",), observation_space=speaker, action_space=spaces.Discrete(1)),
-            Role(name="listener", agents=("listener_0",), observation_space=listener, action_space=spaces.Discrete(goals)),
+            Role(name="speaker", agents=("speaker_0",), observation_space=speaker, action_space=silent),
+            Role(name="listener", agents=("listener_0",), observation_space=listener, action_space=guess),
         )
         super().__init__(roles, **base)
         self._goal = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
@@ -69,8 +68,8 @@ class SpeakerListener(TeamEnv):
         next_goal = torch.randint(self.goals, over.shape, generator=self.generator, device=self.device)
         self._goal = torch.where(answering & ~over, next_goal, self._goal)
         both = reward[:, None].expand(-1, 2)
-        success = self._hits == self.rounds
-        return Outcome(rewards=both, terminated=over[:, None].expand(-1, 2), episode_over=over, info={"success": success})
+        info = {"success": self._hits == self.rounds}
+        return Outcome(rewards=both, terminated=over[:, None].expand(-1, 2), episode_over=over, info=info)
 
     def _observe(self) -> View:
         goal = torch.nn.functional.one_hot(self._goal, self.goals).float()[:, None]

@@ -1,0 +1,167 @@
+"""Switch riddle: one prisoner a day enters a room with a switch; say when all have been there, and be right."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.types import Bounds, Edges, Role
+
+__all__ = ["SwitchRiddle", "scripted_n3"]
+
+TELL = 1
+MAX_COUNT = 3
+BEST_SILENT_N3 = 390 / 729
+
+
+class SwitchRiddle(TeamEnv):
+    """Each day one of n prisoners, drawn anew, enters the room, reads what the last one left, and may tell.
+
+    Telling ends the episode: +1 for all if everyone has been in the room by then, else -1; never telling gives 0 after
+    `horizon` days (4n - 6 by default). All see each day whether they are in the room; only the occupant acts (0 none,
+    1 tell) and speaks, and what it says is heard by the next occupant alone, itself included. `meaning` of the occupant
+    is its earlier visits (at most 3) and the day. Rules: Foerster et al. 2016, Learning to communicate.
+    """
+
+    def __init__(self, *, prisoners: int = 3, horizon: int | None = None, **base: Unpack[BaseSettings]):
+        check_positive("prisoners", prisoners)
+        if prisoners < 2:
+            raise ValueError(f"prisoners={prisoners}: needs at least 2 prisoners, or there is nothing to find out")
+        if horizon is not None:
+            check_positive("horizon", horizon)
+        self.prisoners = prisoners
+        self.days = 4 * prisoners - 6 if horizon is None else horizon
+        role = Role(
+            name="prisoner",
+            agents=tuple(f"prisoner_{i}" for i in range(prisoners)),
+            observation_space=spaces.Box(0.0, 1.0, (1,)),
+            action_space=spaces.Discrete(2),
+        )
+        super().__init__((role,), **base)
+        copies = self.num_copies
+        self._visits = torch.zeros(copies, self.days, dtype=torch.long, device=self.device)
+        self._fixed = torch.full_like(self._visits, -1)
+        self._day = torch.zeros(copies, dtype=torch.long, device=self.device)
+        self._counts = torch.zeros(copies, prisoners, dtype=torch.long, device=self.device)
+
+    @property
+    def horizon(self) -> int:
+        """One env step a day, after the talking."""
+        return self.days + self.talk_steps
+
+    @property
+    def visits(self) -> Int[Tensor, "B T"]:
+        """Who enters the room on each day of the present episode."""
+        return self._visits.clone()
+
+    def fix_visits(self, visits: Int[Tensor, "B T"]) -> None:
+        """Set who enters on each day of the next episode of every copy; later episodes are drawn again.
+
+        Raises ValueError where the shape is not [B, T] or a prisoner does not exist.
+        """
+        if visits.shape != self._visits.shape:
+            raise ValueError(f"visits has shape {list(visits.shape)}: must be [B, T] = {list(self._visits.shape)}")
+        if bool(((visits < 0) | (visits >= self.prisoners)).any()):
+            raise ValueError(f"visits={visits.tolist()}: must name prisoners 0 to {self.prisoners - 1}")
+        self._fixed = visits.to(self._visits)
+
+    def bounds(self) -> Bounds:
+        """Exact scores; `blind` is the best silent policy known, `full_information` tells as soon as it is true."""
+        n, days = self.prisoners, self.days
+        covered = [all_visited(n, days=day) for day in range(days + 1)]
+        known = (n, days) == (3, 6)
+        return Bounds(
+            random=sum(0.5**day * (2 * covered[day] - 1) for day in range(1, days + 1)),
+            blind=BEST_SILENT_N3 if known else count_own_visits(n, days=days),
+            full_information=covered[days],
+            source="exact; blind: " + ("best policy found by search" if known else "last day, by own visits"),
+        )
+
+    def oracle(self) -> dict[str, Tensor]:
+        """Tell if and only if all have visited."""
+        return {"prisoner": (self._in_room() & self._visited().all(1, keepdim=True)).long()}
+
+    def _in_room(self) -> Bool[Tensor, "B N"]:
+        today = self._visits.gather(1, self._day.clamp(max=self.days - 1)[:, None])
+        return F.one_hot(today[:, 0], self.prisoners).bool() & (self._day < self.days)[:, None]
+
+    def _visited(self) -> Bool[Tensor, "B N"]:
+        return (self._counts > 0) | self._in_room()
+
+    def _start(self, starting: Tensor) -> None:
+        visits = torch.randint(self.prisoners, self._visits.shape, generator=self.start_generator, device=self.device)
+        visits = torch.where(self._fixed >= 0, self._fixed, visits)
+        self._visits = torch.where(starting[:, None], visits, self._visits)
+        self._fixed = self._fixed.masked_fill(starting[:, None], -1)
+        self._day = self._day.masked_fill(starting, 0)
+        self._counts = self._counts.masked_fill(starting[:, None], 0)
+
+    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        in_room = self._in_room()
+        told = ((actions["prisoner"] == TELL) & in_room).any(1) & moving
+        right = self._visited().all(1)
+        self._counts = self._counts + (in_room & moving[:, None])
+        self._day = self._day + moving
+        reward = torch.where(told, torch.where(right, 1.0, -1.0), 0.0)
+        over = told | (self._day >= self.days)
+        everyone = (-1, self.prisoners)
+        return Outcome(
+            rewards=reward[:, None].expand(everyone),
+            terminated=over[:, None].expand(everyone),
+            episode_over=over,
+            info={"success": told & right},
+        )
+
+    def _observe(self) -> View:
+        in_room = self._in_room()
+        day = self._day[:, None].expand(-1, self.prisoners)
+        meaning = torch.stack([self._counts.clamp(max=MAX_COUNT), day], -1)
+        state = [self._visited().float(), in_room.float(), self._day[:, None] / self.days]
+        return View(
+            observations={"prisoner": in_room.float()[..., None]},
+            observing=torch.ones_like(in_room),
+            acting=in_room,
+            speaking=in_room,
+            meaning=torch.where(in_room[..., None], meaning, -1),
+            state=torch.cat(state, 1),
+            hearing=self._hearing(),
+        )
+
+    def _hearing(self) -> Edges:
+        last = self.days - 1
+        today, tomorrow = (self._visits.gather(1, (self._day + i).clamp(max=last)[:, None]) for i in (0, 1))
+        reads = F.one_hot(tomorrow[:, 0], self.prisoners).bool() & (self._day < last)[:, None]
+        return Edges(senders=today[:, :, None].expand(-1, self.prisoners, 1), mask=reads[..., None])
+
+
+def all_visited(prisoners: int, *, days: int) -> float:
+    """The probability that every prisoner has been in the room after so many days."""
+    signs = (math.comb(prisoners, k) * (-1) ** k * (prisoners - k) ** days for k in range(prisoners + 1))
+    return sum(signs) / prisoners**days
+
+
+def count_own_visits(prisoners: int, *, days: int) -> float:
+    """Mean return of a silent team that tells on the last day if the occupant's own visits make it likely enough."""
+    total = 0.0
+    for own in range(1, days + 1):
+        others = days - own
+        chance = math.comb(days - 1, own - 1) * (prisoners - 1) ** others / prisoners ** (days - 1)
+        total += chance * max(0.0, 2 * all_visited(prisoners - 1, days=others) - 1)
+    return total
+
+
+def scripted_n3(
+    visited_before: Bool[Tensor, "*batch"], *, day: Int[Tensor, "*batch"], bit: Int[Tensor, "*batch"]
+) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
+    """The optimal protocol for 3 prisoners and one bit: what the occupant leaves, and whether it tells.
+
+    The bit says "two different prisoners have been here"; day counts from 0, when the bit means nothing yet.
+    Returns (bit to leave, action); its mean return is 20/27, that of full information.
+    """
+    bit = torch.where(day > 0, bit, 0)
+    newcomer = ~visited_before & (day > 0)
+    return (bit.bool() | newcomer).long(), (bit.bool() & newcomer).long()

@@ -1,0 +1,18 @@
+"""The conformance suite of environments, for ours and for a stranger's: `check_env(make_env)`.
+
+`make_env` takes the settings of `TeamEnv` as keywords (`num_copies`, `seed`, `device`, `time_limit`, `talk_steps`) and
+returns a fresh environment: a class with default settings will do, or `functools.partial(MyEnv, size=4)`.
+Every check is a public function of its own; a broken promise raises `ConformanceError`.
+"""
+
+from heliograph.testing.contract import CHECKS, ConformanceError, MakeEnv, check_env
+from heliograph.testing.course import check_auto_reset, check_endings, check_talk_steps, check_time_limit
+from heliograph.testing.play import episodes, random_actions
+from heliograph.testing.runs import check_bounds, check_device, check_seeding, check_state_round_trip, check_statistics
+from heliograph.testing.steps import check_masks, check_shapes, check_spaces
+
+__all__ = [
+    "CHECKS", "ConformanceError", "MakeEnv", "check_auto_reset", "check_bounds", "check_device", "check_endings",
+    "check_env", "check_masks", "check_seeding", "check_shapes", "check_spaces", "check_state_round_trip",
+    "check_statistics", "check_talk_steps", "check_time_limit", "episodes", "random_actions",
+]  # fmt: skip
