@@ -10,10 +10,10 @@ import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
-    {"types", "registry", "functional", "distributions"},
+    {"types", "rollout", "registry", "functional", "distributions"},
     {"envs", "channels", "topologies", "models", "populations"},
-    {"rollout", "sampler", "experiment", "losses", "testing"},
-    {"adapters", "analysis"},
+    {"sampler", "experiment", "losses"},
+    {"adapters", "analysis", "testing"},
     {"rllib"},
     {"recipes"},
     {"cli"},
