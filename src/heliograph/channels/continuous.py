@@ -1,0 +1,67 @@
+"""A vector of real numbers with Gaussian noise."""
+
+import torch
+from torch import Tensor
+
+from heliograph import distributions
+from heliograph.channels.base import Channel, full_bits
+from heliograph.envs.base import check_positive
+from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
+
+__all__ = ["Continuous"]
+
+BITS_PER_FLOAT = 32
+
+
+class Continuous(Channel):
+    """Carries `size` numbers in (-1, 1) plus noise of standard deviation `noise_std`.
+
+    `gradient="pathwise"`: the gradient passes through; execution is without noise. `gradient="score"`: the noisy
+    vector is an action sampled from a normal, trained by its log-probability (and sent as it is in either form).
+    """
+
+    def __init__(self, *, size: int = 4, noise_std: float = 0.1, gradient: str = "pathwise"):
+        check_positive("size", size)
+        if gradient not in ("pathwise", "score"):
+            raise ValueError(f"gradient={gradient!r}: the channel 'continuous' has 'pathwise' and 'score'")
+        if noise_std < 0 or (noise_std == 0 and gradient == "score"):
+            raise ValueError(f"noise_std={noise_std}: must be positive for 'score', 0 or more for 'pathwise'")
+        bits = float(BITS_PER_FLOAT * size)
+        super().__init__(intent_size=size, payload_size=size, vocabulary=None, length=size, bits_per_message=bits)
+        self.noise_std = noise_std
+        self.gradient = Gradient.PATHWISE if gradient == "pathwise" else Gradient.ACTION
+
+    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+        """Standard normal noise (pathwise), or the vector that is sent (score)."""
+        noise = torch.randn(intent.shape, generator=generator, device=intent.device)
+        if self.gradient is Gradient.PATHWISE:
+            return noise
+        scale = self.noise_std if choice is Choice.SAMPLED else 0.0
+        return (torch.tanh(intent) + scale * noise).detach()
+
+    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+        """The bounded intent, with the noise in training form; or the sampled vector."""
+        if self.gradient is Gradient.ACTION:
+            payload = draw
+        else:
+            scale = self.noise_std if form is MessageForm.TRAINING else 0.0
+            payload = torch.tanh(intent) + scale * draw
+        return Message(payload=payload, symbols=None, bits=full_bits(intent, self.bits_per_message)), state
+
+    def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
+        """Log-density of the sampled vector (score only)."""
+        mean = torch.tanh(intent)
+        return distributions.normal_log_prob(mean, self._log_std(mean), draw)
+
+    def entropy(self, intent: Tensor) -> Tensor:
+        """Differential entropy, a constant since the noise is fixed (score only)."""
+        constant = 0.5 * torch.log(torch.tensor(2 * torch.pi * torch.e)) + self._log_std(intent)
+        return constant.sum(-1)
+
+    def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
+        """Uniform vectors in (-1, 1)."""
+        uniform = torch.rand((*like.shape[:-1], self.payload_size), generator=generator, device=like.device)
+        return Message(payload=2 * uniform - 1, symbols=None, bits=full_bits(like, self.bits_per_message))
+
+    def _log_std(self, like: Tensor) -> Tensor:
+        return torch.log(torch.full_like(like, self.noise_std))

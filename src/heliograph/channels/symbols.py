@@ -1,0 +1,107 @@
+"""Words of discrete symbols."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from heliograph import distributions
+from heliograph.channels.base import Channel, full_bits
+from heliograph.envs.base import check_positive
+from heliograph.functional import straight_through
+from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
+
+__all__ = ["Symbols"]
+
+ESTIMATORS = ("score", "gumbel", "straight_through")
+
+
+class Symbols(Channel):
+    """Carries `length` symbols of a `vocabulary`, as one-hot vectors.
+
+    `gradient="score"`: symbols are sampled actions, trained by their log-probability. `"gumbel"`: in training a
+    relaxed sample softmax((logits + g) / temperature) travels (Jang et al. 2017). `"straight_through"`: the one-hot
+    of that sample travels and the relaxed gradient flows back. In execution a one-hot travels in all three.
+    The temperature moves linearly from `temperature` to `final_temperature` over `anneal_env_steps` env steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int = 4,
+        length: int = 1,
+        gradient: str = "score",
+        temperature: float = 1.0,
+        final_temperature: float | None = None,
+        anneal_env_steps: int = 0,
+    ):
+        check_positive("vocabulary", vocabulary)
+        check_positive("length", length)
+        if vocabulary < 2:
+            raise ValueError(f"vocabulary={vocabulary}: needs at least 2 symbols, or there is nothing to say")
+        if gradient not in ESTIMATORS:
+            raise ValueError(f"gradient={gradient!r}: the channel 'symbols' has {', '.join(map(repr, ESTIMATORS))}")
+        final = temperature if final_temperature is None else final_temperature
+        if min(temperature, final) <= 0:
+            raise ValueError(f"temperature={temperature}, final_temperature={final}: must be positive")
+        size = vocabulary * length
+        bits = length * math.log2(vocabulary)
+        super().__init__(
+            intent_size=size, payload_size=size, vocabulary=vocabulary, length=length, bits_per_message=bits
+        )
+        self.estimator = gradient
+        self.gradient = Gradient.ACTION if gradient == "score" else Gradient.PATHWISE
+        self.start_temperature, self.final_temperature = temperature, final
+        self.anneal_env_steps = anneal_env_steps
+        self.register_buffer("temperature", torch.tensor(float(temperature)))
+
+    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+        """The symbols `[..., N, L]` (score), or Gumbel noise `[..., N, L, V]` (zero where the choice is greedy)."""
+        logits = self._logits(intent)
+        if self.gradient is Gradient.ACTION:
+            return distributions.categorical(logits, choice=choice, generator=generator)
+        noise = distributions.gumbel(logits.shape, generator=generator, device=intent.device)
+        return noise if choice is Choice.SAMPLED else torch.zeros_like(noise)
+
+    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+        """One-hot symbols, relaxed in the training form of `gumbel`."""
+        if self.gradient is Gradient.ACTION:
+            symbols = draw
+            payload = F.one_hot(symbols, self.vocabulary).float()
+        else:
+            perturbed = self._logits(intent) + draw
+            symbols = perturbed.argmax(-1)
+            payload = self._relaxed(perturbed, symbols, form)
+        return Message(payload=payload.flatten(-2), symbols=symbols, bits=full_bits(intent, self.bits_per_message)), state
+
+    def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
+        """Log-probability of the word (score only)."""
+        return distributions.categorical_log_prob(self._logits(intent), draw).sum(-1)
+
+    def entropy(self, intent: Tensor) -> Tensor:
+        """Entropy of the word's distribution, in nats (score only)."""
+        return distributions.categorical_entropy(self._logits(intent)).sum(-1)
+
+    def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
+        """Uniform random words."""
+        shape = (*like.shape[:-1], self.length)
+        symbols = torch.randint(self.vocabulary, shape, generator=generator, device=like.device)
+        payload = F.one_hot(symbols, self.vocabulary).float().flatten(-2)
+        return Message(payload=payload, symbols=symbols, bits=full_bits(like, self.bits_per_message))
+
+    def schedule(self, num_env_steps: int) -> None:
+        """Anneal the temperature."""
+        done = min(1.0, num_env_steps / self.anneal_env_steps) if self.anneal_env_steps else 1.0
+        if self.anneal_env_steps:
+            self.temperature.fill_(self.start_temperature + done * (self.final_temperature - self.start_temperature))
+
+    def _logits(self, intent: Tensor) -> Tensor:
+        return intent.unflatten(-1, (self.length, self.vocabulary))
+
+    def _relaxed(self, perturbed: Tensor, symbols: Tensor, form: MessageForm) -> Tensor:
+        hard = F.one_hot(symbols, self.vocabulary).float()
+        if form is MessageForm.EXECUTION:
+            return hard
+        soft = torch.softmax(perturbed / self.temperature, -1)
+        return soft if self.estimator == "gumbel" else straight_through(hard, soft)

@@ -1,0 +1,195 @@
+"""An experiment as five choices by name, and how environments and teams are built from them (no ray)."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from heliograph import registry
+from heliograph.channels.base import Channel
+from heliograph.envs.base import TeamEnv
+from heliograph.models.base import Model, ModelSpec
+from heliograph.models.layout import Layout, one_policy_per_role
+from heliograph.models.policy import Policy
+from heliograph.models.team import Team
+from heliograph.topologies.base import Topology
+from heliograph.types import Role
+
+RESERVED_POLICY = "team"
+"""Name of the module that holds what belongs to nobody (channel, auxiliary networks); no policy may take it."""
+
+
+class Choices(BaseModel):
+    """A frozen settings structure that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+
+
+class PolicyChoice(Choices):
+    """One policy: the agents it serves, and a model of its own where it differs from the team's."""
+
+    agents: tuple[str, ...]
+    model: Any = None
+    model_settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class TeamChoices(Choices):
+    """Model, channel and topology of a team, by name, with their settings; and its policies (default: one per role).
+
+    Channel wrappers are written outermost first, joined by `+`: "garbled+dru". Names with a colon
+    ("package.module:Name") are imported; classes may be given as they are.
+    """
+
+    model: Any = "cnet"
+    model_settings: dict[str, Any] = Field(default_factory=dict)
+    channel: Any = "dru"
+    channel_settings: dict[str, Any] = Field(default_factory=dict)
+    topology: Any = "full"
+    topology_settings: dict[str, Any] = Field(default_factory=dict)
+    policies: dict[str, PolicyChoice] | None = None
+    normalise_observations: bool = False
+
+
+class EnvChoice(Choices):
+    """An environment by name (or class, or callable that makes one), with its settings."""
+
+    env: Any
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnvFacts:
+    """What a team must know of its environment to be built."""
+
+    roles: tuple[Role, ...]
+    state_size: int
+    team_of_agent: tuple[int, ...]
+    horizon: int | None
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """All agents, in the order of their slots."""
+        return tuple(agent for role in self.roles for agent in role.agents)
+
+
+def facts_of(env: TeamEnv) -> EnvFacts:
+    """Read off an environment what a team must know of it; resets it."""
+    state_size = env.reset().state.shape[1]
+    teams = tuple(env.team_of_agent.tolist())
+    return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)
+
+
+def resolve(kind: str, name: Any) -> Any:
+    """A component from its name, its import path "package.module:Name", or itself."""
+    if not isinstance(name, str):
+        return name
+    if ":" not in name:
+        return registry.load(kind, name)
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
+
+
+def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
+    """The environment of a choice, with that many copies."""
+    make = resolve("env", choice.env)
+    if isinstance(make, type) and issubclass(make, TeamEnv):
+        registry.check_settings(make, choice.settings, what=f"environment {choice.env!r}")
+    env = make(**{"num_copies": num_copies, "seed": seed, "device": device, **choice.settings})
+    if not isinstance(env, TeamEnv):
+        raise ValueError(f"env={choice.env!r} made a {type(env).__name__}: must make a heliograph TeamEnv")
+    return env
+
+
+def build_channel(name: Any, settings: Mapping[str, Any]) -> Channel:
+    """The channel of a name, wrappers outermost first ("garbled+dru"); each takes the settings that it knows."""
+    parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [name]
+    classes = [resolve("channel", part) for part in parts]
+    known = {key for cls in classes for key in registry.settings_of(cls)}
+    own = _constructor_settings(classes[-1])
+    for key in settings:
+        if key not in known | own:
+            raise registry.UnknownNameError(what=f"setting of channel {name!r}", name=key, valid=sorted(own))
+    channel = classes[-1](**{k: v for k, v in settings.items() if k in own})
+    for cls in reversed(classes[:-1]):
+        channel = cls(channel, **{k: v for k, v in settings.items() if k in _constructor_settings(cls)})
+    return channel
+
+
+def build_topology(name: Any, settings: Mapping[str, Any]) -> Topology:
+    """The topology of a name."""
+    cls = resolve("topology", name)
+    registry.check_settings(cls, settings, what=f"topology {name!r}")
+    return cls(**settings)
+
+
+def build_model(name: Any, settings: Mapping[str, Any], spec: ModelSpec) -> Model:
+    """The model of a name for one policy."""
+    cls = resolve("model", name)
+    known = _constructor_settings(cls)
+    for key in settings:
+        if key not in known:
+            raise registry.UnknownNameError(what=f"setting of model {name!r}", name=key, valid=sorted(known))
+    settings = {k: resolve("function", v) if k == "function" else v for k, v in settings.items()}
+    return cls(spec, **settings)
+
+
+def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:
+    """Which policy serves which agents."""
+    if choices.policies is None:
+        return Layout(facts.roles, one_policy_per_role(facts.roles))
+    if RESERVED_POLICY in choices.policies:
+        raise ValueError(f"policy name {RESERVED_POLICY!r} is reserved for the module that belongs to nobody; rename it")
+    return Layout(facts.roles, {name: tuple(policy.agents) for name, policy in choices.policies.items()})
+
+
+def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: Channel) -> Policy:
+    """One policy of a team: its model, with mouth and ear for the channel."""
+    layout = build_layout(choices, facts)
+    seats = layout.seats[name]
+    spec = ModelSpec(
+        observation_space=seats.observation_space,
+        action_space=seats.action_space,
+        num_agents=len(seats.slots),
+        state_size=facts.state_size,
+        intent_size=channel.intent_size,
+        payload_size=channel.payload_size,
+    )
+    own = choices.policies[name] if choices.policies else PolicyChoice(agents=())
+    model_name = choices.model if own.model is None else own.model
+    inherited = choices.model_settings if own.model is None else {}
+    model = build_model(model_name, {**inherited, **own.model_settings}, spec)
+    return Policy(model, channel, normalise_observations=choices.normalise_observations)
+
+
+def assemble(choices: TeamChoices, facts: EnvFacts, *, policies: Mapping[str, Policy], channel: Channel) -> Team:
+    """A team from parts that exist already."""
+    return Team(
+        build_layout(choices, facts),
+        policies=policies,
+        channel=channel,
+        topology=build_topology(choices.topology, choices.topology_settings),
+        team_of_agent=torch.tensor(facts.team_of_agent),
+    )
+
+
+def build_team(choices: TeamChoices, facts: EnvFacts, *, seed: int | None = None) -> Team:
+    """A team with fresh weights, drawn from `seed` where one is given."""
+    with torch.random.fork_rng(enabled=seed is not None, devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        channel = build_channel(choices.channel, choices.channel_settings)
+        names = build_layout(choices, facts).policies
+        policies = {name: build_policy(choices, facts, name, channel=channel) for name in names}
+        return assemble(choices, facts, policies=policies, channel=channel)
+
+
+def _constructor_settings(cls: Callable[..., Any]) -> set[str]:
+    init = cls.__dict__.get("__init__") if isinstance(cls, type) else None
+    base = next((c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__), None) if init is None else init
+    return set(registry.settings_of(base)) if base is not object.__init__ else set()

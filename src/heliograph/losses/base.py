@@ -1,0 +1,33 @@
+"""The contract of an auxiliary loss: a term beside the algorithm's own that favours communication."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from heliograph.models.team import Team, Unrolled
+from heliograph.rollout import Rollout
+
+
+@dataclasses.dataclass(kw_only=True)
+class LossBatch:
+    """What a loss may use: what happened, what the present weights make of it (with gradients), and the team."""
+
+    rollout: Rollout
+    unrolled: Unrolled
+    team: Team
+
+
+class AuxiliaryLoss(nn.Module, ABC):
+    """A scalar loss with, where it needs them, networks of its own (trained and saved, never used to act)."""
+
+    def __init__(self, team: Team):
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
+        """The loss, to be minimised, averaged over what it speaks of."""
+
+
+__all__ = ["AuxiliaryLoss", "LossBatch"]

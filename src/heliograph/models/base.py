@@ -1,0 +1,100 @@
+"""The contract of a model: how an agent turns what it sees and hears into what it says and does.
+
+A model is the network of one policy. All hooks are batched over copies `B` and the `A` agents of the policy; `encode`
+is also batched over time. The runtime around it (delivery of messages, memory of agents that wait, unrolling) is
+`team.py`, written once.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+from gymnasium import spaces
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from heliograph import distributions
+from heliograph.types import Execution, Heard, Inputs, Timing, Tree
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What a model must know of its environment: spaces, how many agents share it, sizes of the other inputs."""
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    num_agents: int
+    state_size: int
+    intent_size: int = 0
+    payload_size: int = 0
+
+    @property
+    def action_inputs(self) -> int:
+        """D, the numbers that `act` must put out."""
+        return distributions.num_inputs(self.action_space)
+
+    @property
+    def action_features(self) -> int:
+        """U, the size of a last action."""
+        return distributions.num_features(self.action_space)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Perceived:
+    """What an agent has made of its inputs: `hidden` [B, A, H] for this step, `memory` [B, A, S] for the next."""
+
+    hidden: Float[Tensor, "B A H"]
+    memory: Float[Tensor, "B A S"]
+
+
+class Model(nn.Module, ABC):
+    """The network of one policy. Set `hidden_size`, `intent_size` and `memory_size` in the constructor.
+
+    `timing` is NEXT_STEP where round 0 is heard when the hearer next observes, SAME_STEP where it is heard in the step
+    in which it is said; `rounds` of messages are exchanged in a step, the later ones always within it.
+    """
+
+    timing = Timing.NEXT_STEP
+    execution = Execution.DECENTRALISED
+    rounds = 1
+    communicates = True
+    trainable = True
+    hidden_size: int
+    intent_size: int
+    memory_size = 0
+
+    def __init__(self, spec: ModelSpec):
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def encode(self, inputs: Inputs) -> Tree:
+        """Features `[..., A, F]` (or a structure of such) of an agent's own inputs; no memory, any leading axes."""
+
+    @abstractmethod
+    def perceive(
+        self, features: Tree, memory: Float[Tensor, "B A S"], inbox: Heard | None
+    ) -> Perceived:
+        """Update the memory, from the features of one step. `inbox` holds the unread messages of a NEXT_STEP model, None for a SAME_STEP one."""
+
+    def speak(self, hidden: Float[Tensor, "*batch A H"]) -> Float[Tensor, "*batch A I"]:
+        """What the agents mean to say, before the mouth maps it to what the channel carries."""
+        return hidden
+
+    def listen(self, hidden: Float[Tensor, "B A H"], heard: Heard) -> Float[Tensor, "B A H"]:
+        """Take in the messages of a round that arrive within the step."""
+        return hidden
+
+    @abstractmethod
+    def act(self, hidden: Float[Tensor, "*batch A H"]) -> Float[Tensor, "*batch A D"]:
+        """Inputs of the action distribution; batched over any leading axes."""
+
+    def build_mouth(self, intent_size: int) -> nn.Module:
+        """Maps an intent `[..., I]` to the `intent_size` numbers that the channel takes."""
+        return nn.Linear(self.intent_size, intent_size)
+
+    def build_ear(self, payload_size: int) -> nn.Module:
+        """Maps a payload `[..., P]` back to intent features `[..., I]`."""
+        return nn.Linear(payload_size, self.intent_size)
+
+
+__all__ = ["Model", "ModelSpec", "Perceived"]

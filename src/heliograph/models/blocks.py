@@ -1,0 +1,202 @@
+"""Parts that several models share: torsos over any observation space, running moments, initialisations."""
+
+import math
+from abc import ABC
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from heliograph.envs.base import flat_observation
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.types import Heard, Inputs, Tree
+
+
+def is_image(space: spaces.Space) -> bool:
+    """Whether a space is an image, height x width x channels."""
+    return isinstance(space, spaces.Box) and len(space.shape) == 3
+
+
+class ImageTorso(nn.Module):
+    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` of bytes or floats."""
+
+    def __init__(self, space: spaces.Box, size: int):
+        super().__init__()
+        height, width, channels = space.shape
+        self.scale = 255.0 if space.dtype == "uint8" else 1.0
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(),
+        )  # fmt: skip
+        self.out = nn.Linear(32 * math.ceil(height / 4) * math.ceil(width / 4), size)
+
+    def forward(self, image: Tensor) -> Float[Tensor, "*batch F"]:
+        """Features of a batch of images."""
+        batch = image.shape[:-3]
+        pixels = image.reshape(-1, *image.shape[-3:]).permute(0, 3, 1, 2).float() / self.scale
+        return self.out(self.convolutions(pixels)).reshape(*batch, -1)
+
+
+class Torso(nn.Module):
+    """A linear map of any observation to `size` features: vectors and symbols flat, images through convolutions."""
+
+    def __init__(self, space: spaces.Space, size: int):
+        super().__init__()
+        self.space = space
+        leaves = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+        self.images = nn.ModuleDict({_key(k): ImageTorso(s, size) for k, s in leaves.items() if is_image(s)})
+        self.flat_spaces = {k: s for k, s in leaves.items() if not is_image(s)}
+        flat_size = sum(int(spaces.flatdim(s)) for s in self.flat_spaces.values())
+        self.flat = nn.Linear(flat_size, size) if flat_size else None
+
+    def forward(self, observation: Tree) -> Float[Tensor, "*batch F"]:
+        """The sum of the linear features of all parts."""
+        leaves = observation if isinstance(observation, dict) else {"": observation}
+        parts = [self.images[_key(k)](leaves[k]) for k in leaves if _key(k) in self.images]
+        if self.flat is not None:
+            vector = [flat_observation(s, leaves[k]) for k, s in self.flat_spaces.items()]
+            parts.append(self.flat(vector[0] if len(vector) == 1 else torch.cat(vector, -1)))
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+
+
+def _key(name: str) -> str:
+    return f"image_{name}".replace(".", "_")
+
+
+class InputTorso(nn.Module):
+    """Embeds observation, last action and agent index into `size` features each, and adds them.
+
+    `use_state` puts what a fully informed team sees in the place of the observation.
+    """
+
+    def __init__(self, spec: ModelSpec, size: int, *, use_state: bool = False):
+        super().__init__()
+        self.use_state = use_state
+        self.observation = nn.Linear(spec.state_size, size) if use_state else Torso(spec.observation_space, size)
+        self.last_action = nn.Linear(spec.action_features, size, bias=False)
+        self.agent = nn.Linear(spec.num_agents, size, bias=False) if spec.num_agents > 1 else None
+
+    def forward(self, inputs: Inputs) -> Float[Tensor, "*batch A F"]:
+        """The sum of the embeddings."""
+        if self.use_state:
+            own = self.observation(inputs.state).unsqueeze(-2)
+        else:
+            own = self.observation(inputs.observation)
+        features = own + self.last_action(inputs.last_action)
+        return features if self.agent is None else features + self.agent(inputs.agent)
+
+
+class MessageNorm(nn.Module):
+    """Batch normalisation of incoming messages by running statistics, in rollouts and in losses alike.
+
+    The learner moves the statistics once an iteration, from the messages that were sent (`track`), so that the first
+    ratio of the next batch is 1. Source: DIAL normalises messages by batch statistics; see the algorithm for which.
+    """
+
+    def __init__(self, size: int, *, momentum: float = 0.1):
+        super().__init__()
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(size))
+        self.bias = nn.Parameter(torch.zeros(size))
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("variance", torch.ones(size))
+
+    def forward(self, payload: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch P"]:
+        """Normalise by the running statistics."""
+        scale = self.weight * torch.rsqrt(self.variance + 1e-5)
+        return (payload - self.mean) * scale + self.bias
+
+    @torch.no_grad()
+    def track(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"]) -> None:
+        """Move the running statistics towards those of a batch."""
+        self.mean.lerp_(mean, self.momentum)
+        self.variance.lerp_(variance, self.momentum)
+
+
+class RunningMoments(nn.Module):
+    """Mean and variance of everything seen so far, merged batch by batch (Chan et al. 1979)."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("variance", torch.ones(size))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def merge(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        """Take in a batch by its moments; a batch of nothing changes nothing."""
+        total = self.count + count
+        share = torch.where(total > 0, count / total.clamp(min=1), 0.0).to(self.mean.dtype)
+        shift = mean - self.mean
+        fresh = self.count == 0
+        merged = self.variance * (1 - share) + variance * share + shift.square() * share * (1 - share)
+        self.variance.copy_(torch.where(fresh & (count > 0), variance, merged))
+        self.mean.add_(shift * share)
+        self.count.copy_(total)
+
+    def normalise(self, values: Tensor, *, limit: float = 10.0) -> Tensor:
+        """Zero mean and unit variance, cut at `limit` standard deviations; unchanged before the first batch."""
+        if self.count == 0:
+            return values
+        return ((values - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-limit, limit)
+
+    def restore(self, values: Tensor) -> Tensor:
+        """The inverse of `normalise`, without the cut."""
+        return values if self.count == 0 else values * (self.variance + 1e-8).sqrt() + self.mean
+
+
+@torch.no_grad()
+def masked_moments(values: Float[Tensor, "*batch D"], mask: Bool[Tensor, "*batch"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [D], variance [D] and count of the values that the mask keeps."""
+    weight = mask.to(values.dtype).unsqueeze(-1)
+    count = weight.sum()
+    safe = count.clamp(min=1)
+    mean = (values * weight).flatten(0, -2).sum(0) / safe
+    variance = ((values - mean).square() * weight).flatten(0, -2).sum(0) / safe
+    return mean, variance, count.double()
+
+
+def mlp(sizes: list[int], *, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
+    """Linear maps with an activation after each but the last."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(fan_in, fan_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def small_head(size_in: int, size_out: int, *, gain: float = 0.01) -> nn.Linear:
+    """A linear head with small orthogonal weights and no bias at first, so that first actions are nearly uniform."""
+    head = nn.Linear(size_in, size_out)
+    nn.init.orthogonal_(head.weight, gain)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+class QuietRecurrent(Model, ABC):
+    """Base of models that run one GRU over their own inputs and exchange no messages."""
+
+    communicates = False
+    use_state: bool
+
+    def __init__(self, spec: ModelSpec, *, size: int = 128):
+        super().__init__(spec)
+        self.hidden_size = self.intent_size = self.memory_size = size
+        self.torso = InputTorso(spec, size, use_state=self.use_state)
+        self.cell = nn.GRUCell(size, size)
+        self.head = small_head(size, spec.action_inputs)
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """The sum of the embeddings."""
+        return torch.tanh(self.torso(inputs))
+
+    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+        """Step the GRU."""
+        batch = features.shape[:-1]
+        state = self.cell(features.reshape(-1, features.shape[-1]), memory.reshape(-1, self.memory_size))
+        state = state.reshape(*batch, -1)
+        return Perceived(hidden=state, memory=state)
+
+    def act(self, hidden: Tensor) -> Tensor:
+        """Inputs of the action distribution."""
+        return self.head(hidden)

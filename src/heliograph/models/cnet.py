@@ -1,0 +1,59 @@
+"""C-Net: the recurrent network of RIAL and DIAL."""
+
+import torch
+from torch import Tensor, nn
+
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.models.blocks import InputTorso, MessageNorm, small_head
+from heliograph.types import Heard, Inputs, Timing
+
+__all__ = ["CNet"]
+
+
+class CNet(Model):
+    """Embeds observation, incoming messages, last action and agent index, adds them, and runs a two-layer GRU.
+
+    Messages are heard in the step after they are said. Each passes batch norm and a one-layer MLP; those of several
+    senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
+    and appendix A. Differences: batch norm uses running statistics here (see `MessageNorm`); under policy gradients
+    the action head puts out logits, not Q-values; a sampled message's own last value is not fed back (RIAL's is).
+    """
+
+    timing = Timing.NEXT_STEP
+
+    def __init__(self, spec: ModelSpec, *, size: int = 128, layers: int = 2, message_norm: bool = True):
+        super().__init__(spec)
+        self.size, self.layers, self.message_norm = size, layers, message_norm
+        self.hidden_size = self.intent_size = size
+        self.memory_size = size * layers
+        self.torso = InputTorso(spec, size)
+        self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
+        self.out = nn.Linear(size, size)
+        self.head = small_head(size, spec.action_inputs)
+        for weight in self.cells.parameters():
+            nn.init.uniform_(weight, -0.08, 0.08)
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """The sum of the embeddings that do not depend on messages."""
+        return self.torso(inputs)
+
+    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+        """Add what was heard, and step the GRU layers."""
+        x = features if inbox is None else features + inbox.total()
+        batch = x.shape[:-1]
+        x = x.reshape(-1, self.size)
+        states = []
+        for cell, state in zip(self.cells, memory.reshape(-1, self.layers * self.size).chunk(self.layers, -1), strict=True):
+            x = cell(x, state)
+            states.append(x)
+        hidden = torch.relu(self.out(x)).reshape(*batch, -1)
+        return Perceived(hidden=hidden, memory=torch.cat(states, -1).reshape(*batch, -1))
+
+    def act(self, hidden: Tensor) -> Tensor:
+        """Logits."""
+        return self.head(hidden)
+
+    def build_ear(self, payload_size: int) -> nn.Module:
+        """Batch norm and a one-layer MLP."""
+        layers = [nn.Linear(payload_size, self.size), nn.ReLU()]
+        return nn.Sequential(*([MessageNorm(payload_size)] if self.message_norm else []), *layers)

@@ -1,0 +1,36 @@
+"""The critic: values that only learning needs, never acting."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from heliograph.models.blocks import RunningMoments, mlp
+
+VIEWS = ("hidden", "state", "observation")
+
+
+class Critic(nn.Module):
+    """One value per agent, from what it had perceived before anyone spoke in this step.
+
+    `view` is "hidden" (the policy's hidden features, gradient included), "observation" (a network of its own, `size`
+    twice, over the encoded observation) or "state" (the same over all that the environment knows: a centralised
+    critic). It never sees a message sent in its own step, so it is a lawful baseline of that message. Values are
+    learnt in normalised units; `moments` hold those of the targets.
+    """
+
+    def __init__(self, *, view: str, input_size: int, num_agents: int, size: int = 64):
+        super().__init__()
+        if view not in VIEWS:
+            raise ValueError(f"critic={view!r}: must be one of {', '.join(map(repr, VIEWS))}")
+        self.view = view
+        extra = num_agents if view == "state" and num_agents > 1 else 0
+        sizes = [input_size + extra, size, 1] if view == "hidden" else [input_size + extra, size, size, 1]
+        self.net = mlp(sizes)
+        self.extra = extra
+        self.moments = RunningMoments(1)
+
+    def forward(self, features: Tensor, agent: Tensor) -> Float[Tensor, "*batch A"]:
+        """Normalised values from features `[..., A, F]` and agent one-hots `[..., A, A]`."""
+        if self.extra:
+            features = torch.cat([features, agent.expand(*features.shape[:-1], -1)], -1)
+        return self.net(features).squeeze(-1)

@@ -1,0 +1,157 @@
+"""Who plays whom: which slots of the team each policy serves, and how tensors move between roles, policies, team."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from heliograph.registry import UnknownNameError
+from heliograph.types import Role, Tree, map_tensors
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Seats:
+    """The slots that one policy serves (or may serve, where assignments change), in the order of its agent axis."""
+
+    slots: tuple[int, ...]
+    roles: tuple[str, ...]
+    observation_space: spaces.Space
+    action_space: spaces.Space
+
+
+class Layout:
+    """Fixed index work between per-role, per-policy `[..., A, *]` and per-team `[..., N, *]` tensors.
+
+    `seats_of` maps a policy to the agents it serves. Where an agent has several candidates, `constant` is False and
+    an `assignment` [B, N] of policy indices decides copy by copy; every candidate is then computed.
+    """
+
+    def __init__(self, roles: tuple[Role, ...], seats_of: Mapping[str, tuple[str, ...]]):
+        self.roles = roles
+        self.agents = tuple(agent for role in roles for agent in role.agents)
+        self.policies = tuple(seats_of)
+        self.seats = {policy: self._seats(policy, agents) for policy, agents in seats_of.items()}
+        self._check_all_seated()
+        order = [slot for policy in self.policies for slot in self.seats[policy].slots]
+        self.constant = len(order) == len(self.agents)
+        self._in_order = order == list(range(len(self.agents)))
+        self._inverse = torch.tensor(sorted(range(len(order)), key=order.__getitem__)) if self.constant else None
+
+    def default_assignment(self) -> Int[Tensor, " N"]:
+        """The policy index of each slot; the first candidate where there are several."""
+        found = torch.full((len(self.agents),), -1)
+        for index in reversed(range(len(self.policies))):
+            found[list(self.seats[self.policies[index]].slots)] = index
+        return found
+
+    def gather(self, policy: str, by_role: Mapping[str, Tree], *, lead: int) -> Tree:
+        """What a policy's agents see, `[..., A, *]`, from trees by role with `lead` axes before the agent axis."""
+        seats = self.seats[policy]
+        trees = [by_role[name] for name in seats.roles]
+        tree = trees[0] if len(trees) == 1 else map_tensors(lambda *leaves: torch.cat(leaves, lead), trees[0], *trees[1:])
+        index = self._local_index(policy)
+        return tree if index is None else map_tensors(lambda leaf: leaf.index_select(lead, index.to(leaf.device)), tree)
+
+    def slots(self, policy: str) -> slice | list[int]:
+        """The slots of a policy, as a slice where they are contiguous."""
+        slots = self.seats[policy].slots
+        contiguous = slots == tuple(range(slots[0], slots[0] + len(slots)))
+        return slice(slots[0], slots[0] + len(slots)) if contiguous else list(slots)
+
+    def combine(
+        self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Int[Tensor, "*lead N"] | None = None
+    ) -> Tensor:
+        """Put per-policy tensors `[..., A, *]` together as `[..., N, *]`; differentiable."""
+        if self.constant:
+            merged = torch.cat([by_policy[policy] for policy in self.policies], lead)
+            return merged if self._in_order else merged.index_select(lead, self._inverse.to(merged.device))
+        return self._choose(by_policy, lead=lead, assignment=assignment)
+
+    def by_role(
+        self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Int[Tensor, "*lead N"] | None = None
+    ) -> dict[str, Tensor]:
+        """Put per-policy tensors together by role, where only policies of one role need equal trailing shapes."""
+        found, start = {}, 0
+        for role in self.roles:
+            stop = start + len(role.agents)
+            found[role.name] = self._role(by_policy, range(start, stop), lead=lead, assignment=assignment)
+            start = stop
+        return found
+
+    def _role(self, by_policy: Mapping[str, Tensor], slots: range, *, lead: int, assignment: Tensor | None) -> Tensor:
+        serving = [p for p in self.policies if set(self.seats[p].slots) & set(slots)]
+        if len(serving) == 1 and self.seats[serving[0]].slots == tuple(slots):
+            return by_policy[serving[0]]
+        parts = []
+        for slot in slots:
+            candidates = [p for p in serving if slot in self.seats[p].slots]
+            values = [by_policy[p].select(lead, self.seats[p].slots.index(slot)) for p in candidates]
+            chosen = values[0]
+            for policy, value in zip(candidates[1:], values[1:], strict=True):
+                mine = assignment[..., slot] == self.policies.index(policy)
+                chosen = torch.where(mine.view(*mine.shape, *[1] * (value.dim() - mine.dim())), value, chosen)
+            parts.append(chosen)
+        return torch.stack(parts, lead)
+
+    def _choose(self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Tensor) -> Tensor:
+        whole = None
+        for index, policy in enumerate(self.policies):
+            value, slots = by_policy[policy], list(self.seats[policy].slots)
+            shape = (*value.shape[:lead], len(self.agents), *value.shape[lead + 1 :])
+            placed = value.new_zeros(shape).index_copy(lead, torch.tensor(slots, device=value.device), value)
+            mine = (assignment == index).view(*assignment.shape, *[1] * (value.dim() - assignment.dim()))
+            whole = torch.where(mine, placed, torch.zeros_like(placed) if whole is None else whole)
+        return whole
+
+    def _local_index(self, policy: str) -> Tensor | None:
+        seats = self.seats[policy]
+        available = [slot for name in seats.roles for slot in self._slots_of_role(name)]
+        return None if available == list(seats.slots) else torch.tensor([available.index(s) for s in seats.slots])
+
+    def _slots_of_role(self, name: str) -> range:
+        start = 0
+        for role in self.roles:
+            if role.name == name:
+                return range(start, start + len(role.agents))
+            start += len(role.agents)
+        raise KeyError(name)
+
+    def _seats(self, policy: str, agents: tuple[str, ...]) -> Seats:
+        if not agents:
+            raise ValueError(f"policy {policy!r} serves no agent; map an agent to it or leave it out")
+        for agent in agents:
+            if agent not in self.agents:
+                raise UnknownNameError(what=f"agent of policy {policy!r}", name=agent, valid=list(self.agents))
+        slots = tuple(sorted(self.agents.index(agent) for agent in agents))
+        roles = [role for role in self.roles if set(role.agents) & set(agents)]
+        first = roles[0]
+        for role in roles[1:]:
+            if role.observation_space != first.observation_space or role.action_space != first.action_space:
+                raise ValueError(
+                    f"policy {policy!r} serves roles {first.name!r} and {role.name!r}, whose spaces differ: "
+                    f"{first.observation_space}, {first.action_space} and {role.observation_space}, {role.action_space}; "
+                    "give each its own policy"
+                )
+        names = tuple(role.name for role in roles)
+        return Seats(
+            slots=slots, roles=names, observation_space=first.observation_space, action_space=first.action_space
+        )
+
+    def _check_all_seated(self) -> None:
+        seated = {slot for seats in self.seats.values() for slot in seats.slots}
+        for slot, agent in enumerate(self.agents):
+            if slot not in seated:
+                raise ValueError(f"agent {agent!r} has no policy; map it to one of {', '.join(self.policies)}")
+
+
+def one_policy_per_role(roles: tuple[Role, ...]) -> dict[str, tuple[str, ...]]:
+    """The default: agents of a role share a policy named after the role."""
+    return {role.name: role.agents for role in roles}
+
+
+def agent_one_hot(num_agents: int, *, lead: tuple[int, ...], device: torch.device) -> Float[Tensor, "*lead A A"]:
+    """The index of each agent within its policy, as features."""
+    return torch.eye(num_agents, device=device).expand(*lead, num_agents, num_agents)

@@ -1,0 +1,83 @@
+"""A policy: a model with the mouth and the ear that put it on a channel, and its observation normaliser."""
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from heliograph.channels.base import Channel
+from heliograph.models.base import Model
+from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, masked_moments
+from heliograph.types import Gradient, Heard, Inputs, Tree
+
+
+class ObservationNormaliser(nn.Module):
+    """Running mean and variance of every vector of real numbers in an observation; images and symbols pass."""
+
+    def __init__(self, space: spaces.Space):
+        super().__init__()
+        leaves = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+        self.sizes = {
+            key: int(spaces.flatdim(leaf))
+            for key, leaf in leaves.items()
+            if isinstance(leaf, spaces.Box) and not is_image(leaf) and leaf.dtype != "uint8"
+        }
+        self.moments = nn.ModuleDict({_name(key): RunningMoments(size) for key, size in self.sizes.items()})
+
+    def forward(self, observation: Tree) -> Tree:
+        """The normalised observation."""
+        if not isinstance(observation, dict):
+            return self.moments[_name("")].normalise(observation) if self.sizes else observation
+        return {
+            key: self.moments[_name(key)].normalise(leaf) if key in self.sizes else leaf
+            for key, leaf in observation.items()
+        }
+
+    def moments_of(self, observation: Tree, mask: Bool[Tensor, "*batch A"]) -> dict[str, tuple[Tensor, ...]]:
+        """Mean, variance and count of a batch of raw observations."""
+        leaves = observation if isinstance(observation, dict) else {"": observation}
+        return {_name(key): masked_moments(leaves[key].flatten(mask.dim()), mask) for key in self.sizes}
+
+    def merge(self, moments: dict[str, tuple[Tensor, ...]]) -> None:
+        """Take in the moments of a batch."""
+        for name, (mean, variance, count) in moments.items():
+            self.moments[name].merge(mean, variance, count)
+
+
+class Policy(nn.Module):
+    """The network of one policy: normaliser, model, mouth (intent to channel) and ear (payload to features).
+
+    A policy on a channel without gradient (`none`), or whose model does not communicate, has neither mouth nor ear.
+    """
+
+    def __init__(self, model: Model, channel: Channel, *, normalise_observations: bool = False):
+        super().__init__()
+        self.model = model
+        self.communicates = model.communicates and channel.gradient is not Gradient.NONE
+        self.mouth = model.build_mouth(channel.intent_size) if self.communicates else None
+        self.ear = model.build_ear(channel.payload_size) if self.communicates else None
+        self.normaliser = ObservationNormaliser(model.spec.observation_space) if normalise_observations else None
+        self.requires_grad_(model.trainable)
+
+    def encode(self, inputs: Inputs) -> Tree:
+        """Normalise the observation and encode it."""
+        if self.normaliser is not None:
+            with torch.no_grad():
+                inputs.observation = self.normaliser(inputs.observation)
+        return self.model.encode(inputs)
+
+    def intent(self, hidden: Tensor) -> Tensor:
+        """What the channel gets from these agents."""
+        return self.mouth(self.model.speak(hidden))
+
+    def hear(self, payload: Tensor, mask: Bool[Tensor, "*batch A K"]) -> Heard:
+        """What these agents get from the channel; `payload` is [..., A or 1, K, P]."""
+        return Heard(messages=self.ear(payload), mask=mask)
+
+    def message_norms(self) -> list[MessageNorm]:
+        """The normalisers of incoming messages, whose statistics the learner moves."""
+        return [] if self.ear is None else [m for m in self.ear.modules() if isinstance(m, MessageNorm)]
+
+
+def _name(key: str) -> str:
+    return f"leaf_{key}".replace(".", "_")

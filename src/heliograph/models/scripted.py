@@ -1,0 +1,78 @@
+"""Scripted: a user's function in the place of a network, for hand-coded protocols and heuristic partners."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.types import Heard, Inputs, Timing
+
+__all__ = ["Scripted", "ScriptedOutput", "say_bits", "say_symbol"]
+
+SURE = 20.0
+
+
+@dataclasses.dataclass(kw_only=True)
+class ScriptedOutput:
+    """What a script decides: action inputs `[B, A, D]`, an intent as the channel takes it `[B, A, C]`, and memory."""
+
+    action_inputs: Float[Tensor, "B A D"]
+    intent: Float[Tensor, "B A C"]
+    memory: Float[Tensor, "B A S"]
+
+
+class Scripted(Model):
+    """Runs `function(inputs, memory, heard) -> ScriptedOutput`; it has no weights and is always frozen.
+
+    `function` is a callable, or "package.module:name". Inputs are those of a network (`Inputs`), `heard` holds the raw
+    payloads, and the intent goes to the channel as it is: see `say_symbol`, `say_bits` and `choose`.
+    """
+
+    trainable = False
+    timing = Timing.NEXT_STEP
+
+    def __init__(self, spec: ModelSpec, *, function: Callable[..., ScriptedOutput], memory_size: int = 0):
+        super().__init__(spec)
+        self.function = function
+        self.memory_size = memory_size
+        self.intent_size = spec.payload_size
+        self.num_intents = spec.intent_size
+        self.hidden_size = spec.action_inputs + spec.intent_size
+
+    def encode(self, inputs: Inputs) -> Inputs:
+        """The inputs as they are: scripts see them whole."""
+        return inputs
+
+    def perceive(self, features: Inputs, memory: Tensor, inbox: Heard | None) -> Perceived:
+        """Call the function; hidden holds what it decided."""
+        out = self.function(features, memory, inbox)
+        return Perceived(hidden=torch.cat([out.action_inputs, out.intent], -1).detach(), memory=out.memory.detach())
+
+    def speak(self, hidden: Tensor) -> Tensor:
+        """The intent that was decided."""
+        return hidden[..., self.spec.action_inputs :]
+
+    def act(self, hidden: Tensor) -> Tensor:
+        """The action inputs that were decided."""
+        return hidden[..., : self.spec.action_inputs]
+
+    def build_mouth(self, intent_size: int) -> nn.Module:
+        """None: the script speaks the channel's language."""
+        return nn.Identity()
+
+    def build_ear(self, payload_size: int) -> nn.Module:
+        """None: the script hears raw payloads."""
+        return nn.Identity()
+
+
+def say_symbol(symbol: Tensor, vocabulary: int) -> Float[Tensor, "*batch V"]:
+    """The intent that says one symbol on the channel `symbols` (and the action inputs that choose one action)."""
+    return SURE * torch.nn.functional.one_hot(symbol, vocabulary).float()
+
+
+def say_bits(bits: Tensor) -> Float[Tensor, "*batch n"]:
+    """The intent that says these bits on the channel `dru`."""
+    return SURE * (2 * bits.float() - 1)

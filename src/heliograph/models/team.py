@@ -1,0 +1,458 @@
+"""The runtime of a team: delivery of messages, memories, sampling, and unrolling with gradients. Written once.
+
+`step` moves a team once and samples; `unroll` recomputes a rollout from its recorded draws, with gradients from
+listener to speaker and through time. Both run the same `_advance`, so they agree to rounding.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from heliograph import distributions
+from heliograph.channels.base import Channel
+from heliograph.models.layout import Layout, agent_one_hot
+from heliograph.models.policy import Policy
+from heliograph.rollout import Inbox, Rollout, TeamState
+from heliograph.topologies.base import Topology, no_edges
+from heliograph.types import (
+    Choice,
+    Edges,
+    Gradient,
+    Heard,
+    Inputs,
+    Message,
+    MessageForm,
+    TeamStep,
+    Timing,
+    Tree,
+    map_tensors,
+)
+
+Intervention = Callable[[Message, TeamStep, Edges], Message]
+"""Replaces the messages of a step before they are delivered: given what was said, the step and who would hear it."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Frame:
+    """The masks that decide one step: who takes part and who hears whom."""
+
+    observing: Bool[Tensor, "B N"]
+    speaking: Bool[Tensor, "B N"]
+    edges: Edges
+    assignment: Tensor | None
+
+
+@dataclasses.dataclass(kw_only=True)
+class Advanced:
+    """What one step of a team computed: hidden features before and after listening, intents, draws and messages."""
+
+    before: dict[str, Float[Tensor, "B A H"]]
+    after: dict[str, Float[Tensor, "B A H"]]
+    intents: tuple[Float[Tensor, "B N C"], ...]
+    draws: tuple[Tree, ...]
+    messages: tuple[Message, ...]
+    state: TeamState
+
+
+@dataclasses.dataclass(kw_only=True)
+class Acted:
+    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state."""
+
+    actions: dict[str, Tensor]
+    action_log_prob: Float[Tensor, "B N"]
+    message_log_prob: Float[Tensor, "B N"]
+    draws: tuple[Tree, ...]
+    messages: tuple[Message, ...]
+    edges: Edges
+    state: TeamState
+
+
+@dataclasses.dataclass(kw_only=True)
+class Unrolled:
+    """A rollout recomputed under the present weights: per-policy features, per-agent log-probabilities and entropies.
+
+    `before` has T + 1 steps (the last to bootstrap from), `final` the features of final observations where episodes
+    were truncated. `observation` are the encoded inputs, before memory. Entropies are in nats.
+    """
+
+    before: dict[str, Float[Tensor, "T1 B A H"]]
+    after: dict[str, Float[Tensor, "T B A H"]]
+    final: dict[str, Float[Tensor, "T B A H"]] | None
+    action_log_prob: Float[Tensor, "T B N"]
+    action_entropy: Float[Tensor, "T B N"]
+    message_log_prob: Float[Tensor, "T B N"]
+    message_entropy: Float[Tensor, "T B N"]
+    intents: tuple[Float[Tensor, "T B N C"], ...]
+    messages: tuple[Message, ...]
+
+
+class Team(nn.Module):
+    """Policies, a channel and a topology, run together; see the module docstring."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        policies: Mapping[str, Policy],
+        channel: Channel,
+        topology: Topology,
+        team_of_agent: Tensor | None = None,
+    ):
+        super().__init__()
+        self.layout, self.topology = layout, topology
+        self.policies = nn.ModuleDict(dict(policies))
+        self.channel = channel
+        self.silent = channel.gradient is Gradient.NONE or not any(p.communicates for p in policies.values())
+        self.rounds = 0 if self.silent else max(p.model.rounds for p in policies.values() if p.communicates)
+        teams = torch.zeros(len(layout.agents), dtype=torch.long) if team_of_agent is None else team_of_agent
+        self.register_buffer("team_of_agent", teams.cpu().clone(), persistent=False)
+        self._one_team = bool((teams == teams[0]).all())
+        reads_before = {p: self.policies[p].model.timing is Timing.NEXT_STEP for p in layout.policies}
+        self.register_buffer("_reads_before", self._flags(reads_before), persistent=False)
+        self.register_buffer("_talks", self._flags({p: self.policies[p].communicates for p in layout.policies}), persistent=False)
+
+    # ---- carrying state ---------------------------------------------------------------------------------------
+
+    def edges(self, step: TeamStep) -> Edges:
+        """Who hears whom in this step (no slots at all for a silent team)."""
+        if self.silent:
+            return no_edges(step.speaking.shape[1], step.speaking.device)
+        return self.topology.edges(step)
+
+    def initial_state(self, step: TeamStep, *, assignment: Tensor | None = None) -> TeamState:
+        """Empty memories and inboxes for the copies of a first step."""
+        num_copies, num_agents = step.speaking.shape
+        device, edges, size = step.speaking.device, self.edges(step), self.channel.payload_size
+        slots = (num_agents,) if edges.senders is None else (num_agents, edges.mask.shape[-1])
+        inbox = Inbox(
+            payload=torch.zeros(num_copies, *slots, size, device=device),
+            mask=torch.zeros(num_copies, num_agents, edges.mask.shape[-1], dtype=torch.bool, device=device),
+        )
+        memory = {
+            p: torch.zeros(num_copies, len(seats.slots), self.policies[p].model.memory_size, device=device)
+            for p, seats in self.layout.seats.items()
+        }
+        last_action = {
+            r.name: torch.zeros(num_copies, len(r.agents), distributions.num_features(r.action_space), device=device)
+            for r in self.layout.roles
+        }
+        channel = self.channel.initial_state(num_copies, num_agents, device)
+        return TeamState(memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment)
+
+    def cut(self, state: TeamState, ended: Bool[Tensor, "B N"], edges: Edges) -> TeamState:
+        """Forget what belongs to slots whose part has ended: memory, last action, messages to and from them."""
+        memory = {
+            p: value.masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0)
+            for p, value in state.memory.items()
+        }
+        start, last_action = 0, {}
+        for role in self.layout.roles:
+            stop = start + len(role.agents)
+            last_action[role.name] = state.last_action[role.name].masked_fill(ended[:, start:stop].unsqueeze(-1), 0.0)
+            start = stop
+        gone = ended.unsqueeze(-1) | _of_senders(ended, edges)
+        inbox = Inbox(payload=state.inbox.payload, mask=state.inbox.mask & ~gone)
+        return dataclasses.replace(state, memory=memory, last_action=last_action, inbox=inbox)
+
+    # ---- acting -----------------------------------------------------------------------------------------------
+
+    @final
+    @torch.no_grad()
+    def step(
+        self,
+        step: TeamStep,
+        state: TeamState,
+        *,
+        generator: torch.Generator | None = None,
+        choice: Choice = Choice.SAMPLED,
+        form: MessageForm = MessageForm.TRAINING,
+        intervention: Intervention | None = None,
+    ) -> Acted:
+        """Move once: perceive, talk, act. Draws come from `generator`; `choice` and `form` are chosen apart."""
+        edges = self.edges(step)
+        frame = Frame(observing=step.observing, speaking=step.speaking, edges=edges, assignment=state.assignment)
+        inputs = {p: self._inputs(p, step.observations, state.last_action, step.state) for p in self.layout.policies}
+        features = {p: self.policies[p].encode(inputs[p]) for p in self.layout.policies}
+
+        def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
+            draw = self.channel.sample(intent, generator=generator, choice=choice)
+            message, memory = self.channel.send(intent, draw=draw, form=form, state=memory)
+            return draw, (message if intervention is None else intervention(message, step, edges)), memory
+
+        out = self._advance(features, state, frame, converse)
+        return self._act(out, step, edges, choice=choice, generator=generator)
+
+    def _act(self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None) -> Acted:
+        actions, log_probs = {}, {}
+        for policy, seats in self.layout.seats.items():
+            inputs = self.policies[policy].model.act(out.after[policy])
+            mask = self._action_mask(policy, step.action_mask, lead=1)
+            actions[policy] = distributions.sample(
+                seats.action_space, inputs, choice=choice, generator=generator, mask=mask
+            )
+            log_probs[policy] = distributions.log_prob(seats.action_space, inputs, actions[policy], mask=mask)
+        assignment = out.state.assignment
+        by_role = self.layout.by_role(actions, lead=1, assignment=assignment)
+        said = self._message_terms(out.intents, out.draws, step.speaking)[0]
+        return Acted(
+            actions=by_role,
+            action_log_prob=self.layout.combine(log_probs, lead=1, assignment=assignment) * step.acting,
+            message_log_prob=said,
+            draws=out.draws,
+            messages=out.messages,
+            edges=edges,
+            state=dataclasses.replace(out.state, last_action=self._last_action(out.state, by_role, step)),
+        )
+
+    # ---- learning ---------------------------------------------------------------------------------------------
+
+    @final
+    def unroll(self, rollout: Rollout, *, static_edges: Edges | None = None) -> Unrolled:
+        """Recompute a rollout from its recorded draws, with gradients through the channel and through time."""
+        features = {p: self.policies[p].encode(self._recorded_inputs(p, rollout)) for p in self.layout.policies}
+        state, steps, finals = rollout.initial, [], []
+        use_final = rollout.final_observations is not None
+        final_features = self._final_features(rollout) if use_final else None
+        for t in range(rollout.num_steps):
+            if t:
+                ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
+                state = self.cut(state, ended, self._edges_at(rollout, t - 1, static_edges))
+                state.assignment = None if rollout.assignment is None else rollout.assignment[t]
+            frame = self._frame(rollout, t, static_edges)
+            out = self._advance(_at(features, t), state, frame, self._replay(rollout, t))
+            state = out.state
+            steps.append(out)
+            if use_final:
+                everyone = torch.ones_like(frame.observing)
+                finals.append(self._perceive(_at(final_features, t), state, everyone, frame.assignment)[0])
+        last = self._bootstrap(features, state, rollout, static_edges)
+        return self._unrolled(steps, last, finals, rollout)
+
+    def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout, static_edges: Edges | None) -> Tree:
+        t = rollout.num_steps
+        ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
+        state = self.cut(state, ended, self._edges_at(rollout, t - 1, static_edges))
+        assignment = None if rollout.assignment is None else rollout.assignment[t]
+        return self._perceive(_at(features, t), state, rollout.observing[t], assignment)[0]
+
+    def _replay(self, rollout: Rollout, t: int) -> Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]]:
+        def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
+            draw = _at(rollout.draws[round_index], t)
+            message, memory = self.channel.send(intent, draw=draw, form=MessageForm.TRAINING, state=memory)
+            return draw, message, memory
+
+        return converse
+
+    def _unrolled(self, steps: list[Advanced], last: Tree, finals: list[Tree], rollout: Rollout) -> Unrolled:
+        before = {p: torch.stack([*(s.before[p] for s in steps), last[p]]) for p in self.layout.policies}
+        after = {p: torch.stack([s.after[p] for s in steps]) for p in self.layout.policies}
+        final = {p: torch.stack([f[p] for f in finals]) for p in self.layout.policies} if finals else None
+        rounds = range(self.rounds)
+        intents = tuple(torch.stack([s.intents[r] for s in steps]) for r in rounds)
+        messages = tuple(_stack_messages([s.messages[r] for s in steps]) for r in rounds)
+        action_log_prob, action_entropy = self._action_terms(after, rollout)
+        said, said_entropy = self._message_terms(intents, rollout.draws, rollout.speaking)
+        return Unrolled(
+            before=before, after=after, final=final, action_log_prob=action_log_prob, action_entropy=action_entropy,
+            message_log_prob=said, message_entropy=said_entropy, intents=intents, messages=messages,
+        )  # fmt: skip
+
+    def _action_terms(self, after: Mapping[str, Tensor], rollout: Rollout) -> tuple[Tensor, Tensor]:
+        log_probs, entropies = {}, {}
+        for policy, seats in self.layout.seats.items():
+            inputs = self.policies[policy].model.act(after[policy])
+            action = self.layout.gather(policy, rollout.actions, lead=2)
+            mask = self._action_mask(policy, rollout.action_mask, lead=2)
+            log_probs[policy] = distributions.log_prob(seats.action_space, inputs, action, mask=mask)
+            entropies[policy] = distributions.entropy(seats.action_space, inputs, mask=mask)
+        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+        combined = [self.layout.combine(x, lead=2, assignment=assignment) for x in (log_probs, entropies)]
+        return combined[0] * rollout.acting, combined[1] * rollout.acting
+
+    def _message_terms(
+        self, intents: tuple[Tensor, ...], draws: tuple[Tree, ...], speaking: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        zero = torch.zeros(speaking.shape, device=speaking.device)
+        if self.channel.gradient is not Gradient.ACTION or not intents:
+            return zero, zero
+        talking = speaking & self._talks
+        log_prob = sum(self.channel.log_prob(i, d) for i, d in zip(intents, draws, strict=True))
+        entropy = sum(self.channel.entropy(i) for i in intents)
+        return torch.where(talking, log_prob, zero), torch.where(talking, entropy, zero)
+
+    # ---- one step, for both -----------------------------------------------------------------------------------
+
+    def _advance(
+        self, features: Tree, state: TeamState, frame: Frame,
+        converse: Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]],
+    ) -> Advanced:  # fmt: skip
+        before, memory = self._perceive(features, state, frame.observing, frame.assignment)
+        inbox, channel, hidden = state.inbox, state.channel, dict(before)
+        if self.rounds:
+            inbox = Inbox(payload=inbox.payload, mask=inbox.mask & ~(frame.observing & self._reads_before).unsqueeze(-1))
+        intents, draws, messages = [], [], []
+        for r in range(self.rounds):
+            intent = self._intents(hidden, frame.assignment)
+            draw, message, channel = converse(intent, r, channel)
+            fresh = frame.edges.mask & _of_senders(frame.speaking & self._talks, frame.edges)
+            if r == 0:
+                inbox = _deliver(inbox, message.payload, fresh, frame)
+                hidden, inbox = self._listen(hidden, inbox, frame, first=True)
+            else:
+                now = _deliver(Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask)), message.payload, fresh, frame)
+                hidden, _ = self._listen(hidden, now, frame, first=False)
+            intents.append(intent)
+            draws.append(draw)
+            messages.append(message)
+        state = dataclasses.replace(state, memory=memory, inbox=inbox, channel=channel)
+        return Advanced(
+            before=before, after=hidden, intents=tuple(intents), draws=tuple(draws), messages=tuple(messages), state=state
+        )
+
+    def _perceive(
+        self, features: Tree, state: TeamState, observing: Tensor, assignment: Tensor | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        hidden, memory = {}, {}
+        for policy in self.layout.policies:
+            network, slots = self.policies[policy], self.layout.slots(policy)
+            reads = network.communicates and network.model.timing is Timing.NEXT_STEP
+            inbox = self._heard(policy, state.inbox) if reads and not self.silent else None
+            out = network.model.perceive(features[policy], state.memory[policy], inbox)
+            hidden[policy] = out.hidden
+            memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, state.memory[policy])
+        return hidden, memory
+
+    def _listen(
+        self, hidden: dict[str, Tensor], inbox: Inbox, frame: Frame, *, first: bool
+    ) -> tuple[dict[str, Tensor], Inbox]:
+        listened, reads_now = {}, {}
+        for policy in self.layout.policies:
+            network = self.policies[policy]
+            reads_now[policy] = network.communicates and not (first and network.model.timing is Timing.NEXT_STEP)
+            listened[policy] = hidden[policy]
+            if reads_now[policy]:
+                listened[policy] = network.model.listen(hidden[policy], self._heard(policy, inbox))
+        if not any(reads_now.values()):
+            return listened, inbox
+        read = frame.observing & self._flags(reads_now).to(frame.observing.device)
+        return listened, Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
+
+    def _heard(self, policy: str, inbox: Inbox) -> Heard:
+        slots = self.layout.slots(policy)
+        mask = inbox.mask[:, slots]
+        if inbox.payload.dim() == 3:
+            payload = inbox.payload.unsqueeze(1)
+        else:
+            payload = inbox.payload[:, slots]
+        if not self._one_team:
+            payload = self._detach_rivals(payload, slots)
+        return self.policies[policy].hear(payload, mask)
+
+    def _detach_rivals(self, payload: Tensor, slots: slice | list[int]) -> Tensor:
+        if payload.shape[1] != 1 or self.team_of_agent[slots].dim() == 0:
+            raise ValueError("competing teams need the symbolic topology 'full', or one channel per team")
+        friends = self.team_of_agent[slots].unsqueeze(-1) == self.team_of_agent.unsqueeze(0)
+        return torch.where(friends[None, :, :, None], payload, payload.detach())
+
+    def _intents(self, hidden: Mapping[str, Tensor], assignment: Tensor | None) -> Tensor:
+        found = {}
+        for policy, value in hidden.items():
+            network = self.policies[policy]
+            silent = value.new_zeros(*value.shape[:-1], self.channel.intent_size)
+            found[policy] = network.intent(value) if network.communicates else silent
+        return self.layout.combine(found, lead=1, assignment=assignment)
+
+    # ---- inputs -----------------------------------------------------------------------------------------------
+
+    def _inputs(self, policy: str, observations: Tree, last_action: Tree, state: Tensor, lead: int = 1) -> Inputs:
+        seats = self.layout.seats[policy]
+        last = self.layout.gather(policy, last_action, lead=lead)
+        agent = agent_one_hot(len(seats.slots), lead=tuple(last.shape[:lead]), device=last.device)
+        observation = self.layout.gather(policy, observations, lead=lead)
+        return Inputs(observation=observation, last_action=last, agent=agent, state=state)
+
+    def _recorded_inputs(self, policy: str, rollout: Rollout) -> Inputs:
+        return self._inputs(policy, rollout.observations, rollout.last_action, rollout.state, lead=2)
+
+    def _final_features(self, rollout: Rollout) -> dict[str, Tree]:
+        return {
+            p: self.policies[p].encode(
+                self._inputs(p, rollout.final_observations, self._final_actions(rollout), rollout.final_state, lead=2)
+            )
+            for p in self.layout.policies
+        }
+
+    def _final_actions(self, rollout: Rollout) -> dict[str, Tensor]:
+        found, start = {}, 0
+        for role in self.layout.roles:
+            acting = rollout.acting[..., start : start + len(role.agents)].unsqueeze(-1)
+            found[role.name] = distributions.features(role.action_space, rollout.actions[role.name]) * acting
+            start += len(role.agents)
+        return found
+
+    def _last_action(self, state: TeamState, actions: Mapping[str, Tensor], step: TeamStep) -> dict[str, Tensor]:
+        found, start = {}, 0
+        for role in self.layout.roles:
+            slots = slice(start, start + len(role.agents))
+            done = distributions.features(role.action_space, actions[role.name])
+            now = torch.where(step.acting[:, slots].unsqueeze(-1), done, 0.0)
+            took_part = step.observing[:, slots].unsqueeze(-1)
+            found[role.name] = torch.where(took_part, now, state.last_action[role.name])
+            start = slots.stop
+        return found
+
+    def _action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
+        if masks is None or not all(name in masks for name in self.layout.seats[policy].roles):
+            return None
+        return self.layout.gather(policy, masks, lead=lead)
+
+    def _frame(self, rollout: Rollout, t: int, static_edges: Edges | None) -> Frame:
+        return Frame(
+            observing=rollout.observing[t],
+            speaking=rollout.speaking[t],
+            edges=self._edges_at(rollout, t, static_edges),
+            assignment=None if rollout.assignment is None else rollout.assignment[t],
+        )
+
+    def _edges_at(self, rollout: Rollout, t: int, static_edges: Edges | None) -> Edges:
+        return static_edges if rollout.edges is None else _at(rollout.edges, t)
+
+    def _flags(self, by_policy: Mapping[str, bool]) -> Tensor:
+        flags = torch.zeros(len(self.layout.agents), dtype=torch.bool)
+        for policy, flag in by_policy.items():
+            flags[list(self.layout.seats[policy].slots)] |= flag
+        return flags
+
+
+def _at(tree: Tree, t: int) -> Tree:
+    return map_tensors(lambda leaf: leaf[t], tree)
+
+
+def _of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or_1 K"]:
+    """A flag of each sender, at the slots through which it is heard."""
+    if edges.senders is None:
+        return flags.unsqueeze(1)
+    senders = edges.senders.expand(flags.shape[0], -1, -1)
+    return flags.gather(1, senders.flatten(1)).view(senders.shape)
+
+
+def _deliver(inbox: Inbox, payload: Float[Tensor, "B N P"], fresh: Bool[Tensor, "B N K"], frame: Frame) -> Inbox:
+    """Put fresh messages into the inboxes; an unread one from the same slot is replaced."""
+    if frame.edges.senders is None:
+        latest = torch.where(frame.speaking.unsqueeze(-1), payload, inbox.payload)
+        return Inbox(payload=latest, mask=inbox.mask | fresh)
+    senders = frame.edges.senders.expand(payload.shape[0], -1, -1)
+    index = senders.flatten(1).unsqueeze(-1).expand(-1, -1, payload.shape[-1])
+    arrived = payload.gather(1, index).view(*senders.shape, payload.shape[-1])
+    return Inbox(payload=torch.where(fresh.unsqueeze(-1), arrived, inbox.payload), mask=inbox.mask | fresh)
+
+
+def _stack_messages(messages: list[Message]) -> Message:
+    symbols = None if messages[0].symbols is None else torch.stack([m.symbols for m in messages])
+    return Message(
+        payload=torch.stack([m.payload for m in messages]), symbols=symbols, bits=torch.stack([m.bits for m in messages])
+    )

@@ -1,0 +1,124 @@
+"""What a team did: aligned, time-major tensors of all agents, cut and shuffled only along the copies."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.types import Edges, Message, Tree, map_tensors
+
+
+@dataclasses.dataclass(kw_only=True)
+class Inbox:
+    """Messages that wait for their hearers: `mask` tells which are unread.
+
+    `payload` is [B, N, P], the latest of each sender, where edges are symbolic (K equals N); else [B, N, K, P].
+    """
+
+    payload: Float[Tensor, "B *slots P"]
+    mask: Bool[Tensor, "B N K"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class TeamState:
+    """All that a team carries from step to step: memories and last actions by policy and role, messages in flight."""
+
+    memory: dict[str, Float[Tensor, "B A S"]]
+    last_action: dict[str, Float[Tensor, "B A U"]]
+    inbox: Inbox
+    channel: Tree
+    assignment: Int[Tensor, "B N"] | None
+
+
+@dataclasses.dataclass(kw_only=True)
+class Rollout:
+    """`T` steps of `B` copies of a team. Observations and `state` hold one step more, to bootstrap from.
+
+    `draws` and `messages` have one entry per round. `edges` is None where they never change; `action_mask`,
+    `assignment` and the final observations are None where there is nothing to say. `valid` is False after the end of
+    an episode in rollouts of whole episodes. Times and counts are in env steps.
+    """
+
+    observations: dict[str, Tree]
+    state: Float[Tensor, "T1 B S"]
+    last_action: dict[str, Float[Tensor, "T1 B A U"]]
+    observing: Bool[Tensor, "T1 B N"]
+    acting: Bool[Tensor, "T B N"]
+    speaking: Bool[Tensor, "T B N"]
+    meaning: Int[Tensor, "T B N Z"]
+    actions: dict[str, Tensor]
+    action_log_prob: Float[Tensor, "T B N"]
+    message_log_prob: Float[Tensor, "T B N"]
+    draws: tuple[Tree, ...]
+    messages: tuple[Message, ...]
+    rewards: Float[Tensor, "T B N"]
+    terminated: Bool[Tensor, "T B N"]
+    truncated: Bool[Tensor, "T B N"]
+    episode_over: Bool[Tensor, "T B"]
+    valid: Bool[Tensor, "T B"]
+    edges: Edges | None = None
+    action_mask: dict[str, Tensor] | None = None
+    assignment: Int[Tensor, "T1 B N"] | None = None
+    final_observations: dict[str, Tree] | None = None
+    final_state: Float[Tensor, "T B S"] | None = None
+    info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    initial: TeamState
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+        return self.rewards.shape[0]
+
+    @property
+    def num_copies(self) -> int:
+        """B."""
+        return self.rewards.shape[1]
+
+    def env_steps(self) -> int:
+        """Steps of whole teams, those after the end of an episode not counted."""
+        return int(self.valid.sum())
+
+    def agent_steps(self) -> int:
+        """Turns of single agents: steps in which an agent observed."""
+        return int((self.observing[:-1] & self.valid.unsqueeze(-1)).sum())
+
+    def __len__(self) -> int:
+        return self.env_steps()
+
+    def select(self, copies: Int[Tensor, " b"]) -> "Rollout":
+        """The same rollout of some of its copies."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        initial = map_tensors(lambda x: x.index_select(0, copies), fields.pop("initial"))
+        return Rollout(initial=initial, **map_tensors(lambda x: x.index_select(1, copies), fields))
+
+    def split(self, num_parts: int, *, generator: torch.Generator | None = None) -> Iterator[Int[Tensor, " b"]]:
+        """Shuffle the copies and cut them into equal parts (the ragged rest is left out): indices of each part."""
+        order = torch.randperm(self.num_copies, generator=generator, device="cpu").to(self.rewards.device)
+        size = self.num_copies // num_parts
+        for part in range(num_parts):
+            yield order[part * size : (part + 1) * size]
+
+
+def concatenate(rollouts: list[Rollout]) -> Rollout:
+    """Rollouts of equal length side by side, as more copies."""
+    if len(rollouts) == 1:
+        return rollouts[0]
+    fields = [{f.name: getattr(r, f.name) for f in dataclasses.fields(r)} for r in _with_equal_fields(rollouts)]
+    initial = [f.pop("initial") for f in fields]
+    merged = map_tensors(lambda *leaves: torch.cat(leaves, 1), fields[0], *fields[1:])
+    return Rollout(initial=map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:]), **merged)
+
+
+def _with_equal_fields(rollouts: list[Rollout]) -> list[Rollout]:
+    """Give each rollout final observations where any has them (their values matter only at truncations)."""
+    if all(r.final_observations is None for r in rollouts):
+        return rollouts
+    return [r if r.final_observations is not None else fill_final(r) for r in rollouts]
+
+
+def fill_final(rollout: Rollout) -> Rollout:
+    """The rollout with its next observations in the place of missing final ones."""
+    nexts = map_tensors(lambda x: x[1:], rollout.observations)
+    return dataclasses.replace(rollout, final_observations=nexts, final_state=rollout.state[1:])

@@ -1,0 +1,267 @@
+"""Runs a team in its environment and records what happens: fragments for training, whole episodes for evaluation."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.envs.base import TeamEnv
+from heliograph.models.team import Acted, Intervention, Team
+from heliograph.rollout import Rollout, TeamState
+from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
+
+Assign = Callable[[int], Int[Tensor, "B N"]]
+"""Draws who plays whom in that many new episodes: policy indices of each copy and slot."""
+
+MAX_EPISODE_STEPS = 10_000
+
+
+@dataclasses.dataclass(kw_only=True)
+class Episodes:
+    """Finished episodes: returns of each agent [E, N], lengths in env steps [E], success [E] (NaN where unknown)."""
+
+    agent_returns: Float[Tensor, "E N"]
+    lengths: Int[Tensor, " E"]
+    success: Float[Tensor, " E"]
+
+    @property
+    def returns(self) -> Float[Tensor, " E"]:
+        """The mean over agents of each agent's return."""
+        return self.agent_returns.mean(1)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class Sampler:
+    """Steps an environment with a team, `B` copies at once.
+
+    `assign` redraws who plays whom when episodes start (None: it never changes). All randomness of the team comes from
+    a generator of its own; `get_state` and `set_state` make sampling resumable bit by bit.
+    """
+
+    def __init__(self, env: TeamEnv, team: Team, *, seed: int = 0, assign: Assign | None = None):
+        self.env, self.team, self.assign = env, team, assign
+        self.generator = torch.Generator(device=env.device)
+        self.generator.manual_seed(seed)
+        self._step: TeamStep | None = None
+        self._state: TeamState | None = None
+        self._returns = torch.zeros(env.num_copies, env.num_agents, device=env.device)
+        self._lengths = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
+        self._finished: list[Episodes] = []
+
+    def reset(self) -> None:
+        """Start new episodes in all copies and forget unfinished ones."""
+        self._step = self.env.reset()
+        assignment = None if self.assign is None else self.assign(self.env.num_copies).to(self.env.device)
+        self._state = self.team.initial_state(self._step, assignment=assignment)
+        self._returns.zero_()
+        self._lengths.zero_()
+
+    def fragment(
+        self, num_steps: int, *, choice: Choice = Choice.SAMPLED, form: MessageForm = MessageForm.TRAINING
+    ) -> Rollout:
+        """The next `num_steps` steps of all copies, episodes restarting within."""
+        if self._step is None:
+            self.reset()
+        record = _Record(self._state)
+        for _ in range(num_steps):
+            self._move(record, choice=choice, form=form, intervention=None)
+        return record.finish(self._step, self._state, static=self._static_edges())
+
+    def episodes(
+        self,
+        *,
+        choice: Choice = Choice.SAMPLED,
+        form: MessageForm = MessageForm.TRAINING,
+        intervention: Intervention | None = None,
+    ) -> Rollout:
+        """One whole episode of every copy, from a joint reset; `valid` is False after an episode's end."""
+        self.reset()
+        record = _Record(self._state)
+        alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
+        limit = self.env.horizon or MAX_EPISODE_STEPS
+        for _ in range(limit):
+            over = self._move(record, choice=choice, form=form, intervention=intervention, alive=alive)
+            alive = alive & ~over
+            if not bool(alive.any()):
+                break
+        else:
+            raise RuntimeError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
+        return record.finish(self._step, self._state, static=self._static_edges())
+
+    def take_finished(self) -> Episodes:
+        """The episodes that ended since the last call."""
+        done, self._finished = self._finished, []
+        if not done:
+            none = torch.zeros(0, device=self.env.device)
+            return Episodes(agent_returns=torch.zeros(0, self.env.num_agents), lengths=none.long(), success=none)
+        return map_tensors(lambda *leaves: torch.cat(leaves), done[0], *done[1:])
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that decides what will be sampled next (weights apart)."""
+        return {
+            "env": self.env.get_state() if self.env.resumable else None,
+            "generator": self.generator.get_state(),
+            "started": self._step is not None,
+            "team": map_tensors(torch.clone, self._state),
+            "returns": self._returns.clone(),
+            "lengths": self._lengths.clone(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue where `get_state` was called; environments that cannot be saved start new episodes."""
+        self.generator.set_state(state["generator"])
+        if not state["started"] or state["env"] is None:
+            self._step = self._state = None
+            return
+        self.env.set_state(state["env"])
+        self._step = self.env.view()
+        self._state = map_tensors(torch.clone, state["team"])
+        self._returns, self._lengths = state["returns"].clone(), state["lengths"].clone()
+
+    def static_edges(self) -> Edges | None:
+        """Who hears whom, where that never changes: what `Team.unroll` needs beside a rollout without edges."""
+        if self._step is None:
+            self.reset()
+        return self.team.edges(self._step) if self._static_edges() else None
+
+    def _static_edges(self) -> bool:
+        return self.team.silent or (self.team.topology.static and self._step.hearing is None)
+
+    def _move(
+        self, record: "_Record", *, choice: Choice, form: MessageForm, intervention: Intervention | None,
+        alive: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        seen, state = self._step, self._state
+        acted = self.team.step(
+            seen, state, generator=self.generator, choice=choice, form=form, intervention=intervention
+        )
+        step = self.env.step(acted.actions)
+        record.add(seen, state, acted, step, alive)
+        self._count(step, alive)
+        ended = step.terminated | step.truncated
+        self._step, self._state = step, self.team.cut(acted.state, ended, acted.edges)
+        if self.assign is not None:
+            new = self.assign(self.env.num_copies).to(self.env.device)
+            self._state.assignment = where(step.episode_over, new, self._state.assignment)
+        return step.episode_over
+
+    def _count(self, step: TeamStep, alive: Tensor | None) -> None:
+        self._returns += step.rewards
+        self._lengths += 1
+        over = step.episode_over if alive is None else step.episode_over & alive
+        if bool(over.any()):
+            unknown = torch.full((len(over),), float("nan"), device=over.device)
+            success = step.info["success"].float() if "success" in step.info else unknown
+            self._finished.append(
+                Episodes(agent_returns=self._returns[over], lengths=self._lengths[over], success=success[over])
+            )
+        self._returns = self._returns.masked_fill(step.episode_over.unsqueeze(1), 0.0)
+        self._lengths = self._lengths.masked_fill(step.episode_over, 0)
+
+
+class _Record:
+    """Collects the steps of one rollout."""
+
+    def __init__(self, initial: TeamState):
+        self.initial = initial
+        self.seen: list[TeamStep] = []
+        self.states: list[TeamState] = []
+        self.acted: list[Acted] = []
+        self.steps: list[TeamStep] = []
+        self.alive: list[Tensor] = []
+
+    def add(self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None) -> None:
+        self.seen.append(seen)
+        self.states.append(state)
+        self.acted.append(acted)
+        self.steps.append(step)
+        self.alive.append(torch.ones_like(step.episode_over) if alive is None else alive)
+
+    def finish(self, step: TeamStep, state: TeamState, *, static: bool) -> Rollout:
+        seen, states = [*self.seen, step], [*self.states, state]
+        final = self._final_observations()
+        return Rollout(
+            observations=stack([s.observations for s in seen]),
+            state=stack([s.state for s in seen]),
+            last_action=stack([s.last_action for s in states]),
+            observing=stack([s.observing for s in seen]),
+            acting=stack([s.acting for s in self.seen]),
+            speaking=stack([s.speaking for s in self.seen]),
+            meaning=stack([s.meaning for s in self.seen]),
+            actions=stack([a.actions for a in self.acted]),
+            action_log_prob=stack([a.action_log_prob for a in self.acted]),
+            message_log_prob=stack([a.message_log_prob for a in self.acted]),
+            draws=stack([a.draws for a in self.acted]),
+            messages=stack([a.messages for a in self.acted]),
+            rewards=stack([s.rewards for s in self.steps]),
+            terminated=stack([s.terminated for s in self.steps]),
+            truncated=stack([s.truncated for s in self.steps]),
+            episode_over=stack([s.episode_over for s in self.steps]),
+            valid=stack(self.alive),
+            edges=None if static else stack([_expanded(a.edges, step) for a in self.acted]),
+            action_mask=None if step.action_mask is None else stack([s.action_mask for s in self.seen]),
+            assignment=None if state.assignment is None else stack([s.assignment for s in states]),
+            final_observations=None if final is None else stack([f[0] for f in final]),
+            final_state=None if final is None else stack([f[1] for f in final]),
+            info=self._info(),
+            initial=self.initial,
+        )
+
+    def _final_observations(self) -> list[tuple[Tree, Tensor]] | None:
+        if not any(bool(s.truncated.any()) for s in self.steps):
+            return None
+        return [
+            (s.observations, s.state) if s.final_observations is None else (s.final_observations, s.final_state)
+            for s in self.steps
+        ]
+
+    def _info(self) -> dict[str, Tensor]:
+        keys = set.intersection(*(set(s.info) for s in self.steps))
+        return {key: torch.stack([s.info[key] for s in self.steps]) for key in sorted(keys)}
+
+
+def _expanded(edges: Edges, step: TeamStep) -> Edges:
+    num_copies = step.speaking.shape[0]
+    return map_tensors(lambda x: x.expand(num_copies, *x.shape[1:]), edges)
+
+
+def spoken(message: Message) -> Tensor:
+    """What was said, to be compared: symbols where there are any, else the vector."""
+    return message.payload if message.symbols is None else message.symbols
+
+
+def play(
+    sampler: Sampler,
+    num_episodes: int,
+    *,
+    choice: Choice = Choice.GREEDY,
+    form: MessageForm = MessageForm.EXECUTION,
+    intervention: Intervention | None = None,
+) -> tuple[Episodes, list[Rollout]]:
+    """Play exactly `num_episodes` episodes, assigned to copies beforehand so that short ones are not favoured."""
+    rollouts, remaining = [], num_episodes
+    sampler.take_finished()
+    while remaining > 0:
+        rollout = sampler.episodes(choice=choice, form=form, intervention=intervention)
+        counted = min(remaining, rollout.num_copies)
+        rollouts.append(rollout if counted == rollout.num_copies else rollout.select(torch.arange(counted)))
+        remaining -= counted
+    sampler.take_finished()
+    return episodes_of(rollouts), rollouts
+
+
+def episodes_of(rollouts: list[Rollout]) -> Episodes:
+    """Returns, lengths and success of rollouts of whole episodes, in the order of their copies."""
+    returns, lengths, success = [], [], []
+    for r in rollouts:
+        returns.append((r.rewards * r.valid.unsqueeze(-1)).sum(0))
+        lengths.append(r.valid.sum(0))
+        ending = r.episode_over & r.valid
+        unknown = torch.full_like(lengths[-1], float("nan"), dtype=torch.float)
+        success.append((r.info["success"].float() * ending).sum(0) if "success" in r.info else unknown)
+    return Episodes(agent_returns=torch.cat(returns), lengths=torch.cat(lengths), success=torch.cat(success))

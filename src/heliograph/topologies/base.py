@@ -1,0 +1,56 @@
+"""The contract of a topology: who can hear whom."""
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from heliograph.types import Edges, TeamStep
+
+
+class Topology(ABC):
+    """A hearing pattern; fills in `_edges`, and says whether it looks at the step at all (`static`)."""
+
+    static = True
+    yields_to_env = False
+    """True where the pattern allows everything, so that the environment's own rule of hearing decides alone."""
+
+    @abstractmethod
+    def _edges(self, step: TeamStep) -> Edges:
+        """The pattern for this step, `[1 or B, N, K]`."""
+
+    @final
+    def edges(self, step: TeamStep) -> Edges:
+        """Who hears what is said in this step: the pattern, intersected with the environment's rule of hearing."""
+        if step.hearing is None:
+            return self._edges(step)
+        return step.hearing if self.yields_to_env else intersect(self._edges(step), step.hearing)
+
+
+def intersect(first: Edges, second: Edges) -> Edges:
+    """The edges that both allow, in the sparser form of the two."""
+    if second.senders is None:
+        first, second = second, first
+    if first.senders is None and second.senders is None:
+        return Edges(senders=None, mask=first.mask & second.mask)
+    if first.senders is None:
+        allowed = first.mask.expand(*second.mask.shape[:-1], -1).gather(-1, second.senders)
+        return Edges(senders=second.senders, mask=second.mask & allowed)
+    match = (second.senders.unsqueeze(-1) == first.senders.unsqueeze(-2)) & first.mask.unsqueeze(-2)
+    return Edges(senders=second.senders, mask=second.mask & match.any(-1))
+
+
+def dense(mask: Bool[Tensor, "*batch N N"]) -> Edges:
+    """Edges in symbolic form from a mask: hearer `n` hears agent `k` where `mask[..., n, k]`."""
+    return Edges(senders=None, mask=mask)
+
+
+def no_edges(num_agents: int, device: torch.device) -> Edges:
+    """Nobody hears anybody: no slots at all."""
+    empty = torch.zeros(1, num_agents, 0, dtype=torch.bool, device=device)
+    return Edges(senders=empty.long(), mask=empty)
+
+
+__all__ = ["Topology", "dense", "intersect", "no_edges"]

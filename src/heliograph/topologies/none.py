@@ -1,0 +1,13 @@
+"""Nobody hears anybody."""
+
+from heliograph.topologies.base import Topology, no_edges
+from heliograph.types import Edges, TeamStep
+
+__all__ = ["NoTopology"]
+
+
+class NoTopology(Topology):
+    """No edges: messages may be sent but reach nobody."""
+
+    def _edges(self, step: TeamStep) -> Edges:
+        return no_edges(step.speaking.shape[1], step.speaking.device)
