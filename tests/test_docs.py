@@ -147,7 +147,9 @@ def help_of(command: tuple[str, ...]) -> str:
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, f"no sub-command {' '.join(command)!r}: {done.stderr or done.stdout}"
+    usage = done.stdout.strip().partition("\n\n")[0]
+    known = all(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", usage) for word in command)
+    assert done.returncode == 0 and known, f"no sub-command {' '.join(command)!r}: {done.stderr or usage}"
     return done.stdout
 
 
