@@ -7,8 +7,6 @@ from typing import Any
 from heliograph.envs.base import TeamEnv
 
 MakeEnv = Callable[..., TeamEnv]
-CHECKS: dict[str, Callable[[MakeEnv], None]] = {}
-"""All checks by name, in the order in which `check_env` runs them."""
 
 NUM_COPIES = 5
 NUM_STEPS = 20
@@ -18,14 +16,8 @@ class ConformanceError(AssertionError):
     """An environment breaks the contract; the message names the environment, the check and what was expected."""
 
 
-def check_env(make_env: MakeEnv) -> None:
-    """Run every check on an environment; raises `ConformanceError` at the first that fails."""
-    for check in CHECKS.values():
-        check(make_env)
-
-
 def conformance(check: Callable[[MakeEnv], None]) -> Callable[[MakeEnv], None]:
-    """Register a check, and name the environment and the check where it fails."""
+    """Name the environment and the check where it fails."""
 
     @functools.wraps(check)
     def named(make_env: MakeEnv) -> None:
@@ -37,7 +29,6 @@ def conformance(check: Callable[[MakeEnv], None]) -> Callable[[MakeEnv], None]:
             error.add_note(f"while {check.__name__} ran on {_name_of(make_env)}")
             raise
 
-    CHECKS[check.__name__] = named
     return named
 
 

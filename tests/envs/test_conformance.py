@@ -1,0 +1,270 @@
+"""Every environment passes every check, and every check fails on an environment that breaks its promise."""
+
+import dataclasses
+import functools
+
+import pytest
+import torch
+from gymnasium import spaces
+
+from heliograph import registry
+from heliograph.envs.base import TeamEnv
+from heliograph.envs.identity import Identity
+from heliograph.envs.speaker_listener import SpeakerListener
+from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.testing import CHECKS, ConformanceError, check_env, episodes, random_actions
+from tests.envs.mixed import DRIVERS, SCOUTS, Mixed
+
+ENVS = {name: functools.partial(registry.load, "env", name) for name in registry.names("env")}
+VARIANTS = {
+    "mixed": Mixed,
+    "speaker_listener-rounds-dict": functools.partial(SpeakerListener, goals=4, rounds=3, observation="dict"),
+    "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
+}
+each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
+
+
+def maker(name: str):
+    return ENVS[name]() if name in ENVS else VARIANTS[name]
+
+
+def test_the_environments_of_this_package_are_exactly_these() -> None:
+    assert registry.names("env") == ["identity", "speaker_listener", "switch_riddle"]
+    for name in registry.names("env"):
+        assert issubclass(registry.load("env", name), TeamEnv)
+
+
+@each_env
+@pytest.mark.parametrize("check", CHECKS)
+def test_conformance(name: str, check: str) -> None:
+    CHECKS[check](maker(name))
+
+
+@each_env
+def test_rules_alone_never_truncate(name: str) -> None:
+    env = maker(name)(num_copies=8)
+    step, generator = env.reset(), torch.Generator().manual_seed(0)
+    for _ in range(30):
+        step = env.step(random_actions(env, step=step, generator=generator))
+        assert not step.truncated.any()
+
+
+# ---- environments that break one promise each ------------------------------------------------------------------------
+
+
+class DoubleRewards(Identity):
+    def _advance(self, actions, moving):
+        outcome = super()._advance(actions, moving)
+        return dataclasses.replace(outcome, rewards=outcome.rewards.double())
+
+
+class OutOfBounds(Identity):
+    def _observe(self):
+        view = super()._observe()
+        return dataclasses.replace(view, observations={"agent": view.observations["agent"] * 2})
+
+
+class ActsUnseeing(Identity):
+    def _observe(self):
+        view = super()._observe()
+        return dataclasses.replace(view, observing=~view.acting)
+
+
+class HeedsTheAbsent(SwitchRiddle):
+    def _advance(self, actions, moving):
+        outcome = super()._advance(actions, moving)
+        return dataclasses.replace(outcome, rewards=outcome.rewards + actions["prisoner"].float())
+
+
+class PaysTheGone(Mixed):
+    def _advance(self, actions, moving):
+        outcome = super()._advance(actions, moving)
+        rewards = outcome.rewards.clone()
+        rewards[:, DRIVERS] += 0.5
+        return dataclasses.replace(outcome, rewards=rewards)
+
+
+class ShortHorizon(SpeakerListener):
+    @property
+    def horizon(self):
+        return 1 + self.talk_steps
+
+
+class Flickers(SpeakerListener):
+    def _observe(self):
+        view = super()._observe()
+        noise = torch.rand(self.num_copies, 1, 1, generator=self.generator)
+        return dataclasses.replace(view, observations={**view.observations, "listener": noise})
+
+
+class NoLimit(SwitchRiddle):
+    def _start(self, starting):
+        super()._start(starting)
+        self.time_limit = None
+
+
+class NeverWaits(SpeakerListener):
+    def _advance(self, actions, moving):
+        return super()._advance(actions, torch.ones_like(moving))
+
+
+class GlobalRandomness(Identity):
+    def _start(self, starting):
+        super()._start(starting)
+        self._value = torch.randint(self.values, self._value.shape)
+
+
+class DeafToSeeds(Identity):
+    def _seed(self, seed):
+        self.generator.manual_seed(0)
+        self.start_generator.manual_seed(0)
+
+
+class HiddenState(SwitchRiddle):
+    days_so_far = 0
+
+    def _advance(self, actions, moving):
+        outcome = super()._advance(actions, moving)
+        self.days_so_far += 1
+        return dataclasses.replace(outcome, rewards=outcome.rewards + self.days_so_far % 7)
+
+
+class Elsewhere(Identity):
+    def _observe(self):
+        view = super()._observe()
+        return dataclasses.replace(view, positions=torch.zeros(self.num_copies, 2, 2, device="meta"))
+
+
+class LonelyAndSad(SpeakerListener):
+    def _advance(self, actions, moving):
+        outcome = super()._advance(actions, moving)
+        rewards = outcome.rewards - outcome.rewards.mean() if self.num_copies == 1 else outcome.rewards
+        return dataclasses.replace(outcome, rewards=rewards)
+
+
+class Boasts(SpeakerListener):
+    def bounds(self):
+        return dataclasses.replace(super().bounds(), random=0.0)
+
+
+class SolvesBadly(SwitchRiddle):
+    def oracle(self):
+        return {"prisoner": torch.ones(self.num_copies, self.prisoners, dtype=torch.long)}
+
+
+BROKEN = [
+    (DoubleRewards, "check_shapes", "rewards to be torch.float32"),
+    (OutOfBounds, "check_spaces", r"observations\['agent'\] within Box"),
+    (ActsUnseeing, "check_masks", "whoever acts to observe"),
+    (HeedsTheAbsent, "check_masks", "not acting to change nothing"),
+    (PaysTheGone, "check_masks", "no reward for an agent that is gone"),
+    (ShortHorizon, "check_endings", "at most 1 steps"),
+    (Flickers, "check_auto_reset", "observations of the new episode"),
+    (NoLimit, "check_time_limit", "longer than time_limit=1"),
+    (NeverWaits, "check_talk_steps", "does not move while the team talks"),
+    (GlobalRandomness, "check_seeding", "from equal seeds"),
+    (DeafToSeeds, "check_seeding", "from another seed"),
+    (HiddenState, "check_state_round_trip", "keep state in tensors"),
+    (Elsewhere, "check_device", "not on meta"),
+    (LonelyAndSad, "check_statistics", "mean return for 1 copy"),
+    (Boasts, "check_bounds", r"bounds\(\).random=0.0000"),
+    (SolvesBadly, "check_bounds", r"bounds\(\).full_information=0.7407"),
+]
+
+
+@pytest.mark.parametrize(("broken", "check", "words"), BROKEN)
+def test_a_broken_promise_is_found_and_named(broken: type[TeamEnv], check: str, words: str) -> None:
+    with pytest.raises(ConformanceError, match=f"^{broken.__name__} fails {check}: expected .*{words}"):
+        CHECKS[check](broken)
+
+
+def test_every_check_can_fail() -> None:
+    assert {check for _, check, _ in BROKEN} == set(CHECKS)
+
+
+def test_check_env_runs_all_checks_and_names_settings() -> None:
+    check_env(Identity)
+    with pytest.raises(ConformanceError, match=r"ShortHorizon\(goals=2\) fails check_endings"):
+        check_env(functools.partial(ShortHorizon, goals=2))
+
+
+def test_an_error_inside_an_environment_keeps_its_own_words() -> None:
+    class Crashes(Identity):
+        def _observe(self):
+            raise KeyError("beacon")
+
+    with pytest.raises(KeyError, match="beacon") as caught:
+        check_env(Crashes)
+    assert "check_shapes" in caught.value.__notes__[0]
+
+
+def test_random_actions_are_legal_and_cover_the_space() -> None:
+    env = Mixed(num_copies=500)
+    step = env.reset()
+    actions = random_actions(env, step=step, generator=torch.Generator().manual_seed(0))
+    allowed = step.action_mask["scout"]
+    assert allowed.gather(-1, actions["scout"][..., None]).all()
+    assert torch.bincount(actions["scout"].flatten()).min() > 150
+    assert actions["driver"].flatten(0, 1).unique(dim=0).shape == (6, 2)
+    assert actions["drone"].shape == (500, 1, 2)
+    assert (actions["drone"].abs() <= 1).all()
+    assert actions["drone"].std() > 0.5
+    for role in env.roles:
+        assert role.action_space.contains(actions[role.name][0, 0].numpy().astype(role.action_space.dtype))
+
+
+def test_an_unbounded_box_is_drawn_from_a_normal() -> None:
+    env = Identity(num_copies=500)
+    env.roles = (dataclasses.replace(env.roles[0], action_space=spaces.Box(-torch.inf, torch.inf, (2,))),)
+    actions = random_actions(env, step=env.reset(), generator=torch.Generator().manual_seed(0))["agent"]
+    assert actions.shape == (500, 2, 2)
+    assert actions.std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_episodes_are_whole_and_counted_once() -> None:
+    returns, lengths = episodes(SpeakerListener(rounds=3, num_copies=10), number=25)
+    assert len(returns) == len(lengths) == 30
+    assert lengths.unique().tolist() == [6]
+    assert set(returns.tolist()) <= {-3.0, -1.0, 1.0, 3.0}
+
+
+def test_mixed_pays_what_it_says_step_by_step() -> None:
+    env = Mixed(num_copies=64, seed=1)
+    step = env.reset()
+    offset, length = env._offset.clone(), env._length.clone()
+    total = torch.zeros(64, 6)
+    for time in range(7):
+        on_turn = time % 2
+        assert step.observing[:, SCOUTS].tolist() == [[on_turn == 0, on_turn == 1]] * 64
+        away = (time > 1 + offset) & (time < 5 + offset)
+        assert torch.equal(~step.observing[:, 4], away)
+        assert step.speaking.any() == (time not in (2, 3))
+        step = env.step(env.oracle())
+        total += step.rewards
+        over = step.episode_over[:, None]
+        left = torch.stack([time == 2 + offset, time == 1 + offset], 1)
+        assert torch.equal(step.terminated[:, 3:5], left | over)
+        assert not step.terminated[:, [0, 1, 2, 5]][~step.episode_over].any()
+        assert torch.equal(step.rewards[:, 4], torch.where(away, 0.0, 1.0 + 2.0 * left[:, 1]))
+        owed = torch.tensor([0.0, 0.0]) if time == 0 else torch.tensor([float(on_turn), float(1 - on_turn)])
+        extra = torch.tensor([float(1 - on_turn), float(on_turn)])
+        assert torch.equal(step.rewards[:, SCOUTS], torch.where(over, owed + extra, owed))
+    short = length == 7
+    assert torch.equal(step.episode_over, short)
+    assert total[short].unique(dim=0).tolist() == [[4, 3, 7, 9, 6, 7]]
+
+
+def test_mixed_refills_a_slot_with_a_new_target() -> None:
+    env = Mixed(num_copies=500, seed=2)
+    step, changed = env.reset(), []
+    for _ in range(4):
+        before = env.oracle()["driver"].clone()
+        step = env.step(env.oracle())
+        refilled = step.terminated[:, 3]
+        differs = (env.oracle()["driver"] != before).any(-1)
+        assert not differs[:, 0].any()
+        assert not differs[~refilled, 1].any()
+        changed.append(differs[refilled, 1])
+        assert step.observing[:, 3].all()
+        assert (step.observations["driver"][refilled, 1, -1] == 0).all()
+    assert torch.cat(changed).float().mean().item() == pytest.approx(5 / 6, abs=0.08)
