@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
     {"types", "rollout", "registry", "functional", "distributions"},
     {"envs", "channels", "topologies", "models", "populations"},
-    {"sampler", "experiment", "losses"},
+    {"sampler", "experiment", "run_folder", "losses"},
     {"adapters", "analysis", "testing"},
     {"rllib"},
     {"recipes"},
