@@ -1,0 +1,228 @@
+"""PettingZoo, both ways: its environments as team environments, and team environments as its.
+
+`FromPettingZoo` steps Python environments in a loop (the slow path). `ToParallel` and `ToAEC` put messages into actions
+and observations (see `TalkAsAction`), so that an algorithm which knows no channel can use them.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, TypedDict, Unpack, final
+
+from gymnasium import spaces
+from pettingzoo import AECEnv, ParallelEnv
+
+from heliograph.adapters.arrays import AgentID
+from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
+from heliograph.adapters.talk import TalkAsAction, Turn
+from heliograph.envs.base import TeamEnv, check_positive
+from heliograph.topologies.base import Topology
+
+__all__ = ["FromPettingZoo", "ToAEC", "ToParallel"]
+
+
+class TalkSettings(TypedDict, total=False):
+    """The settings of `TalkAsAction`."""
+
+    vocab_size: int
+    length: int
+    speakers: Collection[str] | None
+    topology: Topology | None
+    flat: bool
+
+
+@final
+class FromPettingZoo(StackedEnv):
+    """`num_copies` PettingZoo environments made by `make()`, of the parallel or of the AEC interface.
+
+    The turns of an AEC environment are kept: in each env step one agent, the one selected, observes and acts; its
+    reward arrives when it is selected again (or leaves), as `last()` tells it. Agents that PettingZoo calls truncated
+    are truncated, not terminated. For settings see `StackedSettings`.
+    """
+
+    def __init__(self, make: Callable[[], Any], **settings: Unpack[StackedSettings]):
+        num_copies = settings.get("num_copies", 1)
+        check_positive("num_copies", num_copies)
+        envs = [make() for _ in range(num_copies)]
+        first = envs[0]
+        if not isinstance(first, (AECEnv, ParallelEnv)):
+            raise TypeError(f"make() must return a PettingZoo ParallelEnv or AECEnv, not {type(first).__name__}")
+        if not hasattr(first, "possible_agents"):
+            raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
+        self._takes_turns = isinstance(first, AECEnv)
+        spaces_of = {a: (first.observation_space(a), first.action_space(a)) for a in first.possible_agents}
+        super().__init__(envs, spaces_of, **settings)
+
+    def close(self) -> None:
+        """Close all environments."""
+        for env in self.envs:
+            env.close()
+
+    def _reset_one(self, env: Any, *, seed: int) -> Frame:
+        if self._takes_turns:
+            env.reset(seed=seed)
+            return _aec_frame(env)
+        observations, infos = env.reset(seed=seed)
+        observations, infos = _of_agents(env, observations), _of_agents(env, infos)
+        return Frame(observations=observations, turn=list(env.agents), infos=infos, over=not env.agents)
+
+    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
+        if self._takes_turns:
+            env.step(actions[env.agent_selection])
+            return _aec_frame(env)
+        observations, rewards, terminated, truncated, infos = (_of_agents(env, d) for d in env.step(actions))
+        left = {agent for flags in (terminated, truncated) for agent, flag in flags.items() if flag}
+        vanished = [agent for agent in actions if agent not in env.agents and agent not in left]
+        if vanished:
+            raise ValueError(f"{env}: {vanished} left the agents, but were neither terminated nor truncated")
+        turn = [agent for agent in env.agents if agent not in left]
+        return Frame(
+            observations=observations,
+            turn=turn,
+            rewards=rewards,
+            terminated=[agent for agent, flag in terminated.items() if flag],
+            truncated=[agent for agent, flag in truncated.items() if flag],
+            infos=infos,
+            over=not turn,
+        )
+
+
+def _of_agents(env: ParallelEnv, values: dict[AgentID, Any]) -> dict[AgentID, Any]:
+    """Without further keys such as "common", which PettingZoo allows."""
+    return {agent: value for agent, value in values.items() if agent in env.possible_agents}
+
+
+def _aec_frame(env: AECEnv) -> Frame:
+    """Let agents that have left step out, and show the next agent what it sees."""
+    frame: dict[str, dict] = {"observations": {}, "rewards": {}, "infos": {}}
+    terminated, truncated = [], []
+    while env.agents:
+        agent = env.agent_selection
+        observation, reward, is_terminated, is_truncated, info = env.last()
+        frame["observations"][agent], frame["rewards"][agent], frame["infos"][agent] = observation, reward, info
+        if not (is_terminated or is_truncated):
+            return Frame(**frame, turn=[agent], terminated=terminated, truncated=truncated)
+        if observation is None:
+            del frame["observations"][agent]
+        terminated += [agent] * bool(is_terminated)
+        truncated += [agent] * bool(is_truncated)
+        env.step(None)
+    return Frame(**frame, turn=[], terminated=terminated, truncated=truncated, over=True)
+
+
+class ToParallel(ParallelEnv):
+    """A team environment of one copy as a PettingZoo `ParallelEnv`, with messages as actions (see `TalkAsAction`).
+
+    All agents stay live until the episode is over, since slots may be filled again. `infos[agent]` tells whether the
+    agent is `observing`, `acting` and `speaking` now; one that is not is shown zeros, and its action is ignored.
+    """
+
+    render_mode = None
+
+    def __init__(self, env: TeamEnv, **talk: Unpack[TalkSettings]):
+        self.talk = TalkAsAction(env, **talk)
+        self.metadata = {"name": type(env).__name__, "render_modes": [], "is_parallelizable": True}
+        self.possible_agents = list(self.talk.agents)
+        self.agents: list[str] = []
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        """What an agent sees and hears."""
+        return self.talk.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space:
+        """What an agent does and says."""
+        return self.talk.action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+        """Begin a new episode."""
+        turn = self.talk.reset(seed=seed)
+        self.agents = list(self.possible_agents)
+        return turn.observations, turn.infos
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
+        """Move the team once."""
+        turn = self.talk.step(actions)
+        if turn.over:
+            self.agents = []
+        return turn.observations, turn.rewards, turn.terminated, turn.truncated, turn.infos
+
+    def render(self) -> None:
+        """There is nothing to see."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class ToAEC(AECEnv):
+    """A team environment of one copy as a PettingZoo `AECEnv`, with messages as actions (see `TalkAsAction`).
+
+    In each step of the team those who take part in it have their turns, one after the other, before it moves; none of
+    them sees what the others chose. Agents that neither observe, act nor speak have no turn.
+    """
+
+    render_mode = None
+
+    def __init__(self, env: TeamEnv, **talk: Unpack[TalkSettings]):
+        super().__init__()
+        self.talk = TalkAsAction(env, **talk)
+        self.metadata = {"name": type(env).__name__, "render_modes": [], "is_parallelizable": False}
+        self.possible_agents = list(self.talk.agents)
+        self.agents: list[str] = []
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        """What an agent sees and hears."""
+        return self.talk.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space:
+        """What an agent does and says."""
+        return self.talk.action_spaces[agent]
+
+    def observe(self, agent: str) -> Any:
+        """What an agent sees in the present step of the team."""
+        return self._turn.observations[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Begin a new episode."""
+        self.agents = list(self.possible_agents)
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self._show(self.talk.reset(seed=seed))
+        while not self._queue:
+            self._move({})
+        self._select()
+
+    def step(self, action: Any) -> None:
+        """Take the turn of the selected agent; the team moves after the last turn of its step."""
+        agent = self.agent_selection
+        if self.terminations[agent] or self.truncations[agent]:
+            self._was_dead_step(action)
+            return
+        self._cumulative_rewards[agent] = 0.0
+        self._clear_rewards()
+        self._chosen[agent] = action
+        if not self._queue:
+            self._move(self._chosen)
+            while not self._queue:
+                self._move({})
+        self._select()
+        self._accumulate_rewards()
+
+    def render(self) -> None:
+        """There is nothing to see."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _show(self, turn: Turn) -> None:
+        self._turn = turn
+        self._queue = list(self.agents) if turn.over else list(turn.taking_part)
+        self._chosen: dict[str, Any] = {}
+        self.terminations, self.truncations = dict(turn.terminated), dict(turn.truncated)
+        self.infos = {agent: dict(info) for agent, info in turn.infos.items()}
+
+    def _move(self, chosen: dict[str, Any]) -> None:
+        turn = self.talk.step(chosen)
+        for agent, reward in turn.rewards.items():
+            self.rewards[agent] += reward
+        self._show(turn)
+
+    def _select(self) -> None:
+        self.agent_selection = self._queue.pop(0)

@@ -1,0 +1,159 @@
+"""RLlib's `MultiAgentEnv`, both ways: its environments as team environments, and team environments for stock RLlib."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack, final
+
+import numpy as np
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
+
+from heliograph.adapters.arrays import AgentID
+from heliograph.adapters.pettingzoo import TalkSettings
+from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
+from heliograph.adapters.talk import TalkAsAction, Turn
+from heliograph.envs.base import TeamEnv, check_positive
+from heliograph.registry import check_settings, load
+
+__all__ = ["FromMultiAgentEnv", "ToMultiAgentEnv"]
+
+CHECK = (42, {})
+"""The seed and options with which RLlib's checker (ray/rllib/utils/pre_checks/env.py) resets every environment.
+
+Were that seed kept, all copies of a vector would play the same episodes for ever.
+"""
+ALL = "__all__"
+COMMON = "__common__"
+
+
+@final
+class FromMultiAgentEnv(StackedEnv):
+    """`num_copies` environments of RLlib: a class or function that makes one, or, for one copy, an instance.
+
+    `env_config` is handed to the class or function, where given. Agents that get an observation act next, as in RLlib;
+    an episode ends where `__all__` says so. For the other settings see `heliograph.adapters.stacked.StackedSettings`.
+    """
+
+    def __init__(
+        self,
+        make: Callable[..., MultiAgentEnv] | MultiAgentEnv,
+        *,
+        env_config: Mapping[str, Any] | None = None,
+        **settings: Unpack[StackedSettings],
+    ):
+        num_copies = settings.get("num_copies", 1)
+        check_positive("num_copies", num_copies)
+        envs = _envs(make, num_copies, env_config)
+        first = envs[0]
+        agents = first.possible_agents or first.agents
+        if not agents:
+            raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
+        self._done: dict[int, set[AgentID]] = {}
+        spaces_of = {a: (first.get_observation_space(a), first.get_action_space(a)) for a in agents}
+        super().__init__(envs, spaces_of, **settings)
+
+    def _reset_one(self, env: MultiAgentEnv, *, seed: int) -> Frame:
+        observations, infos = env.reset(seed=seed)
+        self._done[id(env)] = set()
+        return Frame(observations=observations, turn=list(observations), infos=_of_agents(infos))
+
+    def _step_one(self, env: MultiAgentEnv, actions: dict[AgentID, Any]) -> Frame:
+        observations, rewards, terminateds, truncateds, infos = env.step(actions)
+        done = self._done[id(env)]
+        terminated, truncated = _left(terminateds), _left(truncateds)
+        cut = bool(truncateds.get(ALL)) and not terminateds.get(ALL)
+        if cut:
+            truncated += [a for a in self._slots if a not in done and a not in terminated and a not in truncated]
+        done.update(terminated, truncated)
+        over = bool(terminateds.get(ALL)) or cut
+        return Frame(
+            observations=observations,
+            turn=[] if over else [agent for agent in observations if agent not in done],
+            rewards=rewards,
+            terminated=terminated,
+            truncated=truncated,
+            infos=_of_agents(infos),
+            over=over,
+        )
+
+
+def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> list[MultiAgentEnv]:
+    if isinstance(make, MultiAgentEnv):
+        if num_copies != 1:
+            raise ValueError(f"num_copies={num_copies}: an instance is one copy; hand in its class, or a function")
+        return [make]
+    envs = [make() if env_config is None else make(env_config) for _ in range(num_copies)]
+    if not isinstance(envs[0], MultiAgentEnv):
+        raise TypeError(f"make() must return a MultiAgentEnv of RLlib, not {type(envs[0]).__name__}")
+    return envs
+
+
+def _left(flags: Mapping[AgentID, bool]) -> list[AgentID]:
+    return [agent for agent, flag in flags.items() if flag and agent != ALL]
+
+
+def _of_agents(infos: Mapping[AgentID, dict]) -> dict[AgentID, dict]:
+    return {agent: info for agent, info in infos.items() if agent != COMMON}
+
+
+class ToMultiAgentEnv(MultiAgentEnv):
+    """A team environment of one copy for stock RLlib algorithms, with messages as actions (see `TalkAsAction`).
+
+    It is made from a `TeamEnv`, or from an `env_config` as RLlib hands it on, with the keys `env` (a name such as
+    "speaker_listener", or a class or function), `env_settings`, and the settings of `TalkAsAction`:
+
+        config.environment(ToMultiAgentEnv, env_config={"env": "speaker_listener", "vocab_size": 3})
+
+    Without a seed in `env_settings` and none of RLlib's (`config.debugging(seed=...)`), episodes are drawn afresh.
+    Only agents that take part in a step are in its observations. Rewards between an agent's turns accrue and come with
+    its next observation; at the end all agents that have had a turn get a final observation and what they earned.
+    All agents stay in play until the episode is over, since slots may be filled again.
+    """
+
+    def __init__(self, env: TeamEnv | Mapping[str, Any], **talk: Unpack[TalkSettings]):
+        # RLlib makes many copies from one env_config: unless they are seeded, each must draw episodes of its own.
+        self._draw_seed = not isinstance(env, TeamEnv) and "seed" not in env.get("env_settings", {})
+        self.talk = TalkAsAction(env, **talk) if isinstance(env, TeamEnv) else _from_config(env)
+        self.possible_agents = list(self.talk.agents)
+        self.agents = list(self.talk.agents)
+        self.observation_spaces, self.action_spaces = self.talk.observation_spaces, self.talk.action_spaces
+        self._owed: dict[str, float] = {}
+        self._met: set[str] = set()
+        super().__init__()
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        """Begin a new episode; without a seed, the random stream goes on."""
+        is_check = (seed, options) == CHECK
+        if seed is None and self._draw_seed:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self._draw_seed = is_check
+        self._owed, self._met = dict.fromkeys(self.agents, 0.0), set()
+        observations, _, infos = self._shown(self.talk.reset(seed=seed))
+        return observations, infos
+
+    def step(self, action_dict: Mapping[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
+        """Move the team once."""
+        turn = self.talk.step(action_dict)
+        for agent, reward in turn.rewards.items():
+            self._owed[agent] += reward
+        observations, rewards, infos = self._shown(turn)
+        terminateds = {agent: turn.terminated[agent] for agent in observations}
+        truncateds = {agent: turn.truncated[agent] for agent in observations}
+        cut = any(turn.truncated.values())
+        return observations, rewards, terminateds | {ALL: turn.over and not cut}, truncateds | {ALL: cut}, infos
+
+    def _shown(self, turn: Turn) -> tuple[dict, dict, dict]:
+        """Observations, rewards and infos of the agents whose turn it is; at the end, of all that have had one."""
+        agents = [agent for agent in turn.taking_part if not turn.over or agent in self._met]
+        self._met.update(agents)
+        rewards = {agent: self._owed[agent] for agent in agents}
+        self._owed.update(dict.fromkeys(agents, 0.0))
+        return {a: turn.observations[a] for a in agents}, rewards, {a: turn.infos[a] for a in agents}
+
+
+def _from_config(config: Mapping[str, Any]) -> TalkAsAction:
+    settings = dict(config)
+    if "env" not in settings:
+        raise ValueError(f"env_config has no 'env': name an environment; it has {sorted(settings)}")
+    env, env_settings = settings.pop("env"), settings.pop("env_settings", {})
+    check_settings(TalkAsAction, settings, what="ToMultiAgentEnv")
+    make = load("env", env) if isinstance(env, str) else env
+    return TalkAsAction(make(**env_settings), **settings)
