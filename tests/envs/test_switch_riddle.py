@@ -146,6 +146,12 @@ def test_an_episode_by_hand() -> None:
 def test_telling_too_early_costs_one() -> None:
     returns = play(torch.tensor([[0, 1, 1, 2, 0, 0]]), lambda day, _: torch.tensor([int(day == 2)]))
     assert returns.tolist() == [-1]
+    env = SwitchRiddle()
+    env.reset()
+    step = env.step({"prisoner": torch.ones(1, 3, dtype=torch.long)})
+    assert step.rewards.tolist() == [[-1, -1, -1]]
+    assert step.episode_over.all()
+    assert not step.info["success"].any()
 
 
 def test_never_telling_terminates_with_nothing() -> None:

@@ -47,10 +47,10 @@ def _check_step_shapes(env: TeamEnv, step: TeamStep) -> None:
         if edges.senders is not None:
             _expect_tensor(edges.senders, (*team, width), torch.long, "the senders of edges")
             expect(((edges.senders >= 0) & (edges.senders < team[1])).all(), "senders that are agents")
-    for role in env.roles if step.action_mask is not None else ():
-        if role.name in step.action_mask:
-            shape = (env.num_copies, len(role.agents), distributions.num_inputs(role.action_space))
-            _expect_tensor(step.action_mask[role.name], shape, torch.bool, f"action_mask[{role.name!r}]")
+    for name, mask in (step.action_mask or {}).items():
+        role = {r.name: r for r in env.roles}[name]
+        shape = (env.num_copies, len(role.agents), distributions.num_inputs(role.action_space))
+        _expect_tensor(mask, shape, torch.bool, f"action_mask[{name!r}]")
     if step.positions is not None:
         expect(step.positions.shape[:2] == team, f"positions of shape [B, N, D], not {list(step.positions.shape)}")
     for name, value in step.info.items():
