@@ -9,12 +9,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
-from heliograph.models.team import Acted, Intervention, Team
+from heliograph.models.team import Acted, Team
 from heliograph.rollout import Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
 
 Assign = Callable[[int], Int[Tensor, "B N"]]
 """Draws who plays whom in that many new episodes: policy indices of each copy and slot."""
+
+EpisodeIntervention = Callable[[Message, TeamStep, Edges, Bool[Tensor, " B"]], Message]
+"""Replaces the messages of a step: like a team's `Intervention`, but told also which copies are in the episode that
+counts (the others play on, and their messages must not be mixed with those that count)."""
 
 MAX_EPISODE_STEPS = 10_000
 
@@ -77,7 +81,7 @@ class Sampler:
         *,
         choice: Choice = Choice.SAMPLED,
         form: MessageForm = MessageForm.TRAINING,
-        intervention: Intervention | None = None,
+        intervention: EpisodeIntervention | None = None,
     ) -> Rollout:
         """One whole episode of every copy, from a joint reset; `valid` is False after an episode's end."""
         self.reset()
@@ -133,13 +137,12 @@ class Sampler:
         return self.team.silent or (self.team.topology.static and self._step.hearing is None)
 
     def _move(
-        self, record: "_Record", *, choice: Choice, form: MessageForm, intervention: Intervention | None,
+        self, record: "_Record", *, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None,
         alive: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         seen, state = self._step, self._state
-        acted = self.team.step(
-            seen, state, generator=self.generator, choice=choice, form=form, intervention=intervention
-        )
+        told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
+        acted = self.team.step(seen, state, generator=self.generator, choice=choice, form=form, intervention=told)
         step = self.env.step(acted.actions)
         record.add(seen, state, acted, step, alive)
         self._count(step, alive)
@@ -241,7 +244,7 @@ def play(
     *,
     choice: Choice = Choice.GREEDY,
     form: MessageForm = MessageForm.EXECUTION,
-    intervention: Intervention | None = None,
+    intervention: EpisodeIntervention | None = None,
 ) -> tuple[Episodes, list[Rollout]]:
     """Play exactly `num_episodes` episodes, assigned to copies beforehand so that short ones are not favoured."""
     rollouts, remaining = [], num_episodes
