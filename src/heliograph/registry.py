@@ -24,7 +24,7 @@ KINDS = {
     "recipe": "recipes",
 }
 ALGORITHMS = ("ppo",)
-RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "seat"}
+RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "seat"}
 """Files of component folders that hold the contract and the runtime, not a component."""
 
 

@@ -33,11 +33,55 @@ class TeamState:
 
 
 @dataclasses.dataclass(kw_only=True)
+class Advanced:
+    """What one step of a team computed: hidden features before and after listening, intents, draws and messages."""
+
+    before: dict[str, Float[Tensor, "B A H"]]
+    after: dict[str, Float[Tensor, "B A H"]]
+    intents: tuple[Float[Tensor, "B N C"], ...]
+    draws: tuple[Tree, ...]
+    messages: tuple[Message, ...]
+    state: TeamState
+
+
+@dataclasses.dataclass(kw_only=True)
+class Acted:
+    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state."""
+
+    actions: dict[str, Tensor]
+    action_log_prob: Float[Tensor, "B N"]
+    message_log_prob: Float[Tensor, "B N"]
+    draws: tuple[Tree, ...]
+    messages: tuple[Message, ...]
+    edges: Edges
+    state: TeamState
+
+
+@dataclasses.dataclass(kw_only=True)
+class Unrolled:
+    """A rollout recomputed under the present weights: per-policy features, per-agent log-probabilities and entropies.
+
+    `before` has T + 1 steps (the last to bootstrap from), `final` the features of final observations where episodes
+    were truncated. `observation` are the encoded inputs, before memory. Entropies are in nats.
+    """
+
+    before: dict[str, Float[Tensor, "T1 B A H"]]
+    after: dict[str, Float[Tensor, "T B A H"]]
+    final: dict[str, Float[Tensor, "T B A H"]] | None
+    action_log_prob: Float[Tensor, "T B N"]
+    action_entropy: Float[Tensor, "T B N"]
+    message_log_prob: Float[Tensor, "T B N"]
+    message_entropy: Float[Tensor, "T B N"]
+    intents: tuple[Float[Tensor, "T B N C"], ...]
+    messages: tuple[Message, ...]
+
+
+@dataclasses.dataclass(kw_only=True)
 class Rollout:
     """`T` steps of `B` copies of a team. Observations and `state` hold one step more, to bootstrap from.
 
-    `draws` and `messages` have one entry per round. `edges` is None where they never change; `action_mask`,
-    `assignment` and the final observations are None where there is nothing to say. `valid` is False after the end of
+    `draws` and `messages` have one entry per round. `edges` is None where they never change, and then `static_edges`
+    holds them once; `action_mask`, `assignment` and the final observations are None where there is nothing to say. `valid` is False after the end of
     an episode in rollouts of whole episodes. Times and counts are in env steps.
     """
 
@@ -59,6 +103,7 @@ class Rollout:
     episode_over: Bool[Tensor, "T B"]
     valid: Bool[Tensor, "T B"]
     edges: Edges | None = None
+    static_edges: Edges | None = None
     action_mask: dict[str, Tensor] | None = None
     assignment: Int[Tensor, "T1 B N"] | None = None
     final_observations: dict[str, Tree] | None = None
@@ -91,7 +136,13 @@ class Rollout:
         """The same rollout of some of its copies."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         initial = map_tensors(lambda x: x.index_select(0, copies), fields.pop("initial"))
-        return Rollout(initial=initial, **map_tensors(lambda x: x.index_select(1, copies), fields))
+        static = fields.pop("static_edges")
+        chosen = map_tensors(lambda x: x.index_select(1, copies), fields)
+        return Rollout(initial=initial, static_edges=static, **chosen)
+
+    def to(self, device: torch.device) -> "Rollout":
+        """The same rollout on a device; itself where it is there already."""
+        return self if self.rewards.device == device else map_tensors(lambda x: x.to(device), self)
 
     def split(self, num_parts: int, *, generator: torch.Generator | None = None) -> Iterator[Int[Tensor, " b"]]:
         """Shuffle the copies and cut them into equal parts (the ragged rest is left out): indices of each part."""
@@ -107,8 +158,10 @@ def concatenate(rollouts: list[Rollout]) -> Rollout:
         return rollouts[0]
     fields = [{f.name: getattr(r, f.name) for f in dataclasses.fields(r)} for r in _with_equal_fields(rollouts)]
     initial = [f.pop("initial") for f in fields]
+    static = [f.pop("static_edges") for f in fields][0]
     merged = map_tensors(lambda *leaves: torch.cat(leaves, 1), fields[0], *fields[1:])
-    return Rollout(initial=map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:]), **merged)
+    first = map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:])
+    return Rollout(initial=first, static_edges=static, **merged)
 
 
 def _with_equal_fields(rollouts: list[Rollout]) -> list[Rollout]:

@@ -127,12 +127,6 @@ class Sampler:
         self._state = map_tensors(torch.clone, state["team"])
         self._returns, self._lengths = state["returns"].clone(), state["lengths"].clone()
 
-    def static_edges(self) -> Edges | None:
-        """Who hears whom, where that never changes: what `Team.unroll` needs beside a rollout without edges."""
-        if self._step is None:
-            self.reset()
-        return self.team.edges(self._step) if self._static_edges() else None
-
     def _static_edges(self) -> bool:
         return self.team.silent or (self.team.topology.static and self._step.hearing is None)
 
@@ -207,6 +201,7 @@ class _Record:
             episode_over=stack([s.episode_over for s in self.steps]),
             valid=stack(self.alive),
             edges=None if static else stack([_expanded(a.edges, step) for a in self.acted]),
+            static_edges=self.acted[0].edges if static else None,
             action_mask=None if step.action_mask is None else stack([s.action_mask for s in self.seen]),
             assignment=None if state.assignment is None else stack([s.assignment for s in states]),
             final_observations=None if final is None else stack([f[0] for f in final]),

@@ -115,10 +115,14 @@ class MessageNorm(nn.Module):
 
 
 class RunningMoments(nn.Module):
-    """Mean and variance of everything seen so far, merged batch by batch (Chan et al. 1979)."""
+    """Mean and variance of everything seen so far, merged batch by batch (Chan et al. 1979).
 
-    def __init__(self, size: int):
+    `num_batches` limits the memory to about that many batches of the last size, for values that drift.
+    """
+
+    def __init__(self, size: int, *, num_batches: int | None = None):
         super().__init__()
+        self.num_batches = num_batches
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("variance", torch.ones(size))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
@@ -133,7 +137,7 @@ class RunningMoments(nn.Module):
         merged = self.variance * (1 - share) + variance * share + shift.square() * share * (1 - share)
         self.variance.copy_(torch.where(fresh & (count > 0), variance, merged))
         self.mean.add_(shift * share)
-        self.count.copy_(total)
+        self.count.copy_(total if self.num_batches is None else torch.minimum(total, self.num_batches * count))
 
     def normalise(self, values: Tensor, *, limit: float = 10.0) -> Tensor:
         """Zero mean and unit variance, cut at `limit` standard deviations; unchanged before the first batch."""

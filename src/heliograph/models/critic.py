@@ -27,7 +27,7 @@ class Critic(nn.Module):
         sizes = [input_size + extra, size, 1] if view == "hidden" else [input_size + extra, size, size, 1]
         self.net = mlp(sizes)
         self.extra = extra
-        self.moments = RunningMoments(1)
+        self.moments = RunningMoments(1, num_batches=20)
 
     def forward(self, features: Tensor, agent: Tensor) -> Float[Tensor, "*batch A"]:
         """Normalised values from features `[..., A, F]` and agent one-hots `[..., A, A]`."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from heliograph.channels.base import Channel
 from heliograph.models.base import Model
-from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, masked_moments
+from heliograph.models.blocks import MessageNorm, RunningMoments, is_image
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -33,15 +33,10 @@ class ObservationNormaliser(nn.Module):
             for key, leaf in observation.items()
         }
 
-    def moments_of(self, observation: Tree, mask: Bool[Tensor, "*batch A"]) -> dict[str, tuple[Tensor, ...]]:
-        """Mean, variance and count of a batch of raw observations."""
-        leaves = observation if isinstance(observation, dict) else {"": observation}
-        return {_name(key): masked_moments(leaves[key].flatten(mask.dim()), mask) for key in self.sizes}
-
     def merge(self, moments: dict[str, tuple[Tensor, ...]]) -> None:
-        """Take in the moments of a batch."""
-        for name, (mean, variance, count) in moments.items():
-            self.moments[name].merge(mean, variance, count)
+        """Take in the mean, variance and count of a batch of each vector, by the observation's keys."""
+        for key, (mean, variance, count) in moments.items():
+            self.moments[_name(key)].merge(mean, variance, count)
 
 
 class Policy(nn.Module):

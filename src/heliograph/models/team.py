@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from heliograph import distributions
 from heliograph.channels.base import Channel
+from heliograph.models.delivery import Frame, at, deliver, edges_at, frame, of_senders, stack_messages
 from heliograph.models.layout import Layout, agent_one_hot
 from heliograph.models.policy import Policy
-from heliograph.rollout import Inbox, Rollout, TeamState
+from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState, Unrolled
 from heliograph.topologies.base import Topology, no_edges
 from heliograph.types import (
     Choice,
@@ -34,60 +35,6 @@ from heliograph.types import (
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
 """Replaces the messages of a step before they are delivered: given what was said, the step and who would hear it."""
-
-
-@dataclasses.dataclass(kw_only=True)
-class Frame:
-    """The masks that decide one step: who takes part and who hears whom."""
-
-    observing: Bool[Tensor, "B N"]
-    speaking: Bool[Tensor, "B N"]
-    edges: Edges
-    assignment: Tensor | None
-
-
-@dataclasses.dataclass(kw_only=True)
-class Advanced:
-    """What one step of a team computed: hidden features before and after listening, intents, draws and messages."""
-
-    before: dict[str, Float[Tensor, "B A H"]]
-    after: dict[str, Float[Tensor, "B A H"]]
-    intents: tuple[Float[Tensor, "B N C"], ...]
-    draws: tuple[Tree, ...]
-    messages: tuple[Message, ...]
-    state: TeamState
-
-
-@dataclasses.dataclass(kw_only=True)
-class Acted:
-    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state."""
-
-    actions: dict[str, Tensor]
-    action_log_prob: Float[Tensor, "B N"]
-    message_log_prob: Float[Tensor, "B N"]
-    draws: tuple[Tree, ...]
-    messages: tuple[Message, ...]
-    edges: Edges
-    state: TeamState
-
-
-@dataclasses.dataclass(kw_only=True)
-class Unrolled:
-    """A rollout recomputed under the present weights: per-policy features, per-agent log-probabilities and entropies.
-
-    `before` has T + 1 steps (the last to bootstrap from), `final` the features of final observations where episodes
-    were truncated. `observation` are the encoded inputs, before memory. Entropies are in nats.
-    """
-
-    before: dict[str, Float[Tensor, "T1 B A H"]]
-    after: dict[str, Float[Tensor, "T B A H"]]
-    final: dict[str, Float[Tensor, "T B A H"]] | None
-    action_log_prob: Float[Tensor, "T B N"]
-    action_entropy: Float[Tensor, "T B N"]
-    message_log_prob: Float[Tensor, "T B N"]
-    message_entropy: Float[Tensor, "T B N"]
-    intents: tuple[Float[Tensor, "T B N C"], ...]
-    messages: tuple[Message, ...]
 
 
 class Team(nn.Module):
@@ -113,7 +60,7 @@ class Team(nn.Module):
         self._one_team = bool((teams == teams[0]).all())
         reads_before = {p: self.policies[p].model.timing is Timing.NEXT_STEP for p in layout.policies}
         self.register_buffer("_reads_before", self._flags(reads_before), persistent=False)
-        self.register_buffer("_talks", self._flags({p: self.policies[p].communicates for p in layout.policies}), persistent=False)
+        self.register_buffer("talks", self._flags({p: self.policies[p].communicates for p in layout.policies}), persistent=False)
 
     # ---- carrying state ---------------------------------------------------------------------------------------
 
@@ -154,7 +101,7 @@ class Team(nn.Module):
             stop = start + len(role.agents)
             last_action[role.name] = state.last_action[role.name].masked_fill(ended[:, start:stop].unsqueeze(-1), 0.0)
             start = stop
-        gone = ended.unsqueeze(-1) | _of_senders(ended, edges)
+        gone = ended.unsqueeze(-1) | of_senders(ended, edges)
         inbox = Inbox(payload=state.inbox.payload, mask=state.inbox.mask & ~gone)
         return dataclasses.replace(state, memory=memory, last_action=last_action, inbox=inbox)
 
@@ -211,7 +158,7 @@ class Team(nn.Module):
     # ---- learning ---------------------------------------------------------------------------------------------
 
     @final
-    def unroll(self, rollout: Rollout, *, static_edges: Edges | None = None) -> Unrolled:
+    def unroll(self, rollout: Rollout) -> Unrolled:
         """Recompute a rollout from its recorded draws, with gradients through the channel and through time."""
         features = {p: self.policies[p].encode(self._recorded_inputs(p, rollout)) for p in self.layout.policies}
         state, steps, finals = rollout.initial, [], []
@@ -220,28 +167,27 @@ class Team(nn.Module):
         for t in range(rollout.num_steps):
             if t:
                 ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
-                state = self.cut(state, ended, self._edges_at(rollout, t - 1, static_edges))
+                state = self.cut(state, ended, edges_at(rollout, t - 1))
                 state.assignment = None if rollout.assignment is None else rollout.assignment[t]
-            frame = self._frame(rollout, t, static_edges)
-            out = self._advance(_at(features, t), state, frame, self._replay(rollout, t))
+            now = frame(rollout, t)
+            out = self._advance(at(features, t), state, now, self._replay(rollout, t))
             state = out.state
             steps.append(out)
             if use_final:
-                everyone = torch.ones_like(frame.observing)
-                finals.append(self._perceive(_at(final_features, t), state, everyone, frame.assignment)[0])
-        last = self._bootstrap(features, state, rollout, static_edges)
+                everyone = torch.ones_like(now.observing)
+                finals.append(self._perceive(at(final_features, t), state, everyone)[0])
+        last = self._bootstrap(features, state, rollout)
         return self._unrolled(steps, last, finals, rollout)
 
-    def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout, static_edges: Edges | None) -> Tree:
+    def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout) -> Tree:
         t = rollout.num_steps
         ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
-        state = self.cut(state, ended, self._edges_at(rollout, t - 1, static_edges))
-        assignment = None if rollout.assignment is None else rollout.assignment[t]
-        return self._perceive(_at(features, t), state, rollout.observing[t], assignment)[0]
+        state = self.cut(state, ended, edges_at(rollout, t - 1))
+        return self._perceive(at(features, t), state, rollout.observing[t])[0]
 
     def _replay(self, rollout: Rollout, t: int) -> Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]]:
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
-            draw = _at(rollout.draws[round_index], t)
+            draw = at(rollout.draws[round_index], t)
             message, memory = self.channel.send(intent, draw=draw, form=MessageForm.TRAINING, state=memory)
             return draw, message, memory
 
@@ -253,7 +199,7 @@ class Team(nn.Module):
         final = {p: torch.stack([f[p] for f in finals]) for p in self.layout.policies} if finals else None
         rounds = range(self.rounds)
         intents = tuple(torch.stack([s.intents[r] for s in steps]) for r in rounds)
-        messages = tuple(_stack_messages([s.messages[r] for s in steps]) for r in rounds)
+        messages = tuple(stack_messages([s.messages[r] for s in steps]) for r in rounds)
         action_log_prob, action_entropy = self._action_terms(after, rollout)
         said, said_entropy = self._message_terms(intents, rollout.draws, rollout.speaking)
         return Unrolled(
@@ -279,7 +225,7 @@ class Team(nn.Module):
         zero = torch.zeros(speaking.shape, device=speaking.device)
         if self.channel.gradient is not Gradient.ACTION or not intents:
             return zero, zero
-        talking = speaking & self._talks
+        talking = speaking & self.talks
         log_prob = sum(self.channel.log_prob(i, d) for i, d in zip(intents, draws, strict=True))
         entropy = sum(self.channel.entropy(i) for i in intents)
         return torch.where(talking, log_prob, zero), torch.where(talking, entropy, zero)
@@ -290,7 +236,7 @@ class Team(nn.Module):
         self, features: Tree, state: TeamState, frame: Frame,
         converse: Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]],
     ) -> Advanced:  # fmt: skip
-        before, memory = self._perceive(features, state, frame.observing, frame.assignment)
+        before, memory = self._perceive(features, state, frame.observing)
         inbox, channel, hidden = state.inbox, state.channel, dict(before)
         if self.rounds:
             inbox = Inbox(payload=inbox.payload, mask=inbox.mask & ~(frame.observing & self._reads_before).unsqueeze(-1))
@@ -298,12 +244,12 @@ class Team(nn.Module):
         for r in range(self.rounds):
             intent = self._intents(hidden, frame.assignment)
             draw, message, channel = converse(intent, r, channel)
-            fresh = frame.edges.mask & _of_senders(frame.speaking & self._talks, frame.edges)
+            fresh = frame.edges.mask & of_senders(frame.speaking & self.talks, frame.edges)
             if r == 0:
-                inbox = _deliver(inbox, message.payload, fresh, frame)
+                inbox = deliver(inbox, message.payload, fresh, frame)
                 hidden, inbox = self._listen(hidden, inbox, frame, first=True)
             else:
-                now = _deliver(Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask)), message.payload, fresh, frame)
+                now = deliver(Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask)), message.payload, fresh, frame)
                 hidden, _ = self._listen(hidden, now, frame, first=False)
             intents.append(intent)
             draws.append(draw)
@@ -314,7 +260,7 @@ class Team(nn.Module):
         )
 
     def _perceive(
-        self, features: Tree, state: TeamState, observing: Tensor, assignment: Tensor | None
+        self, features: Tree, state: TeamState, observing: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         hidden, memory = {}, {}
         for policy in self.layout.policies:
@@ -410,49 +356,8 @@ class Team(nn.Module):
             return None
         return self.layout.gather(policy, masks, lead=lead)
 
-    def _frame(self, rollout: Rollout, t: int, static_edges: Edges | None) -> Frame:
-        return Frame(
-            observing=rollout.observing[t],
-            speaking=rollout.speaking[t],
-            edges=self._edges_at(rollout, t, static_edges),
-            assignment=None if rollout.assignment is None else rollout.assignment[t],
-        )
-
-    def _edges_at(self, rollout: Rollout, t: int, static_edges: Edges | None) -> Edges:
-        return static_edges if rollout.edges is None else _at(rollout.edges, t)
-
     def _flags(self, by_policy: Mapping[str, bool]) -> Tensor:
         flags = torch.zeros(len(self.layout.agents), dtype=torch.bool)
         for policy, flag in by_policy.items():
             flags[list(self.layout.seats[policy].slots)] |= flag
         return flags
-
-
-def _at(tree: Tree, t: int) -> Tree:
-    return map_tensors(lambda leaf: leaf[t], tree)
-
-
-def _of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or_1 K"]:
-    """A flag of each sender, at the slots through which it is heard."""
-    if edges.senders is None:
-        return flags.unsqueeze(1)
-    senders = edges.senders.expand(flags.shape[0], -1, -1)
-    return flags.gather(1, senders.flatten(1)).view(senders.shape)
-
-
-def _deliver(inbox: Inbox, payload: Float[Tensor, "B N P"], fresh: Bool[Tensor, "B N K"], frame: Frame) -> Inbox:
-    """Put fresh messages into the inboxes; an unread one from the same slot is replaced."""
-    if frame.edges.senders is None:
-        latest = torch.where(frame.speaking.unsqueeze(-1), payload, inbox.payload)
-        return Inbox(payload=latest, mask=inbox.mask | fresh)
-    senders = frame.edges.senders.expand(payload.shape[0], -1, -1)
-    index = senders.flatten(1).unsqueeze(-1).expand(-1, -1, payload.shape[-1])
-    arrived = payload.gather(1, index).view(*senders.shape, payload.shape[-1])
-    return Inbox(payload=torch.where(fresh.unsqueeze(-1), arrived, inbox.payload), mask=inbox.mask | fresh)
-
-
-def _stack_messages(messages: list[Message]) -> Message:
-    symbols = None if messages[0].symbols is None else torch.stack([m.symbols for m in messages])
-    return Message(
-        payload=torch.stack([m.payload for m in messages]), symbols=symbols, bits=torch.stack([m.bits for m in messages])
-    )

@@ -1,0 +1,67 @@
+"""Moving messages from mouths to ears: masks of one step, inboxes, and steps of recorded rollouts."""
+
+import dataclasses
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from heliograph.rollout import Inbox, Rollout
+from heliograph.types import Edges, Message, Tree, map_tensors
+
+
+@dataclasses.dataclass(kw_only=True)
+class Frame:
+    """The masks that decide one step: who takes part and who hears whom."""
+
+    observing: Bool[Tensor, "B N"]
+    speaking: Bool[Tensor, "B N"]
+    edges: Edges
+    assignment: Tensor | None
+
+
+def frame(rollout: Rollout, t: int) -> Frame:
+    """The masks of one recorded step."""
+    return Frame(
+        observing=rollout.observing[t],
+        speaking=rollout.speaking[t],
+        edges=edges_at(rollout, t),
+        assignment=None if rollout.assignment is None else rollout.assignment[t],
+    )
+
+
+def edges_at(rollout: Rollout, t: int) -> Edges:
+    """Who heard whom in a recorded step."""
+    return rollout.static_edges if rollout.edges is None else at(rollout.edges, t)
+
+
+def at(tree: Tree, t: int) -> Tree:
+    """One step of time-major structures."""
+    return map_tensors(lambda leaf: leaf[t], tree)
+
+
+def of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or_1 K"]:
+    """A flag of each sender, at the slots through which it is heard."""
+    if edges.senders is None:
+        return flags.unsqueeze(1)
+    senders = edges.senders.expand(flags.shape[0], -1, -1)
+    return flags.gather(1, senders.flatten(1)).view(senders.shape)
+
+
+def deliver(inbox: Inbox, payload: Float[Tensor, "B N P"], fresh: Bool[Tensor, "B N K"], frame: Frame) -> Inbox:
+    """Put fresh messages into the inboxes; an unread one from the same slot is replaced."""
+    if frame.edges.senders is None:
+        latest = torch.where(frame.speaking.unsqueeze(-1), payload, inbox.payload)
+        return Inbox(payload=latest, mask=inbox.mask | fresh)
+    senders = frame.edges.senders.expand(payload.shape[0], -1, -1)
+    index = senders.flatten(1).unsqueeze(-1).expand(-1, -1, payload.shape[-1])
+    arrived = payload.gather(1, index).view(*senders.shape, payload.shape[-1])
+    return Inbox(payload=torch.where(fresh.unsqueeze(-1), arrived, inbox.payload), mask=inbox.mask | fresh)
+
+
+def stack_messages(messages: list[Message]) -> Message:
+    """The messages of all steps of a round, time-major."""
+    symbols = None if messages[0].symbols is None else torch.stack([m.symbols for m in messages])
+    return Message(
+        payload=torch.stack([m.payload for m in messages]), symbols=symbols, bits=torch.stack([m.bits for m in messages])
+    )

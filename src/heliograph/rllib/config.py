@@ -1,0 +1,251 @@
+"""What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.policy.policy import PolicySpec
+from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
+
+from heliograph import registry
+from heliograph.experiment import (
+    RESERVED_POLICY,
+    EnvChoice,
+    EnvFacts,
+    PolicyChoice,
+    TeamChoices,
+    build_env,
+    build_layout,
+    facts_of,
+    resolve,
+)
+from heliograph.models.critic import VIEWS
+from heliograph.models.layout import one_policy_per_role
+from heliograph.rllib.environments import env_choice
+from heliograph.rllib.mapping import Mapping as PolicyMapping
+from heliograph.rllib.mapping import probe
+from heliograph.rllib.module import PolicyModule, module_spec
+
+POLICY_OVERRIDES = ("model", "model_settings", "lr")
+"""Keys that a PolicySpec's `config` may override for its policy."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossChoice:
+    """An auxiliary loss: a name (or class, or callable of a LossBatch), its coefficient or schedule, its settings.
+
+    A schedule is RLlib's: [[env steps, coefficient], ...], linear in between, the first entry at 0.
+    """
+
+    loss: Any
+    coefficient: float | list[list[float]] = 1.0
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the loss is called in the metrics."""
+        return self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", type(self.loss).__name__)
+
+
+class CommunicationConfig(AlgorithmConfig):
+    """Base of the configurations of Heliograph's algorithms; everything but `.communication()` keeps RLlib's names."""
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class)
+        from heliograph.rllib.env_runner import TeamEnvRunner
+
+        self.model_choice: dict[str, Any] = {}
+        self.normalise_observations = False
+        self.normalise_rewards = False
+        self.normalise_values = True
+        self.critic = "hidden"
+        self.freeze_team = False
+        self.losses: list[LossChoice] = []
+        self.torch_num_threads = 1
+        self.env_runner_cls = TeamEnvRunner
+        self.num_env_runners = 0
+        self.num_envs_per_env_runner = 256
+        self.rollout_fragment_length = "auto"
+        self.explore = True
+        self.evaluation_config = {"explore": False}
+        self._facts: EnvFacts | None = None
+
+    def communication(
+        self,
+        *,
+        model: Any = NotProvided,
+        model_settings: Mapping[str, Any] = NotProvided,
+        channel: Any = NotProvided,
+        channel_settings: Mapping[str, Any] = NotProvided,
+        topology: Any = NotProvided,
+        topology_settings: Mapping[str, Any] = NotProvided,
+        losses: Sequence[Any] = NotProvided,
+        critic: str = NotProvided,
+        normalise_observations: bool = NotProvided,
+        normalise_rewards: bool = NotProvided,
+        normalise_values: bool = NotProvided,
+        freeze_team: bool = NotProvided,
+        torch_num_threads: int = NotProvided,
+    ) -> Self:
+        """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
+
+        `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
+        what values are learnt from, "hidden", "observation" or "state" (centralised). `freeze_team` stops training
+        what belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
+        """
+        given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
+        for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
+            if key in given:
+                value = given.pop(key)
+                self.model_choice[key] = dict(value) if key.endswith("settings") else value
+        if "losses" in given:
+            given["losses"] = [as_loss(loss) for loss in given["losses"]]
+        if given.get("critic", "hidden") not in VIEWS:
+            raise registry.UnknownNameError(what="critic", name=str(critic), valid=list(VIEWS))
+        for key, value in given.items():
+            setattr(self, key, value)
+        return self
+
+    # ---- what the settings come to ----------------------------------------------------------------------------
+
+    def env_choice(self) -> EnvChoice:
+        """The environment as Heliograph builds it."""
+        return env_choice(self.env, dict(self.env_config or {}))
+
+    def facts(self) -> EnvFacts:
+        """Roles, spaces and sizes of the environment, read off one copy and remembered."""
+        if self._facts is None:
+            facts = facts_of(build_env(self.env_choice(), num_copies=1))
+            object.__setattr__(self, "_facts", facts)
+        return self._facts
+
+    def policy_mapping(self) -> PolicyMapping | None:
+        """Who plays whom where the user says so; None for the default, one policy per role."""
+        names = set(self.policies)
+        if names <= {DEFAULT_POLICY_ID}:
+            return None
+        return probe(self.policy_mapping_fn, agents=self.facts().agents, policies=sorted(names))
+
+    def choices(self) -> TeamChoices:
+        """Model, channel, topology and policies of the team."""
+        return TeamChoices(
+            **self.model_choice,
+            policies=self._policy_choices(),
+            normalise_observations=self.normalise_observations,
+        )
+
+    def lr_of(self, policy: str) -> Any:
+        """The learning rate (or schedule) of a policy."""
+        spec = self.policies.get(policy) if isinstance(self.policies, dict) else None
+        return (getattr(spec, "config", None) or {}).get("lr", self.lr)
+
+    def fragment_length(self) -> int:
+        """Env steps of each copy in one rollout: as set, or what fills the batch, in whole episodes where they fit."""
+        if isinstance(self.rollout_fragment_length, int):
+            return self.rollout_fragment_length
+        copies = self.num_envs_per_env_runner * max(1, self.num_env_runners)
+        steps = max(1, round(self.total_train_batch_size / copies))
+        horizon = self.facts().horizon
+        if horizon is None or self.batch_mode == "complete_episodes":
+            return steps
+        return steps - steps % horizon if steps >= horizon else steps
+
+    def is_trained(self, policy: str) -> bool:
+        """Whether a policy (or the shared module) is trained."""
+        if policy == RESERVED_POLICY:
+            return not self.freeze_team
+        chosen = self.policies_to_train
+        if chosen is None:
+            return True
+        return bool(chosen(policy, None)) if callable(chosen) else policy in chosen
+
+    # ---- what RLlib asks ---------------------------------------------------------------------------------------
+
+    def get_multi_rl_module_spec(
+        self, *, env: Any = None, spaces: Any = None, inference_only: bool = False, **kwargs: Any
+    ) -> MultiRLModuleSpec:
+        """The team's modules; spaces come from the environment itself."""
+        losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
+        spec = module_spec(self.choices(), self.facts(), critic=self.critic, losses=losses, inference_only=inference_only)
+        return self._with_user_modules(spec)
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """The class of one policy's module."""
+        return RLModuleSpec(module_class=PolicyModule)
+
+    def module_losses(self) -> list[LossChoice]:
+        """Auxiliary losses that are modules of their own (given by name or class)."""
+        return [loss for loss in self.losses if isinstance(loss.loss, (str, type))]
+
+    def validate(self) -> None:
+        """Check everything that can be checked before training starts."""
+        super().validate()
+        self._refuse_connectors()
+        facts, choices = self.facts(), self.choices()
+        layout = build_layout(choices, facts)
+        if isinstance(self.policies_to_train, (list, tuple, set)):
+            if not self.policies_to_train:
+                raise ValueError("policies_to_train is empty: nothing would be trained; name at least one policy")
+            for name in self.policies_to_train:
+                if name not in layout.policies:
+                    raise registry.UnknownNameError(what="policy in policies_to_train", name=name, valid=list(layout.policies))
+        for loss in self.losses:
+            resolve("loss", loss.loss)
+
+    def _policy_choices(self) -> dict[str, PolicyChoice] | None:
+        mapping = self.policy_mapping()
+        if mapping is None:
+            return None
+        specs = self.policies if isinstance(self.policies, dict) else {}
+        return {
+            name: PolicyChoice(agents=agents, **self._overrides(name, specs.get(name)))
+            for name, agents in mapping.seats.items()
+        }
+
+    def _overrides(self, name: str, spec: PolicySpec | None) -> dict[str, Any]:
+        own = dict(getattr(spec, "config", None) or {})
+        for key in own:
+            if key not in POLICY_OVERRIDES:
+                raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=list(POLICY_OVERRIDES))
+        return {k: v for k, v in own.items() if k != "lr"}
+
+    def _with_user_modules(self, spec: MultiRLModuleSpec) -> MultiRLModuleSpec:
+        user = self._rl_module_spec
+        if isinstance(user, MultiRLModuleSpec) and user.rl_module_specs:
+            for name, own in user.rl_module_specs.items():
+                if name not in spec.rl_module_specs:
+                    raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
+                if own.load_state_path:
+                    spec.rl_module_specs[name].load_state_path = own.load_state_path
+        return spec
+
+    def _refuse_connectors(self) -> None:
+        for name in ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector"):
+            if getattr(self, name, None) is not None:
+                raise ValueError(
+                    f"{name.strip('_')} is set, but connectors work on RLlib's episode objects, which this path never "
+                    "makes; normalise with .communication(normalise_observations=True), or transform inside the "
+                    "environment or the model's encode()"
+                )
+
+
+def as_loss(given: Any) -> LossChoice:
+    """An auxiliary loss from a name, a callable, or a tuple of (loss, coefficient, settings)."""
+    if isinstance(given, LossChoice):
+        return given
+    parts: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
+    if not 1 <= len(parts) <= 3 or not (isinstance(parts[0], str) or callable(parts[0])):
+        raise ValueError(f"losses: {given!r} must be a name, a callable, or (loss, coefficient, settings)")
+    coefficient = parts[1] if len(parts) > 1 else 1.0
+    return LossChoice(loss=parts[0], coefficient=coefficient, settings=parts[2] if len(parts) > 2 else {})
+
+
+def default_policies(facts: EnvFacts) -> dict[str, tuple[str, ...]]:
+    """One policy per role, as agents by policy."""
+    return one_policy_per_role(facts.roles)
+
+
+LossFunction = Callable[..., Any]

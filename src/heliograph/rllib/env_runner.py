@@ -1,0 +1,219 @@
+"""The env runner: steps all copies of a team at once and returns aligned rollouts."""
+
+import traceback
+from typing import Any
+
+import ray
+import torch
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
+from ray.rllib.env.env_context import EnvContext
+from ray.rllib.env.env_runner import EnvRunner
+from ray.rllib.utils.checkpoints import Checkpointable
+from ray.rllib.utils.metrics import (
+    EPISODE_AGENT_RETURN_MEAN,
+    EPISODE_LEN_MEAN,
+    EPISODE_RETURN_MAX,
+    EPISODE_RETURN_MEAN,
+    EPISODE_RETURN_MIN,
+    NUM_AGENT_STEPS_SAMPLED,
+    NUM_ENV_STEPS_SAMPLED,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_EPISODES,
+    NUM_EPISODES_LIFETIME,
+    WEIGHTS_SEQ_NO,
+)
+
+from heliograph.analysis.collapse import protocol_statistics
+from heliograph.experiment import build_env
+from heliograph.rllib.module import TeamModule
+from heliograph.rollout import Rollout
+from heliograph.sampler import Episodes, Sampler, play
+from heliograph.types import Choice, MessageForm
+
+SAMPLER = "sampler"
+"""Component of the runner's state: environment, memories, messages in flight and random streams."""
+
+
+class TeamEnvRunner(EnvRunner, Checkpointable):
+    """Samples rollouts of whole teams; works without Ray being started.
+
+    Exploration (`explore=True`) samples actions and sends messages in training form; inference takes the most likely
+    actions. Evaluation sends messages in execution form. Episode objects and connectors do not exist here.
+    """
+
+    module: TeamModule
+
+    def __init__(self, *, config: Any, **kwargs: Any):
+        super().__init__(config=config, **kwargs)
+        self.worker_index = self.worker_index or 0
+        torch.set_num_threads(self.config.torch_num_threads)
+        self.sampler: Sampler | None = None
+        self._weights_seq_no = 0
+        self._callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
+        self.make_module()
+        if self.worker_index > 0 or self.num_workers == 0 or self.config.create_env_on_local_worker:
+            self.make_env()
+
+    # ---- construction -----------------------------------------------------------------------------------------
+
+    def make_env(self) -> None:
+        """Build the copies of the environment, and the sampler over them."""
+        seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
+        self.env = build_env(self.config.env_choice(), num_copies=self.config.num_envs_per_env_runner, seed=seed)
+        mapping = self.config.policy_mapping()
+        assign = None if mapping is None else mapping.assigner(seed=seed)
+        self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
+        self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
+
+    def make_module(self) -> None:
+        """Build the team for inference."""
+        self.module = self.config.get_multi_rl_module_spec(inference_only=True).build()
+        for name in self.module.keys():
+            self.module[name].eval()
+
+    def get_spaces(self) -> dict[str, Any]:
+        """Spaces by module."""
+        spaces = {name: (m.observation_space, m.action_space) for name, m in self.module.items()}
+        first = next(iter(spaces.values()))
+        return {INPUT_ENV_SPACES: first, INPUT_ENV_SINGLE_SPACES: first, **spaces}
+
+    # ---- sampling ---------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        random_actions: bool = False,
+        force_reset: bool = False,
+        **kwargs: Any,
+    ) -> list[Rollout]:
+        """Sample a fragment (or whole episodes, by `batch_mode`), or as many env steps or episodes as asked for."""
+        if self.sampler is None:
+            raise RuntimeError("this env runner has no environment: set create_env_on_local_env_runner=True")
+        if random_actions:
+            raise ValueError("random_actions is not supported: heliograph's algorithms sample from their policies")
+        explore = self.config.explore if explore is None else explore
+        choice = Choice.SAMPLED if explore else Choice.GREEDY
+        form = MessageForm.EXECUTION if self.config.in_evaluation else MessageForm.TRAINING
+        if force_reset:
+            self.sampler.reset()
+        try:
+            rollouts, episodes = self._sample(num_timesteps, num_episodes, choice, form)
+        except Exception:
+            raise RuntimeError(f"env runner {self.worker_index} failed while sampling:\n{traceback.format_exc()}") from None
+        self._log(rollouts, episodes)
+        self._call_back("on_sample_end", samples=rollouts)
+        return rollouts
+
+    def _sample(
+        self, num_timesteps: int | None, num_episodes: int | None, choice: Choice, form: MessageForm
+    ) -> tuple[list[Rollout], Episodes]:
+        if num_episodes is not None:
+            episodes, rollouts = play(self.sampler, num_episodes, choice=choice, form=form)
+            return rollouts, episodes
+        rollouts: list[Rollout] = []
+        wanted = 1 if num_timesteps is None else num_timesteps
+        while sum(len(r) for r in rollouts) < wanted:
+            rollouts.append(self._one(choice, form))
+        return rollouts, self.sampler.take_finished()
+
+    def _one(self, choice: Choice, form: MessageForm) -> Rollout:
+        if self.config.batch_mode == "complete_episodes":
+            return self.sampler.episodes(choice=choice, form=form)
+        return self.sampler.fragment(self.config.fragment_length(), choice=choice, form=form)
+
+    # ---- metrics ----------------------------------------------------------------------------------------------
+
+    def get_metrics(self) -> Any:
+        """Metrics since the last call."""
+        return self.metrics.reduce()
+
+    def _log(self, rollouts: list[Rollout], episodes: Episodes) -> None:
+        num_env_steps, log = sum(r.env_steps() for r in rollouts), self.metrics.log_value
+        self.num_env_steps_sampled_lifetime += num_env_steps
+        log(NUM_ENV_STEPS_SAMPLED, num_env_steps, reduce="sum")
+        log(NUM_ENV_STEPS_SAMPLED_LIFETIME, num_env_steps, reduce="lifetime_sum", with_throughput=True)
+        turns = sum((r.observing[:-1] & r.valid.unsqueeze(-1)).sum((0, 1)) for r in rollouts)
+        for slot, agent in enumerate(self.env.agents):
+            log((NUM_AGENT_STEPS_SAMPLED, agent), int(turns[slot]), reduce="sum")
+        log(NUM_EPISODES, len(episodes), reduce="sum")
+        log(NUM_EPISODES_LIFETIME, len(episodes), reduce="lifetime_sum")
+        if len(episodes):
+            self._log_episodes(episodes)
+        for key, value in protocol_statistics(rollouts[-1]).items():
+            log(key, value, window=1)
+
+    def _log_episodes(self, episodes: Episodes) -> None:
+        returns, log = episodes.returns, self.metrics.log_value
+        log(EPISODE_RETURN_MEAN, float(returns.mean()), window=1)
+        log(EPISODE_RETURN_MIN, float(returns.min()), reduce="min", window=1)
+        log(EPISODE_RETURN_MAX, float(returns.max()), reduce="max", window=1)
+        log(EPISODE_LEN_MEAN, float(episodes.lengths.float().mean()), window=1)
+        for slot, agent in enumerate(self.env.agents):
+            log((EPISODE_AGENT_RETURN_MEAN, agent), float(episodes.agent_returns[:, slot].mean()), window=1)
+        if not bool(episodes.success.isnan().any()):
+            log("success_rate", float(episodes.success.mean()), window=1)
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """Weights, counters, and the sampler with its environment."""
+        state: dict[str, Any] = {NUM_ENV_STEPS_SAMPLED_LIFETIME: self.num_env_steps_sampled_lifetime}
+        if self._check_component(COMPONENT_RL_MODULE, components, not_components):
+            state[COMPONENT_RL_MODULE] = self.module.get_state(**kwargs)
+            state[WEIGHTS_SEQ_NO] = self._weights_seq_no
+        if self.sampler is not None and self._check_component(SAMPLER, components, not_components):
+            state[SAMPLER] = self.sampler.get_state()
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over weights of any other sequence number (older ones too: a restored checkpoint), and sampler state."""
+        if COMPONENT_RL_MODULE in state:
+            number = state.get(WEIGHTS_SEQ_NO, 0)
+            if number == 0 or number != self._weights_seq_no:
+                weights = state[COMPONENT_RL_MODULE]
+                self.module.set_state(ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights)
+            self._weights_seq_no = number or self._weights_seq_no
+        if SAMPLER in state and self.sampler is not None:
+            self.sampler.set_state(state[SAMPLER])
+        if NUM_ENV_STEPS_SAMPLED_LIFETIME in state:
+            self.num_env_steps_sampled_lifetime = state[NUM_ENV_STEPS_SAMPLED_LIFETIME]
+
+    def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
+        """What builds this runner again."""
+        return (), {"config": self.config}
+
+    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
+        """The team's modules."""
+        return [(COMPONENT_RL_MODULE, self.module)]
+
+    def assert_healthy(self) -> None:
+        """Raise where construction did not finish."""
+        assert hasattr(self, "module") and (self.sampler is not None or self.num_workers > 0)
+
+    def stop(self) -> None:
+        """Close the environment, where it can be closed."""
+        close = getattr(self.env, "close", None)
+        if close is not None:
+            close()
+
+    # ---- callbacks --------------------------------------------------------------------------------------------
+
+    def _call_back(self, name: str, **kwargs: Any) -> None:
+        make_callback(
+            name,
+            callbacks_objects=self._callbacks,
+            callbacks_functions=getattr(self.config, f"callbacks_{name}"),
+            kwargs={"env_runner": self, "metrics_logger": self.metrics, **kwargs},
+        )
+
+    def _env_context(self) -> EnvContext:
+        return EnvContext(self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,267 @@
+"""The learner: one joint loss over the whole team's graph, with gradients from listeners to speakers.
+
+Private methods of RLlib that are replaced here: `_make_modules_ddp_if_necessary` (DDP of single modules would never see
+a joint forward pass, and weights of several learners would drift apart without an error).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.utils.metrics import (
+    ALL_MODULES,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_ENV_STEPS_TRAINED,
+    NUM_ENV_STEPS_TRAINED_LIFETIME,
+    NUM_MODULE_STEPS_TRAINED,
+    NUM_MODULE_STEPS_TRAINED_LIFETIME,
+    WEIGHTS_SEQ_NO,
+)
+from ray.rllib.utils.schedules.scheduler import Scheduler
+from torch import Tensor
+
+from heliograph.experiment import RESERVED_POLICY
+from heliograph.losses.base import LossBatch
+from heliograph.models.blocks import masked_moments
+from heliograph.models.team import Unrolled
+from heliograph.rllib.config import LossChoice
+from heliograph.rllib.module import TeamModule
+from heliograph.rollout import Rollout, concatenate
+
+
+class TeamLearner(TorchLearner, ABC):
+    """Base of the learners of Heliograph's algorithms: fills in `prepare` and `joint_loss`.
+
+    `update` takes rollouts; everything else (optimisers per module, schedules, checkpoints) is RLlib's. Works without
+    Ray being started. With several learners, gradients, counts and moments are all-reduced here.
+    """
+
+    @abstractmethod
+    def prepare(self, rollout: Rollout) -> Any:
+        """Compute what the epochs need once per batch (values, advantages), without gradients."""
+
+    @abstractmethod
+    def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
+        """Losses of a minibatch (those copies of the batch) to be added up under "total_loss", and what to log."""
+
+    # ---- construction -----------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Build modules and optimisers; with several learners start from the weights of the first."""
+        torch.set_num_threads(self.config.torch_num_threads)
+        super().build()
+        self.module.move_to(self._device)
+        coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
+        self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
+        self._shuffler = torch.Generator()
+        self._shuffler.manual_seed(0 if self.config.seed is None else int(self.config.seed))
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        """One optimiser per policy (nothing for a module without weights), with its own learning rate."""
+        params = [p for p in self.get_parameters(self._module[module_id]) if p.requires_grad]
+        if not params:
+            return
+        optimizer = self.config.build_optimizer(params)
+        lr = self.config.lr_of(module_id)
+        self.register_optimizer(module_id=module_id, optimizer=optimizer, params=params, lr_or_lr_schedule=lr)
+
+    def _make_modules_ddp_if_necessary(self) -> None:
+        if self.config.num_learners > 1:
+            for module in self._module.values():
+                for tensor in module.state_dict().values():
+                    torch.distributed.broadcast(tensor, src=0)
+
+    @property
+    def team_module(self) -> TeamModule:
+        """The team's modules."""
+        return self.module
+
+    # ---- updating ---------------------------------------------------------------------------------------------
+
+    def update(
+        self,
+        batch: list[Rollout] | None = None,
+        *,
+        episodes: list[Rollout] | None = None,
+        training_data: TrainingData | None = None,
+        timesteps: dict[str, Any] | None = None,
+        num_epochs: int | None = None,
+        minibatch_size: int | None = None,
+        _no_metrics_reduce: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Learn from rollouts: `num_epochs` passes over minibatches of about `minibatch_size` env steps."""
+        self._check_is_built()
+        self.before_gradient_based_update(timesteps=timesteps or {})
+        rollouts = batch or episodes or (training_data.batch or training_data.episodes)
+        rollout = concatenate(list(rollouts)).to(self._device)
+        self._weights_seq_no += 1
+        self._apply_freezing()
+        self._env_steps = (timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0)
+        logged = self._epochs(
+            rollout, num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
+        )
+        self._after_epochs(rollout)
+        self._log_update(rollout, logged)
+        self.after_gradient_based_update(timesteps=timesteps or {})
+        return None if _no_metrics_reduce else self.metrics.reduce()
+
+    def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
+        parts = _num_parts(rollout, minibatch_size)
+        prepared, logged = self.prepare(rollout), []
+        for _ in range(num_epochs):
+            for copies in rollout.split(parts, generator=self._shuffler):
+                logged.append(self._step(rollout.select(copies), prepared, copies))
+        return logged
+
+    def _step(self, minibatch: Rollout, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
+        unrolled = self.team_module.team.unroll(minibatch)
+        terms = self.joint_loss(minibatch, unrolled, prepared, copies)
+        loss_batch = LossBatch(rollout=minibatch, unrolled=unrolled, team=self.team_module.team)
+        for loss in self.config.losses:
+            value = self._auxiliary(loss, loss_batch)
+            terms[f"loss_{loss.name}"] = value.detach()
+            terms["total_loss"] = terms["total_loss"] + self._coefficient(loss.name) * value
+        _check_finite(terms["total_loss"], self._env_steps)
+        gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
+        gradients = {key: grad for key, grad in gradients.items() if grad is not None}
+        terms["gradient_norm"] = self._combine(gradients)
+        self.apply_gradients(gradients)
+        return {key: value.detach() for key, value in terms.items()}
+
+    def _auxiliary(self, loss: LossChoice, batch: LossBatch) -> Tensor:
+        shared = self.team_module[RESERVED_POLICY]
+        return shared.losses[loss.name](batch) if loss.name in shared.losses else loss.loss(batch)
+
+    def _coefficient(self, name: str) -> float:
+        return float(self._schedules[name].update(timestep=self._env_steps))
+
+    def _combine(self, gradients: dict[Any, Tensor]) -> Tensor:
+        """Average over learners, then clip by the norm of the whole team's gradient."""
+        if self.config.num_learners > 1:
+            self._average(gradients)
+        if not gradients:
+            return torch.zeros(())
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()]))
+        if self.config.grad_clip is not None:
+            scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
+            for gradient in gradients.values():
+                gradient.mul_(scale)
+        return norm
+
+    def _average(self, gradients: dict[Any, Tensor]) -> None:
+        """Give every learner the mean gradient, in one message; a missing gradient counts as zero on all of them."""
+        pieces = [gradients.get(key, torch.zeros_like(p)) for key, p in self._params.items()]
+        flat = torch.cat([piece.flatten() for piece in pieces])
+        torch.distributed.all_reduce(flat)
+        flat /= self.config.num_learners
+        means = flat.split([piece.numel() for piece in pieces])
+        for key, piece, mean in zip(self._params, pieces, means, strict=True):
+            gradients[key] = mean.view_as(piece)
+
+    # ---- sums over learners -----------------------------------------------------------------------------------
+
+    def mean(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Mean over a mask such that averaging the gradients of all learners gives that of the global mean."""
+        count = mask.sum().float()
+        if self.config.num_learners > 1:
+            count = count.clone()
+            torch.distributed.all_reduce(count)
+            count = count / self.config.num_learners
+        return torch.where(mask, values, 0.0).sum() / count.clamp(min=1)
+
+    def moments(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean [D], variance [D] and count of the values `[..., D]` of all learners that the mask keeps."""
+        mean, variance, count = masked_moments(values, mask)
+        if self.config.num_learners <= 1:
+            return mean, variance, count
+        sums = torch.cat([(mean * count).double(), ((variance + mean.square()) * count).double(), count.view(1)])
+        torch.distributed.all_reduce(sums)
+        size, total = mean.numel(), sums[-1].clamp(min=1)
+        mean = sums[:size] / total
+        return mean.float(), (sums[size:-1] / total - mean.square()).clamp(min=0).float(), sums[-1]
+
+    # ---- after an update --------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _after_epochs(self, rollout: Rollout) -> None:
+        """Move what must be the same in a rollout and its loss: observation and message statistics, temperatures."""
+        team, valid = self.team_module.team, rollout.valid.unsqueeze(-1)
+        for name, policy in team.policies.items():
+            if not self.config.is_trained(name):
+                continue
+            slots = team.layout.slots(name)
+            if policy.normaliser is not None:
+                seen = team.layout.gather(name, rollout.observations, lead=2)
+                self._track_observations(policy.normaliser, seen, rollout.observing[:, :, slots])
+            if policy.message_norms() and rollout.messages:
+                payload = torch.stack([m.payload for m in rollout.messages])
+                spoken = (rollout.speaking & valid).expand(len(rollout.messages), -1, -1, -1)
+                mean, variance, count = self.moments(payload, spoken)
+                for norm in policy.message_norms() if count > 0 else ():
+                    norm.track(mean, variance)
+        if not self.config.freeze_team:
+            team.channel.schedule(self._env_steps)
+
+    def _track_observations(self, normaliser: Any, seen: Any, mask: Tensor) -> None:
+        leaves = seen if isinstance(seen, dict) else {"": seen}
+        moments = {key: self.moments(leaves[key].flatten(3), mask) for key in normaliser.sizes}
+        normaliser.merge(moments)
+
+    def _apply_freezing(self) -> None:
+        for name, module in self.team_module.items():
+            trained = self.config.is_trained(name)
+            learnable = getattr(module, "policy", None) is None or module.policy.model.trainable
+            module.requires_grad_(trained and learnable)
+            module.train(trained)
+
+    def _log_update(self, rollout: Rollout, logged: list[dict[str, Tensor]]) -> None:
+        for key in logged[0]:
+            value = torch.stack([terms[key].float().cpu() for terms in logged]).mean()
+            self.metrics.log_value((ALL_MODULES, key), float(value), window=1)
+        first = float(logged[0].get("ratio_error", torch.zeros(())))
+        self.metrics.log_value((ALL_MODULES, "first_ratio_error"), first, window=1)
+        steps, turns = rollout.env_steps(), rollout.agent_steps()
+        self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
+        self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+        self.metrics.log_value((ALL_MODULES, NUM_MODULE_STEPS_TRAINED), turns, reduce="sum")
+        self.metrics.log_value((ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME), turns, reduce="lifetime_sum")
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's state, and the stream that shuffles minibatches."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        state["shuffler"] = self._shuffler.get_state()
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over a state, older ones too (RLlib alone keeps newer weights when an old checkpoint is restored)."""
+        number = state.get(WEIGHTS_SEQ_NO, 0)
+        if number:
+            self._weights_seq_no = -1
+        super().set_state(state)
+        if number:
+            self._weights_seq_no = number
+        if "shuffler" in state:
+            self._shuffler.set_state(state["shuffler"])
+
+
+def _num_parts(rollout: Rollout, minibatch_size: int | None) -> int:
+    if minibatch_size is None:
+        return 1
+    return min(rollout.num_copies, max(1, round(rollout.num_copies * rollout.num_steps / minibatch_size)))
+
+
+def _schedule(value: Any) -> Scheduler:
+    return Scheduler(fixed_value_or_schedule=value, framework=None)
+
+
+def _check_finite(loss: Tensor, num_env_steps: int) -> None:
+    if not bool(torch.isfinite(loss)):
+        raise FloatingPointError(
+            f"the loss is {float(loss)} after {num_env_steps} env steps: lower lr, set grad_clip=0.5, or check that "
+            "observations and rewards of the environment are finite and of moderate size"
+        )

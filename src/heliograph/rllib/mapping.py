@@ -1,0 +1,75 @@
+"""RLlib's `policy_mapping_fn(agent_id, episode)` as seats and, where it varies by episode, as assignments."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from heliograph.registry import UnknownNameError
+
+NUM_PROBES = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpisodeHandle:
+    """What a mapping function gets in the place of RLlib's episode: a unique id, as there are no episode objects."""
+
+    id_: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mapping:
+    """Which agents each policy serves; `varies` where that changes from episode to episode."""
+
+    seats: dict[str, tuple[str, ...]]
+    varies: bool
+    function: Callable[..., str]
+    agents: tuple[str, ...]
+
+    def assigner(self, *, seed: int) -> Callable[[int], Int[Tensor, "B N"]] | None:
+        """A function that asks the mapping anew for each of `B` episodes; None where it never changes."""
+        if not self.varies:
+            return None
+        order, source = {name: i for i, name in enumerate(self.seats)}, random.Random(seed)
+
+        def assign(num_episodes: int) -> Tensor:
+            rows = []
+            for _ in range(num_episodes):
+                episode = EpisodeHandle(id_=f"{source.getrandbits(64):016x}")
+                rows.append([order[self._ask(agent, episode)] for agent in self.agents])
+            return torch.tensor(rows)
+
+        return assign
+
+    def _ask(self, agent: str, episode: EpisodeHandle) -> str:
+        name = self.function(agent, episode)
+        if name not in self.seats or agent not in self.seats[name]:
+            raise ValueError(
+                f"policy_mapping_fn gave {name!r} for agent {agent!r}, as it never did in {NUM_PROBES} trial episodes; "
+                "map each agent to each of its policies with a probability that can be noticed"
+            )
+        return name
+
+
+def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: list[str]) -> Mapping:
+    """Ask a mapping function about every agent in many trial episodes, and see whether it varies."""
+    source = random.Random(0)
+    seen: dict[str, set[str]] = {agent: set() for agent in agents}
+    for _ in range(NUM_PROBES):
+        episode = EpisodeHandle(id_=f"{source.getrandbits(64):016x}")
+        for agent in agents:
+            name = function(agent, episode)
+            if name not in policies:
+                raise UnknownNameError(what=f"policy of agent {agent!r}", name=str(name), valid=policies)
+            seen[agent].add(name)
+    used = [name for name in policies if any(name in names for names in seen.values())]
+    for name in policies:
+        if name not in used:
+            raise ValueError(f"policy {name!r} serves no agent under policy_mapping_fn: leave it out or map an agent to it")
+    seats = {name: tuple(agent for agent in agents if name in seen[agent]) for name in used}
+    varies = any(len(names) > 1 for names in seen.values())
+    return Mapping(seats=seats, varies=varies, function=function, agents=agents)

@@ -1,0 +1,131 @@
+"""The team as an RLlib MultiRLModule: one RLModule per policy, and one, `team`, for what belongs to nobody."""
+
+from typing import Any
+
+import torch
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from torch import nn
+
+from heliograph.envs.base import flat_size
+from heliograph.experiment import (
+    RESERVED_POLICY,
+    EnvFacts,
+    TeamChoices,
+    assemble,
+    build_channel,
+    build_layout,
+    build_policy,
+)
+from heliograph.models.blocks import RunningMoments
+from heliograph.models.critic import Critic
+from heliograph.models.policy import Policy
+from heliograph.models.team import Team
+
+
+class PolicyModule(TorchRLModule, InferenceOnlyAPI):
+    """One policy as an RLModule; its critic exists only where it learns.
+
+    `model_config` holds `choices`, `facts`, `policy` and `critic`. Acting goes through the team, which alone knows who
+    hears whom, so the forward methods of single modules refuse.
+    """
+
+    policy: Policy
+    critic: Critic
+
+    def setup(self) -> None:
+        """Build the network and its critic."""
+        config = self.model_config
+        choices, facts, name = config["choices"], config["facts"], config["policy"]
+        channel = build_channel(choices.channel, choices.channel_settings)
+        self.policy = build_policy(choices, facts, name, channel=channel)
+        self.critic = self._critic(config["critic"], facts)
+        self.requires_grad_(self.policy.model.trainable)
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """The critic."""
+        return ["critic"]
+
+    def _critic(self, view: str, facts: EnvFacts) -> Critic:
+        spec = self.policy.model.spec
+        sizes = {"state": facts.state_size, "observation": flat_size(spec.observation_space)}
+        input_size = sizes.get(view, self.policy.model.hidden_size)
+        return Critic(view=view, input_size=input_size, num_agents=spec.num_agents)
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        raise RuntimeError("a Heliograph policy acts in its team: use TeamModule.team.step, or heliograph evaluate")
+
+
+class SharedModule(TorchRLModule, InferenceOnlyAPI):
+    """What belongs to no policy: the channel, and the networks of auxiliary losses (only where it learns)."""
+
+    def setup(self) -> None:
+        """Build the channel; losses are added once the team exists."""
+        choices = self.model_config["choices"]
+        self.channel = build_channel(choices.channel, choices.channel_settings)
+        self.losses = nn.ModuleDict()
+        self.reward_moments = RunningMoments(1)
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """The networks of auxiliary losses, and the scale of rewards."""
+        return ["losses", "reward_moments"]
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        raise RuntimeError("the shared module has no forward pass of its own: use TeamModule.team")
+
+
+class TeamModule(MultiRLModule):
+    """All modules of a team, and the runtime (`team`) that runs them together."""
+
+    team: Team
+
+    def setup(self) -> None:
+        """Build all modules, and the team over the same networks."""
+        super().setup()
+        shared = self._rl_modules[RESERVED_POLICY]
+        config = shared.model_config
+        policies = {name: self._rl_modules[name].policy for name in config["layout_policies"]}
+        self.team = assemble(config["choices"], config["facts"], policies=policies, channel=shared.channel)
+        if not shared.inference_only:
+            for name, (cls, settings) in config["losses"].items():
+                shared.losses[name] = cls(self.team, **settings)
+
+    def move_to(self, device: torch.device) -> None:
+        """Move the runtime's own buffers along with the modules."""
+        self.team.to(device)
+
+
+def module_spec(
+    choices: TeamChoices,
+    facts: EnvFacts,
+    *,
+    critic: str,
+    losses: dict[str, tuple[type, dict[str, Any]]],
+    inference_only: bool = False,
+) -> MultiRLModuleSpec:
+    """The specification of a team's modules."""
+    names = build_layout(choices, facts).policies
+    layout = build_layout(choices, facts)
+    specs = {
+        name: RLModuleSpec(
+            module_class=PolicyModule,
+            observation_space=layout.seats[name].observation_space,
+            action_space=layout.seats[name].action_space,
+            inference_only=inference_only,
+            model_config={"choices": choices, "facts": facts, "policy": name, "critic": critic},
+        )
+        for name in names
+    }
+    first = layout.seats[names[0]]
+    specs[RESERVED_POLICY] = RLModuleSpec(
+        module_class=SharedModule,
+        observation_space=first.observation_space,
+        action_space=first.action_space,
+        inference_only=inference_only,
+        model_config={"choices": choices, "facts": facts, "layout_policies": names, "losses": losses},
+    )
+    return MultiRLModuleSpec(
+        multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only
+    )
