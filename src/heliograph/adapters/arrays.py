@@ -59,8 +59,11 @@ def split_by_spaces(agents: list[AgentID], spaces_of: Mapping[Any, Spaces]) -> l
     return kinds
 
 
-def _roles(parts: dict[str, list[AgentID]], spaces_of: Mapping[Any, Spaces]) -> tuple[tuple[Role, ...], dict]:
-    roles, slots = [], {}
+def _roles(
+    parts: dict[str, list[AgentID]], spaces_of: Mapping[Any, Spaces]
+) -> tuple[tuple[Role, ...], dict[AgentID, Slot]]:
+    roles: list[Role] = []
+    slots: dict[AgentID, Slot] = {}
     for name, agents in parts.items():
         observation, action = spaces_of[agents[0]]
         seen, masked = without_mask(observation)

@@ -4,29 +4,18 @@
 and observations (see `TalkAsAction`), so that an algorithm which knows no channel can use them.
 """
 
-from collections.abc import Callable, Collection
-from typing import Any, TypedDict, Unpack, final
+from collections.abc import Callable
+from typing import Any, Unpack, final
 
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
-from heliograph.adapters.talk import TalkAsAction, Turn
+from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
-from heliograph.topologies.base import Topology
 
 __all__ = ["FromPettingZoo", "ToAEC", "ToParallel"]
-
-
-class TalkSettings(TypedDict, total=False):
-    """The settings of `TalkAsAction`."""
-
-    vocab_size: int
-    length: int
-    speakers: Collection[str] | None
-    topology: Topology | None
-    flat: bool
 
 
 @final
@@ -92,20 +81,20 @@ def _of_agents(env: ParallelEnv, values: dict[AgentID, Any]) -> dict[AgentID, An
 
 def _aec_frame(env: AECEnv) -> Frame:
     """Let agents that have left step out, and show the next agent what it sees."""
-    frame: dict[str, dict] = {"observations": {}, "rewards": {}, "infos": {}}
-    terminated, truncated = [], []
+    shown = Frame(observations={}, turn=[], rewards={}, terminated=[], truncated=[], infos={})
     while env.agents:
         agent = env.agent_selection
-        observation, reward, is_terminated, is_truncated, info = env.last()
-        frame["observations"][agent], frame["rewards"][agent], frame["infos"][agent] = observation, reward, info
-        if not (is_terminated or is_truncated):
-            return Frame(**frame, turn=[agent], terminated=terminated, truncated=truncated)
-        if observation is None:
-            del frame["observations"][agent]
-        terminated += [agent] * bool(is_terminated)
-        truncated += [agent] * bool(is_truncated)
+        observation, shown.rewards[agent], terminated, truncated, shown.infos[agent] = env.last()
+        if observation is not None:
+            shown.observations[agent] = observation
+        if not (terminated or truncated):
+            shown.turn = [agent]
+            return shown
+        shown.terminated += [agent] * bool(terminated)
+        shown.truncated += [agent] * bool(truncated)
         env.step(None)
-    return Frame(**frame, turn=[], terminated=terminated, truncated=truncated, over=True)
+    shown.over = True
+    return shown
 
 
 class ToParallel(ParallelEnv):

@@ -45,12 +45,12 @@ class Frame:
     `action_mask`, and `observing`, `acting`, `speaking`, which narrow what an agent in `turn` takes part in.
     """
 
-    observations: Mapping[AgentID, Any]
-    turn: Sequence[AgentID]
-    rewards: Mapping[AgentID, float] = dataclasses.field(default_factory=dict)
-    terminated: Sequence[AgentID] = ()
-    truncated: Sequence[AgentID] = ()
-    infos: Mapping[AgentID, dict] = dataclasses.field(default_factory=dict)
+    observations: dict[AgentID, Any]
+    turn: list[AgentID]
+    rewards: dict[AgentID, Any] = dataclasses.field(default_factory=dict)
+    terminated: list[AgentID] = dataclasses.field(default_factory=list)
+    truncated: list[AgentID] = dataclasses.field(default_factory=list)
+    infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
     over: bool = False
 
 
@@ -137,7 +137,7 @@ class StackedEnv(TeamEnv):
         for copy in moving.nonzero().flatten().tolist():
             self._steps[copy] += 1
             chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
-            self._forget(copy, np.flatnonzero(self._left[copy]))
+            self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
             frame = self._step_one(self.envs[copy], chosen)
             self._take(copy, frame)
             self._record(copy, frame, happened)

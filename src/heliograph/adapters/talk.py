@@ -6,7 +6,7 @@ when its hearers next observe, and waits for them until then; of several message
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -39,6 +39,16 @@ class Turn:
     truncated: dict[str, bool]
     over: bool
     infos: dict[str, dict[str, Any]]
+
+
+class TalkSettings(TypedDict, total=False):
+    """The settings of `TalkAsAction`."""
+
+    vocab_size: int
+    length: int
+    speakers: Collection[str] | None
+    topology: Topology | None
+    flat: bool
 
 
 class TalkAsAction:
@@ -93,8 +103,8 @@ class TalkAsAction:
         """Move once; `actions` must have one for every agent that acts or speaks now, others are ignored."""
         if self._step is None:
             raise RuntimeError("call reset() first: no episode is running")
-        chosen = {agent: self._split(agent, actions) for agent in self._asked()}
-        self._deliver({agent: symbols for agent, (_, symbols) in chosen.items()})
+        chosen = {agent: self._split(agent, actions) for agent in self._asked(self._step)}
+        self._deliver({agent: symbols for agent, (_, symbols) in chosen.items()}, self._step)
         step = self.env.step(self._team_actions({agent: action for agent, (action, _) in chosen.items()}))
         over = bool(step.episode_over[0])
         if not over:
@@ -139,8 +149,8 @@ class TalkAsAction:
 
     # ---- what agents do ----------------------------------------------------------------------------------------
 
-    def _asked(self) -> list[str]:
-        asked = _numpy(self._step.acting | self._step.speaking)[0]
+    def _asked(self, step: TeamStep) -> list[str]:
+        asked = _numpy(step.acting | step.speaking)[0]
         return [agent for agent, is_asked in zip(self.agents, asked, strict=True) if is_asked]
 
     def _split(self, agent: str, actions: Mapping[str, Any]) -> tuple[Any, np.ndarray | None]:
@@ -160,10 +170,10 @@ class TalkAsAction:
             return (own[0] if len(own) else 0), symbols
         return own, symbols
 
-    def _deliver(self, said: dict[str, np.ndarray | None]) -> None:
+    def _deliver(self, said: dict[str, np.ndarray | None], step: TeamStep) -> None:
         """Put what is said now into the inboxes of those who can hear it."""
-        hears = self._hears(self._step)
-        speaking = _numpy(self._step.speaking)[0]
+        hears = self._hears(step)
+        speaking = _numpy(step.speaking)[0]
         for sender, (agent, speaks) in enumerate(zip(self.agents, speaking, strict=True)):
             symbols = said.get(agent)
             if speaks and symbols is not None:
@@ -196,7 +206,7 @@ class TalkAsAction:
         observing, acting, speaking = (_numpy(m)[0] for m in (step.observing, step.acting, step.speaking))
         part = np.ones_like(acting) if over else observing | acting | speaking
         asked = np.stack([acting, speaking], 1) & ~over
-        shown = self._observations(step.final_observations if over else step.observations, part, asked)
+        shown = self._observations((over and step.final_observations) or step.observations, part, asked)
         self._inbox[part] = 0
         cut = _numpy(step.truncated & ~step.terminated)[0] & over
         return Turn(
@@ -231,15 +241,16 @@ class TalkAsAction:
         return np.clip(np.concatenate([vector, symbols.ravel(), asked]).astype(np.float32), space.low, space.high)
 
     def _info(self, number: int, agent: str, step: TeamStep, over: bool) -> dict[str, Any]:
-        flags = {name: bool(getattr(step, name)[0, number]) and not over for name in ("observing", *FLAGS)}
-        if not over:  # a finished copy has restarted: its step shows the meaning of the next episode
-            info = {**flags, "meaning": tuple(step.meaning[0, number].tolist())}
-        else:
-            info = {**flags} | ({"success": bool(step.info["success"][0])} if "success" in step.info else {})
+        flags = ("observing", *FLAGS)
+        info: dict[str, Any] = {name: bool(getattr(step, name)[0, number]) and not over for name in flags}
+        if not over:  # else the copy has restarted, and its step shows the meaning of the next episode
+            info["meaning"] = tuple(step.meaning[0, number].tolist())
+        elif "success" in step.info:
+            info["success"] = bool(step.info["success"][0])
         role = self._role[agent]
         if step.action_mask is not None and role.name in step.action_mask:
             own = _numpy(step.action_mask[role.name])[0, role.agents.index(agent)]
-            info[MASK] = self._mask(agent, own if flags["acting"] else np.ones_like(own))
+            info[MASK] = self._mask(agent, own if info["acting"] else np.ones_like(own))
         return info
 
     def _mask(self, agent: str, own: np.ndarray) -> Any:

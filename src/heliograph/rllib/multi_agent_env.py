@@ -7,15 +7,14 @@ import numpy as np
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.arrays import AgentID
-from heliograph.adapters.pettingzoo import TalkSettings
 from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
-from heliograph.adapters.talk import TalkAsAction, Turn
+from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 from heliograph.registry import check_settings, load
 
 __all__ = ["FromMultiAgentEnv", "ToMultiAgentEnv"]
 
-CHECK = (42, {})
+CHECK: tuple[int, dict] = (42, {})
 """The seed and options with which RLlib's checker (ray/rllib/utils/pre_checks/env.py) resets every environment.
 
 Were that seed kept, all copies of a vector would play the same episodes for ever.
