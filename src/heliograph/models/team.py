@@ -265,11 +265,15 @@ class Team(nn.Module):
         hidden, memory = {}, {}
         for policy in self.layout.policies:
             network, slots = self.policies[policy], self.layout.slots(policy)
+            before = state.memory[policy]
+            if not bool(observing[:, slots].any()):
+                hidden[policy], memory[policy] = before.new_zeros(*before.shape[:-1], network.model.hidden_size), before
+                continue
             reads = network.communicates and network.model.timing is Timing.NEXT_STEP
             inbox = self._heard(policy, state.inbox) if reads and not self.silent else None
-            out = network.model.perceive(features[policy], state.memory[policy], inbox)
+            out = network.model.perceive(features[policy], before, inbox)
             hidden[policy] = out.hidden
-            memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, state.memory[policy])
+            memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, before)
         return hidden, memory
 
     def _listen(

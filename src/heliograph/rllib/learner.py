@@ -73,6 +73,10 @@ class TeamLearner(TorchLearner, ABC):
                 for tensor in module.state_dict().values():
                     torch.distributed.broadcast(tensor, src=0)
 
+    def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> Tensor:
+        """Refuses: the losses of a team's modules cannot be told apart."""
+        raise RuntimeError("a team has one joint loss: fill in joint_loss")
+
     @property
     def team_module(self) -> TeamModule:
         """The team's modules."""
@@ -158,8 +162,9 @@ class TeamLearner(TorchLearner, ABC):
         torch.distributed.all_reduce(flat)
         flat /= self.config.num_learners
         means = flat.split([piece.numel() for piece in pieces])
-        for key, piece, mean in zip(self._params, pieces, means, strict=True):
-            gradients[key] = mean.view_as(piece)
+        for (key, parameter), piece, mean in zip(self._params.items(), pieces, means, strict=True):
+            if parameter.requires_grad:
+                gradients[key] = mean.view_as(piece)
 
     # ---- sums over learners -----------------------------------------------------------------------------------
 
