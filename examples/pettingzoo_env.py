@@ -13,7 +13,8 @@ How to run
 
 Results to expect
 -----------------
-Random actions earn about -40 in an episode of 25 steps (the reward of a step is minus the squared distance). Python environments are stepped one after the other, about 5000 env steps per second on one core.
+Random actions earn about -40 in an episode of 25 steps (the reward of a step is minus the squared distance).
+Python environments are stepped one after the other, about 5000 env steps per second on one core.
 """
 
 import argparse
