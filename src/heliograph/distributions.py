@@ -77,7 +77,7 @@ def sample(
         if choice is Choice.SAMPLED:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device)
             mean = mean + log_std.exp() * noise
-        return mean.unflatten(-1, space.shape) if len(space.shape) != 1 else mean
+        return mean.reshape(*mean.shape[:-1], *space.shape)
     parts = _logits(space, inputs, mask)
     picks = [categorical(part, choice=choice, generator=generator) for part in parts]
     return picks[0] if isinstance(space, spaces.Discrete) else torch.stack(picks, -1)
@@ -140,7 +140,7 @@ def legal(space: spaces.Space, action: Tensor) -> Tensor:
     """The action as an environment takes it: Box actions are clipped to their bounds."""
     if not isinstance(space, spaces.Box):
         return action
-    low, high = (torch.as_tensor(np.asarray(x), device=action.device) for x in (space.low, space.high))
+    low, high = (torch.as_tensor(np.asarray(x)).to(action) for x in (space.low, space.high))
     return torch.minimum(torch.maximum(action, low), high)
 
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -109,16 +110,30 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
 def build_channel(name: Any, settings: Mapping[str, Any]) -> Channel:
     """The channel of a name, wrappers outermost first ("garbled+dru"); each takes the settings that it knows."""
     parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [name]
-    classes = [resolve("channel", part) for part in parts]
-    known = {key for cls in classes for key in registry.settings_of(cls)}
-    own = _constructor_settings(classes[-1])
+    *wrappers, innermost = [resolve("channel", part) for part in parts]
+    _check_wrapping(parts, [*wrappers, innermost])
+    known = [*{key: None for cls in (*wrappers, innermost) for key in registry.settings_of(cls)}]
     for key in settings:
-        if key not in known | own:
-            raise registry.UnknownNameError(what=f"setting of channel {name!r}", name=key, valid=sorted(own))
-    channel = classes[-1](**{k: v for k, v in settings.items() if k in own})
-    for cls in reversed(classes[:-1]):
-        channel = cls(channel, **{k: v for k, v in settings.items() if k in _constructor_settings(cls)})
+        if key not in known:
+            raise registry.UnknownNameError(what=f"setting of channel {name!r}", name=key, valid=known)
+    channel = innermost(**_own(innermost, settings))
+    for wrapper in reversed(wrappers):
+        channel = wrapper(channel, **_own(wrapper, settings))
     return channel
+
+
+def _check_wrapping(parts: list[Any], classes: list[Any]) -> None:
+    for index, (part, cls) in enumerate(zip(parts, classes, strict=True)):
+        wraps = any(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(cls).parameters.values())
+        if wraps and index == len(classes) - 1:
+            raise ValueError(f"channel {part!r} wraps another: write it first, as in '{part}+dru'")
+        if not wraps and index < len(classes) - 1:
+            raise ValueError(f"channel {part!r} wraps no other: write it last of {'+'.join(map(str, parts))!r}")
+
+
+def _own(cls: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    known = registry.settings_of(cls)
+    return {key: value for key, value in settings.items() if key in known}
 
 
 def build_topology(name: Any, settings: Mapping[str, Any]) -> Topology:
@@ -131,10 +146,7 @@ def build_topology(name: Any, settings: Mapping[str, Any]) -> Topology:
 def build_model(name: Any, settings: Mapping[str, Any], spec: ModelSpec) -> Model:
     """The model of a name for one policy."""
     cls = resolve("model", name)
-    known = _constructor_settings(cls)
-    for key in settings:
-        if key not in known:
-            raise registry.UnknownNameError(what=f"setting of model {name!r}", name=key, valid=sorted(known))
+    registry.check_settings(cls, settings, what=f"model {name!r}")
     settings = {k: resolve("function", v) if k == "function" else v for k, v in settings.items()}
     return cls(spec, **settings)
 
@@ -144,7 +156,7 @@ def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:
     if choices.policies is None:
         return Layout(facts.roles, one_policy_per_role(facts.roles))
     if RESERVED_POLICY in choices.policies:
-        raise ValueError(f"policy name {RESERVED_POLICY!r} is reserved for the module that belongs to nobody; rename it")
+        raise ValueError(f"policy name {RESERVED_POLICY!r} is reserved for what belongs to nobody; rename it")
     return Layout(facts.roles, {name: tuple(policy.agents) for name, policy in choices.policies.items()})
 
 
@@ -187,9 +199,3 @@ def build_team(choices: TeamChoices, facts: EnvFacts, *, seed: int | None = None
         names = build_layout(choices, facts).policies
         policies = {name: build_policy(choices, facts, name, channel=channel) for name in names}
         return assemble(choices, facts, policies=policies, channel=channel)
-
-
-def _constructor_settings(cls: Callable[..., Any]) -> set[str]:
-    init = cls.__dict__.get("__init__") if isinstance(cls, type) else None
-    base = next((c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__), None) if init is None else init
-    return set(registry.settings_of(base)) if base is not object.__init__ else set()

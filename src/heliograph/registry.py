@@ -10,6 +10,7 @@ import importlib
 import importlib.metadata
 import inspect
 import pathlib
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,16 +67,38 @@ def summary(kind: str, name: str) -> str:
 
 
 def settings_of(component: Any) -> dict[str, inspect.Parameter]:
-    """The keyword settings of a component's constructor, those that its base class takes included."""
+    """What a user may set: the keyword-only parameters of a component's own constructor (or of a function).
+
+    Where the constructor passes on `**base: Unpack[BaseSettings]`, as environments do, the keys of that TypedDict are
+    settings too; where it passes on anything (`**kwargs`), so are those of the constructor above it.
+    """
     found: dict[str, inspect.Parameter] = {}
-    for cls in inspect.getmro(component) if inspect.isclass(component) else [component]:
-        init = cls.__dict__.get("__init__") if inspect.isclass(cls) else cls
-        if init is None:
-            continue
-        for parameter in inspect.signature(init).parameters.values():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+    named: set[str] | None = None
+    for constructor in _constructors(component):
+        parameters = list(inspect.signature(constructor).parameters.values())
+        for parameter in parameters:
+            wanted = named is None or parameter.name in named
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and wanted:
                 found.setdefault(parameter.name, parameter)
+        passed_on = [p for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD]
+        if not passed_on:
+            break
+        named = _unpacked(passed_on[0].annotation) if named is None else named
+    for name in sorted((named or set()) - set(found)):
+        found[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
     return found
+
+
+def _constructors(component: Any) -> list[Any]:
+    if not inspect.isclass(component):
+        return [component]
+    return [cls.__dict__["__init__"] for cls in inspect.getmro(component)[:-1] if "__init__" in cls.__dict__]
+
+
+def _unpacked(annotation: Any) -> set[str] | None:
+    if typing.get_origin(annotation) is not typing.Unpack:
+        return None
+    return set(typing.get_type_hints(typing.get_args(annotation)[0]))
 
 
 def check_settings(component: Any, settings: Mapping[str, Any], *, what: str) -> None:

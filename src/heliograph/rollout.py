@@ -14,7 +14,8 @@ from heliograph.types import Edges, Message, Tree, map_tensors
 class Inbox:
     """Messages that wait for their hearers: `mask` tells which are unread.
 
-    `payload` is [B, N, P], the latest of each sender, where edges are symbolic (K equals N); else [B, N, K, P].
+    `payload` is [B, N, P], the latest of each sender, where edges are symbolic (K equals N) and never change; else
+    [B, N, K, P].
     """
 
     payload: Float[Tensor, "B *slots P"]
@@ -81,8 +82,8 @@ class Rollout:
     """`T` steps of `B` copies of a team. Observations and `state` hold one step more, to bootstrap from.
 
     `draws` and `messages` have one entry per round. `edges` is None where they never change, and then `static_edges`
-    holds them once; `action_mask`, `assignment` and the final observations are None where there is nothing to say. `valid` is False after the end of
-    an episode in rollouts of whole episodes. Times and counts are in env steps.
+    holds them once; `action_mask`, `assignment` and the final observations are None where there is nothing to say.
+    `valid` is False after the end of an episode in rollouts of whole episodes. Times and counts are in env steps.
     """
 
     observations: dict[str, Tree]
@@ -158,7 +159,7 @@ def concatenate(rollouts: list[Rollout]) -> Rollout:
         return rollouts[0]
     fields = [{f.name: getattr(r, f.name) for f in dataclasses.fields(r)} for r in _with_equal_fields(rollouts)]
     initial = [f.pop("initial") for f in fields]
-    static = [f.pop("static_edges") for f in fields][0]
+    static, *_ = [f.pop("static_edges") for f in fields]
     merged = map_tensors(lambda *leaves: torch.cat(leaves, 1), fields[0], *fields[1:])
     first = map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:])
     return Rollout(initial=first, static_edges=static, **merged)

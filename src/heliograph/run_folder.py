@@ -123,15 +123,15 @@ def _check_tensors(folder: pathlib.Path, team: Team, tensors: dict[str, Tensor])
         raise RunFolderError(f"{folder / WEIGHTS} does not fit {CONFIG}: lacks {missing[:3]}, has also {unknown[:3]}")
     for name, value in tensors.items():
         if value.shape != expected[name].shape:
-            raise RunFolderError(
-                f"{folder / WEIGHTS}: {name} has shape {tuple(value.shape)}, {CONFIG} asks {tuple(expected[name].shape)}"
-            )
+            shape, asked = tuple(value.shape), tuple(expected[name].shape)
+            raise RunFolderError(f"{folder / WEIGHTS}: {name} has shape {shape}, {CONFIG} asks {asked}")
 
 
 def _refuse_foreign_code(folder: pathlib.Path, config: dict[str, Any]) -> None:
     for where, name in _names(config):
         if isinstance(name, dict) and "not_json" in name:
-            raise RunFolderError(f"{folder / CONFIG}: {where} was a Python object ({name['not_json']}); build it in Python")
+            was = name["not_json"]
+            raise RunFolderError(f"{folder / CONFIG}: {where} was a Python object ({was}); build it in Python")
         if isinstance(name, str) and ":" in name:
             raise RunFolderError(
                 f"{folder / CONFIG}: {where}={name!r} would import code; if you trust it, say so (trust=True, --trust)"

@@ -71,10 +71,10 @@ class Sampler:
         """The next `num_steps` steps of all copies, episodes restarting within."""
         if self._step is None:
             self.reset()
-        record = _Record(self._state)
+        record = _Record(self._now[1])
         for _ in range(num_steps):
             self._move(record, choice=choice, form=form, intervention=None)
-        return record.finish(self._step, self._state, static=self._static_edges())
+        return record.finish(*self._now, static=self._static_edges())
 
     def episodes(
         self,
@@ -85,7 +85,7 @@ class Sampler:
     ) -> Rollout:
         """One whole episode of every copy, from a joint reset; `valid` is False after an episode's end."""
         self.reset()
-        record = _Record(self._state)
+        record = _Record(self._now[1])
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
         limit = self.env.horizon or MAX_EPISODE_STEPS
         for _ in range(limit):
@@ -95,7 +95,7 @@ class Sampler:
                 break
         else:
             raise RuntimeError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
-        return record.finish(self._step, self._state, static=self._static_edges())
+        return record.finish(*self._now, static=self._static_edges())
 
     def take_finished(self) -> Episodes:
         """The episodes that ended since the last call."""
@@ -127,14 +127,20 @@ class Sampler:
         self._state = map_tensors(torch.clone, state["team"])
         self._returns, self._lengths = state["returns"].clone(), state["lengths"].clone()
 
+    @property
+    def _now(self) -> tuple[TeamStep, TeamState]:
+        if self._step is None or self._state is None:
+            raise RuntimeError("call reset() first")
+        return self._step, self._state
+
     def _static_edges(self) -> bool:
-        return self.team.silent or (self.team.topology.static and self._step.hearing is None)
+        return self.team.silent or (self.team.topology.static and self._now[0].hearing is None)
 
     def _move(
         self, record: "_Record", *, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None,
         alive: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        seen, state = self._step, self._state
+        seen, state = self._now
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         acted = self.team.step(seen, state, generator=self.generator, choice=choice, form=form, intervention=told)
         step = self.env.step(acted.actions)
@@ -172,7 +178,9 @@ class _Record:
         self.steps: list[TeamStep] = []
         self.alive: list[Tensor] = []
 
-    def add(self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None) -> None:
+    def add(
+        self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None
+    ) -> None:
         self.seen.append(seen)
         self.states.append(state)
         self.acted.append(acted)

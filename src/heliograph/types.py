@@ -1,8 +1,9 @@
 """Named structures that every layer shares, and the legend of the letters that tensor shapes are written in.
 
 `T` time, `B` copies of the team, `N` agents in a team, `A` agents of one role or policy, `O` observation features,
-`F` encoded features, `H` hidden, `S` memory, `I` intent features, `P` payload features, `V` vocabulary, `L` symbols in a
-message, `K` neighbours (edges per hearer), `Z` attributes of a meaning, `U` features of an action.
+`F` encoded features, `H` hidden, `S` memory, `I` intent features, `C` what the channel takes of an intent, `P` payload
+features, `V` vocabulary, `L` symbols in a message, `K` neighbours (edges per hearer), `Z` attributes of a meaning,
+`U` features of an action.
 """
 
 import dataclasses
@@ -178,7 +179,12 @@ def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree
 def tensors_of(tree: Tree) -> list[Tensor]:
     """All tensors of a structure, in the order of its fields."""
     found: list[Tensor] = []
-    map_tensors(lambda leaf: (found.append(leaf), leaf)[1], tree)
+
+    def keep(leaf: Tensor) -> Tensor:
+        found.append(leaf)
+        return leaf
+
+    map_tensors(keep, tree)
     return found
 
 

@@ -50,6 +50,7 @@ class Symbols(Channel):
         super().__init__(
             intent_size=size, payload_size=size, vocabulary=vocabulary, length=length, bits_per_message=bits
         )
+        self.num_symbols = vocabulary
         self.estimator = gradient
         self.gradient = Gradient.ACTION if gradient == "score" else Gradient.PATHWISE
         self.start_temperature, self.final_temperature = temperature, final
@@ -67,13 +68,13 @@ class Symbols(Channel):
     def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """One-hot symbols, relaxed in the training form of `gumbel`."""
         if self.gradient is Gradient.ACTION:
-            symbols = draw
-            payload = F.one_hot(symbols, self.vocabulary).float()
+            symbols, payload = draw, self._one_hot(draw)
         else:
             perturbed = self._logits(intent) + draw
             symbols = perturbed.argmax(-1)
             payload = self._relaxed(perturbed, symbols, form)
-        return Message(payload=payload.flatten(-2), symbols=symbols, bits=full_bits(intent, self.bits_per_message)), state
+        bits = full_bits(intent, self.bits_per_message)
+        return Message(payload=payload.flatten(-2), symbols=symbols, bits=bits), state
 
     def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
         """Log-probability of the word (score only)."""
@@ -86,21 +87,24 @@ class Symbols(Channel):
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Uniform random words."""
         shape = (*like.shape[:-1], self.length)
-        symbols = torch.randint(self.vocabulary, shape, generator=generator, device=like.device)
-        payload = F.one_hot(symbols, self.vocabulary).float().flatten(-2)
+        symbols = torch.randint(self.num_symbols, shape, generator=generator, device=like.device)
+        payload = self._one_hot(symbols).flatten(-2)
         return Message(payload=payload, symbols=symbols, bits=full_bits(like, self.bits_per_message))
 
     def schedule(self, num_env_steps: int) -> None:
         """Anneal the temperature."""
-        done = min(1.0, num_env_steps / self.anneal_env_steps) if self.anneal_env_steps else 1.0
         if self.anneal_env_steps:
+            done = min(1.0, num_env_steps / self.anneal_env_steps)
             self.temperature.fill_(self.start_temperature + done * (self.final_temperature - self.start_temperature))
 
     def _logits(self, intent: Tensor) -> Tensor:
-        return intent.unflatten(-1, (self.length, self.vocabulary))
+        return intent.unflatten(-1, (self.length, self.num_symbols))
+
+    def _one_hot(self, symbols: Tensor) -> Tensor:
+        return F.one_hot(symbols, self.num_symbols).float()
 
     def _relaxed(self, perturbed: Tensor, symbols: Tensor, form: MessageForm) -> Tensor:
-        hard = F.one_hot(symbols, self.vocabulary).float()
+        hard = self._one_hot(symbols)
         if form is MessageForm.EXECUTION:
             return hard
         soft = torch.softmax(perturbed / self.temperature, -1)

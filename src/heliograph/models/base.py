@@ -74,7 +74,10 @@ class Model(nn.Module, ABC):
     def perceive(
         self, features: Tree, memory: Float[Tensor, "B A S"], inbox: Heard | None
     ) -> Perceived:
-        """Update the memory, from the features of one step. `inbox` holds the unread messages of a NEXT_STEP model, None for a SAME_STEP one."""
+        """Update the memory, from the features of one step.
+
+        `inbox` holds the unread messages of a NEXT_STEP model; it is None for a SAME_STEP one.
+        """
 
     def speak(self, hidden: Float[Tensor, "*batch A H"]) -> Float[Tensor, "*batch A I"]:
         """What the agents mean to say, before the mouth maps it to what the channel carries."""

@@ -1,5 +1,6 @@
 """Parts that several models share: torsos over any observation space, running moments, initialisations."""
 
+import itertools
 import math
 from abc import ABC
 
@@ -164,7 +165,7 @@ def masked_moments(values: Float[Tensor, "*batch D"], mask: Bool[Tensor, "*batch
 def mlp(sizes: list[int], *, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
     """Linear maps with an activation after each but the last."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out), activation()]
     return nn.Sequential(*layers[:-1])
 

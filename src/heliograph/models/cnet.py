@@ -42,8 +42,9 @@ class CNet(Model):
         x = features if inbox is None else features + inbox.total()
         batch = x.shape[:-1]
         x = x.reshape(-1, self.size)
-        states = []
-        for cell, state in zip(self.cells, memory.reshape(-1, self.layers * self.size).chunk(self.layers, -1), strict=True):
+        states: list[Tensor] = []
+        remembered = memory.reshape(-1, self.layers * self.size).chunk(self.layers, -1)
+        for cell, state in zip(self.cells, remembered, strict=True):
             x = cell(x, state)
             states.append(x)
         hidden = torch.relu(self.out(x)).reshape(*batch, -1)

@@ -3,7 +3,7 @@
 import dataclasses
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.rollout import Inbox, Rollout
@@ -32,7 +32,10 @@ def frame(rollout: Rollout, t: int) -> Frame:
 
 def edges_at(rollout: Rollout, t: int) -> Edges:
     """Who heard whom in a recorded step."""
-    return rollout.static_edges if rollout.edges is None else at(rollout.edges, t)
+    edges = rollout.static_edges if rollout.edges is None else at(rollout.edges, t)
+    if edges is None:
+        raise ValueError("the rollout has neither edges nor static_edges")
+    return edges
 
 
 def at(tree: Tree, t: int) -> Tree:
@@ -48,20 +51,46 @@ def of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or
     return flags.gather(1, senders.flatten(1)).view(senders.shape)
 
 
-def deliver(inbox: Inbox, payload: Float[Tensor, "B N P"], fresh: Bool[Tensor, "B N K"], frame: Frame) -> Inbox:
-    """Put fresh messages into the inboxes; an unread one from the same slot is replaced."""
-    if frame.edges.senders is None:
+def deliver(
+    inbox: Inbox,
+    payload: Float[Tensor, "B N P"],
+    fresh: Bool[Tensor, "B N K"],
+    frame: Frame,
+    *,
+    team_of_agent: Int[Tensor, " N"] | None = None,
+) -> Inbox:
+    """Put fresh messages into the inboxes; an unread one from the same slot is replaced.
+
+    Where teams compete (`team_of_agent`), no gradient flows from a hearer to a rival.
+    """
+    if inbox.payload.dim() == 3:
         latest = torch.where(frame.speaking.unsqueeze(-1), payload, inbox.payload)
         return Inbox(payload=latest, mask=inbox.mask | fresh)
-    senders = frame.edges.senders.expand(payload.shape[0], -1, -1)
-    index = senders.flatten(1).unsqueeze(-1).expand(-1, -1, payload.shape[-1])
-    arrived = payload.gather(1, index).view(*senders.shape, payload.shape[-1])
+    arrived = _by_hearer(payload, frame.edges)
+    if team_of_agent is not None:
+        arrived = detach_rivals(arrived, edges=frame.edges, team_of_agent=team_of_agent)
     return Inbox(payload=torch.where(fresh.unsqueeze(-1), arrived, inbox.payload), mask=inbox.mask | fresh)
+
+
+def _by_hearer(payload: Tensor, edges: Edges) -> Float[Tensor, "B N_or_1 K P"]:
+    if edges.senders is None:
+        return payload.unsqueeze(1)
+    senders = edges.senders.expand(payload.shape[0], -1, -1)
+    index = senders.flatten(1).unsqueeze(-1).expand(-1, -1, payload.shape[-1])
+    return payload.gather(1, index).view(*senders.shape, payload.shape[-1])
+
+
+def detach_rivals(
+    arrived: Float[Tensor, "B N_or_1 K P"], *, edges: Edges, team_of_agent: Int[Tensor, " N"]
+) -> Float[Tensor, "B N K P"]:
+    """The same messages, without the gradient of those that come from another team than their hearer's."""
+    senders = team_of_agent if edges.senders is None else team_of_agent[edges.senders]
+    friends = (senders == team_of_agent.unsqueeze(-1)).unsqueeze(-1)
+    return torch.where(friends, arrived, arrived.detach())
 
 
 def stack_messages(messages: list[Message]) -> Message:
     """The messages of all steps of a round, time-major."""
     symbols = None if messages[0].symbols is None else torch.stack([m.symbols for m in messages])
-    return Message(
-        payload=torch.stack([m.payload for m in messages]), symbols=symbols, bits=torch.stack([m.bits for m in messages])
-    )
+    payload, bits = (torch.stack([getattr(m, name) for m in messages]) for name in ("payload", "bits"))
+    return Message(payload=payload, symbols=symbols, bits=bits)

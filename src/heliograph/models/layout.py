@@ -38,7 +38,7 @@ class Layout:
         order = [slot for policy in self.policies for slot in self.seats[policy].slots]
         self.constant = len(order) == len(self.agents)
         self._in_order = order == list(range(len(self.agents)))
-        self._inverse = torch.tensor(sorted(range(len(order)), key=order.__getitem__)) if self.constant else None
+        self._inverse = torch.tensor(sorted(range(len(order)), key=order.__getitem__))
 
     def default_assignment(self) -> Int[Tensor, " N"]:
         """The policy index of each slot; the first candidate where there are several."""
@@ -51,9 +51,11 @@ class Layout:
         """What a policy's agents see, `[..., A, *]`, from trees by role with `lead` axes before the agent axis."""
         seats = self.seats[policy]
         trees = [by_role[name] for name in seats.roles]
-        tree = trees[0] if len(trees) == 1 else map_tensors(lambda *leaves: torch.cat(leaves, lead), trees[0], *trees[1:])
+        tree = map_tensors(lambda *leaves: torch.cat(leaves, lead), *trees) if len(trees) > 1 else trees[0]
         index = self._local_index(policy)
-        return tree if index is None else map_tensors(lambda leaf: leaf.index_select(lead, index.to(leaf.device)), tree)
+        if index is None:
+            return tree
+        return map_tensors(lambda leaf: leaf.index_select(lead, index.to(leaf.device)), tree)
 
     def slots(self, policy: str) -> slice | list[int]:
         """The slots of a policy, as a slice where they are contiguous."""
@@ -65,10 +67,10 @@ class Layout:
         self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Int[Tensor, "*lead N"] | None = None
     ) -> Tensor:
         """Put per-policy tensors `[..., A, *]` together as `[..., N, *]`; differentiable."""
-        if self.constant:
-            merged = torch.cat([by_policy[policy] for policy in self.policies], lead)
-            return merged if self._in_order else merged.index_select(lead, self._inverse.to(merged.device))
-        return self._choose(by_policy, lead=lead, assignment=assignment)
+        if not self.constant:
+            return self._choose(by_policy, lead=lead, assignment=_given(assignment))
+        merged = torch.cat([by_policy[policy] for policy in self.policies], lead)
+        return merged if self._in_order else merged.index_select(lead, self._inverse.to(merged.device))
 
     def by_role(
         self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Int[Tensor, "*lead N"] | None = None
@@ -91,7 +93,7 @@ class Layout:
             values = [by_policy[p].select(lead, self.seats[p].slots.index(slot)) for p in candidates]
             chosen = values[0]
             for policy, value in zip(candidates[1:], values[1:], strict=True):
-                mine = assignment[..., slot] == self.policies.index(policy)
+                mine = _given(assignment)[..., slot] == self.policies.index(policy)
                 chosen = torch.where(mine.view(*mine.shape, *[1] * (value.dim() - mine.dim())), value, chosen)
             parts.append(chosen)
         return torch.stack(parts, lead)
@@ -130,10 +132,10 @@ class Layout:
         first = roles[0]
         for role in roles[1:]:
             if role.observation_space != first.observation_space or role.action_space != first.action_space:
+                spaces_of = [f"{r.observation_space}, {r.action_space}" for r in (first, role)]
                 raise ValueError(
                     f"policy {policy!r} serves roles {first.name!r} and {role.name!r}, whose spaces differ: "
-                    f"{first.observation_space}, {first.action_space} and {role.observation_space}, {role.action_space}; "
-                    "give each its own policy"
+                    f"{spaces_of[0]} and {spaces_of[1]}; give each its own policy"
                 )
         names = tuple(role.name for role in roles)
         return Seats(
@@ -145,6 +147,12 @@ class Layout:
         for slot, agent in enumerate(self.agents):
             if slot not in seated:
                 raise ValueError(f"agent {agent!r} has no policy; map it to one of {', '.join(self.policies)}")
+
+
+def _given(assignment: Tensor | None) -> Tensor:
+    if assignment is None:
+        raise ValueError("an agent has several candidate policies: an assignment [B, N] must say who plays whom")
+    return assignment
 
 
 def one_policy_per_role(roles: tuple[Role, ...]) -> dict[str, tuple[str, ...]]:

@@ -63,10 +63,14 @@ class Policy(nn.Module):
 
     def intent(self, hidden: Tensor) -> Tensor:
         """What the channel gets from these agents."""
+        if self.mouth is None:
+            raise RuntimeError("this policy does not communicate")
         return self.mouth(self.model.speak(hidden))
 
     def hear(self, payload: Tensor, mask: Bool[Tensor, "*batch A K"]) -> Heard:
         """What these agents get from the channel; `payload` is [..., A or 1, K, P]."""
+        if self.ear is None:
+            raise RuntimeError("this policy does not communicate")
         return Heard(messages=self.ear(payload), mask=mask)
 
     def message_norms(self) -> list[MessageNorm]:

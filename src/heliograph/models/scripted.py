@@ -28,7 +28,7 @@ class Scripted(Model):
     """Runs `function(inputs, memory, heard) -> ScriptedOutput`; it has no weights and is always frozen.
 
     `function` is a callable, or "package.module:name". Inputs are those of a network (`Inputs`), `heard` holds the raw
-    payloads, and the intent goes to the channel as it is: see `say_symbol`, `say_bits` and `choose`.
+    payloads, and the intent goes to the channel as it is: see `say_symbol` and `say_bits`.
     """
 
     trainable = False

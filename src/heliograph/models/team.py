@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from heliograph import distributions
@@ -30,7 +30,6 @@ from heliograph.types import (
     TeamStep,
     Timing,
     Tree,
-    map_tensors,
 )
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
@@ -58,9 +57,17 @@ class Team(nn.Module):
         teams = torch.zeros(len(layout.agents), dtype=torch.long) if team_of_agent is None else team_of_agent
         self.register_buffer("team_of_agent", teams.cpu().clone(), persistent=False)
         self._one_team = bool((teams == teams[0]).all())
-        reads_before = {p: self.policies[p].model.timing is Timing.NEXT_STEP for p in layout.policies}
-        self.register_buffer("_reads_before", self._flags(reads_before), persistent=False)
-        self.register_buffer("talks", self._flags({p: self.policies[p].communicates for p in layout.policies}), persistent=False)
+        communicating = [p for p in layout.policies if policies[p].communicates]
+        talks = torch.zeros(len(layout.agents), dtype=torch.bool)
+        for policy in communicating:
+            talks[list(layout.seats[policy].slots)] = True
+        self.register_buffer("talks", talks, persistent=False)
+        early = [policies[p].model.timing is Timing.NEXT_STEP for p in layout.policies]
+        rounds = [policies[p].model.rounds if p in communicating else 0 for p in layout.policies]
+        self.register_buffer("_early", torch.tensor(early), persistent=False)
+        self.register_buffer("_rounds_of", torch.tensor(rounds), persistent=False)
+        self.register_buffer("_seated", layout.default_assignment(), persistent=False)
+        self.register_buffer("_reads_before", self._early[self._seated], persistent=False)
 
     # ---- carrying state ---------------------------------------------------------------------------------------
 
@@ -74,7 +81,10 @@ class Team(nn.Module):
         """Empty memories and inboxes for the copies of a first step."""
         num_copies, num_agents = step.speaking.shape
         device, edges, size = step.speaking.device, self.edges(step), self.channel.payload_size
-        slots = (num_agents,) if edges.senders is None else (num_agents, edges.mask.shape[-1])
+        if assignment is None and not self.layout.constant:
+            assignment = self._seated.expand(num_copies, -1).clone()
+        shared = edges.senders is None and self._one_team and self.topology.static and step.hearing is None
+        slots = (num_agents,) if shared else (num_agents, edges.mask.shape[-1])
         inbox = Inbox(
             payload=torch.zeros(num_copies, *slots, size, device=device),
             mask=torch.zeros(num_copies, num_agents, edges.mask.shape[-1], dtype=torch.bool, device=device),
@@ -133,7 +143,9 @@ class Team(nn.Module):
         out = self._advance(features, state, frame, converse)
         return self._act(out, step, edges, choice=choice, generator=generator)
 
-    def _act(self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None) -> Acted:
+    def _act(
+        self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None
+    ) -> Acted:
         actions, log_probs = {}, {}
         for policy, seats in self.layout.seats.items():
             inputs = self.policies[policy].model.act(out.after[policy])
@@ -144,7 +156,7 @@ class Team(nn.Module):
             log_probs[policy] = distributions.log_prob(seats.action_space, inputs, actions[policy], mask=mask)
         assignment = out.state.assignment
         by_role = self.layout.by_role(actions, lead=1, assignment=assignment)
-        said = self._message_terms(out.intents, out.draws, step.speaking)[0]
+        said = self._message_terms(out.intents, out.draws, step.speaking, assignment)[0]
         return Acted(
             actions=by_role,
             action_log_prob=self.layout.combine(log_probs, lead=1, assignment=assignment) * step.acting,
@@ -201,7 +213,8 @@ class Team(nn.Module):
         intents = tuple(torch.stack([s.intents[r] for s in steps]) for r in rounds)
         messages = tuple(stack_messages([s.messages[r] for s in steps]) for r in rounds)
         action_log_prob, action_entropy = self._action_terms(after, rollout)
-        said, said_entropy = self._message_terms(intents, rollout.draws, rollout.speaking)
+        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+        said, said_entropy = self._message_terms(intents, rollout.draws, rollout.speaking, assignment)
         return Unrolled(
             before=before, after=after, final=final, action_log_prob=action_log_prob, action_entropy=action_entropy,
             message_log_prob=said, message_entropy=said_entropy, intents=intents, messages=messages,
@@ -220,15 +233,22 @@ class Team(nn.Module):
         return combined[0] * rollout.acting, combined[1] * rollout.acting
 
     def _message_terms(
-        self, intents: tuple[Tensor, ...], draws: tuple[Tree, ...], speaking: Tensor
+        self, intents: tuple[Tensor, ...], draws: tuple[Tree, ...], speaking: Tensor, assignment: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        zero = torch.zeros(speaking.shape, device=speaking.device)
-        if self.channel.gradient is not Gradient.ACTION or not intents:
-            return zero, zero
-        talking = speaking & self.talks
-        log_prob = sum(self.channel.log_prob(i, d) for i, d in zip(intents, draws, strict=True))
-        entropy = sum(self.channel.entropy(i) for i in intents)
-        return torch.where(talking, log_prob, zero), torch.where(talking, entropy, zero)
+        log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
+        if self.channel.gradient is not Gradient.ACTION:
+            return log_prob, entropy
+        for r, (intent, draw) in enumerate(zip(intents, draws, strict=True)):
+            talking = speaking & self._talking(r, assignment)
+            log_prob = log_prob + torch.where(talking, self.channel.log_prob(intent, draw), 0.0)
+            entropy = entropy + torch.where(talking, self.channel.entropy(intent), 0.0)
+        return log_prob, entropy
+
+    def _talking(self, round_index: int, assignment: Tensor | None) -> Tensor:
+        return self._rounds_of[self._seated if assignment is None else assignment] > round_index
+
+    def _heard_early(self, assignment: Tensor | None) -> Tensor:
+        return self._early[self._seated if assignment is None else assignment]
 
     # ---- one step, for both -----------------------------------------------------------------------------------
 
@@ -239,25 +259,31 @@ class Team(nn.Module):
         before, memory = self._perceive(features, state, frame.observing)
         inbox, channel, hidden = state.inbox, state.channel, dict(before)
         if self.rounds:
-            inbox = Inbox(payload=inbox.payload, mask=inbox.mask & ~(frame.observing & self._reads_before).unsqueeze(-1))
+            read = frame.observing & self._heard_early(frame.assignment)
+            inbox = Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
         intents, draws, messages = [], [], []
         for r in range(self.rounds):
             intent = self._intents(hidden, frame.assignment)
             draw, message, channel = converse(intent, r, channel)
-            fresh = frame.edges.mask & of_senders(frame.speaking & self.talks, frame.edges)
+            fresh = frame.edges.mask & of_senders(frame.speaking & self._talking(r, frame.assignment), frame.edges)
             if r == 0:
-                inbox = deliver(inbox, message.payload, fresh, frame)
+                inbox = self._deliver(inbox, message, fresh, frame)
                 hidden, inbox = self._listen(hidden, inbox, frame, first=True)
             else:
-                now = deliver(Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask)), message.payload, fresh, frame)
-                hidden, _ = self._listen(hidden, now, frame, first=False)
+                empty = Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
+                hidden, _ = self._listen(hidden, self._deliver(empty, message, fresh, frame), frame, first=False)
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
         state = dataclasses.replace(state, memory=memory, inbox=inbox, channel=channel)
         return Advanced(
-            before=before, after=hidden, intents=tuple(intents), draws=tuple(draws), messages=tuple(messages), state=state
-        )
+            before=before, after=hidden, intents=tuple(intents), draws=tuple(draws), messages=tuple(messages),
+            state=state,
+        )  # fmt: skip
+
+    def _deliver(self, inbox: Inbox, message: Message, fresh: Tensor, frame: Frame) -> Inbox:
+        team = None if self._one_team else self.team_of_agent
+        return deliver(inbox, message.payload, fresh, frame, team_of_agent=team)
 
     def _perceive(
         self, features: Tree, state: TeamState, observing: Tensor
@@ -279,34 +305,18 @@ class Team(nn.Module):
     def _listen(
         self, hidden: dict[str, Tensor], inbox: Inbox, frame: Frame, *, first: bool
     ) -> tuple[dict[str, Tensor], Inbox]:
-        listened, reads_now = {}, {}
+        listened = dict(hidden)
         for policy in self.layout.policies:
             network = self.policies[policy]
-            reads_now[policy] = network.communicates and not (first and network.model.timing is Timing.NEXT_STEP)
-            listened[policy] = hidden[policy]
-            if reads_now[policy]:
+            if network.communicates and not (first and network.model.timing is Timing.NEXT_STEP):
                 listened[policy] = network.model.listen(hidden[policy], self._heard(policy, inbox))
-        if not any(reads_now.values()):
-            return listened, inbox
-        read = frame.observing & self._flags(reads_now).to(frame.observing.device)
+        read = frame.observing & ~self._heard_early(frame.assignment)
         return listened, Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
 
     def _heard(self, policy: str, inbox: Inbox) -> Heard:
         slots = self.layout.slots(policy)
-        mask = inbox.mask[:, slots]
-        if inbox.payload.dim() == 3:
-            payload = inbox.payload.unsqueeze(1)
-        else:
-            payload = inbox.payload[:, slots]
-        if not self._one_team:
-            payload = self._detach_rivals(payload, slots)
-        return self.policies[policy].hear(payload, mask)
-
-    def _detach_rivals(self, payload: Tensor, slots: slice | list[int]) -> Tensor:
-        if payload.shape[1] != 1 or self.team_of_agent[slots].dim() == 0:
-            raise ValueError("competing teams need the symbolic topology 'full', or one channel per team")
-        friends = self.team_of_agent[slots].unsqueeze(-1) == self.team_of_agent.unsqueeze(0)
-        return torch.where(friends[None, :, :, None], payload, payload.detach())
+        payload = inbox.payload.unsqueeze(1) if inbox.payload.dim() == 3 else inbox.payload[:, slots]
+        return self.policies[policy].hear(payload, inbox.mask[:, slots])
 
     def _intents(self, hidden: Mapping[str, Tensor], assignment: Tensor | None) -> Tensor:
         found = {}
@@ -339,9 +349,12 @@ class Team(nn.Module):
     def _final_actions(self, rollout: Rollout) -> dict[str, Tensor]:
         found, start = {}, 0
         for role in self.layout.roles:
-            acting = rollout.acting[..., start : start + len(role.agents)].unsqueeze(-1)
-            found[role.name] = distributions.features(role.action_space, rollout.actions[role.name]) * acting
-            start += len(role.agents)
+            slots = slice(start, start + len(role.agents))
+            done = distributions.features(role.action_space, rollout.actions[role.name])
+            now = torch.where(rollout.acting[..., slots].unsqueeze(-1), done, 0.0)
+            took_part = rollout.observing[:-1, :, slots].unsqueeze(-1)
+            found[role.name] = torch.where(took_part, now, rollout.last_action[role.name][:-1])
+            start = slots.stop
         return found
 
     def _last_action(self, state: TeamState, actions: Mapping[str, Tensor], step: TeamStep) -> dict[str, Tensor]:
@@ -356,12 +369,10 @@ class Team(nn.Module):
         return found
 
     def _action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
-        if masks is None or not all(name in masks for name in self.layout.seats[policy].roles):
+        served = [role for role in self.layout.roles if role.name in self.layout.seats[policy].roles]
+        known = [masks[role.name] for role in served if masks is not None and role.name in masks]
+        if masks is None or not known:
             return None
-        return self.layout.gather(policy, masks, lead=lead)
-
-    def _flags(self, by_policy: Mapping[str, bool]) -> Tensor:
-        flags = torch.zeros(len(self.layout.agents), dtype=torch.bool)
-        for policy, flag in by_policy.items():
-            flags[list(self.layout.seats[policy].slots)] |= flag
-        return flags
+        some = known[0]
+        free = {r.name: some.new_ones(*some.shape[:lead], len(r.agents), some.shape[-1]) for r in served}
+        return self.layout.gather(policy, {**free, **masks}, lead=lead)

@@ -33,7 +33,7 @@ def intersect(first: Edges, second: Edges) -> Edges:
     """The edges that both allow, in the sparser form of the two."""
     if second.senders is None:
         first, second = second, first
-    if first.senders is None and second.senders is None:
+    if second.senders is None:
         return Edges(senders=None, mask=first.mask & second.mask)
     if first.senders is None:
         allowed = first.mask.expand(*second.mask.shape[:-1], -1).gather(-1, second.senders)
