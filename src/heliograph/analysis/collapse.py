@@ -1,0 +1,119 @@
+"""What kind of protocol this is, cheaply: statistics of a rollout while training, and warnings of collapse.
+
+Torch only, no permutations: the baseline is the mean that mutual information has by chance, by its chi-square limit.
+"""
+
+import enum
+import math
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from heliograph.rollout import Rollout
+
+MIN_ENTROPY_SHARE = 0.1
+MIN_INFORMATION_SHARE = 0.1
+
+
+class Diagnosis(enum.StrEnum):
+    """What the statistics of messages say; the last line of a training log and the first of a report."""
+
+    SILENT = "silent"
+    COLLAPSED = "collapsed"
+    BABBLING = "babbling"
+    INFORMATIVE = "informative"
+    UNKNOWN = "unknown"
+
+
+def diagnose(
+    entropy_bits: float | None, mutual_information_bits: float | None, *, baseline_bits: float, num_meanings: int
+) -> Diagnosis:
+    """SILENT: nothing is said. COLLAPSED: one message for all meanings, entropy below a tenth of log2(meanings).
+
+    BABBLING: entropy without mutual information: above its baseline it has less than a tenth of what it could have,
+    min(entropy, log2(meanings)). UNKNOWN: there are not two meanings to tell apart. INFORMATIVE: none of these.
+    """
+    if entropy_bits is None or math.isnan(entropy_bits):
+        return Diagnosis.SILENT
+    if num_meanings < 2 or mutual_information_bits is None:
+        return Diagnosis.UNKNOWN
+    possible = math.log2(num_meanings)
+    if entropy_bits < MIN_ENTROPY_SHARE * possible:
+        return Diagnosis.COLLAPSED
+    told = mutual_information_bits - baseline_bits
+    return Diagnosis.BABBLING if told < MIN_INFORMATION_SHARE * min(entropy_bits, possible) else Diagnosis.INFORMATIVE
+
+
+def protocol_statistics(rollout: Rollout, *, groups: Int[Tensor, " N"] | None = None) -> dict[str, float]:
+    """Entropy of the messages and their mutual information with the senders' meanings, in bits, of any rollout.
+
+    Keys: `num_utterances`, `num_meanings`, and where anything was said `entropy_bits`, `mutual_information_bits`,
+    `mutual_information_chance_bits` (its mean if messages meant nothing). All are means within `groups` (the policy
+    of each slot, say; default one group) and rounds. Words count as a whole; vectors as the signs of their entries, so
+    their information is a lower bound.
+    """
+    said, meant, group = _utterances(rollout, groups)
+    if len(said) == 0:
+        return {"num_utterances": 0, "num_meanings": 0}
+    joint, in_said, in_meant = _joint(said, meant), _joint(group, said), _joint(group, meant)
+    group_bits, said_bits, meant_bits = (_entropy_bits(x) for x in (group, in_said, in_meant))
+    information = said_bits + meant_bits - _entropy_bits(_joint(group, joint)) - group_bits
+    return {
+        "num_utterances": len(said),
+        "num_meanings": int(meant.max()) + 1,
+        "entropy_bits": max(0.0, said_bits - group_bits),
+        "mutual_information_bits": max(0.0, information),
+        "mutual_information_chance_bits": _chance_bits(group, in_said, in_meant),
+    }
+
+
+def _utterances(rollout: Rollout, groups: Int[Tensor, " N"] | None) -> tuple[Tensor, Tensor, Tensor]:
+    spoke = rollout.speaking & rollout.valid.unsqueeze(-1)
+    num_agents = spoke.shape[-1]
+    group = torch.zeros(num_agents, dtype=torch.long) if groups is None else groups
+    group = group.to(spoke.device).expand(spoke.shape)[spoke]
+    said, meant, in_group = [], [], []
+    for index, message in enumerate(m for m in rollout.messages if m.payload.shape[-1]):
+        said.append(message.payload[spoke] > 0 if message.symbols is None else message.symbols[spoke])
+        meant.append(rollout.meaning[spoke])
+        in_group.append(group + index * num_agents)
+    if not said:
+        return group[:0], group[:0], group[:0]
+    return _ids(torch.cat(said)), _ids(torch.cat(meant)), _dense(torch.cat(in_group))
+
+
+def _ids(rows: Tensor) -> Int[Tensor, " n"]:
+    """An integer for each row `[n, D]`, from 0 and without gaps; rows of few values are read as digits (fast)."""
+    if rows.numel() == 0:
+        return torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    rows = rows.long()
+    digits = rows - rows.amin(0)
+    code = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    for column, size in zip(digits.unbind(1), (digits.amax(0) + 1).tolist(), strict=True):
+        code = _dense(code * size + column) if size > 1 else code
+    return code
+
+
+def _dense(ids: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    return ids.unique(return_inverse=True)[1]
+
+
+def _joint(first: Int[Tensor, " n"], second: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    return _dense(first * (second.max() + 1) + second)
+
+
+def _entropy_bits(ids: Int[Tensor, " n"]) -> float:
+    share = ids.bincount().double() / len(ids)
+    return float(-torch.special.xlogy(share, share).sum()) / math.log(2)
+
+
+def _chance_bits(group: Tensor, in_said: Tensor, in_meant: Tensor) -> float:
+    """(messages - 1)(meanings - 1) / (2 n ln 2), summed over groups: the limit of the mean under independence."""
+    freedom = (_kinds_in(group, in_said) - 1) * (_kinds_in(group, in_meant) - 1)
+    return float(freedom.sum()) / (2 * len(group) * math.log(2))
+
+
+def _kinds_in(group: Int[Tensor, " n"], kinds: Int[Tensor, " n"]) -> Int[Tensor, " g"]:
+    group_of_kind = torch.zeros(int(kinds.max()) + 1, dtype=torch.long, device=kinds.device).scatter(0, kinds, group)
+    return group_of_kind.bincount()

@@ -1,0 +1,184 @@
+"""A corpus: one row for each utterance, with who said it to whom, what the sender knew, and what followed.
+
+A folder of open formats, without pickle: `utterances.parquet`, `corpus.jsonl` (one integer array a line, discrete
+channels only) and `metadata.json`.
+"""
+
+import dataclasses
+import json
+import pathlib
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Int, Num
+
+import heliograph
+from heliograph.analysis.utterances import rows_of
+from heliograph.experiment import EnvFacts
+from heliograph.models.team import Team
+from heliograph.rollout import Rollout
+from heliograph.run_folder import write_json
+
+FORMAT_VERSION = 1
+UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
+WORDS, NUMBERS, NAMES = pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.string())
+SCHEMA = pa.schema(
+    {
+        "episode": pa.int64(),
+        "step": pa.int64(),
+        "round": pa.int64(),
+        "sender": pa.string(),
+        "role": pa.string(),
+        "hearers": NAMES,
+        "symbols": WORDS,
+        "vector": NUMBERS,
+        "length": pa.int64(),
+        "bits": pa.float64(),
+        "meaning": WORDS,
+        "actions": pa.list_(NUMBERS),
+        "reward": pa.float64(),
+    }
+)
+
+
+class CorpusError(ValueError):
+    """A corpus folder that is missing, damaged, or written by something else."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Corpus:
+    """`utterances`, a table with one row for each utterance (columns: `SCHEMA`; docs/analysis.md), and `metadata`."""
+
+    utterances: pd.DataFrame
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether messages are symbols (else vectors)."""
+        return self.metadata["vocabulary"] is not None
+
+    def messages(self) -> Num[np.ndarray, "n D"]:
+        """What was said: symbols as whole numbers, or vectors."""
+        column = self.utterances["symbols" if self.discrete else "vector"]
+        return _matrix(column, dtype=np.int64 if self.discrete else np.float64)
+
+    def codes(self) -> Int[np.ndarray, "n D"]:
+        """The same as whole numbers in either case: a vector is read as the signs of its entries.
+
+        Mutual information of signs is a lower bound of that of the vectors.
+        """
+        return self.messages() if self.discrete else (self.messages() > 0).astype(np.int64)
+
+    def meanings(self) -> Int[np.ndarray, "n Z"]:
+        """What each sender privately knew when it spoke."""
+        return _matrix(self.utterances["meaning"], dtype=np.int64)
+
+    def groups(self) -> Int[np.ndarray, " n"]:
+        """An integer for the sender's role and the round: each may have a code of its own."""
+        return self.utterances.groupby(["role", "round"], sort=True).ngroup().to_numpy(dtype=np.int64)
+
+    def of_role(self, role: str) -> "Corpus":
+        """The utterances of one role."""
+        return self.where(self.utterances["role"] == role)
+
+    def where(self, keep: Any) -> "Corpus":
+        """The utterances that a mask or an index keeps."""
+        chosen = self.utterances.loc[keep].reset_index(drop=True)
+        return dataclasses.replace(self, utterances=chosen)
+
+    def save(self, folder: str | pathlib.Path) -> pathlib.Path:
+        """Write the folder (the formats are those of the module's docstring) and return its path."""
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        table = pa.Table.from_pandas(self.utterances, schema=SCHEMA, preserve_index=False)
+        pq.write_table(table.replace_schema_metadata(None), folder / UTTERANCES)
+        symbols = folder / SYMBOLS
+        symbols.unlink(missing_ok=True)
+        if self.discrete:
+            lines = (json.dumps([int(s) for s in word]) for word in self.utterances["symbols"])
+            symbols.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
+        write_json(folder / METADATA, self.metadata)
+        return folder
+
+
+def from_rollouts(
+    team: Team, facts: EnvFacts, rollouts: list[Rollout], *, metadata: Mapping[str, Any] | None = None
+) -> Corpus:
+    """The corpus of whole episodes, as `heliograph.sampler.play` returns them; `metadata` is added to its own."""
+    frames, num_episodes = [], 0
+    for rollout in rollouts:
+        frames.append(rows_of(team, facts, rollout, first_episode=num_episodes))
+        num_episodes += rollout.num_copies
+    utterances = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
+    own = {
+        "format_version": FORMAT_VERSION,
+        "vocabulary": team.channel.vocabulary,
+        "length": team.channel.length,
+        "agents": list(facts.agents),
+        "roles": {role.name: list(role.agents) for role in facts.roles},
+        "num_episodes": num_episodes,
+        "num_utterances": len(utterances),
+        "versions": versions(),
+    }
+    return Corpus(utterances=utterances[SCHEMA.names], metadata={**own, **(metadata or {})})
+
+
+def versions() -> dict[str, str]:
+    """Of what wrote a file: Heliograph, Python, torch."""
+    return {"heliograph": heliograph.__version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def load(folder: str | pathlib.Path) -> Corpus:
+    """Read a corpus; raises `CorpusError` where the folder does not hold one."""
+    folder = pathlib.Path(folder)
+    metadata = _read_metadata(folder)
+    try:
+        table = pq.read_table(folder / UTTERANCES)
+    except FileNotFoundError:
+        raise CorpusError(f"{folder} is no corpus: it has no {UTTERANCES}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(f"{folder / UTTERANCES} cannot be read: {error}") from error
+    _check_columns(folder, table)
+    if table.num_rows != metadata["num_utterances"]:
+        counted = metadata["num_utterances"]
+        raise CorpusError(f"{folder / UTTERANCES} has {table.num_rows} rows: {METADATA} says {counted}")
+    return Corpus(utterances=table.select(SCHEMA.names).to_pandas(), metadata=metadata)
+
+
+def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
+    path = folder / METADATA
+    try:
+        metadata = json.loads(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise CorpusError(f"{folder} is no corpus: it has no {METADATA}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise CorpusError(f"{path} cannot be read: {error}") from error
+    if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
+        version = metadata.get("format_version") if isinstance(metadata, dict) else None
+        raise CorpusError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
+    missing = {"vocabulary", "length", "agents", "roles", "num_episodes", "num_utterances"} - metadata.keys()
+    if missing:
+        raise CorpusError(f"{path} lacks {', '.join(sorted(missing))}")
+    return metadata
+
+
+def _check_columns(folder: pathlib.Path, table: pa.Table) -> None:
+    for field in SCHEMA:
+        if field.name not in table.column_names:
+            raise CorpusError(f"{folder / UTTERANCES} has no column {field.name!r}")
+        found = table.schema.field(field.name).type
+        if found != field.type:
+            raise CorpusError(f"{folder / UTTERANCES}: column {field.name!r} is {found}, must be {field.type}")
+
+
+def _matrix(column: pd.Series, *, dtype: Any) -> np.ndarray:
+    return np.array(column.tolist(), dtype=dtype).reshape(len(column), -1)

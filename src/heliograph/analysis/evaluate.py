@@ -1,0 +1,200 @@
+"""Evaluation of a trained team: returns on fresh episodes, what its messages tell, and what replacing them does.
+
+Everything is decided by `seed`; the same seed gives the same starts under every intervention.
+"""
+
+import dataclasses
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from heliograph.analysis import corpus as corpora
+from heliograph.analysis.collapse import Diagnosis, diagnose
+from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.interventions import Messages, intervention
+from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
+from heliograph.analysis.measures.permutation_baseline import permutation_baseline
+from heliograph.experiment import build_env
+from heliograph.rollout import Rollout
+from heliograph.run_folder import Run
+from heliograph.sampler import Episodes, Sampler, play
+from heliograph.types import Bounds, Choice, MessageForm
+
+FRESH = 0x5EED_0000
+"""Keeps evaluation away from the seeds of training, so that its episodes are fresh."""
+DEFAULT_COPIES = 1024
+MAX_MEASURED = 20_000
+"""Utterances that measures are taken from at most, the first ones."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Played:
+    """Episodes of a run, with all that was recorded."""
+
+    episodes: Episodes
+    rollouts: list[Rollout]
+    bounds: Bounds | None
+
+
+def play_run(
+    run: Run,
+    *,
+    num_episodes: int,
+    choice: Choice = Choice.GREEDY,
+    messages: Messages = Messages.AS_SENT,
+    seed: int = 0,
+    num_copies: int | None = None,
+) -> Played:
+    """Play fresh episodes with messages in execution form, as sent or replaced; `num_copies` at once."""
+    if num_episodes < 1:
+        raise ValueError(f"num_episodes={num_episodes}: must be at least 1")
+    copies = min(num_episodes, num_copies or DEFAULT_COPIES)
+    env = build_env(run.env, num_copies=copies, seed=FRESH + seed)
+    sampler = Sampler(env, run.team, seed=FRESH + seed)
+    replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
+    episodes, rollouts = play(
+        sampler, num_episodes, choice=choice, form=MessageForm.EXECUTION, intervention=replace
+    )
+    return Played(episodes=episodes, rollouts=rollouts, bounds=env.bounds())
+
+
+def evaluate(
+    run: Run,
+    *,
+    num_episodes: int = 1000,
+    choice: Choice = Choice.GREEDY,
+    messages: Messages = Messages.AS_SENT,
+    seed: int = 0,
+    num_copies: int | None = None,
+) -> dict[str, Any]:
+    """Returns, success and what the messages tell, on fresh episodes; ready for JSON (None: unknown, or no messages).
+
+    `normalised_return` is the return over that of full information. Information is in bits, within roles and rounds,
+    of the messages as delivered; vectors count as the signs of their entries.
+    """
+    played = play_run(
+        run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_copies=num_copies
+    )
+    return {**scores(played), **messages_told(corpora.from_rollouts(run.team, run.facts, played.rollouts), seed=seed)}
+
+
+def scores(played: Played) -> dict[str, Any]:
+    """Mean return with its standard error, success, normalised return and length (env steps) of played episodes."""
+    returns = played.episodes.returns.double().numpy(force=True)
+    success = played.episodes.success
+    mean = float(returns.mean())
+    full = None if played.bounds is None else played.bounds.full_information
+    return {
+        "num_episodes": len(returns),
+        "episode_return_mean": mean,
+        "episode_return_se": standard_error(returns),
+        "success_rate": None if bool(torch.isnan(success).any()) else float(success.mean()),
+        "normalised_return": mean / full if full is not None and full > 0 else None,
+        "episode_len_mean": float(played.episodes.lengths.double().mean()),
+    }
+
+
+def standard_error(values: np.ndarray) -> float | None:
+    """Of the mean of independent values; None where there is only one."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+
+
+def messages_told(corpus: Corpus, *, seed: int = 0) -> dict[str, Any]:
+    """What the messages of a corpus tell about their senders' meanings, and the diagnosis of the protocol."""
+    num_episodes = max(1, corpus.metadata["num_episodes"])
+    counted = {"num_utterances": len(corpus), "messages_per_episode": len(corpus) / num_episodes}
+    if not len(corpus):
+        return {**counted, **dict.fromkeys(TOLD), "diagnosis": Diagnosis.SILENT.value}
+    some = corpus.where(slice(0, MAX_MEASURED - 1))
+    said, meant, group = ids_of(some.codes()), ids_of(some.meanings()), some.groups()
+    baseline = permutation_baseline(said, meant, given=group, seed=seed)
+    entropy_bits = entropy_of_ids(joined(group, said)) - entropy_of_ids(group)
+    found = (
+        float(corpus.utterances["bits"].mean()),
+        entropy_bits,
+        entropy_of_ids(joined(group, meant)) - entropy_of_ids(group),
+        int(meant.max()) + 1,
+        baseline.observed_bits,
+        baseline.mean_bits,
+        baseline.quantile_95_bits,
+        baseline.p_value,
+    )
+    diagnosis = diagnose(
+        entropy_bits, baseline.observed_bits, baseline_bits=baseline.mean_bits, num_meanings=int(meant.max()) + 1
+    )
+    return {**counted, **dict(zip(TOLD, found, strict=True)), "diagnosis": diagnosis.value}
+
+
+TOLD = (
+    "bits_per_message",
+    "entropy_bits",
+    "meaning_entropy_bits",
+    "num_meanings",
+    "mutual_information_bits",
+    "mutual_information_baseline_bits",
+    "mutual_information_baseline_95_bits",
+    "mutual_information_p_value",
+)
+"""Keys of `messages_told` that are None where nothing is said."""
+
+
+def interventions_table(
+    run: Run,
+    *,
+    num_episodes: int = 1000,
+    choice: Choice = Choice.GREEDY,
+    seed: int = 0,
+    num_copies: int | None = None,
+) -> list[dict[str, Any]]:
+    """The return under each intervention and its difference from messages as sent, paired over episodes.
+
+    One row for each of `Messages`, as sent first; a team that says nothing has that row alone.
+    """
+    rows: list[dict[str, Any]] = []
+    as_sent = None
+    for kind in [Messages.AS_SENT] if run.team.silent else list(Messages):
+        played = play_run(
+            run, num_episodes=num_episodes, choice=choice, messages=kind, seed=seed, num_copies=num_copies
+        )
+        returns = played.episodes.returns.double().numpy(force=True)
+        as_sent = returns if as_sent is None else as_sent
+        change = returns - as_sent
+        paired = {"difference_mean": float(change.mean()), "difference_se": standard_error(change)}
+        rows.append({"messages": kind.value, **scores(played), **paired})
+    return rows
+
+
+def record(
+    run: Run,
+    *,
+    num_episodes: int,
+    out: str | pathlib.Path | None = None,
+    choice: Choice = Choice.GREEDY,
+    seed: int = 0,
+    num_copies: int | None = None,
+) -> Corpus:
+    """Play episodes and return their corpus, saved to the folder `out` where one is given."""
+    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies)
+    about = {
+        "env": run.config["env"],
+        "choices": run.config["team"],
+        "actions": choice.value,
+        "seed": seed,
+        "episode_return_mean": scores(played)["episode_return_mean"],
+    }
+    corpus = corpora.from_rollouts(run.team, run.facts, played.rollouts, metadata=about)
+    if out is not None:
+        corpus.save(out)
+    return corpus
+
+
+def value_of_communication(episode_return: float, *, silent: float, full_information: float) -> float | None:
+    """(R - R_silent) / (R_full - R_silent): 0 for no better than silence, 1 for as good as knowing everything.
+
+    None where full information gains nothing over silence.
+    """
+    room = full_information - silent
+    return (episode_return - silent) / room if room > 1e-9 else None

@@ -1,0 +1,145 @@
+"""Interventions: messages replaced on their way, to find out whether anyone reads them.
+
+Each is a callable `(message, step, edges, alive) -> message` with a random stream of its own, so that environment and
+team draw the same numbers with and without it. Pass one to `heliograph.sampler.play`.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from heliograph.channels.base import Channel
+from heliograph.sampler import EpisodeIntervention
+from heliograph.types import Edges, Message, TeamStep
+
+
+class Messages(enum.StrEnum):
+    """What hearers get: the messages as sent, or replaced by others."""
+
+    AS_SENT = "as-sent"
+    RESAMPLED = "resampled"
+    SWAPPED = "swapped"
+    ZEROED = "zeroed"
+    NOISE = "noise"
+
+
+NO_SYMBOL = -1
+"""The symbol recorded in the place of a message that was taken away."""
+
+
+def intervention(kind: Messages, *, channel: Channel, seed: int = 0, device: str = "cpu") -> EpisodeIntervention | None:
+    """The intervention of a name; None where messages stay as sent."""
+    makers: dict[Messages, Callable[[], EpisodeIntervention | None]] = {
+        Messages.AS_SENT: lambda: None,
+        Messages.RESAMPLED: lambda: resampled(seed=seed, device=device),
+        Messages.SWAPPED: lambda: swapped(seed=seed, device=device),
+        Messages.ZEROED: lambda: zeroed,
+        Messages.NOISE: lambda: noise(channel, seed=seed, device=device),
+    }
+    return makers[Messages(kind)]()
+
+
+def resampled(*, seed: int = 0, device: str = "cpu") -> EpisodeIntervention:
+    """Each message is replaced by one of another episode: same step, same sender, same living hearers.
+
+    This is the headline intervention: what is heard stays as frequent as ever and tells nothing about this episode.
+    A message without a counterpart in another copy stays, so play many copies at once.
+    """
+    return _Permuted(_generator(seed, device), same_meaning=False)
+
+
+def swapped(*, seed: int = 0, device: str = "cpu") -> EpisodeIntervention:
+    """The control of `resampled`: the other episode's sender also has the same meaning.
+
+    A code that carries the meaning and nothing else is not disturbed by it.
+    """
+    return _Permuted(_generator(seed, device), same_meaning=True)
+
+
+def zeroed(message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
+    """Each message is replaced by zeros, which cost no bits.
+
+    Not neutral: zero is a message like any other to a hearer that learnt to read it.
+    """
+    symbols = None if message.symbols is None else torch.full_like(message.symbols, NO_SYMBOL)
+    return Message(payload=torch.zeros_like(message.payload), symbols=symbols, bits=torch.zeros_like(message.bits))
+
+
+def noise(channel: Channel, *, seed: int = 0, device: str = "cpu") -> EpisodeIntervention:
+    """Each message is replaced by the channel's babble: uniform symbols, or a uniform vector."""
+    generator = _generator(seed, device)
+
+    def babble(message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
+        return channel.babble(message.payload, generator=generator)
+
+    return babble
+
+
+@dataclasses.dataclass
+class _Permuted:
+    """Moves messages between copies, within groups; a random cycle through each group leaves none where it was."""
+
+    generator: torch.Generator
+    same_meaning: bool
+
+    def __call__(self, message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
+        counts = (step.speaking & alive.unsqueeze(1)).flatten()
+        group = _groups(step, edges, same_meaning=self.same_meaning)
+        # drawn for all, so that the stream does not depend on how many are left
+        chance = torch.rand(counts.shape, generator=self.generator, device=counts.device)
+        where = counts.nonzero().squeeze(1)
+        source = torch.arange(len(counts), device=counts.device)
+        source[where] = where[cycle_within(group[where], chance[where])]
+        return _taken(message, source)
+
+
+def cycle_within(group: Int[Tensor, " n"], chance: Tensor) -> Int[Tensor, " n"]:
+    """For each entry another of the same group: the next in a random cycle through the group, set by `chance` [n]."""
+    by_chance = chance.argsort()
+    order = by_chance[group[by_chance].argsort(stable=True)]
+    in_order = group[order]
+    starts = torch.ones_like(in_order, dtype=torch.bool)
+    starts[1:] = in_order[1:] != in_order[:-1]
+    position = torch.arange(len(order), device=group.device)
+    first = torch.where(starts, position, 0).cummax(0).values
+    ends = torch.cat([starts[1:], starts.new_ones(1)])[: len(order)]
+    following = torch.where(ends, first, position + 1)
+    source = torch.empty_like(order)
+    source[order] = order[following]
+    return source
+
+
+def _groups(step: TeamStep, edges: Edges, *, same_meaning: bool) -> Int[Tensor, " BN"]:
+    num_copies, num_agents = step.speaking.shape
+    sender = torch.arange(num_agents, device=step.speaking.device).expand(num_copies, -1)
+    columns = [sender.unsqueeze(-1), _hearer_sets(edges, num_copies, num_agents).unsqueeze(-1)]
+    if same_meaning:
+        columns.append(step.meaning)
+    return torch.cat(columns, -1).flatten(0, 1).unique(dim=0, return_inverse=True)[1]
+
+
+def _hearer_sets(edges: Edges, num_copies: int, num_agents: int) -> Int[Tensor, "B N"]:
+    """A number for the set of agents that can hear each sender: the sum of random keys, never a matrix of pairs."""
+    mask = edges.mask.expand(num_copies, -1, -1)
+    keys = torch.randint(2**62, (num_agents,), generator=torch.Generator().manual_seed(0)).to(mask.device)
+    heard = mask.long() * keys[None, :, None]
+    if edges.senders is None:
+        return heard.sum(1)
+    sets = torch.zeros(num_copies, num_agents, dtype=torch.long, device=mask.device)
+    return sets.scatter_add(1, edges.senders.expand(num_copies, -1, -1).flatten(1), heard.flatten(1))
+
+
+def _taken(message: Message, source: Int[Tensor, " BN"]) -> Message:
+    def take(values: Tensor) -> Tensor:
+        return values.flatten(0, 1)[source].view(values.shape)
+
+    symbols = None if message.symbols is None else take(message.symbols)
+    return Message(payload=take(message.payload), symbols=symbols, bits=take(message.bits))
+
+
+def _generator(seed: int, device: str) -> torch.Generator:
+    return torch.Generator(device=device).manual_seed(seed)

@@ -1,0 +1,54 @@
+"""Mutual information between messages and meanings."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from heliograph.analysis.measures.base import check_aligned, entropy_of_ids, ids_of, joined
+
+__all__ = ["mutual_information", "mutual_information_of_ids", "normalised_mutual_information"]
+
+MEANS: dict[str, Callable[[float, float], float]] = {
+    "min": min,
+    "geometric": lambda a, b: (a * b) ** 0.5,
+    "arithmetic": lambda a, b: (a + b) / 2,
+    "max": max,
+}
+
+
+def mutual_information(messages: Any, meanings: Any, *, given: Any = None) -> float:
+    """How much a message tells about its sender's meaning, in bits: H(message) + H(meaning) - H(both), plug-in.
+
+    Few utterances of many kinds overstate it: compare with `permutation_baseline`. `given` (the role of each sender,
+    say) makes it conditional: the mean within its values, so that roles may use different codes.
+    """
+    check_aligned(messages, meanings)
+    return mutual_information_of_ids(ids_of(messages), ids_of(meanings), given=None if given is None else ids_of(given))
+
+
+def normalised_mutual_information(messages: Any, meanings: Any, *, mean: str = "arithmetic") -> float:
+    """Mutual information over a mean of the two entropies: "min", "geometric", "arithmetic" or "max".
+
+    1 where both are constant and 0 where only one is (as scikit-learn has it).
+    """
+    check_aligned(messages, meanings)
+    if mean not in MEANS:
+        raise ValueError(f"mean={mean!r}: must be one of {', '.join(map(repr, MEANS))}")
+    said, meant = ids_of(messages), ids_of(meanings)
+    entropies = entropy_of_ids(said), entropy_of_ids(meant)
+    if min(entropies) == 0.0:
+        return float(max(entropies) == 0.0)
+    return mutual_information_of_ids(said, meant) / MEANS[mean](*entropies)
+
+
+def mutual_information_of_ids(
+    said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"], *, given: Int[np.ndarray, " n"] | None = None
+) -> float:
+    """The same of ids that are counted already."""
+    if given is not None:
+        said, meant = joined(given, said), joined(given, meant)
+    shared = 0.0 if given is None else entropy_of_ids(given)
+    bits = entropy_of_ids(said) + entropy_of_ids(meant) - entropy_of_ids(joined(said, meant)) - shared
+    return max(0.0, bits)

@@ -1,0 +1,57 @@
+"""What mutual information comes to by chance."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from heliograph.analysis.measures.base import check_aligned, ids_of
+from heliograph.analysis.measures.mutual_information import mutual_information_of_ids
+
+__all__ = ["PermutationBaseline", "permutation_baseline"]
+
+ROUNDING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PermutationBaseline:
+    """Observed mutual information, and what it is when meanings are shuffled among the messages."""
+
+    observed_bits: float
+    mean_bits: float
+    quantile_95_bits: float
+    p_value: float
+
+
+def permutation_baseline(
+    messages: Any, meanings: Any, *, given: Any = None, num_permutations: int = 200, seed: int = 0
+) -> PermutationBaseline:
+    """Mutual information under shuffled meanings: mean, 95 % quantile, and p = (1 + #{as high}) / (1 + B).
+
+    With `given`, meanings are shuffled within its values. The smallest p that B permutations can show is 1 / (1 + B).
+    """
+    check_aligned(messages, meanings)
+    said, meant = ids_of(messages), ids_of(meanings)
+    group = None if given is None else ids_of(given)
+    observed = mutual_information_of_ids(said, meant, given=group)
+    rng = np.random.default_rng(seed)
+    shuffled = [_shuffled(meant, group, rng) for _ in range(num_permutations)]
+    bits = np.array([mutual_information_of_ids(said, other, given=group) for other in shuffled])
+    return PermutationBaseline(
+        observed_bits=observed,
+        mean_bits=float(bits.mean()),
+        quantile_95_bits=float(np.quantile(bits, 0.95)),
+        p_value=float((1 + (bits >= observed - ROUNDING).sum()) / (1 + num_permutations)),
+    )
+
+
+def _shuffled(
+    meant: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"] | None, rng: np.random.Generator
+) -> Int[np.ndarray, " n"]:
+    if group is None:
+        return rng.permutation(meant)
+    order, random_order = np.argsort(group, kind="stable"), np.lexsort((rng.random(len(group)), group))
+    found = np.empty_like(meant)
+    found[order] = meant[random_order]
+    return found

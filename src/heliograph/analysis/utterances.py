@@ -1,0 +1,177 @@
+"""From aligned tensors to rows: which messages were said, who could hear them, and what each hearer did then."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.experiment import EnvFacts
+from heliograph.models.team import Team
+from heliograph.rollout import Rollout
+from heliograph.types import Timing
+
+
+@dataclasses.dataclass(kw_only=True)
+class Spoken:
+    """Where something was said: time, copy and sender of each utterance of a round, in the order of rows."""
+
+    time: Int[Tensor, " n"]
+    copy: Int[Tensor, " n"]
+    sender: Int[Tensor, " n"]
+
+
+def rows_of(team: Team, facts: EnvFacts, rollout: Rollout, *, first_episode: int = 0) -> pd.DataFrame:
+    """One row for each utterance of a rollout of whole episodes, ordered by episode, step, round and sender."""
+    spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks
+    frames = [_rows_of_round(team, facts, rollout, spoke, r, first_episode) for r in range(len(rollout.messages))]
+    if not frames:
+        return pd.DataFrame(columns=["episode", "step", "round", "sender", "role", "hearers", "symbols", "vector",
+                                     "length", "bits", "meaning", "actions", "reward"])  # fmt: skip
+    return pd.concat(frames).sort_values(["episode", "step", "round"], kind="stable", ignore_index=True)
+
+
+def _rows_of_round(
+    team: Team, facts: EnvFacts, rollout: Rollout, spoke: Bool[Tensor, "T B N"], index: int, first_episode: int
+) -> pd.DataFrame:
+    copy, time, sender = spoke.transpose(0, 1).nonzero(as_tuple=True)
+    said = Spoken(time=time, copy=copy, sender=sender)
+    message, agents = rollout.messages[index], np.array(facts.agents, dtype=object)
+    roles = np.array([role.name for role in facts.roles for _ in role.agents], dtype=object)
+    symbols = None if message.symbols is None else message.symbols[time, copy, sender].tolist()
+    vector = message.payload[time, copy, sender].double().tolist() if symbols is None else None
+    hearers, actions = _heard(team, facts, rollout, said, index=index)
+    slots = sender.numpy(force=True)
+    return pd.DataFrame(
+        {
+            "episode": first_episode + copy.numpy(force=True),
+            "step": time.numpy(force=True),
+            "round": index,
+            "sender": agents[slots],
+            "role": roles[slots],
+            "hearers": hearers,
+            "symbols": _column(symbols, len(slots)),
+            "vector": _column(vector, len(slots)),
+            "length": team.channel.length,
+            "bits": message.bits[time, copy, sender].double().numpy(force=True),
+            "meaning": _column(rollout.meaning[time, copy, sender].tolist(), len(slots)),
+            "actions": actions,
+            "reward": _rewards(rollout, spoke)[time, copy, sender].numpy(force=True),
+        }
+    )
+
+
+def _column(values: list | None, size: int) -> pd.Series:
+    return pd.Series([None] * size if values is None else values, dtype=object)
+
+
+def _rewards(rollout: Rollout, spoke: Bool[Tensor, "T B N"]) -> Float[Tensor, "T B N"]:
+    """The team's mean reward from an utterance until the same sender's next one, or the end of the episode."""
+    reward = rollout.rewards.double().mean(-1) * rollout.valid
+    found = torch.zeros(spoke.shape, dtype=torch.double, device=spoke.device)
+    following = torch.zeros_like(found[0])
+    for t in reversed(range(len(found))):
+        following = following + reward[t].unsqueeze(-1)
+        found[t] = following
+        following = torch.where(spoke[t], 0.0, following)
+    return found
+
+
+def _heard(
+    team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index: int
+) -> tuple[pd.Series, pd.Series]:
+    """For each utterance its hearers, and for each of them its action on reading it (None: it never did)."""
+    hearing, row = _hearings(rollout, said)
+    read = _reading_time(team, rollout, hearing, round_index=index)
+    done = _actions(facts, rollout, hearing, read)
+    agents = np.array(facts.agents, dtype=object)[hearing.hearer.numpy(force=True)]
+    cuts = np.searchsorted(row.numpy(force=True), np.arange(len(said.time) + 1))
+    spans = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+    hearers, answers = agents.tolist(), done.tolist()
+    size = len(said.time)
+    return _column([hearers[a:b] for a, b in spans], size), _column([answers[a:b] for a, b in spans], size)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Hearing:
+    """One entry for each pair of an utterance and an agent that can hear it; `slot` is the place in its inbox."""
+
+    time: Int[Tensor, " e"]
+    copy: Int[Tensor, " e"]
+    hearer: Int[Tensor, " e"]
+    slot: Int[Tensor, " e"]
+    sender: Int[Tensor, " e"]
+    replaced: Int[Tensor, " e"]
+
+
+def _hearings(rollout: Rollout, said: Spoken) -> tuple[Hearing, Int[Tensor, " e"]]:
+    """Pairs of utterance and hearer, with the row of each utterance; ordered by row, then by hearer."""
+    edges = rollout.static_edges if rollout.edges is None else rollout.edges
+    if edges is None:
+        raise ValueError("rollout has no edges: it was not recorded by heliograph.sampler")
+    row_of = torch.full(rollout.speaking.shape, -1, device=rollout.speaking.device)
+    row_of[said.time, said.copy, said.sender] = torch.arange(len(said.time), device=row_of.device)
+    mask = edges.mask.expand(*rollout.valid.shape, -1, -1)
+    time, copy, hearer, slot = mask.nonzero(as_tuple=True)
+    senders = None if edges.senders is None else edges.senders.expand(mask.shape)
+    sender = slot if senders is None else senders[time, copy, hearer, slot]
+    row = row_of[time, copy, sender]
+    order = (row * rollout.speaking.shape[-1] + hearer).argsort(stable=True)
+    order = order[row[order] >= 0]
+    time, copy, hearer, slot, sender = (x[order] for x in (time, copy, hearer, slot, sender))
+    if senders is None:  # symbolic edges keep one payload for each sender, whoever hears it
+        replaced = first_from(rollout.speaking)[time + 1, copy, sender]
+    else:
+        fresh = mask & rollout.speaking.gather(2, senders.flatten(2)).view(mask.shape)
+        replaced = first_from(fresh)[time + 1, copy, hearer, slot]
+    return Hearing(time=time, copy=copy, hearer=hearer, slot=slot, sender=sender, replaced=replaced), row[order]
+
+
+def _reading_time(team: Team, rollout: Rollout, hearing: Hearing, *, round_index: int) -> Int[Tensor, " e"]:
+    """The step in which each hearer reads each utterance; -1 where it is never read.
+
+    An inbox waits until its owner observes; a newer message in the same place replaces an unread one, and the end of
+    either agent's part takes it away. Messages of later rounds are read at once or never.
+    """
+    time, copy, hearer = hearing.time, hearing.copy, hearing.hearer
+    late = _reads_late(team).to(time.device)[hearer] & (round_index == 0)
+    looks = first_from(rollout.observing[:-1])
+    read = looks[time + late.long(), copy, hearer]
+    ends = first_from(rollout.terminated | rollout.truncated)
+    last = torch.minimum(ends[time, copy, hearer], ends[time, copy, hearing.sender])
+    last = torch.minimum(last, hearing.replaced - 1 + late.long())
+    last = time if round_index else last.clamp(max=rollout.num_steps - 1)
+    return torch.where(read <= last, read, -1)
+
+
+def _reads_late(team: Team) -> Bool[Tensor, " N"]:
+    flags = torch.zeros(len(team.layout.agents), dtype=torch.bool)
+    for policy, seats in team.layout.seats.items():
+        flags[list(seats.slots)] |= team.policies[policy].model.timing is Timing.NEXT_STEP
+    return flags
+
+
+def first_from(flags: Bool[Tensor, "T *rest"]) -> Int[Tensor, "T1 *rest"]:
+    """For each time, and for one past the end, the first time from then on at which the flag is set; T for never."""
+    num_steps = len(flags)
+    times = torch.arange(num_steps + 1, device=flags.device).view(-1, *[1] * (flags.dim() - 1))
+    padded = torch.cat([flags, torch.ones_like(flags[:1])])
+    return torch.where(padded, times, num_steps).flip(0).cummin(0).values.flip(0)
+
+
+def _actions(facts: EnvFacts, rollout: Rollout, hearing: Hearing, read: Int[Tensor, " e"]) -> np.ndarray:
+    """What each hearer did when it read, as a list of numbers; None where it did not read or was not asked to act."""
+    found = np.full(len(read), None, dtype=object)
+    acts = (read >= 0) & rollout.acting[read, hearing.copy, hearing.hearer]
+    start = 0
+    for role in facts.roles:
+        stop = start + len(role.agents)
+        chosen = (acts & (hearing.hearer >= start) & (hearing.hearer < stop)).nonzero().squeeze(1)
+        slots = hearing.hearer[chosen] - start
+        values = rollout.actions[role.name][read[chosen], hearing.copy[chosen], slots]
+        for place, value in zip(chosen.tolist(), values.unsqueeze(-1).flatten(1).double().tolist(), strict=True):
+            found[place] = value
+        start = stop
+    return found
