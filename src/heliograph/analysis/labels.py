@@ -40,6 +40,22 @@ def vector_label(vector: Any) -> str:
     return " ".join(_number(value) for value in np.asarray(vector, dtype=float).reshape(-1).tolist())
 
 
+def number(value: float | None, *, digits: int = 2, sign: bool = False) -> str:
+    """A number with so many decimals and a true minus; a dash for None."""
+    if value is None:
+        return NOTHING
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", MINUS)
+
+
+def percent(value: float | None) -> str:
+    """A share as a whole percentage; one decimal where rounding would say all or nothing."""
+    if value is None:
+        return NOTHING
+    digits = 1 if 0 < value < 0.01 or 0.99 < value < 1 else 0
+    return f"{100 * value:.{digits}f} %"
+
+
 def _number(value: float) -> str:
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text.replace("-", MINUS)

@@ -25,7 +25,7 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 OKABE_ITO = (BLUE, VERMILION, GREEN, "#CC79A7", ORANGE, "#56B4E9", "#F0E442")
 MARKERS = "osD^vPX"
 INK, RULE, MUTED = "#1b1f25", "#cfd4da", "#69707a"
-CURVES = {"team": (BLUE, "-"), "silent twin": (MUTED, "-"), "garbled twin": (VERMILION, "-")}
+CURVES = {"team": (BLUE, "-"), "silent twin": (ORANGE, "-"), "garbled twin": (VERMILION, "-")}
 WIDTH_INCHES = 4.4
 MAX_SHOWN = 20
 MAX_ANNOTATED = 10
@@ -59,13 +59,13 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
                 shown.append(pd.DataFrame({"team": name, "seed": seed, "num_env_steps": x, "episode_return_mean": y}))
             if len(tables) > 1:
                 mean = pd.concat(tables).groupby("num_env_steps")["episode_return_mean"].mean()
-                axes.plot(mean.index, mean, style, color=colour, linewidth=2.0, label=f"{name} (mean)")
+                axes.plot(mean.index, mean, style, color=colour, linewidth=2.0, label=name)
         axes.set(xlabel="env steps", ylabel="mean episode return")
         axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
         axes.xaxis.set_major_locator(MaxNLocator(5))
         if bounds is not None:
             _draw_bounds(axes, bounds)
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, columnspacing=1.2, handlelength=1.4)
+        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
         return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
 
 
@@ -138,7 +138,9 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
     tidy = pd.DataFrame({"x": points[:, 0], "y": points[:, 1], "meaning": labels, "message": message_labels(some)})
     with rc_context(STYLE):
         figure, axes = _blank(height=3.3)
-        _draw_points(axes, tidy)
+        handles = _draw_points(axes, tidy)
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), handletextpad=0.1,
+                      columnspacing=1.2, borderpad=0.1, markerscale=1.4, title="meaning", title_fontsize=9.5)  # fmt: skip
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[["top", "right"]].set_visible(True)
@@ -181,16 +183,17 @@ def _project(features: np.ndarray, *, method: str, seed: int) -> np.ndarray:
     return PCA(2, random_state=seed).fit_transform(features)
 
 
-def _draw_points(axes: Axes, tidy: pd.DataFrame) -> None:
+def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
     frequent = tidy["meaning"].value_counts().index[: len(OKABE_ITO)]
     rest = tidy[~tidy["meaning"].isin(frequent)]
-    axes.scatter(rest["x"], rest["y"], s=8, color=MUTED, alpha=0.5, linewidths=0, label="other" if len(rest) else None)
+    other = axes.scatter(rest["x"], rest["y"], s=8, color=MUTED, alpha=0.5, linewidths=0, label="other")
+    handles = []
     for place, meaning in enumerate(sorted(frequent, key=_natural)):
         part = tidy[tidy["meaning"] == meaning]
-        axes.scatter(part["x"], part["y"], s=14, color=OKABE_ITO[place], marker=MARKERS[place], alpha=0.75,
-                     linewidths=0, label=meaning)  # fmt: skip
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=8, handletextpad=0.0, columnspacing=0.7,
-                borderpad=0.1, markerscale=1.4, title="meaning", title_fontsize=9.5)  # fmt: skip
+        colour, marker = OKABE_ITO[place], MARKERS[place]
+        x, y = part["x"], part["y"]
+        handles.append(axes.scatter(x, y, s=14, color=colour, marker=marker, alpha=0.75, linewidths=0, label=meaning))
+    return handles + ([other] if len(rest) else [])
 
 
 def _draw_cells(axes: Axes, values: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from heliograph.experiment import EnvFacts
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
-from heliograph.types import Timing
+from heliograph.types import Edges, Timing
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -106,11 +106,17 @@ class Hearing:
     replaced: Int[Tensor, " e"]
 
 
-def _hearings(rollout: Rollout, said: Spoken) -> tuple[Hearing, Int[Tensor, " e"]]:
-    """Pairs of utterance and hearer, with the row of each utterance; ordered by row, then by hearer."""
+def edges_of(rollout: Rollout) -> Edges:
+    """Who could hear whom in each step, or in all of them (a leading axis of size 1)."""
     edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:
         raise ValueError("rollout has no edges: it was not recorded by heliograph.sampler")
+    return edges
+
+
+def _hearings(rollout: Rollout, said: Spoken) -> tuple[Hearing, Int[Tensor, " e"]]:
+    """Pairs of utterance and hearer, with the row of each utterance; ordered by row, then by hearer."""
+    edges = edges_of(rollout)
     row_of = torch.full(rollout.speaking.shape, -1, device=rollout.speaking.device)
     row_of[said.time, said.copy, said.sender] = torch.arange(len(said.time), device=row_of.device)
     mask = edges.mask.expand(*rollout.valid.shape, -1, -1)

@@ -1,0 +1,116 @@
+"""What a report tells: every seed of a run and its twins, evaluated on equal terms."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import pandas as pd
+
+from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.evaluate import evaluate, interventions_table, record, value_of_communication
+from heliograph.experiment import build_env
+from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
+from heliograph.types import Bounds, Choice
+
+TWINS = {"silent twin": "silent", "garbled twin": "garbled"}
+SEED_FOLDERS = "seed_*"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeamFindings:
+    """A trained team: its greedy evaluation, its return with sampled actions, its learning curve if there is one."""
+
+    greedy: dict[str, Any]
+    sampled: dict[str, Any]
+    curve: pd.DataFrame | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeedFindings:
+    """One seed: the team and those of its twins that were trained ("silent twin", "garbled twin")."""
+
+    name: str
+    team: TeamFindings
+    twins: dict[str, TeamFindings]
+
+    def value(self, bounds: Bounds | None) -> float | None:
+        """The value of communication; None without a silent twin or known bounds."""
+        if bounds is None or "silent twin" not in self.twins:
+            return None
+        silent = self.twins["silent twin"].greedy["episode_return_mean"]
+        full = bounds.full_information
+        return value_of_communication(self.team.greedy["episode_return_mean"], silent=silent, full_information=full)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything that a report shows. The protocol is that of the first seed."""
+
+    folder: pathlib.Path
+    run: Run
+    seeds: list[SeedFindings]
+    bounds: Bounds | None
+    corpus: Corpus
+    interventions: list[dict[str, Any]]
+    num_episodes: int
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The greedy evaluation of the first seed."""
+        return self.seeds[0].team.greedy
+
+
+def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trust: bool = False) -> Findings:
+    """Evaluate a run folder, its seeds (`seed_*`) and its twins (`silent`, `garbled`), as far as they are there."""
+    folder = pathlib.Path(folder)
+    folders = seed_folders(folder)
+    run = read_run(folders[0], trust=trust)
+    return Findings(
+        folder=folder,
+        run=run,
+        seeds=[_seed_findings(path, num_episodes=num_episodes, seed=seed, trust=trust) for path in folders],
+        bounds=build_env(run.env, num_copies=1).bounds(),
+        corpus=record(run, num_episodes=num_episodes, seed=seed),
+        interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
+        num_episodes=num_episodes,
+    )
+
+
+def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The folder itself where it is a run, else its seeds in order; raises `RunFolderError` where it is neither."""
+    if (folder / CONFIG).exists():
+        return [folder]
+    found = [path for path in folder.glob(SEED_FOLDERS) if (path / CONFIG).exists()]
+    if not found:
+        raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}, and no folder {SEED_FOLDERS} with one")
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def read_curve(folder: pathlib.Path) -> pd.DataFrame | None:
+    """The learning curve in progress.csv; None where there is none yet."""
+    path = folder / PROGRESS
+    try:
+        table = pd.read_csv(path, usecols=["num_env_steps", "episode_return_mean"], on_bad_lines="skip")
+        table = table.apply(pd.to_numeric, errors="raise").dropna()
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from error
+    return table if len(table) else None
+
+
+def _seed_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> SeedFindings:
+    twins = {name: folder / sub for name, sub in TWINS.items() if (folder / sub / CONFIG).exists()}
+    found = {
+        name: _team_findings(path, num_episodes=num_episodes, seed=seed, trust=trust)
+        for name, path in {"team": folder, **twins}.items()
+    }
+    return SeedFindings(name=folder.name, team=found.pop("team"), twins=found)
+
+
+def _team_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> TeamFindings:
+    run = read_run(folder, trust=trust)
+    greedy, sampled = (
+        evaluate(run, num_episodes=num_episodes, choice=choice, seed=seed) for choice in (Choice.GREEDY, Choice.SAMPLED)
+    )
+    return TeamFindings(greedy=greedy, sampled=sampled, curve=read_curve(folder))

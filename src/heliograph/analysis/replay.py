@@ -1,0 +1,91 @@
+"""Episodes as readable tables: who saw what, said what to whom, did what, and what the team got."""
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from heliograph.analysis.labels import NOTHING, meaning_label, vector_label, word_label
+from heliograph.analysis.utterances import edges_of
+from heliograph.rollout import Rollout
+from heliograph.run_folder import Run
+from heliograph.types import Edges, Role
+
+HEADINGS = ("step", "agent", "sees", "knows", "says", "heard by", "does", "team reward")
+MAX_ROWS = 40
+TIMES = "\N{MULTIPLICATION SIGN}"
+MAX_NUMBERS = 12
+
+
+def replay(run: Run, rollout: Rollout, *, copy: int) -> list[tuple[str, ...]]:
+    """One row for each turn (a step in which an agent speaks or acts) of one episode; columns are `HEADINGS`.
+
+    The observation is that of the agent alone, `knows` its private meaning, the reward the team's mean of the step.
+    """
+    rows: list[tuple[str, ...]] = []
+    for t in range(int(rollout.valid[:, copy].sum())):
+        reward = vector_label([float(rollout.rewards[t, copy].mean())])
+        turns = rollout.acting[t, copy] | rollout.speaking[t, copy]
+        for place, slot in enumerate(turns.nonzero().flatten().tolist()):
+            rows.append((str(t), *_turn(run, rollout, (t, copy, slot)), reward if place == 0 else ""))
+    return rows
+
+
+def _turn(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> tuple[str, ...]:
+    t, copy, slot = at
+    role, local = role_of(run.facts.roles, slot)
+    acting = bool(rollout.acting[at])
+    speaks = bool(rollout.speaking[at]) and bool(run.team.talks[slot]) and bool(rollout.messages)
+    return (
+        run.facts.agents[slot],
+        seen_label(role.observation_space, _pick(rollout.observations[role.name], (t, copy, local))),
+        meaning_label(rollout.meaning[at].tolist()),
+        " · ".join(_said(run, rollout, at)) if speaks else "",
+        ", ".join(_hearers(run, rollout, at)) or "nobody" if speaks else "",
+        vector_label(rollout.actions[role.name][t, copy, local]) if acting else "",
+    )
+
+
+def role_of(roles: tuple[Role, ...], slot: int) -> tuple[Role, int]:
+    """The role of a slot, and the agent's place within it."""
+    for role in roles:
+        if slot < len(role.agents):
+            return role, slot
+        slot -= len(role.agents)
+    raise IndexError(slot)
+
+
+def seen_label(space: spaces.Space, observation: Any) -> str:
+    """An observation in short: numbers where there are few, else its size."""
+    if isinstance(space, spaces.Dict):
+        return "; ".join(f"{key} {seen_label(sub, observation[key])}" for key, sub in space.spaces.items())
+    if observation.numel() > MAX_NUMBERS:
+        return TIMES.join(map(str, observation.shape)) + " numbers"
+    return vector_label(observation) if observation.numel() else NOTHING
+
+
+def _said(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:
+    vocabulary = run.team.channel.vocabulary
+    return [
+        vector_label(m.payload[at]) if m.symbols is None else word_label(m.symbols[at].tolist(), vocabulary=vocabulary)
+        for m in rollout.messages
+    ]
+
+
+def _hearers(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:
+    t, copy, sender = at
+    edges = edges_of(rollout)
+    mask = edges.mask.expand(*rollout.valid.shape, -1, -1)[t, copy]
+    hears = mask & (_senders(edges, rollout)[t, copy] == sender)
+    return [run.facts.agents[n] for n in hears.any(-1).nonzero().flatten().tolist()]
+
+
+def _senders(edges: Edges, rollout: Rollout) -> Tensor:
+    shape = (*rollout.valid.shape, *edges.mask.shape[-2:])
+    slots = torch.arange(edges.mask.shape[-1], device=edges.mask.device)
+    return slots.expand(shape) if edges.senders is None else edges.senders.expand(shape)
+
+
+def _pick(tree: Any, at: tuple[int, int, int]) -> Any:
+    return {key: _pick(value, at) for key, value in tree.items()} if isinstance(tree, dict) else tree[at]

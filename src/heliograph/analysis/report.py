@@ -1,0 +1,47 @@
+"""The report: what a trained team says, whether it means something, and whether anyone listens, in one HTML file."""
+
+import os
+import pathlib
+
+from heliograph.analysis import sections
+from heliograph.analysis.evaluate import play_run
+from heliograph.analysis.findings import Findings, gather
+from heliograph.analysis.page import page
+
+REPORT = "report.html"
+REPLAYED = 2
+
+
+def write_report(
+    folder: str | pathlib.Path, *, num_episodes: int = 500, seed: int = 0, trust: bool = False
+) -> pathlib.Path:
+    """Evaluate a run folder and write `report.html` into it, one file that needs no network; returns its path.
+
+    The folder is a run, with its twins in `silent/` and `garbled/` where they were trained, or holds one such folder
+    for each seed (`seed_0/`, ...). `trust` lets a configuration import code that is not Heliograph's.
+    Raises `RunFolderError` where the folder is neither.
+    """
+    folder = pathlib.Path(folder)
+    findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
+    path = folder / REPORT
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(render(findings), encoding="utf8")
+    os.replace(draft, path)
+    return path
+
+
+def render(findings: Findings) -> str:
+    """The whole document."""
+    rollout = play_run(findings.run, num_episodes=REPLAYED, seed=0).rollouts[0]
+    env = findings.run.env.env
+    name = env if isinstance(env, str) else getattr(env, "__name__", "a team")
+    return page(
+        f"Heliograph: {name}, {findings.folder.name}",
+        *sections.heading(findings),
+        *sections.headline_numbers(findings),
+        *sections.teams(findings),
+        *sections.interventions(findings),
+        *sections.code(findings),
+        *sections.replays(findings, rollout=rollout, num_episodes=REPLAYED),
+        *sections.about(findings),
+    )
