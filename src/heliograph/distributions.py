@@ -77,7 +77,7 @@ def sample(
         if choice is Choice.SAMPLED:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device)
             mean = mean + log_std.exp() * noise
-        return mean.reshape(*mean.shape[:-1], *space.shape)
+        return mean.reshape((*mean.shape[:-1], *space.shape))
     parts = _logits(space, inputs, mask)
     picks = [categorical(part, choice=choice, generator=generator) for part in parts]
     return picks[0] if isinstance(space, spaces.Discrete) else torch.stack(picks, -1)

@@ -50,11 +50,15 @@ class Continuous(Channel):
 
     def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
         """Log-density of the sampled vector (score only)."""
+        if self.gradient is not Gradient.ACTION:
+            return super().log_prob(intent, draw)
         mean = torch.tanh(intent)
         return distributions.normal_log_prob(mean, self._log_std(mean), draw)
 
     def entropy(self, intent: Tensor) -> Tensor:
         """Differential entropy, a constant since the noise is fixed (score only)."""
+        if self.gradient is not Gradient.ACTION:
+            return super().entropy(intent)
         constant = 0.5 * torch.log(torch.tensor(2 * torch.pi * torch.e)) + self._log_std(intent)
         return constant.sum(-1)
 

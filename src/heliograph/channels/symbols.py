@@ -78,10 +78,14 @@ class Symbols(Channel):
 
     def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
         """Log-probability of the word (score only)."""
+        if self.gradient is not Gradient.ACTION:
+            return super().log_prob(intent, draw)
         return distributions.categorical_log_prob(self._logits(intent), draw).sum(-1)
 
     def entropy(self, intent: Tensor) -> Tensor:
         """Entropy of the word's distribution, in nats (score only)."""
+        if self.gradient is not Gradient.ACTION:
+            return super().entropy(intent)
         return distributions.categorical_entropy(self._logits(intent)).sum(-1)
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:

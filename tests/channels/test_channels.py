@@ -1,0 +1,278 @@
+"""Channels carry what they claim: gradients, ratios, discrete forms, bits, draws that replay."""
+
+import math
+
+import pytest
+import torch
+
+from heliograph import registry
+from heliograph.channels.base import Channel
+from heliograph.channels.continuous import Continuous
+from heliograph.channels.dru import DRU
+from heliograph.channels.symbols import Symbols
+from heliograph.experiment import build_channel
+from heliograph.types import Choice, Gradient, MessageForm
+from tests.parts import CHANNELS, MODELS, make_sampler
+
+each_channel = pytest.mark.parametrize("name", CHANNELS)
+TALKING = [name for name in CHANNELS if name != "none"]
+PATHWISE = [name for name in TALKING if build_channel(*CHANNELS[name]).gradient is Gradient.PATHWISE]
+ACTION = [name for name in TALKING if build_channel(*CHANNELS[name]).gradient is Gradient.ACTION]
+BITS = {"continuous": 4 * 32.0, "dru": 2.0, "symbols": 2.0, "none": 0.0}
+
+
+def stream(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def built(name: str, **settings) -> Channel:
+    channel, own = CHANNELS[name]
+    return build_channel(channel, {**own, **settings})
+
+
+def intents(channel: Channel, *, batch: tuple[int, ...] = (64, 3)) -> torch.Tensor:
+    return torch.randn(*batch, channel.intent_size, generator=stream(), requires_grad=True)
+
+
+def test_the_channels_of_this_package_are_exactly_these() -> None:
+    assert registry.names("channel") == ["continuous", "dru", "garbled", "none", "symbols"]
+    assert {"dru", "symbols-gumbel", "garbled+continuous-score"} <= set(CHANNELS)
+
+
+# ---- gradients ----------------------------------------------------------------------------------------------------
+
+
+def gradients_of_speaker(name: str, *, term: str) -> float:
+    sampler = make_sampler("speaker_listener", model="cnet", channel=name)
+    unrolled = sampler.team.unroll(sampler.fragment(6))
+    speaker = list(sampler.team.policies["speaker"].parameters())
+    loss = getattr(unrolled, term)[..., 1 if term == "action_log_prob" else 0].sum()
+    found = torch.autograd.grad(loss, speaker, allow_unused=True) if loss.requires_grad else []
+    return float(sum(g.abs().sum() for g in found if g is not None))
+
+
+@pytest.mark.parametrize("name", [n for n in PATHWISE if not n.startswith("garbled")])
+def test_pathwise_gradients_reach_the_speaker(name: str) -> None:
+    assert gradients_of_speaker(name, term="action_log_prob") > 1e-6
+
+
+@pytest.mark.parametrize("name", [*ACTION, *(n for n in PATHWISE if n.startswith("garbled")), "none"])
+def test_no_gradient_of_the_listener_reaches_the_speaker(name: str) -> None:
+    assert gradients_of_speaker(name, term="action_log_prob") == 0.0
+
+
+@pytest.mark.parametrize("name", ACTION)
+def test_the_log_probability_of_a_sampled_message_teaches_the_speaker(name: str) -> None:
+    assert gradients_of_speaker(name, term="message_log_prob") > 1e-6
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_pathwise_channels_have_no_log_probability(name: str) -> None:
+    channel = built(name)
+    draw = channel.sample(intents(channel), generator=stream(), choice=Choice.SAMPLED)
+    for score in (lambda: channel.log_prob(intents(channel), draw), lambda: channel.entropy(intents(channel))):
+        with pytest.raises(NotImplementedError, match="does not sample"):
+            score()
+
+
+# ---- the first ratio ----------------------------------------------------------------------------------------------
+
+
+@each_channel
+@pytest.mark.parametrize("model", MODELS)
+def test_the_first_ratio_is_one(model: str, name: str) -> None:
+    sampler = make_sampler("speaker_listener", model=MODELS[model], channel=name)
+    sampler.fragment(3)
+    rollout = sampler.fragment(8)
+    unrolled = sampler.team.unroll(rollout)
+    for term in ("action_log_prob", "message_log_prob"):
+        ratio = (getattr(unrolled, term) - getattr(rollout, term)).exp()
+        assert (ratio - 1).abs().max() <= 1e-5, term
+
+
+# ---- forms --------------------------------------------------------------------------------------------------------
+
+
+@each_channel
+@pytest.mark.parametrize("choice", Choice)
+def test_the_execution_form_of_a_channel_with_a_vocabulary_is_discrete(name: str, choice: Choice) -> None:
+    channel = built(name)
+    intent = intents(channel)
+    draw = channel.sample(intent, generator=stream(), choice=choice)
+    message, _ = channel.send(intent, draw=draw, form=MessageForm.EXECUTION)
+    assert message.payload.shape == (64, 3, channel.payload_size)
+    if channel.vocabulary is None:
+        assert message.symbols is None
+        return
+    assert set(message.payload.unique().tolist()) <= {0.0, 1.0}
+    assert message.symbols.shape == (64, 3, channel.length)
+    assert 0 <= message.symbols.min() and message.symbols.max() < channel.vocabulary
+
+
+@each_channel
+def test_bits_are_counted(name: str) -> None:
+    channel = built(name)
+    plain = name.removeprefix("garbled+").split("-")[0]
+    assert channel.bits_per_message == BITS.get(plain, channel.bits_per_message)
+    intent = intents(channel)
+    for form in MessageForm:
+        draw = channel.sample(intent, generator=stream(), choice=Choice.SAMPLED)
+        message, _ = channel.send(intent, draw=draw, form=form)
+        assert (message.bits == channel.bits_per_message).all() and message.bits.shape == (64, 3)
+
+
+@each_channel
+def test_draws_replay_exactly(name: str) -> None:
+    channel = built(name)
+    intent = intents(channel)
+    first, again = (channel.sample(intent, generator=stream(5), choice=Choice.SAMPLED) for _ in range(2))
+    sent = [channel.send(intent, draw=d, form=f)[0] for d in (first, again, first) for f in [MessageForm.TRAINING]]
+    for other in sent[1:]:
+        assert torch.equal(sent[0].payload, other.payload)
+        assert sent[0].symbols is None or torch.equal(sent[0].symbols, other.symbols)
+
+
+@pytest.mark.parametrize("name", TALKING)
+def test_noise_looks_like_any_message(name: str) -> None:
+    channel = built(name)
+    intent = intents(channel)
+    draw = channel.sample(intent, generator=stream(), choice=Choice.SAMPLED)
+    said, _ = channel.send(intent, draw=draw, form=MessageForm.EXECUTION)
+    babble = channel.babble(intent, generator=stream())
+    assert babble.payload.shape == said.payload.shape and torch.equal(babble.bits, said.bits)
+    if said.symbols is not None:
+        assert babble.symbols.shape == said.symbols.shape
+        assert babble.symbols.unique().tolist() == list(range(channel.vocabulary))
+
+
+@pytest.mark.parametrize("name", [n for n in TALKING if n.startswith("garbled")])
+def test_garbled_messages_are_read_as_said_and_heard_as_noise(name: str) -> None:
+    channel, plain = built(name), built(name.removeprefix("garbled+"))
+    intent = intents(channel)
+    draw = channel.sample(intent, generator=stream(), choice=Choice.SAMPLED)
+    heard, _ = channel.send(intent, draw=draw, form=MessageForm.EXECUTION)
+    said, _ = plain.send(intent, draw=draw["said"], form=MessageForm.EXECUTION)
+    other, _ = channel.send(-intent, draw=draw, form=MessageForm.EXECUTION)
+    assert torch.equal(heard.payload, other.payload), "what is heard depends on what was meant"
+    assert said.symbols is None or torch.equal(heard.symbols, said.symbols)
+    if channel.gradient is Gradient.ACTION:
+        assert torch.equal(channel.log_prob(intent, draw), plain.log_prob(intent, draw["said"]))
+        assert torch.equal(channel.entropy(intent), plain.entropy(intent))
+
+
+# ---- each channel's own -------------------------------------------------------------------------------------------
+
+
+def test_dru_by_hand() -> None:
+    channel = DRU(bits=2, sigma=2.0)
+    intent, noise = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.25, -0.5]])
+    training, _ = channel.send(intent, draw=noise, form=MessageForm.TRAINING)
+    assert training.payload.tolist() == [pytest.approx([1 / (1 + math.exp(-1.0)), 1 / (1 + math.exp(2.0))])]
+    execution, _ = channel.send(intent, draw=noise, form=MessageForm.EXECUTION)
+    assert execution.payload.tolist() == [[1.0, 0.0]] == execution.symbols.float().tolist()
+    assert execution.bits.tolist() == [2.0]
+
+
+def test_dru_threshold_of_the_public_codes() -> None:
+    intent = torch.tensor([[0.4, 0.6]])
+    sent, _ = DRU(threshold=0.5).send(intent, draw=torch.zeros(1, 2), form=MessageForm.EXECUTION)
+    assert sent.payload.tolist() == [[0.0, 1.0]]
+
+
+def test_dru_says_the_same_in_training_and_execution_where_intents_dwarf_the_noise() -> None:
+    channel = DRU(bits=8, sigma=2.0)
+    intent = 60.0 * torch.where(torch.rand(500, 8, generator=stream()) < 0.5, 1.0, -1.0)
+    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
+    soft, hard = (channel.send(intent, draw=draw, form=form)[0].payload for form in MessageForm)
+    assert (soft - hard).abs().max() < 1e-6
+
+
+def test_continuous_by_hand() -> None:
+    intent, noise = torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, -1.0]])
+    channel = Continuous(size=2, noise_std=0.1)
+    soft, clear = (channel.send(intent, draw=noise, form=form)[0].payload for form in MessageForm)
+    assert soft.tolist() == [pytest.approx([0.1, math.tanh(1.0) - 0.1])]
+    assert clear.tolist() == [pytest.approx([0.0, math.tanh(1.0)])]
+
+
+def test_continuous_score_is_a_normal() -> None:
+    channel = Continuous(size=3, noise_std=0.2, gradient="score")
+    intent = torch.randn(50, 3, generator=stream())
+    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
+    normal = torch.distributions.Normal(torch.tanh(intent), 0.2)
+    assert torch.allclose(channel.log_prob(intent, draw), normal.log_prob(draw).sum(-1), atol=1e-5)
+    assert torch.allclose(channel.entropy(intent), normal.entropy().sum(-1), atol=1e-5)
+    greedy = channel.sample(intent, generator=stream(1), choice=Choice.GREEDY)
+    assert torch.equal(greedy, torch.tanh(intent))
+
+
+def test_words_of_several_symbols() -> None:
+    channel = Symbols(vocabulary=5, length=3)
+    assert channel.intent_size == channel.payload_size == 15 and channel.bits_per_message == 3 * math.log2(5)
+    intent = torch.randn(40, 2, 15, generator=stream())
+    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
+    message, _ = channel.send(intent, draw=draw, form=MessageForm.TRAINING)
+    assert draw.shape == (40, 2, 3) and torch.equal(message.symbols, draw)
+    assert torch.equal(message.payload.view(40, 2, 3, 5).argmax(-1), draw)
+    exact = torch.distributions.Categorical(logits=intent.view(40, 2, 3, 5))
+    assert torch.allclose(channel.log_prob(intent, draw), exact.log_prob(draw).sum(-1), atol=1e-5)
+    assert torch.allclose(channel.entropy(intent), exact.entropy().sum(-1), atol=1e-5)
+
+
+def test_symbols_are_drawn_from_their_distribution_in_every_estimator() -> None:
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(20_000, 3)
+    for gradient in ("score", "gumbel", "straight_through"):
+        channel = Symbols(vocabulary=3, gradient=gradient)
+        draw = channel.sample(logits, generator=stream(), choice=Choice.SAMPLED)
+        symbols = channel.send(logits, draw=draw, form=MessageForm.EXECUTION)[0].symbols.flatten()
+        shares = torch.bincount(symbols, minlength=3) / len(symbols)
+        assert torch.allclose(shares, torch.tensor([0.5, 0.3, 0.2]), atol=0.02), gradient
+        greedy = channel.sample(logits, generator=stream(), choice=Choice.GREEDY)
+        assert (channel.send(logits, draw=greedy, form=MessageForm.EXECUTION)[0].symbols == 0).all()
+
+
+def test_training_forms_of_gumbel_and_straight_through() -> None:
+    logits = torch.randn(10, 4, generator=stream())
+    relaxed, hard = (Symbols(vocabulary=4, gradient=g, temperature=0.7) for g in ("gumbel", "straight_through"))
+    draw = relaxed.sample(logits, generator=stream(), choice=Choice.SAMPLED)
+    soft = relaxed.send(logits, draw=draw, form=MessageForm.TRAINING)[0].payload
+    assert torch.allclose(soft, torch.softmax((logits + draw[..., 0, :]) / 0.7, -1))
+    sent = hard.send(logits, draw=draw, form=MessageForm.TRAINING)[0]
+    assert torch.allclose(sent.payload.argmax(-1), soft.argmax(-1))
+    assert torch.allclose(sent.payload, torch.nn.functional.one_hot(soft.argmax(-1), 4).float(), atol=1e-6)
+
+
+def test_the_temperature_moves_linearly_and_stops() -> None:
+    channel = build_channel(
+        "garbled+symbols", {"gradient": "gumbel", "temperature": 2.0, "final_temperature": 0.5, "anneal_env_steps": 100}
+    )
+    found = []
+    for steps in (0, 50, 100, 1000):
+        channel.schedule(steps)
+        found.append(float(channel.inner.temperature))
+    assert found == pytest.approx([2.0, 1.25, 0.5, 0.5])
+    assert "inner.temperature" in channel.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("dru", {"bits": 0}, "bits=0"),
+        ("dru", {"sigma": -1.0}, "sigma=-1.0"),
+        ("dru", {"bit": 3}, "'bits'"),
+        ("dru", {"intent_size": 3}, "intent_size"),
+        ("none", {"length": 3}, "length"),
+        ("symbols", {"vocabulary": 1}, "vocabulary=1"),
+        ("symbols", {"length": 0}, "length=0"),
+        ("symbols", {"gradient": "reinforce"}, "'straight_through'"),
+        ("symbols", {"temperature": 0.0}, "temperature=0.0"),
+        ("symbols", {"gradient": "gumbel", "final_temperature": -1.0}, "final_temperature=-1.0"),
+        ("continuous", {"size": True}, "size=True"),
+        ("continuous", {"noise_std": -0.1}, "noise_std=-0.1"),
+        ("continuous", {"noise_std": 0.0, "gradient": "score"}, "noise_std=0.0"),
+        ("continuous", {"gradient": "gumbel"}, "'pathwise' and 'score'"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(name: str, settings: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build_channel(name, settings)

@@ -1,0 +1,286 @@
+"""Every model keeps the contract of the runtime: unrolling repeats the step, and nobody knows what it was not told."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from heliograph import registry
+from heliograph.models.team import Team
+from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of
+from tests.parts import ENVS, MODELS, Chatter, make_sampler, make_team, perturbed, replaced, steps_of
+
+each_model = pytest.mark.parametrize("model", MODELS)
+each_env = pytest.mark.parametrize("env", ENVS)
+WORDY = ["dru", "symbols-score"]
+
+
+def stream(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one, other, atol=2e-5, rtol=1e-4)
+
+
+def test_the_models_of_this_package_are_exactly_these() -> None:
+    assert registry.names("model") == ["cnet", "feedforward", "full_information", "scripted", "silent"]
+
+
+# ---- step and unroll ----------------------------------------------------------------------------------------------
+
+
+@each_model
+@each_env
+@pytest.mark.parametrize("channel", [*WORDY, "continuous-pathwise", "symbols-gumbel", "none"])
+def test_unrolling_repeats_the_steps(model: str, env: str, channel: str) -> None:
+    sampler = make_sampler(env, model=MODELS[model], channel=channel)
+    sampler.fragment(5)
+    rollout = sampler.fragment(10)
+    unrolled = sampler.team.unroll(rollout)
+    assert close(unrolled.action_log_prob, rollout.action_log_prob)
+    assert close(unrolled.message_log_prob, rollout.message_log_prob)
+    assert len(unrolled.messages) == len(rollout.messages) == sampler.team.rounds
+    for now, then in zip(unrolled.messages, rollout.messages, strict=True):
+        said = rollout.speaking & sampler.team.talks
+        assert close(now.payload[said], then.payload[said])
+        assert torch.equal(now.bits, then.bits)
+        assert now.symbols is None or torch.equal(now.symbols[said], then.symbols[said])
+    for tensor in tensors_of([unrolled.before, unrolled.after, unrolled.action_entropy, unrolled.message_entropy]):
+        assert torch.isfinite(tensor).all()
+
+
+@each_model
+@each_env
+def test_unrolling_some_copies_repeats_them(model: str, env: str) -> None:
+    sampler = make_sampler(env, model=MODELS[model], channel="dru")
+    rollout = sampler.fragment(9)
+    some = torch.tensor([4, 1])
+    whole, part = sampler.team.unroll(rollout), sampler.team.unroll(rollout.select(some))
+    assert close(whole.action_log_prob[:, some], part.action_log_prob)
+
+
+@each_model
+@pytest.mark.parametrize(("env", "limit"), [("speaker_listener", 5), ("switch_riddle", 2), ("mixed", 5)])
+def test_final_features_are_those_of_the_next_step_where_the_episode_goes_on(model: str, env: str, limit: int) -> None:
+    sampler = make_sampler(env, copies=24, model=MODELS[model], channel="dru", env={"time_limit": limit})
+    sampler.fragment(2)
+    rollout = sampler.fragment(12)
+    unrolled = sampler.team.unroll(rollout)
+    assert unrolled.final is not None
+    goes_on = rollout.observing[1:] & ~(rollout.terminated | rollout.truncated).any(-1, keepdim=True)
+    for policy in sampler.team.layout.policies:
+        mask = goes_on[:, :, sampler.team.layout.slots(policy)]
+        assert mask.any()
+        assert close(unrolled.final[policy][mask], unrolled.before[policy][1:][mask]), policy
+
+
+# ---- who knows what -----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What the agents of a team did in a step."""
+
+    log_prob: torch.Tensor
+    intents: list[torch.Tensor]
+    memory: dict[str, torch.Tensor]
+    inbox: torch.Tensor
+
+
+def outcome(team: Team, step: TeamStep, state, *, heard=None) -> Outcome:
+    """One step with fixed messages, if given; actions are greedy, their log-probability tells the logits apart."""
+    told = None if heard is None else (lambda message, step, edges: heard)
+    acted = team.step(step, state, generator=stream(3), choice=Choice.GREEDY, intervention=told)
+    said = [message.payload for message in acted.messages] if told is None else []
+    mask = acted.state.inbox.mask
+    return Outcome(log_prob=acted.action_log_prob, intents=said, memory=acted.state.memory, inbox=mask)
+
+
+def messages_of(team: Team, step: TeamStep, state):
+    acted = team.step(step, state, generator=stream(3))
+    return acted.messages[0] if acted.messages else None
+
+
+@each_model
+@each_env
+@pytest.mark.parametrize("channel", WORDY)
+def test_an_agent_knows_only_what_it_sees_remembers_and_is_told(model: str, env: str, channel: str) -> None:
+    """Others' observations and the state of the world are replaced; messages stay: what it does stays."""
+    world = ENVS[env](num_copies=16)
+    team = make_team(world, model=MODELS[model], channel=channel)
+    central = any(p.model.execution is Execution.CENTRALISED for p in team.policies.values())
+    changed = False
+    for step, state in steps_of(world, team, number=5):
+        heard = messages_of(team, step, state)
+        for role in world.roles:
+            others = {r.name for r in world.roles} - {role.name}
+            noise = perturbed(step.observations, roles=others)
+            dream = replaced(step, observations=noise, state=torch.randn_like(step.state))
+            now, then = (outcome(team, s, state, heard=heard) for s in (step, dream))
+            mine = world.slots(role.name)
+            same = close(now.log_prob[:, mine], then.log_prob[:, mine])
+            same &= all(close(now.memory[p], then.memory[p]) for p in [role.name])
+            changed |= not same
+    assert changed == central
+
+
+@pytest.mark.parametrize("model", ["cnet", "feedforward", "chatter", "silent"])
+def test_agents_that_share_a_policy_know_nothing_of_each_other_either(model: str) -> None:
+    world = ENVS["identity"](num_copies=32)
+    team = make_team(world, model=MODELS[model], channel="dru")
+    (step, state), *_ = steps_of(world, team, number=1)
+    step = replaced(step, acting=torch.ones_like(step.acting))
+    heard = messages_of(team, step, state)
+    swapped = {"agent": torch.stack([step.observations["agent"][:, 0], 1 - step.observations["agent"][:, 1]], 1)}
+    now, then = (outcome(team, s, state, heard=heard) for s in (step, replaced(step, observations=swapped)))
+    assert torch.equal(now.log_prob[:, 0], then.log_prob[:, 0])
+    assert not close(now.log_prob[:, 1], then.log_prob[:, 1])
+
+
+@each_model
+@pytest.mark.parametrize("channel", WORDY)
+def test_agents_that_are_silent_or_not_heard_change_nobody(model: str, channel: str) -> None:
+    world = ENVS["mixed"](num_copies=16)
+    team = make_team(world, model=MODELS[model], channel=channel)
+    (step, state), *_ = steps_of(world, team, number=1)
+    mute = step.speaking.clone()
+    mute[:, world.slots("driver")] = False
+    mute_step = replaced(step, speaking=mute)
+    noise = replaced(mute_step, observations=perturbed(step.observations, roles={"driver"}))
+    others = [0, 1, 5]
+    now, then = (team.step(s, state, generator=stream(), choice=Choice.GREEDY) for s in (mute_step, noise))
+    assert close(now.action_log_prob[:, others], then.action_log_prob[:, others])
+    assert not now.state.inbox.mask[:, others][:, :, 2:5].any()
+    following = [team.step(mute_step, a.state, generator=stream(), choice=Choice.GREEDY) for a in (now, then)]
+    assert close(following[0].action_log_prob[:, others], following[1].action_log_prob[:, others])
+
+
+@each_model
+def test_memory_advances_only_where_an_agent_observes(model: str) -> None:
+    world = ENVS["mixed"](num_copies=16)
+    team = make_team(world, model=MODELS[model], channel="dru")
+    moved = False
+    for step, state in steps_of(world, team, number=7):
+        after = team.step(step, state, generator=stream()).state
+        for policy, memory in after.memory.items():
+            here = step.observing[:, team.layout.slots(policy)]
+            assert torch.equal(memory[~here], state.memory[policy][~here])
+            moved |= bool((memory[here] != state.memory[policy][here]).any())
+        for role in world.roles:
+            here = step.observing[:, world.slots(role.name)]
+            assert torch.equal(after.last_action[role.name][~here], state.last_action[role.name][~here])
+    assert moved == any(p.model.memory_size for p in team.policies.values())
+
+
+@each_model
+def test_what_ends_is_cut(model: str) -> None:
+    world = ENVS["mixed"](num_copies=8)
+    team = make_team(world, model=MODELS[model], channel="dru")
+    step, state = steps_of(world, team, number=3)[-1]
+    acted = team.step(step, state, generator=stream())
+    full = dataclasses.replace(acted.state.inbox, mask=torch.ones_like(acted.state.inbox.mask))
+    ended = torch.zeros_like(step.terminated)
+    ended[:4, 3] = True
+    cut = team.cut(dataclasses.replace(acted.state, inbox=full), ended, acted.edges)
+    assert (cut.memory["driver"][:4, 1] == 0).all() and (cut.last_action["driver"][:4, 1] == 0).all()
+    assert torch.equal(cut.memory["driver"][:, [0, 2]], acted.state.memory["driver"][:, [0, 2]])
+    assert torch.equal(cut.memory["driver"][4:], acted.state.memory["driver"][4:])
+    if not team.silent:
+        assert not cut.inbox.mask[:4, 3].any() and not cut.inbox.mask[:4, :, 3].any()
+        assert cut.inbox.mask[:4, [0, 1, 2, 4, 5]][:, :, [0, 1, 2, 4, 5]].all() and cut.inbox.mask[4:].all()
+
+
+# ---- what a model declares ----------------------------------------------------------------------------------------
+
+
+@each_model
+def test_a_team_without_talk_has_no_rounds_and_no_inbox(model: str) -> None:
+    sampler = make_sampler("identity", model=MODELS[model], channel="none")
+    rollout = sampler.fragment(4)
+    assert sampler.team.silent and rollout.messages == () and rollout.initial.inbox.mask.shape[-1] == 0
+    assert sampler.team.policies["agent"].mouth is None
+
+
+@pytest.mark.parametrize(("model", "same_step"), [("cnet", False), ("feedforward", False), ("chatter", True)])
+def test_timing(model: str, same_step: bool) -> None:
+    """In the step in which it is said a message moves the hearer of a SAME_STEP model only; in the next, both."""
+    world = ENVS["identity"](num_copies=8)
+    team = make_team(world, model=MODELS[model], channel="dru")
+    (step, state), *_ = steps_of(world, team, number=1)
+    step = replaced(step, acting=torch.ones_like(step.acting))
+    heard = messages_of(team, step, state)
+    other = dataclasses.replace(heard, payload=1 - heard.payload)
+    now, then = (outcome(team, step, state, heard=h) for h in (heard, other))
+    assert close(now.log_prob, then.log_prob) != same_step
+    assert bool(now.inbox.any()) != same_step
+
+
+def test_the_second_round_answers_the_first() -> None:
+    sampler = make_sampler("identity", model=Chatter, channel="dru")
+    rollout = sampler.fragment(6)
+    seen = rollout.observations["agent"].requires_grad_()
+    unrolled = sampler.team.unroll(rollout)
+    assert len(rollout.draws) == len(rollout.messages) == 2
+    first, second = (torch.autograd.grad(i[0, :, 0].sum(), seen, retain_graph=True)[0] for i in unrolled.intents)
+    assert first[0, :, 0].abs().sum() > 0 and first[0, :, 1].abs().sum() == 0
+    assert second[0, :, 1].abs().sum() > 0, "agent 0 answers what agent 1 said"
+
+
+def test_scripts_are_frozen() -> None:
+    team = make_team(ENVS["identity"](), model="scripted")
+    assert not list(team.policies["agent"].parameters())
+
+
+def test_full_information_sees_the_state_and_not_the_observation() -> None:
+    world = ENVS["identity"](num_copies=8)
+    team = make_team(world, model="full_information")
+    (step, state), *_ = steps_of(world, team, number=1)
+    step = replaced(step, acting=torch.ones_like(step.acting))
+    blind = replaced(step, observations=perturbed(step.observations, roles={"agent"}))
+    other = replaced(step, state=1 - step.state)
+    seen = [outcome(team, s, state).log_prob for s in (step, blind, other)]
+    assert torch.equal(seen[0], seen[1]) and not close(seen[0], seen[2])
+
+
+def test_feedforward_shows_last_actions_only_if_asked() -> None:
+    for shown in (False, True):
+        world = ENVS["switch_riddle"](num_copies=8)
+        team = make_team(world, model="feedforward", model_settings={"last_action": shown})
+        (step, state), *_ = steps_of(world, team, number=1)
+        other = dataclasses.replace(state, last_action={"prisoner": 1 - state.last_action["prisoner"]})
+        assert close(outcome(team, step, state).log_prob, outcome(team, step, other).log_prob) != shown
+
+
+def test_cnet_is_the_published_network() -> None:
+    from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+
+    env = build_env(EnvChoice(env="switch_riddle"), num_copies=1)
+    policy = build_team(TeamChoices(model="cnet", channel="dru"), facts_of(env), seed=0).policies["prisoner"]
+    model = policy.model
+    assert (model.hidden_size, model.memory_size, len(model.cells)) == (128, 256, 2)
+    assert model.out.weight.shape == (128, 128) and model.head.weight.shape == (2, 128)
+    weights = torch.cat([w.detach().flatten() for w in model.cells.parameters()])
+    assert weights.abs().max() <= 0.08 and abs(float(weights.std()) - 0.08 / 3**0.5) < 1e-3
+    assert len(policy.message_norms()) == 1
+    bare = build_team(TeamChoices(model_settings={"message_norm": False, "size": 8, "layers": 1}), facts_of(env))
+    assert bare.policies["prisoner"].message_norms() == [] and bare.policies["prisoner"].model.memory_size == 8
+
+
+def test_the_message_norm_moves_when_told_and_only_then() -> None:
+    sampler = make_sampler("identity", model="cnet", channel="dru")
+    (norm,) = sampler.team.policies["agent"].message_norms()
+    before = norm.mean.clone()
+    sampler.team.unroll(sampler.fragment(4))
+    assert torch.equal(norm.mean, before)
+    norm.track(torch.ones(2), torch.full((2,), 3.0))
+    assert norm.mean.tolist() == pytest.approx([0.1, 0.1]) and norm.variance.tolist() == pytest.approx([1.2, 1.2])
+    out = norm(torch.full((5, 2), 0.1))
+    assert torch.allclose(out, norm.bias.expand(5, 2), atol=1e-6)
+
+
+def test_execution_and_training_forms_differ_and_replay_is_of_training() -> None:
+    sampler = make_sampler("identity", model="cnet", channel="dru")
+    rollout = sampler.fragment(4, form=MessageForm.EXECUTION, choice=Choice.GREEDY)
+    assert set(rollout.messages[0].payload.unique().tolist()) <= {0.0, 1.0}
+    assert sampler.team.channel.gradient is Gradient.PATHWISE

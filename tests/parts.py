@@ -1,0 +1,183 @@
+"""Teams to test with: every channel and estimator, every model, the environments, and models and topologies of tests."""
+
+import dataclasses
+import functools
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from heliograph import registry
+from heliograph.envs.base import TeamEnv
+from heliograph.envs.identity import Identity
+from heliograph.envs.speaker_listener import SpeakerListener
+from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.experiment import EnvFacts, PolicyChoice, TeamChoices, build_channel, build_team, facts_of, resolve
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.models.blocks import InputTorso
+from heliograph.models.scripted import ScriptedOutput
+from heliograph.models.team import Team
+from heliograph.sampler import Sampler
+from heliograph.topologies.base import Topology
+from heliograph.types import Edges, Heard, Inputs, TeamStep, Timing, Tree, tensors_of
+from tests.envs.mixed import Mixed
+
+ENVS = {
+    "identity": Identity,
+    "speaker_listener": functools.partial(SpeakerListener, rounds=3),
+    "switch_riddle": SwitchRiddle,
+    "mixed": Mixed,
+}
+ESTIMATORS = {"continuous": ("pathwise", "score"), "symbols": ("score", "gumbel", "straight_through")}
+
+
+def wraps(name: str) -> bool:
+    """Whether a channel wraps another."""
+    parameters = inspect.signature(registry.load("channel", name)).parameters.values()
+    return any(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+
+
+def channels() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every channel with each of its estimators, then each of these inside every wrapper."""
+    plain: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name in registry.names("channel"):
+        if not wraps(name):
+            own = {f"{name}-{g}": (name, {"gradient": g}) for g in ESTIMATORS.get(name, ())}
+            plain |= own or {name: (name, {})}
+    wrapped = {
+        f"{wrapper}+{key}": (f"{wrapper}+{name}", settings)
+        for wrapper in filter(wraps, registry.names("channel"))
+        for key, (name, settings) in plain.items()
+        if name != "none"
+    }
+    return plain | wrapped
+
+
+CHANNELS = channels()
+
+
+def script(inputs: Inputs, memory: Tensor, heard: Heard | None, *, actions: int, intents: int) -> ScriptedOutput:
+    """Deterministic, and it depends on everything that a script may depend on."""
+    agent = inputs.last_action.shape[:-1]
+    seen = sum(x.reshape(*agent, -1).float().sum(-1, keepdim=True) for x in tensors_of(inputs.observation))
+    told = torch.zeros_like(seen) if heard is None else heard.total().sum(-1, keepdim=True)
+    mood = torch.sin(seen + 0.7 * told + memory.sum(-1, keepdim=True))
+    return ScriptedOutput(
+        action_inputs=mood * torch.linspace(-1, 1, actions),
+        intent=mood * torch.linspace(-2, 2, intents),
+        memory=torch.cat([mood, memory[..., :1]], -1),
+    )
+
+
+class Chatter(Model):
+    """Two rounds of messages within the step, and a memory."""
+
+    timing = Timing.SAME_STEP
+    rounds = 2
+
+    def __init__(self, spec: ModelSpec, *, size: int = 16):
+        super().__init__(spec)
+        self.hidden_size = self.intent_size = self.memory_size = size
+        self.torso = InputTorso(spec, size)
+        self.cell = nn.GRUCell(size, size)
+        self.mix = nn.Linear(size, size)
+        self.head = nn.Linear(size, spec.action_inputs)
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        return self.torso(inputs)
+
+    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+        assert inbox is None
+        state = self.cell(features.flatten(0, 1), memory.flatten(0, 1)).view_as(memory)
+        return Perceived(hidden=state, memory=state)
+
+    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+        return torch.tanh(hidden + self.mix(heard.total()))
+
+    def act(self, hidden: Tensor) -> Tensor:
+        return self.head(hidden)
+
+
+class Ring(Topology):
+    """Each agent hears the next one; sparse, K = 1."""
+
+    def _edges(self, step: TeamStep) -> Edges:
+        num_agents = step.speaking.shape[1]
+        senders = (torch.arange(num_agents) + 1).remainder(num_agents).view(1, -1, 1)
+        return Edges(senders=senders, mask=torch.ones_like(senders, dtype=torch.bool))
+
+
+MODELS: dict[str, Any] = {**{name: name for name in registry.names("model")}, "chatter": Chatter}
+
+
+def choices(facts: EnvFacts, *, model: Any = "cnet", channel: str = "dru", **more: Any) -> TeamChoices:
+    """Choices of a small team; `channel` is a key of `CHANNELS`."""
+    name, settings = CHANNELS[channel]
+    settings = {**settings, **more.pop("channel_settings", {})}
+    base = TeamChoices(channel=name, channel_settings=settings, model=model, **more)
+    if model != "scripted":
+        return base
+    policies, intents = {}, build_channel(name, settings).intent_size
+    for role in facts.roles:
+        actions = ModelSpec(
+            observation_space=role.observation_space, action_space=role.action_space, num_agents=1, state_size=0
+        ).action_inputs
+        function = functools.partial(script, actions=actions, intents=intents)
+        own = {"function": function, "memory_size": 2}
+        policies[role.name] = PolicyChoice(agents=role.agents, model="scripted", model_settings=own)
+    return base.model_copy(update={"policies": policies})
+
+
+def make_team(env: TeamEnv, *, model: Any = "cnet", channel: str = "dru", seed: int = 0, **more: Any) -> Team:
+    """A team with weights large enough for everything to matter."""
+    facts = facts_of(env)
+    if model != "scripted" and "size" in registry.settings_of(resolve("model", model)):
+        more["model_settings"] = {"size": 16, **more.get("model_settings", {})}
+    team = build_team(choices(facts, model=model, channel=channel, **more), facts, seed=seed)
+    return stir(team, seed=seed)
+
+
+def stir(team: Team, *, seed: int = 0) -> Team:
+    """Random weights of a size at which agents differ in what they do."""
+    generator = torch.Generator().manual_seed(seed)
+    for weight in team.parameters():
+        weight.data = 0.4 * torch.randn(weight.shape, generator=generator)
+    return team
+
+
+def make_sampler(name: str = "speaker_listener", *, copies: int = 6, seed: int = 0, **more: Any) -> Sampler:
+    """A sampler of a team in one of `ENVS`; `time_limit` and the like in `env`."""
+    env = ENVS[name](num_copies=copies, seed=seed, **more.pop("env", {}))
+    return Sampler(env, make_team(env, seed=seed, **more), seed=seed)
+
+
+def perturbed(tree: Tree, *, roles: set[str]) -> Tree:
+    """Observations of which those of some roles are replaced by others of the same kind."""
+    return {name: _noise(leaf) if name in roles else leaf for name, leaf in tree.items()}
+
+
+def _noise(tree: Tree) -> Tree:
+    if isinstance(tree, dict):
+        return {key: _noise(value) for key, value in tree.items()}
+    if tree.dtype == torch.uint8:
+        return 255 - tree
+    return tree + torch.randn(tree.shape)
+
+
+def steps_of(env: TeamEnv, team: Team, *, number: int, seed: int = 0) -> list[tuple[TeamStep, Any]]:
+    """What a team saw and in which state it was, step by step."""
+    generator = torch.Generator().manual_seed(seed)
+    step = env.reset()
+    state, found = team.initial_state(step), []
+    for _ in range(number):
+        found.append((step, state))
+        acted = team.step(step, state, generator=generator)
+        step = env.step(acted.actions)
+        state = team.cut(acted.state, step.terminated | step.truncated, acted.edges)
+    return found
+
+
+def replaced(step: TeamStep, **changes: Any) -> TeamStep:
+    """A step with other fields."""
+    return dataclasses.replace(step, **changes)

@@ -1,0 +1,119 @@
+"""Actions of every space, against torch.distributions."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import distributions as reference
+
+from heliograph import distributions
+from heliograph.types import Choice
+
+SPACES = (
+    st.builds(spaces.Discrete, st.integers(1, 6))
+    | st.builds(lambda n: spaces.MultiDiscrete(n), st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    | st.builds(
+        lambda shape: spaces.Box(-1.0, 1.0, shape), st.lists(st.integers(1, 3), max_size=2).map(tuple)
+    )
+)
+BATCH = st.lists(st.integers(1, 3), max_size=2).map(tuple)
+
+
+def stream(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def parts_of(space: spaces.Space, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> list:
+    if isinstance(space, spaces.Box):
+        mean, log_std = inputs.chunk(2, -1)
+        return [reference.Normal(mean, log_std.clamp(-5, 2).exp())]
+    sizes = [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec]
+    logits = inputs if mask is None else inputs.masked_fill(~mask, -1e9)
+    return [reference.Categorical(logits=part) for part in logits.split(sizes, -1)]
+
+
+def expected_log_prob(space: spaces.Space, inputs: torch.Tensor, action: torch.Tensor, mask=None) -> torch.Tensor:
+    parts = parts_of(space, inputs, mask)
+    if isinstance(space, spaces.Box):
+        return parts[0].log_prob(action.reshape(*inputs.shape[:-1], -1)).sum(-1)
+    picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
+    return sum(part.log_prob(pick) for part, pick in zip(parts, picks, strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(space=SPACES, batch=BATCH, seed=st.integers(0, 2**31), choice=st.sampled_from(Choice))
+def test_log_prob_entropy_and_shapes(space: spaces.Space, batch: tuple, seed: int, choice: Choice) -> None:
+    inputs = 3 * torch.randn(*batch, distributions.num_inputs(space), generator=stream(seed))
+    action = distributions.sample(space, inputs, choice=choice, generator=stream(seed))
+    zero = distributions.zero_action(space, batch, torch.device("cpu"))
+    assert action.shape == zero.shape and action.dtype == zero.dtype
+    got = distributions.log_prob(space, inputs, action)
+    assert got.shape == batch and torch.allclose(got, expected_log_prob(space, inputs, action), atol=1e-4, rtol=1e-4)
+    summed = [p.entropy().sum(-1) if isinstance(space, spaces.Box) else p.entropy() for p in parts_of(space, inputs)]
+    assert torch.allclose(distributions.entropy(space, inputs), sum(summed), atol=1e-4)
+    shown = distributions.features(space, action)
+    assert shown.shape == (*batch, distributions.num_features(space)) and shown.dtype == torch.float32
+    legal = distributions.legal(space, action)
+    assert legal.dtype == action.dtype
+    for one in legal.reshape(-1, *legal.shape[len(batch) :]):
+        assert space.contains(one.numpy().astype(space.dtype))
+
+
+@settings(deadline=None, max_examples=40)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3), seed=st.integers(0, 2**31))
+def test_masked_actions_are_never_taken_and_weigh_nothing(sizes: list[int], seed: int) -> None:
+    space = spaces.MultiDiscrete(sizes)
+    inputs = torch.randn(64, sum(sizes), generator=stream(seed))
+    mask = torch.rand(64, sum(sizes), generator=stream(seed)) < 0.5
+    start = 0
+    for size in sizes:
+        mask[:, start] |= ~mask[:, start : start + size].any(-1)
+        start += size
+    for choice in Choice:
+        action = distributions.sample(space, inputs, choice=choice, generator=stream(seed), mask=mask)
+        chosen = distributions.features(space, action).bool()
+        assert not (chosen & ~mask).any()
+        got = distributions.log_prob(space, inputs, action, mask=mask)
+        assert torch.allclose(got, expected_log_prob(space, inputs, action, mask), atol=1e-4)
+    entropy = distributions.entropy(space, inputs, mask=mask)
+    assert torch.allclose(entropy, sum(p.entropy() for p in parts_of(space, inputs, mask)), atol=1e-4)
+    alone = mask.float().split(sizes, -1)
+    forced = torch.stack([m.sum(-1) == 1 for m in alone]).all(0)
+    assert torch.allclose(entropy[forced], torch.zeros(int(forced.sum())), atol=1e-6)
+
+
+def test_greedy_takes_the_mode() -> None:
+    inputs = torch.tensor([0.1, 0.9, 0.3, 2.0, 1.0])
+    assert distributions.sample(spaces.MultiDiscrete([3, 2]), inputs, choice=Choice.GREEDY).tolist() == [1, 0]
+    box = spaces.Box(-1, 1, (2,))
+    assert distributions.sample(box, torch.tensor([0.5, 7.0, 0.0, 0.0]), choice=Choice.GREEDY).tolist() == [0.5, 7.0]
+
+
+def test_samples_follow_the_distribution_and_equal_seeds_give_equal_samples() -> None:
+    logits = torch.tensor([0.6, 0.3, 0.1]).log().expand(30_000, 3)
+    one, again = (
+        distributions.sample(spaces.Discrete(3), logits, choice=Choice.SAMPLED, generator=stream(1)) for _ in range(2)
+    )
+    assert torch.equal(one, again)
+    shares = torch.bincount(one, minlength=3) / len(one)
+    assert torch.allclose(shares, torch.tensor([0.6, 0.3, 0.1]), atol=0.02)
+    box = spaces.Box(-9, 9, (1,))
+    values = distributions.sample(box, torch.tensor([[1.0, 0.5]]).log().expand(30_000, 2), choice=Choice.SAMPLED)
+    assert abs(float(values.mean())) < 0.02 and abs(float(values.std()) - 0.5) < 0.02
+
+
+def test_box_actions_are_clipped_for_the_environment_alone() -> None:
+    space = spaces.Box(np.array([-1.0, 0.0]), np.array([1.0, np.inf]), dtype=np.float64)
+    action = torch.tensor([[3.0, 50.0], [-3.0, -2.0]])
+    assert distributions.legal(space, action).tolist() == [[1.0, 50.0], [-1.0, 0.0]]
+    assert distributions.legal(space, action).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Discrete(3, start=1), spaces.MultiDiscrete(np.ones((2, 2), int)), spaces.MultiBinary(3)]
+)
+def test_impossible_action_spaces_are_refused(space: spaces.Space) -> None:
+    with pytest.raises(ValueError, match="action space"):
+        distributions.check_action_space(space)

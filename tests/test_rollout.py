@@ -1,0 +1,87 @@
+"""Rollouts are cut along the copies and put together again, all fields in step."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from heliograph.rollout import Rollout, concatenate, fill_final
+from heliograph.types import map_tensors, tensors_of
+from tests.parts import make_sampler
+
+
+def equal(one: object, other: object) -> bool:
+    a, b = tensors_of(one), tensors_of(other)
+    return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture(params=["speaker_listener", "switch_riddle", "mixed"])
+def rollout(request: pytest.FixtureRequest) -> Rollout:
+    return make_sampler(request.param, copies=8, channel="symbols-score").fragment(7)
+
+
+def test_sizes(rollout: Rollout) -> None:
+    assert (rollout.num_steps, rollout.num_copies) == (7, 8)
+    assert rollout.env_steps() == len(rollout) == 56
+    assert rollout.agent_steps() == int(rollout.observing[:-1].sum())
+
+
+def test_parts_cover_all_copies_once(rollout: Rollout) -> None:
+    parts = list(rollout.split(4, generator=torch.Generator().manual_seed(0)))
+    assert [len(p) for p in parts] == [2] * 4 and sorted(torch.cat(parts).tolist()) == list(range(8))
+    assert torch.cat(parts).tolist() != list(range(8))
+    ragged = list(rollout.split(3))
+    assert [len(p) for p in ragged] == [2] * 3 and len(set(torch.cat(ragged).tolist())) == 6
+
+
+def test_what_was_split_can_be_concatenated(rollout: Rollout) -> None:
+    order = torch.tensor([3, 0, 7, 1, 2, 6, 5, 4])
+    parts = [rollout.select(order[:3]), rollout.select(order[3:])]
+    whole = concatenate(parts)
+    assert whole.num_copies == 8 and equal(whole, rollout.select(order))
+    assert equal(whole.select(order.argsort()), rollout)
+    assert concatenate([rollout]) is rollout
+
+
+def test_selection_keeps_every_field_in_step(rollout: Rollout) -> None:
+    part = rollout.select(torch.tensor([5]))
+    assert part.num_copies == 1 and torch.equal(part.rewards[:, 0], rollout.rewards[:, 5])
+    for name in ("observations", "last_action", "actions", "messages", "draws", "info"):
+        assert equal(map_tensors(lambda x: x[:, 5:6], getattr(rollout, name)), getattr(part, name)), name
+    assert equal(map_tensors(lambda x: x[5:6], rollout.initial), part.initial)
+
+
+def test_gradients_do_not_depend_on_the_cut() -> None:
+    sampler = make_sampler("speaker_listener", copies=8)
+    rollout = sampler.fragment(6)
+    weights = list(sampler.team.parameters())
+
+    def gradient(part: Rollout) -> list[torch.Tensor]:
+        loss = sampler.team.unroll(part).action_log_prob.sum()
+        return torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+
+    whole = gradient(rollout)
+    halves = [gradient(rollout.select(i)) for i in torch.arange(8).split(4)]
+    for a, b, c in zip(whole, *halves, strict=True):
+        assert torch.allclose(a, b + c, atol=1e-4, rtol=1e-4)
+
+
+def test_final_observations_are_filled_in_where_only_some_rollouts_have_them() -> None:
+    cut = make_sampler("speaker_listener", env={"time_limit": 3}).fragment(4)
+    whole = make_sampler("speaker_listener", env={"time_limit": 60}).fragment(4)
+    assert cut.final_observations is not None and whole.final_observations is None
+    both = concatenate([cut, whole])
+    assert both.num_copies == 12
+    assert equal(both.select(torch.arange(6)).final_observations, cut.final_observations)
+    assert equal(both.select(torch.arange(6, 12)).final_observations, fill_final(whole).final_observations)
+
+
+def test_a_rollout_stays_where_it_is(rollout: Rollout) -> None:
+    assert rollout.to(torch.device("cpu")) is rollout
+
+
+def test_steps_after_the_end_do_not_count() -> None:
+    rollout = make_sampler("switch_riddle", copies=32).episodes()
+    lengths = rollout.valid.sum(0)
+    assert rollout.env_steps() == int(lengths.sum()) < rollout.num_steps * 32
+    assert dataclasses.is_dataclass(rollout)
