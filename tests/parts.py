@@ -1,4 +1,4 @@
-"""Teams to test with: every channel and estimator, every model, the environments, and models and topologies of tests."""
+"""Teams to test with: every channel and estimator, every model and environment, and parts made for tests."""
 
 import dataclasses
 import functools

@@ -60,7 +60,7 @@ def zero_action(space: spaces.Space, batch: tuple[int, ...], device: torch.devic
         return torch.zeros(batch, dtype=torch.long, device=device)
     if isinstance(space, spaces.MultiDiscrete):
         return torch.zeros(*batch, len(space.nvec), dtype=torch.long, device=device)
-    return torch.zeros(*batch, *space.shape, device=device)
+    return torch.zeros((*batch, *space.shape), device=device)
 
 
 def sample(

@@ -26,8 +26,8 @@ class Inbox:
 class TeamState:
     """All that a team carries from step to step: memories and last actions by policy and role, messages in flight."""
 
-    memory: dict[str, Float[Tensor, "B A S"]]
-    last_action: dict[str, Float[Tensor, "B A U"]]
+    memory: dict[str, Float[Tensor, "B _A _S"]]
+    last_action: dict[str, Float[Tensor, "B _A _U"]]
     inbox: Inbox
     channel: Tree
     assignment: Int[Tensor, "B N"] | None
@@ -37,8 +37,8 @@ class TeamState:
 class Advanced:
     """What one step of a team computed: hidden features before and after listening, intents, draws and messages."""
 
-    before: dict[str, Float[Tensor, "B A H"]]
-    after: dict[str, Float[Tensor, "B A H"]]
+    before: dict[str, Float[Tensor, "B _A _H"]]
+    after: dict[str, Float[Tensor, "B _A _H"]]
     intents: tuple[Float[Tensor, "B N C"], ...]
     draws: tuple[Tree, ...]
     messages: tuple[Message, ...]
@@ -66,9 +66,9 @@ class Unrolled:
     were truncated. `observation` are the encoded inputs, before memory. Entropies are in nats.
     """
 
-    before: dict[str, Float[Tensor, "T1 B A H"]]
-    after: dict[str, Float[Tensor, "T B A H"]]
-    final: dict[str, Float[Tensor, "T B A H"]] | None
+    before: dict[str, Float[Tensor, "T1 B _A _H"]]
+    after: dict[str, Float[Tensor, "T B _A _H"]]
+    final: dict[str, Float[Tensor, "T B _A _H"]] | None
     action_log_prob: Float[Tensor, "T B N"]
     action_entropy: Float[Tensor, "T B N"]
     message_log_prob: Float[Tensor, "T B N"]
@@ -88,7 +88,7 @@ class Rollout:
 
     observations: dict[str, Tree]
     state: Float[Tensor, "T1 B S"]
-    last_action: dict[str, Float[Tensor, "T1 B A U"]]
+    last_action: dict[str, Float[Tensor, "T1 B _A _U"]]
     observing: Bool[Tensor, "T1 B N"]
     acting: Bool[Tensor, "T B N"]
     speaking: Bool[Tensor, "T B N"]

@@ -10,6 +10,7 @@ import os
 import pathlib
 from typing import Any
 
+import pydantic
 import safetensors
 import safetensors.torch
 from torch import Tensor
@@ -77,11 +78,15 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
     """Read a trained team. Names that would import code outside Heliograph are refused unless `trust`."""
     folder = pathlib.Path(folder)
     config = read_config(folder)
-    env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
-    if not trust:
-        _refuse_foreign_code(folder, config)
-    facts = facts_of(build_env(env, num_copies=1))
-    team = build_team(choices, facts, seed=0)
+    try:
+        env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
+        _refuse_foreign_code(folder, config, trust=trust)
+        facts = facts_of(build_env(env, num_copies=1))
+        team = build_team(choices, facts, seed=0)
+    except RunFolderError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise RunFolderError(f"{folder / CONFIG} describes no team that can be built: {_sentence(error)}") from error
     tensors = _read_weights(folder / WEIGHTS)
     _check_tensors(folder, team, tensors)
     team.load_state_dict(tensors)
@@ -127,12 +132,19 @@ def _check_tensors(folder: pathlib.Path, team: Team, tensors: dict[str, Tensor])
             raise RunFolderError(f"{folder / WEIGHTS}: {name} has shape {shape}, {CONFIG} asks {asked}")
 
 
-def _refuse_foreign_code(folder: pathlib.Path, config: dict[str, Any]) -> None:
+def _sentence(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return " ".join(str(error).split())
+
+
+def _refuse_foreign_code(folder: pathlib.Path, config: dict[str, Any], *, trust: bool) -> None:
     for where, name in _names(config):
         if isinstance(name, dict) and "not_json" in name:
             was = name["not_json"]
             raise RunFolderError(f"{folder / CONFIG}: {where} was a Python object ({was}); build it in Python")
-        if isinstance(name, str) and ":" in name:
+        if isinstance(name, str) and ":" in name and not trust:
             raise RunFolderError(
                 f"{folder / CONFIG}: {where}={name!r} would import code; if you trust it, say so (trust=True, --trust)"
             )
@@ -141,11 +153,11 @@ def _refuse_foreign_code(folder: pathlib.Path, config: dict[str, Any]) -> None:
 def _names(config: dict[str, Any]) -> list[tuple[str, Any]]:
     team = config["team"]
     found = [("env", config["env"].get("env"))]
-    found += [(f"env.{k}", v) for k, v in (config["env"].get("settings") or {}).items() if isinstance(v, str)]
+    found += [(f"env.{k}", v) for k, v in (config["env"].get("settings") or {}).items()]
     found += [(key, team.get(key)) for key in ("model", "channel", "topology")]
     policies = team.get("policies") or {}
     settings = [(k, team.get(k) or {}) for k in ("model_settings", "channel_settings", "topology_settings")]
     for name, policy in policies.items():
         found.append((f"policies.{name}.model", policy.get("model")))
         settings.append((f"policies.{name}", policy.get("model_settings") or {}))
-    return found + [(f"{where}.{k}", v) for where, values in settings for k, v in values.items() if isinstance(v, str)]
+    return found + [(f"{where}.{k}", v) for where, values in settings for k, v in values.items()]

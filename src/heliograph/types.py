@@ -109,7 +109,7 @@ class TeamStep:
     final_observations: dict[str, Tree] | None = None
     final_state: Float[Tensor, "B S"] | None = None
     hearing: Edges | None = None
-    action_mask: dict[str, Bool[Tensor, "B A n"]] | None = None
+    action_mask: dict[str, Bool[Tensor, "B _A _n"]] | None = None
     positions: Float[Tensor, "B N D"] | None = None
     adjacency: Edges | None = None
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)

@@ -18,6 +18,7 @@ each_channel = pytest.mark.parametrize("name", CHANNELS)
 TALKING = [name for name in CHANNELS if name != "none"]
 PATHWISE = [name for name in TALKING if build_channel(*CHANNELS[name]).gradient is Gradient.PATHWISE]
 ACTION = [name for name in TALKING if build_channel(*CHANNELS[name]).gradient is Gradient.ACTION]
+UNLIMITED = {"limit": None} if "limit" in registry.settings_of(DRU) else {}
 BITS = {"continuous": 4 * 32.0, "dru": 2.0, "symbols": 2.0, "none": 0.0}
 
 
@@ -164,7 +165,7 @@ def test_garbled_messages_are_read_as_said_and_heard_as_noise(name: str) -> None
 
 
 def test_dru_by_hand() -> None:
-    channel = DRU(bits=2, sigma=2.0)
+    channel = DRU(bits=2, sigma=2.0, **UNLIMITED)
     intent, noise = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.25, -0.5]])
     training, _ = channel.send(intent, draw=noise, form=MessageForm.TRAINING)
     assert training.payload.tolist() == [pytest.approx([1 / (1 + math.exp(-1.0)), 1 / (1 + math.exp(2.0))])]
@@ -180,7 +181,7 @@ def test_dru_threshold_of_the_public_codes() -> None:
 
 
 def test_dru_says_the_same_in_training_and_execution_where_intents_dwarf_the_noise() -> None:
-    channel = DRU(bits=8, sigma=2.0)
+    channel = DRU(bits=8, sigma=2.0, **UNLIMITED)
     intent = 60.0 * torch.where(torch.rand(500, 8, generator=stream()) < 0.5, 1.0, -1.0)
     draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
     soft, hard = (channel.send(intent, draw=draw, form=form)[0].payload for form in MessageForm)

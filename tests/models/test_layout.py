@@ -56,9 +56,8 @@ def test_an_assignment_chooses_among_candidates() -> None:
     assert not layout.constant and layout.default_assignment().tolist() == [0, 0, 0, 1, 1]
     a, b = torch.rand(2, 3, requires_grad=True), torch.rand(2, 4)
     assignment = torch.tensor([[0, 1, 0, 1, 1], [1, 0, 0, 1, 1]])
-    expected = torch.stack(
-        [torch.stack([a[0, 0], b[0, 1], a[0, 2], b[0, 2], b[0, 3]]), torch.stack([b[1, 0], a[1, 1], a[1, 2], *b[1, 2:]])]
-    )
+    rows = [a[0, 0], b[0, 1], a[0, 2], b[0, 2], b[0, 3]], [b[1, 0], a[1, 1], a[1, 2], b[1, 2], b[1, 3]]
+    expected = torch.stack([torch.stack(row) for row in rows])
     whole = layout.combine({"a": a, "b": b}, lead=1, assignment=assignment)
     assert torch.equal(whole, expected)
     by_role = layout.by_role({"a": a, "b": b}, lead=1, assignment=assignment)

@@ -59,7 +59,7 @@ class View:
     meaning: Int[Tensor, "B N Z"]
     state: Float[Tensor, "B S"] | None = None
     hearing: Edges | None = None
-    action_mask: dict[str, Bool[Tensor, "B A n"]] | None = None
+    action_mask: dict[str, Bool[Tensor, "B _A _n"]] | None = None
     positions: Float[Tensor, "B N D"] | None = None
     adjacency: Edges | None = None
 

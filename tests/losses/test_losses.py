@@ -1,0 +1,92 @@
+"""Auxiliary losses: a scalar with gradients for those who speak, and the reconstruction loss in particular."""
+
+import pytest
+import torch
+
+from heliograph import registry
+from heliograph.losses.base import AuxiliaryLoss, LossBatch
+from heliograph.losses.reconstruction import Reconstruction
+from heliograph.models.team import Team
+from heliograph.rollout import Rollout
+from tests.parts import CHANNELS, ENVS, make_sampler
+
+TALKING = [name for name in CHANNELS if name != "none" and not name.startswith("garbled")]
+
+
+def batch_of(team: Team, rollout: Rollout) -> LossBatch:
+    return LossBatch(rollout=rollout, unrolled=team.unroll(rollout), team=team)
+
+
+def felt(loss: torch.Tensor, module: torch.nn.Module) -> float:
+    if not loss.requires_grad:
+        return 0.0
+    found = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True, allow_unused=True)
+    return sum(float(g.abs().sum()) for g in found if g is not None)
+
+
+def test_the_losses_of_this_package_are_exactly_these() -> None:
+    assert registry.names("loss") == ["reconstruction"]
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_every_loss_is_a_finite_scalar_on_every_channel(name: str, env: str, channel: str) -> None:
+    sampler = make_sampler(env, channel=channel)
+    loss = registry.load("loss", name)(sampler.team)
+    assert isinstance(loss, AuxiliaryLoss)
+    value = loss(batch_of(sampler.team, sampler.fragment(6)))
+    assert value.shape == () and torch.isfinite(value)
+
+
+@pytest.mark.parametrize("channel", TALKING)
+def test_reconstruction_teaches_the_speaker_on_every_channel(channel: str) -> None:
+    sampler = make_sampler("speaker_listener", channel=channel)
+    loss = Reconstruction(sampler.team)
+    value = loss(batch_of(sampler.team, sampler.fragment(6)))
+    assert felt(value, sampler.team.policies["speaker"]) > 0 and felt(value, loss.decoders["speaker"]) > 0
+    assert felt(value, sampler.team.policies["listener"]) == 0
+
+
+def test_garbled_messages_teach_nobody_by_path() -> None:
+    sampler = make_sampler("speaker_listener", channel="garbled+dru")
+    value = Reconstruction(sampler.team)(batch_of(sampler.team, sampler.fragment(6)))
+    assert felt(value, sampler.team.policies["speaker"]) == 0
+
+
+def test_reconstruction_by_hand() -> None:
+    """With a decoder that says 0 the error is the mean square of what was seen: one of three features is 1."""
+    sampler = make_sampler("speaker_listener", channel="dru")
+    loss = Reconstruction(sampler.team)
+    for weight in loss.parameters():
+        torch.nn.init.zeros_(weight)
+    value = loss(batch_of(sampler.team, sampler.fragment(6)))
+    assert value.item() == pytest.approx(1 / 3)
+
+
+def test_reconstruction_counts_only_what_was_said_in_the_episode() -> None:
+    sampler = make_sampler("switch_riddle", channel="dru", copies=32)
+    rollout = sampler.episodes()
+    loss = Reconstruction(sampler.team)
+    before = loss(batch_of(sampler.team, rollout))
+    late = ~rollout.valid
+    assert late.any()
+    rollout.observations["prisoner"] = rollout.observations["prisoner"].clone()
+    rollout.observations["prisoner"][:-1][late] = 77.0
+    after = loss(LossBatch(rollout=rollout, unrolled=batch_of(sampler.team, rollout).unrolled, team=sampler.team))
+    assert torch.allclose(before, after)
+
+
+@pytest.mark.parametrize("channel", ["dru", "symbols-score", "symbols-gumbel"])
+def test_reconstruction_falls_when_trained(channel: str) -> None:
+    sampler = make_sampler("speaker_listener", channel=channel, copies=64)
+    loss = Reconstruction(sampler.team, size=32)
+    optimiser = torch.optim.Adam([*sampler.team.parameters(), *loss.parameters()], lr=0.01)
+    values = []
+    for _ in range(60):
+        value = loss(batch_of(sampler.team, sampler.fragment(2)))
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        values.append(value.item())
+    assert sum(values[-5:]) < 0.5 * sum(values[:5]), values[-5:]

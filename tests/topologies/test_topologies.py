@@ -1,0 +1,121 @@
+"""Who can hear whom: patterns, the environment's own rule, and both together."""
+
+import pytest
+import torch
+
+from heliograph import registry
+from heliograph.envs.identity import Identity
+from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.experiment import build_topology
+from heliograph.topologies.base import Topology, dense, intersect, no_edges
+from heliograph.types import Edges, TeamStep
+from tests.envs.mixed import Mixed
+from tests.parts import Ring, make_sampler, replaced
+
+PLAIN = [name for name in registry.names("topology")]
+
+
+def pairs(edges: Edges, *, copy: int = 0) -> set[tuple[int, int]]:
+    """(hearer, sender) of all edges of a copy."""
+    mask = edges.mask[copy if len(edges.mask) > 1 else 0]
+    slots = torch.arange(mask.shape[1]).expand_as(mask)
+    senders = slots if edges.senders is None else edges.senders[copy if len(edges.senders) > 1 else 0]
+    return {(hearer, int(senders[hearer, k])) for hearer, k in mask.nonzero().tolist()}
+
+
+def step_of(env=Mixed) -> TeamStep:
+    return env(num_copies=3).reset()
+
+
+def made(name: str, step: TeamStep) -> Topology:
+    number = step.speaking.shape[1]
+    settings = {"mask": [[True] * number] * number} if name == "given" else {}
+    return build_topology(name, settings)
+
+
+def test_the_topologies_of_this_package_are_exactly_these() -> None:
+    assert PLAIN == ["full", "given", "none"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("env", [Identity, SwitchRiddle, Mixed])
+def test_edges_have_their_shape_and_respect_the_environment(name: str, env) -> None:
+    step = step_of(env)
+    topology = made(name, step)
+    edges = topology.edges(step)
+    number, width = step.speaking.shape[1], edges.mask.shape[-1]
+    assert edges.mask.dtype == torch.bool and edges.mask.shape[1:] == (number, width) and len(edges.mask) in (1, 3)
+    assert edges.senders is None or edges.senders.shape[1:] == (number, width)
+    if step.hearing is not None:
+        for copy in range(3):
+            assert pairs(edges, copy=copy) <= pairs(step.hearing, copy=copy)
+
+
+@pytest.mark.parametrize("name", [*PLAIN, Ring])
+def test_every_topology_trains(name) -> None:
+    settings = {"mask": [[False, True], [True, False]]} if name == "given" else {}
+    sampler = make_sampler("identity", topology=name, topology_settings=settings)
+    rollout = sampler.fragment(4)
+    assert torch.allclose(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob, atol=1e-5)
+
+
+def test_full_is_everyone_else() -> None:
+    edges = build_topology("full", {}).edges(step_of(Identity))
+    assert pairs(edges) == {(0, 1), (1, 0)} and edges.senders is None and edges.mask.shape == (1, 2, 2)
+
+
+def test_full_leaves_the_rule_of_the_environment_as_it_is() -> None:
+    step = step_of(SwitchRiddle)
+    assert build_topology("full", {}).edges(step) is step.hearing
+    assert build_topology("given", {}).edges(step) is step.hearing
+
+
+def test_none_has_no_slots() -> None:
+    assert build_topology("none", {}).edges(step_of()).mask.shape == (1, 6, 0)
+
+
+def test_a_given_mask_is_read_hearer_by_sender() -> None:
+    mask = [[False, True], [False, False]]
+    assert pairs(build_topology("given", {"mask": mask}).edges(step_of(Identity))) == {(0, 1)}
+
+
+def test_given_takes_the_graph_of_the_environment() -> None:
+    graph = Edges(senders=torch.tensor([[[1], [0]]]).expand(3, 2, 1), mask=torch.ones(3, 2, 1, dtype=torch.bool))
+    topology = build_topology("given", {})
+    assert topology.edges(replaced(step_of(Identity), adjacency=graph)) is graph
+    assert not topology.static and build_topology("given", {"mask": [[True]]}).static
+    with pytest.raises(ValueError, match="mask="):
+        topology.edges(step_of(Identity))
+
+
+@pytest.mark.parametrize("mask", [[[True, False]], [True, False]])
+def test_a_mask_is_square(mask: list) -> None:
+    with pytest.raises((ValueError, TypeError), match="mask"):
+        build_topology("given", {"mask": mask})
+
+
+def test_a_mask_fits_the_team() -> None:
+    with pytest.raises(ValueError, match="this team has 2 agents"):
+        build_topology("given", {"mask": [[True]]}).edges(step_of(Identity))
+
+
+def sparse(*senders: list[int], mask: list[list[bool]] | None = None) -> Edges:
+    index = torch.tensor([senders])
+    return Edges(senders=index, mask=torch.ones_like(index, dtype=torch.bool) if mask is None else torch.tensor([mask]))
+
+
+def test_intersections_hold_what_both_allow_in_the_sparser_form() -> None:
+    some = dense(torch.tensor([[[False, True, True], [True, False, False], [False, True, False]]]))
+    other = dense(torch.tensor([[[False, True, False], [True, False, True], [False, True, False]]]))
+    ring, wide = sparse([1], [2], [0]), sparse([1, 2], [0, 2], [0, 0], mask=[[True, True], [False, True], [True, True]])
+    assert pairs(intersect(some, other)) == {(0, 1), (1, 0), (2, 1)}
+    for one, two in ((some, ring), (ring, some)):
+        both = intersect(one, two)
+        assert pairs(both) == {(0, 1)} and both.mask.shape == (1, 3, 1)
+    for one, two in ((ring, wide), (wide, ring)):
+        assert pairs(intersect(one, two)) == {(0, 1), (1, 2), (2, 0)}
+    nothing = no_edges(3, torch.device("cpu"))
+    for edges in (some, ring, wide):
+        assert pairs(intersect(edges, nothing)) == pairs(intersect(nothing, edges)) == set()
+    many = Edges(senders=None, mask=some.mask.expand(4, 3, 3))
+    assert intersect(many, other).mask.shape == (4, 3, 3)
