@@ -1,6 +1,6 @@
 """What kind of protocol this is, cheaply: statistics of a rollout while training, and warnings of collapse.
 
-Torch only, no permutations: the baseline is the mean that mutual information has by chance, by its chi-square limit.
+Torch only. The baseline is the mutual information under one shuffle of the meanings: it hardly varies over shuffles.
 """
 
 import enum
@@ -45,27 +45,41 @@ def diagnose(
     return Diagnosis.BABBLING if told < MIN_INFORMATION_SHARE * min(entropy_bits, possible) else Diagnosis.INFORMATIVE
 
 
-def protocol_statistics(rollout: Rollout, *, groups: Int[Tensor, " N"] | None = None) -> dict[str, float]:
+def protocol_statistics(rollout: Rollout, *, groups: Int[Tensor, " N"] | None = None) -> dict[str, int | float]:
     """Entropy of the messages and their mutual information with the senders' meanings, in bits, of any rollout.
 
     Keys: `num_utterances`, `num_meanings`, and where anything was said `entropy_bits`, `mutual_information_bits`,
-    `mutual_information_chance_bits` (its mean if messages meant nothing). All are means within `groups` (the policy
+    `mutual_information_chance_bits` (with meanings shuffled once). All are means within `groups` (the policy
     of each slot, say; default one group) and rounds. Words count as a whole; vectors as the signs of their entries, so
     their information is a lower bound.
     """
     said, meant, group = _utterances(rollout, groups)
     if len(said) == 0:
         return {"num_utterances": 0, "num_meanings": 0}
-    joint, in_said, in_meant = _joint(said, meant), _joint(group, said), _joint(group, meant)
-    group_bits, said_bits, meant_bits = (_entropy_bits(x) for x in (group, in_said, in_meant))
-    information = said_bits + meant_bits - _entropy_bits(_joint(group, joint)) - group_bits
+    group_bits, said_bits = _entropy_bits(group), _entropy_bits(_joint(group, said))
     return {
         "num_utterances": len(said),
         "num_meanings": int(meant.max()) + 1,
         "entropy_bits": max(0.0, said_bits - group_bits),
-        "mutual_information_bits": max(0.0, information),
-        "mutual_information_chance_bits": _chance_bits(group, in_said, in_meant),
+        "mutual_information_bits": _information_bits(said, meant, group),
+        "mutual_information_chance_bits": _information_bits(said, _shuffled(meant, group), group),
     }
+
+
+def _information_bits(said: Int[Tensor, " n"], meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> float:
+    in_said, in_meant = _joint(group, said), _joint(group, meant)
+    both = _joint(in_said, meant)
+    bits = _entropy_bits(in_said) + _entropy_bits(in_meant) - _entropy_bits(both) - _entropy_bits(group)
+    return max(0.0, bits)
+
+
+def _shuffled(meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Meanings shuffled within groups, always alike, so that statistics are decided by the rollout."""
+    generator = torch.Generator(device=meant.device).manual_seed(0)
+    chance = torch.rand(meant.shape, generator=generator, device=meant.device).argsort()
+    found = torch.empty_like(meant)
+    found[group.argsort(stable=True)] = meant[chance[group[chance].argsort(stable=True)]]
+    return found
 
 
 def _utterances(rollout: Rollout, groups: Int[Tensor, " N"] | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,14 +120,3 @@ def _joint(first: Int[Tensor, " n"], second: Int[Tensor, " n"]) -> Int[Tensor, "
 def _entropy_bits(ids: Int[Tensor, " n"]) -> float:
     share = ids.bincount().double() / len(ids)
     return float(-torch.special.xlogy(share, share).sum()) / math.log(2)
-
-
-def _chance_bits(group: Tensor, in_said: Tensor, in_meant: Tensor) -> float:
-    """(messages - 1)(meanings - 1) / (2 n ln 2), summed over groups: the limit of the mean under independence."""
-    freedom = (_kinds_in(group, in_said) - 1) * (_kinds_in(group, in_meant) - 1)
-    return float(freedom.sum()) / (2 * len(group) * math.log(2))
-
-
-def _kinds_in(group: Int[Tensor, " n"], kinds: Int[Tensor, " n"]) -> Int[Tensor, " g"]:
-    group_of_kind = torch.zeros(int(kinds.max()) + 1, dtype=torch.long, device=kinds.device).scatter(0, kinds, group)
-    return group_of_kind.bincount()

@@ -147,11 +147,11 @@ def load(folder: str | pathlib.Path) -> Corpus:
         raise CorpusError(f"{folder} is no corpus: it has no {UTTERANCES}") from None
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{folder / UTTERANCES} cannot be read: {error}") from error
-    _check_columns(folder, table)
+    table = _checked(folder / UTTERANCES, table)
     if table.num_rows != metadata["num_utterances"]:
         counted = metadata["num_utterances"]
         raise CorpusError(f"{folder / UTTERANCES} has {table.num_rows} rows: {METADATA} says {counted}")
-    return Corpus(utterances=table.select(SCHEMA.names).to_pandas(), metadata=metadata)
+    return Corpus(utterances=table.to_pandas(), metadata=metadata)
 
 
 def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
@@ -171,13 +171,16 @@ def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
     return metadata
 
 
-def _check_columns(folder: pathlib.Path, table: pa.Table) -> None:
+def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:
     for field in SCHEMA:
         if field.name not in table.column_names:
-            raise CorpusError(f"{folder / UTTERANCES} has no column {field.name!r}")
+            raise CorpusError(f"{path} has no column {field.name!r}")
         found = table.schema.field(field.name).type
-        if found != field.type:
-            raise CorpusError(f"{folder / UTTERANCES}: column {field.name!r} is {found}, must be {field.type}")
+        try:
+            table.column(field.name).cast(field.type)
+        except pa.ArrowException as error:
+            raise CorpusError(f"{path}: column {field.name!r} is {found}, must be {field.type}: {error}") from error
+    return table.select(SCHEMA.names).cast(SCHEMA)
 
 
 def _matrix(column: pd.Series, *, dtype: Any) -> np.ndarray:

@@ -44,7 +44,7 @@ def play_run(
     *,
     num_episodes: int,
     choice: Choice = Choice.GREEDY,
-    messages: Messages = Messages.AS_SENT,
+    messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
     num_copies: int | None = None,
 ) -> Played:
@@ -66,7 +66,7 @@ def evaluate(
     *,
     num_episodes: int = 1000,
     choice: Choice = Choice.GREEDY,
-    messages: Messages = Messages.AS_SENT,
+    messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
     num_copies: int | None = None,
 ) -> dict[str, Any]:

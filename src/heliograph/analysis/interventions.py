@@ -31,7 +31,9 @@ NO_SYMBOL = -1
 """The symbol recorded in the place of a message that was taken away."""
 
 
-def intervention(kind: Messages, *, channel: Channel, seed: int = 0, device: str = "cpu") -> EpisodeIntervention | None:
+def intervention(
+    kind: Messages | str, *, channel: Channel, seed: int = 0, device: str = "cpu"
+) -> EpisodeIntervention | None:
     """The intervention of a name; None where messages stay as sent."""
     makers: dict[Messages, Callable[[], EpisodeIntervention | None]] = {
         Messages.AS_SENT: lambda: None,

@@ -43,10 +43,11 @@ def table(headings: Sequence[Any], rows: Sequence[Sequence[Any]], *, caption: An
         element("tr", element("th", row[0], scope="row"), *(element("td", "" if c is None else c) for c in row[1:]))
         for row in rows
     ]
-    parts = [] if caption is None else [element("caption", caption)]
-    whole = element("table", *parts, head, element("tbody", *body), class_="numbers" if numeric else "words")
+    # beside the table and not in it: a caption would scroll with a wide table on a narrow screen
+    above = "" if caption is None else element("p", caption, class_="caption")
+    whole = element("table", head, element("tbody", *body), class_="numbers" if numeric else "words")
     label = _plain(caption or headings[0])
-    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=label)
+    return Safe(above + element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=label))
 
 
 def figure(plot: Figure, *, name: str, alt: str, caption: Any) -> Safe:

@@ -34,7 +34,8 @@ JITTER = 0.05
 STYLE: dict[str, Any] = {
     "font.size": 9.5, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
     "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
-    "grid.color": RULE, "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 9.5, "svg.fonttype": "none",
+    "grid.color": RULE, "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 9.5,
+    "legend.title_fontsize": 9.5, "svg.fonttype": "none",
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
 }  # fmt: skip
 Plot = tuple[Figure, Axes, pd.DataFrame]
@@ -93,9 +94,9 @@ def conditional_shares(corpus: Corpus) -> pd.DataFrame:
     """P(message | meaning) as a table of meanings by messages, the most frequent of each first."""
     meanings, messages = meaning_labels(corpus), message_labels(corpus)
     counts = pd.crosstab(pd.Series(meanings, name="meaning"), pd.Series(messages, name="message"))
-    counts = counts.loc[counts.sum(1).sort_values(ascending=False, kind="stable").index]
-    counts = counts[counts.sum(0).sort_values(ascending=False, kind="stable").index]
-    return counts.div(counts.sum(1), axis=0)
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    counts = counts[counts.sum(axis=0).sort_values(ascending=False, kind="stable").index]
+    return counts.div(counts.sum(axis=1), axis=0)
 
 
 def seriated(shares: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +141,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
         figure, axes = _blank(height=3.3)
         handles = _draw_points(axes, tidy)
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), handletextpad=0.1,
-                      columnspacing=1.2, borderpad=0.1, markerscale=1.4, title="meaning", title_fontsize=9.5)  # fmt: skip
+                      columnspacing=1.2, borderpad=0.1, markerscale=1.4, title="meaning")  # fmt: skip
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[["top", "right"]].set_visible(True)

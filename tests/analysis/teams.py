@@ -1,0 +1,61 @@
+"""Hand-written protocols for speaker_listener: what they say and hear is known, so analyses have one right answer."""
+
+import pathlib
+
+import torch
+
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
+from heliograph.run_folder import Run, write_config, write_team
+
+GOALS = 3
+VOCABULARY = 4
+
+
+def _output(inputs, heard, symbol_of, *, size: int, intent) -> ScriptedOutput:
+    """Speakers see as many numbers as there are goals, listeners one; each does its part, the rest is ignored."""
+    observation = inputs.observation
+    if observation.shape[-1] == GOALS:
+        symbol = symbol_of(observation.argmax(-1))
+        action = observation.new_zeros(*observation.shape[:-1], 1)
+        said = intent(symbol)
+    else:
+        total = observation.new_zeros(*observation.shape[:-1], 1) if heard is None else heard.total()
+        action = say_symbol(total.argmax(-1).clamp(max=GOALS - 1), GOALS)
+        said = observation.new_zeros(*observation.shape[:-1], size)
+    return ScriptedOutput(action_inputs=action, intent=said, memory=observation.new_zeros(*observation.shape[:-1], 0))
+
+
+def perfect(inputs, memory, heard) -> ScriptedOutput:
+    """Symbol g for goal g, and the listener names the symbol."""
+    return _output(inputs, heard, lambda goal: goal, size=VOCABULARY, intent=lambda s: say_symbol(s, VOCABULARY))
+
+
+def collapsed(inputs, memory, heard) -> ScriptedOutput:
+    """Always symbol 1."""
+    return _output(inputs, heard, torch.ones_like, size=VOCABULARY, intent=lambda s: say_symbol(s, VOCABULARY))
+
+
+def perfect_bits(inputs, memory, heard) -> ScriptedOutput:
+    """Bit g for goal g."""
+    one_hot = torch.nn.functional.one_hot
+    return _output(inputs, heard, lambda goal: goal, size=GOALS, intent=lambda s: say_bits(one_hot(s, GOALS)))
+
+
+def scripted_run(function=perfect, *, channel: str = "symbols", folder: pathlib.Path | None = None, **env) -> Run:
+    """A run of a script, as `read_run` would return it; written to `folder` where one is given."""
+    settings = {"bits": GOALS} if channel.endswith("dru") else {}
+    choice = EnvChoice(env="speaker_listener", settings={"goals": GOALS, **env})
+    function = function if isinstance(function, str) else f"tests.analysis.teams:{function.__name__}"
+    choices = TeamChoices(
+        model="scripted", model_settings={"function": function}, channel=channel, channel_settings=settings
+    )
+    facts = facts_of(build_env(choice, num_copies=1))
+    team = build_team(choices, facts, seed=0)
+    team.eval()
+    config = {"env": choice.model_dump(), "team": choices.model_dump(), "algorithm": {"name": "ppo"}}
+    if folder is not None:
+        write_team(folder, team)
+        write_config(folder, env=choice, choices=choices, algorithm={"name": "ppo"})
+    where = folder or pathlib.Path("none")
+    return Run(folder=where, config=config, env=choice, choices=choices, facts=facts, team=team)

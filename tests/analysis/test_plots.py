@@ -1,0 +1,71 @@
+"""Plots show the numbers that they return, in an order that can be read."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from heliograph.analysis import plots
+from heliograph.analysis.evaluate import record
+from heliograph.analysis.labels import meaning_label, number, percent, vector_label, word_label
+from heliograph.types import Bounds
+from tests.analysis.teams import collapsed, perfect_bits, scripted_run
+
+
+def test_heat_map_of_a_perfect_code_is_a_diagonal() -> None:
+    _, axes, tidy = plots.heat_map(record(scripted_run(), num_episodes=200))
+    assert (tidy["meaning"] == tidy["message"]).tolist() == (tidy["probability"] == 1.0).tolist()
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "1", "2"]
+    assert tidy.groupby("meaning")["probability"].sum().tolist() == pytest.approx([1.0] * 3)
+
+
+def test_seriation_finds_a_hidden_diagonal() -> None:
+    order = np.random.default_rng(0).permutation(8)
+    shares = pd.DataFrame(np.eye(8)[:, order], index=[str(i) for i in range(8)], columns=[f"m{j}" for j in range(8)])
+    assert np.array_equal(plots.seriated(shares.sample(frac=1, random_state=1)).to_numpy(), np.eye(8))
+
+
+def test_frequencies_sum_to_one() -> None:
+    _, _, tidy = plots.message_frequencies(record(scripted_run(perfect_bits, channel="dru"), num_episodes=200))
+    assert set(tidy["message"]) == {"100", "010", "001"}
+    assert tidy["share"].sum() == pytest.approx(1.0)
+    assert tidy["share"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize("num_episodes", [1, 3, 40])
+def test_embeddings_keep_different_messages_apart(method: str, num_episodes: int) -> None:
+    _, _, tidy = plots.embedding(record(scripted_run(), num_episodes=num_episodes), method=method)
+    assert len(tidy) == num_episodes
+    assert np.isfinite(tidy[["x", "y"]]).all(axis=None)
+    if method == "pca" and num_episodes == 40:
+        centres = tidy.groupby("meaning")[["x", "y"]].mean().to_numpy()
+        apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)[np.triu_indices(3, 1)]
+        assert apart.min() > 5 * tidy.groupby("meaning")["x"].std().max()
+
+
+def test_embedding_of_one_message_and_an_unknown_method() -> None:
+    corpus = record(scripted_run(collapsed), num_episodes=30)
+    assert len(plots.embedding(corpus, method="tsne")[2]) == 30
+    with pytest.raises(ValueError, match="method='umap'"):
+        plots.embedding(corpus, method="umap")
+
+
+@pytest.mark.parametrize("blind", [-0.33, 0.9])
+def test_learning_curves_of_seeds_and_bounds(blind: float) -> None:
+    tables = [pd.DataFrame({"num_env_steps": [1, 2], "episode_return_mean": [x, 1.0]}) for x in (-0.3, 0.1)]
+    bounds = Bounds(random=-0.35, blind=blind, full_information=1.0, source="exact")
+    figure, axes, tidy = plots.learning_curves({"team": tables, "silent twin": tables[:1]}, bounds=bounds)
+    assert len(tidy) == 6
+    names = [text.get_text().replace("\n", " ") for text in axes.texts]
+    assert names == (["full information", "blind, random"] if blind < 0 else ["full information, blind", "random"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["team", "silent twin"]
+
+
+def test_labels() -> None:
+    assert word_label([1, 0, 2], vocabulary=4) == "102"
+    assert word_label([1, 11], vocabulary=12) == "1 11"
+    assert word_label([1, 0], vocabulary=None) == "+\N{MINUS SIGN}"
+    assert (meaning_label([-1, -1]), meaning_label([2, -1])) == ("\N{EN DASH}", "2,-1")
+    assert vector_label([0.5, -0.001, -1.0, 3.14159]) == "0.5 0 \N{MINUS SIGN}1 3.14"
+    assert (number(-0.001), number(-0.5, sign=True), number(0.5, sign=True)) == ("0.00", "\N{MINUS SIGN}0.50", "+0.50")
+    assert (percent(None), percent(0.996), percent(1.0), percent(0.5)) == ("\N{EN DASH}", "99.6 %", "100 %", "50 %")
