@@ -22,9 +22,9 @@ from heliograph.analysis.labels import meaning_labels, message_labels
 from heliograph.types import Bounds
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-OKABE_ITO = (BLUE, VERMILION, GREEN, "#CC79A7", ORANGE, "#56B4E9", "#F0E442")
-MARKERS = "osD^vPX"
 INK, RULE, MUTED = "#1b1f25", "#cfd4da", "#69707a"
+OKABE_ITO = (BLUE, VERMILION, GREEN, "#CC79A7", ORANGE, "#56B4E9", "#F0E442", INK)
+MARKERS = "osD^vPXh"
 CURVES = {"team": (BLUE, "-"), "silent twin": (ORANGE, "-"), "garbled twin": (VERMILION, "-")}
 WIDTH_INCHES = 4.4
 MAX_SHOWN = 20
