@@ -1,0 +1,57 @@
+"""The command line: `heliograph list | train | evaluate | record | report | bench | demo`."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from heliograph.cli.arguments import build_parser
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 for what the user got wrong, 130 where it was interrupted."""
+    given = build_parser().parse_args(arguments)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        _run(given)
+    except (ValueError, FloatingPointError, OSError) as error:
+        if given.debug:
+            raise
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"heliograph {given.command}: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(given: Any) -> None:
+    sys.path.insert(0, os.getcwd())  # so that names like my_module:MyEnv are found, as under `python -m`
+    result, show = _command(given.command)(given)
+    if given.json:
+        from heliograph.cli.shown import jsonable
+
+        print(json.dumps(jsonable(result), indent=2, sort_keys=True))
+    else:
+        show(result)
+    sys.stdout.flush()
+
+
+def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
+    if name in ("train", "demo"):
+        from heliograph.cli import training
+
+        return getattr(training, name)
+    from heliograph.cli import reading
+
+    return getattr(reading, name if name != "list" else "list_")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

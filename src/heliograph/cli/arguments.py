@@ -1,0 +1,140 @@
+"""The arguments of every command. Imports nothing heavy: `heliograph --help` answers at once."""
+
+import argparse
+from typing import Any
+
+from heliograph import __version__
+
+KINDS = {
+    "envs": "env",
+    "models": "model",
+    "channels": "channel",
+    "topologies": "topology",
+    "losses": "loss",
+    "measures": "measure",
+    "algorithms": "algorithm",
+    "recipes": "recipe",
+}
+"""What `heliograph list` calls the kinds of the registry."""
+ACTIONS = ("greedy", "sampled")
+MESSAGES = ("as-sent", "resampled", "swapped", "zeroed", "noise")
+EPISODES = 1000
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="heliograph", description="Train teams of agents that learn to talk; measure and read what they say."
+    )
+    parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_list, _train, _evaluate, _record, _report, _bench, _demo):
+        add(commands)
+    return parser
+
+
+def _list(commands: Any) -> None:
+    p = _command(commands, "list", "what there is to choose from, with a line on each")
+    p.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=f"{', '.join(KINDS)}; default all")
+
+
+def _train(commands: Any) -> None:
+    p = _command(commands, "train", "train a team, and write a run folder")
+    p.add_argument("target", nargs="?", metavar="ENV|RECIPE", help="what to train in, or the recipe to follow")
+    p.add_argument("--out", metavar="DIR", help="the run folder, which must not hold a run yet")
+    p.add_argument("--resume", metavar="DIR", help="continue this run; only open folders you trust (pickle)")
+    _add_choices(p.add_argument_group("the team"))
+    _add_budget(p.add_argument_group("the budget"))
+    _add_work(p.add_argument_group("the work"))
+
+
+def _add_choices(group: Any) -> None:
+    for name, default in (("model", "cnet"), ("channel", "dru"), ("topology", "full"), ("algorithm", "ppo")):
+        group.add_argument(f"--{name}", metavar=name[0].upper(), help=f"default {default}; see heliograph list")
+    group.add_argument(
+        "--loss", action="append", metavar="NAME[=COEFFICIENT]", help="an auxiliary loss; may be given several times"
+    )
+    group.add_argument(
+        "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
+        help="settings of the sections env, model, channel, topology, training and team; values are JSON or plain text",
+    )  # fmt: skip
+    _add_switch(group, "controls", "train the silent and the garbled twin beside it (default for recipes)")
+
+
+def _add_budget(group: Any) -> None:
+    budget = group.add_mutually_exclusive_group()
+    budget.add_argument("--iterations", type=_count, metavar="N", help="updates (default 100)")
+    budget.add_argument("--env-steps", type=_count, metavar="N", help="moves of the whole team")
+    group.add_argument(
+        "--until", nargs="+", action="extend", metavar="KEY=VALUE",
+        help="stop as soon as columns of progress.csv are this high, such as episode_return_mean=0.98",
+    )  # fmt: skip
+
+
+def _add_work(group: Any) -> None:
+    seeds = group.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, metavar="S", help="default 0")
+    seeds.add_argument("--seeds", type=int, nargs="+", metavar="S", help="one run each, in DIR/seed_S")
+    group.add_argument("--env-runners", type=int, metavar="N", help="remote env runners (default 0: in this process)")
+    group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
+    group.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
+    group.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
+
+
+def _evaluate(commands: Any) -> None:
+    p = _command(commands, "evaluate", "play fresh episodes with a trained team")
+    _add_run(p)
+    p.add_argument("--messages", choices=MESSAGES, default="as-sent", help="what hearers get (default as-sent)")
+
+
+def _record(commands: Any) -> None:
+    p = _command(commands, "record", "write a corpus of what a trained team says")
+    _add_run(p)
+    p.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus")
+
+
+def _report(commands: Any) -> None:
+    p = _command(commands, "report", "write one HTML file about a trained team, its twins and its messages")
+    _add_folder(p)
+
+
+def _bench(commands: Any) -> None:
+    p = _command(commands, "bench", "measure how fast this machine samples and learns")
+    p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after one more (default 5)")
+
+
+def _demo(commands: Any) -> None:
+    p = _command(commands, "demo", "four teams that learn to talk, or cannot, and a report")
+    p.add_argument("--out", required=True, metavar="DIR", help="an earlier demo in it is replaced")
+    p.add_argument("--jobs", type=_count, default=2, metavar="N", help="runs at the same time (default 2)")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_folder(parser)
+    parser.add_argument("--actions", choices=ACTIONS, default="greedy", help="default greedy")
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="DIR", help="a run folder")
+    parser.add_argument("--episodes", type=_count, default=EPISODES, metavar="N", help=f"default {EPISODES}")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
+    parser.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
+
+
+def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    text = summary[0].upper() + summary[1:] + "."
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else there")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def _add_switch(group: Any, name: str, summary: str) -> None:
+    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=summary)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}: must be 1 or more")
+    return number

@@ -1,0 +1,144 @@
+"""What the arguments of `heliograph train` come to: settings, and the runs to make."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from heliograph import registry
+from heliograph.recipes.base import Recipe
+from heliograph.rllib.settings import TWINS, TrainSettings, settings_from, twin_of
+
+SECTIONS = {
+    "env": "env_settings",
+    "model": "model_settings",
+    "channel": "channel_settings",
+    "topology": "topology_settings",
+    "training": "algorithm_settings",
+}
+TEAM = ("critic", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team")
+"""Keys of the section `team`."""
+MAIN = "team"
+"""What a single run is called beside its twins."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run to make: its name in what is shown, its settings, and its folder."""
+
+    name: str
+    settings: TrainSettings
+    out: pathlib.Path
+    overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What is to be trained, and whether with its twins."""
+
+    settings: TrainSettings
+    controls: bool
+
+
+def chosen(given: Any) -> Chosen:
+    """Settings from arguments: those of the recipe, if there is one, with what is given in their place."""
+    settings, controls = _base(given.target)
+    for name in ("env", "model", "channel", "topology", "algorithm"):
+        value = getattr(given, name, None)
+        if value is not None and value != settings.get(name):
+            settings[name] = value
+            settings.pop(f"{name}_settings", None)
+    if given.loss:
+        settings["losses"] = [_loss(text) for text in given.loss]
+    _set(settings, given.set or ())
+    settings |= _budget(given)
+    numbers = {"seed": given.seed, "num_env_runners": given.env_runners, "num_learners": given.learners}
+    numbers["checkpoint_every"] = given.checkpoint_every
+    settings |= {key: value for key, value in numbers.items() if value is not None}
+    return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
+
+
+def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -> list[Job]:
+    """One run for each seed; twins are added by `twins_of`."""
+    if seeds is None:
+        return [Job(name=MAIN, settings=chosen.settings, out=out)]
+    seeds = list(seeds)
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"--seeds {' '.join(map(str, seeds))}: each seed once")
+    settings = {s: chosen.settings.model_copy(update={"seed": s}) for s in seeds}
+    return [Job(name=f"seed_{s}", settings=settings[s], out=out / f"seed_{s}") for s in seeds]
+
+
+def twins_of(job: Job, *, env_steps: int | None = None) -> list[Job]:
+    """The silent and the garbled twin of a run, on its budget (`env_steps`: what it took where it ended by `until`)."""
+    prefix = "" if job.name == MAIN else f"{job.name}/"
+    return [
+        Job(name=prefix + kind, settings=twin_of(job.settings, kind, env_steps=env_steps), out=job.out / kind)
+        for kind in TWINS
+    ]
+
+
+def pairs(texts: Iterable[str], *, option: str) -> Iterable[tuple[str, str]]:
+    """KEY=VALUE, split."""
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (equals and key):
+            raise ValueError(f"{option} {text}: must be KEY=VALUE")
+        yield key, value
+
+
+def _base(target: str | None) -> tuple[dict[str, Any], bool]:
+    if target is None:
+        raise ValueError("name an environment or a recipe, or a run to --resume; heliograph list shows what there is")
+    recipes, envs = registry.names("recipe"), registry.names("env")
+    if target in recipes:
+        recipe: Recipe = registry.load("recipe", target)()
+        return dict(recipe.settings), recipe.controls
+    if target in envs or ":" in target:
+        return {"env": target}, False
+    raise registry.UnknownNameError(what="environment or recipe", name=target, valid=[*envs, *recipes])
+
+
+def _set(settings: dict[str, Any], texts: Iterable[str]) -> None:
+    for path, text in pairs(texts, option="--set"):
+        section, _, key = path.partition(".")
+        if section not in (valid := [*SECTIONS, "team"]):
+            raise registry.UnknownNameError(what="section in --set", name=section, valid=valid)
+        if not key:
+            raise ValueError(f"--set {path}={text}: must be SECTION.KEY=VALUE")
+        if section == "team":
+            if key not in TEAM:
+                raise registry.UnknownNameError(what="setting of team", name=key, valid=list(TEAM))
+            settings[key] = _value(text)
+        else:
+            inside: Mapping[str, Any] = settings.get(SECTIONS[section], {})
+            settings[SECTIONS[section]] = {**inside, key: _value(text)}
+
+
+def _budget(given: Any) -> dict[str, Any]:
+    budget: dict[str, Any] = {}
+    if given.iterations is not None or given.env_steps is not None:
+        budget |= {"iterations": given.iterations, "env_steps": given.env_steps}
+    if given.until:
+        budget["until"] = {key: _number(key, value) for key, value in pairs(given.until, option="--until")}
+    return budget
+
+
+def _loss(text: str) -> Any:
+    name, equals, coefficient = text.partition("=")
+    return [name, _number(name, coefficient)] if equals else name
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{key}={text}: must be a number") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,63 @@
+"""What the demo shows in the end: every team beside its controls, and where the report is."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from heliograph.analysis.evaluate import evaluate, value_of_communication
+from heliograph.analysis.interventions import Messages
+from heliograph.analysis.report import write_report
+from heliograph.cli.choosing import Job
+from heliograph.cli.shown import console, formatted, table
+from heliograph.experiment import build_env
+from heliograph.run_folder import Run, read_run
+
+COLUMNS = (
+    ("return", "episode_return_mean", ".3f"),
+    ("success", "success_rate", ".2f"),
+    ("value of talking", "value_of_communication", ".2f"),
+    ("message bits", "entropy_bits", ".2f"),
+    ("about the meaning", "mutual_information_bits", ".2f"),
+    ("by chance", "mutual_information_baseline_bits", ".2f"),
+    ("return, resampled", "episode_return_mean_resampled", ".3f"),
+)
+EXPLAINED = """
+Value of talking: 0 is as good as silence, 1 as good as knowing everything. By chance: the bits about the meaning that
+as many meaningless messages show. Resampled: each message replaced by one that its speaker said in another episode."""
+EPISODES = 1000
+REPORT_EPISODES = 500
+
+
+def findings(jobs: Sequence[Job], *, summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The rows of the table, from the run folders as a reader finds them, and the report of the first run."""
+    runs = {job.name: read_run(job.out) for job in jobs}
+    bounds = build_env(next(iter(runs.values())).env, num_copies=1).bounds()
+    silent = summaries["silent"]["episode_return_mean"]
+    rows = {name: _row(run, summaries[name]) for name, run in runs.items()}
+    for name, row in rows.items():
+        if bounds is not None and name != "silent":
+            row["value_of_communication"] = value_of_communication(
+                row["episode_return_mean"], silent=silent, full_information=bounds.full_information
+            )
+    return {"runs": rows, "report": str(write_report(jobs[0].out, num_episodes=REPORT_EPISODES))}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The table, and the path of the report."""
+    names = {"silent": "silent twin", "garbled": "garbled twin"}
+    rows = [
+        [names.get(name, name), *(formatted(row.get(key), form) for _, key, form in COLUMNS)]
+        for name, row in result["runs"].items()
+    ]
+    out = console()
+    out.print()
+    table(("team", *(name for name, _, _ in COLUMNS)), rows)
+    out.print(f"{EXPLAINED}\n\nOpen {pathlib.Path(result['report']).resolve()}")
+
+
+def _row(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
+    row = dict(summary)
+    if not run.team.silent:
+        again = evaluate(run, num_episodes=EPISODES, messages=Messages.RESAMPLED)
+        row["episode_return_mean_resampled"] = again["episode_return_mean"]
+    return row

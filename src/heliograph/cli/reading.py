@@ -1,0 +1,90 @@
+"""The commands that read: `list`, `evaluate`, `record`, `report`; and `bench`."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from heliograph import registry
+from heliograph.cli.arguments import KINDS
+from heliograph.cli.shown import console, formatted, listing
+
+Shown = tuple[Any, Callable[[Any], None]]
+
+
+def list_(given: Any) -> Shown:
+    """`heliograph list`."""
+    kinds = [given.kind] if given.kind else list(KINDS)
+    found = {kind: {n: registry.summary(KINDS[kind], n) for n in registry.names(KINDS[kind])} for kind in kinds}
+    return (found[given.kind] if given.kind else found), lambda _: _show_list(found)
+
+
+def evaluate(given: Any) -> Shown:
+    """`heliograph evaluate`."""
+    from heliograph.analysis import evaluate as evaluation
+    from heliograph.analysis.interventions import Messages
+    from heliograph.types import Choice
+
+    result = evaluation.evaluate(
+        _run(given),
+        num_episodes=given.episodes,
+        choice=Choice(given.actions),
+        messages=Messages(given.messages),
+        seed=given.seed,
+    )
+    return {**result, "actions": given.actions, "messages": given.messages, "seed": given.seed}, _show_facts
+
+
+def record(given: Any) -> Shown:
+    """`heliograph record`."""
+    from heliograph.analysis import evaluate as evaluation
+    from heliograph.types import Choice
+
+    out = pathlib.Path(given.out)
+    corpus = evaluation.record(
+        _run(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed
+    )
+    result = {"corpus": str(out), **{key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}}
+    return result, _show_facts
+
+
+def report(given: Any) -> Shown:
+    """`heliograph report`."""
+    from heliograph.analysis.report import write_report
+
+    path = write_report(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust)
+    return {"report": str(path)}, lambda result: console().print(result["report"])
+
+
+def bench(given: Any) -> Shown:
+    """`heliograph bench`."""
+    from heliograph.rllib.bench import measure
+    from heliograph.rllib.session import quiet
+    from heliograph.rllib.settings import settings_from
+
+    with quiet():
+        return measure(settings_from({}), iterations=given.iterations), _show_facts
+
+
+def _run(given: Any) -> Any:
+    from heliograph.run_folder import CONFIG, RunFolderError, read_run
+
+    folder = pathlib.Path(given.run)
+    inside = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+    if inside and not (folder / CONFIG).exists():
+        raise RunFolderError(f"{folder} holds several runs: name one of {', '.join(str(folder / x) for x in inside)}")
+    return read_run(folder, trust=given.trust)
+
+
+def _show_list(found: dict[str, dict[str, str]]) -> None:
+    for index, (kind, components) in enumerate(found.items()):
+        if len(found) > 1:
+            console().print(f"{'' if not index else chr(10)}{kind}")
+        listing((f"  {name}" if len(found) > 1 else name, text) for name, text in components.items())
+
+
+def _show_facts(result: dict[str, Any]) -> None:
+    listing((key, _text(value)) for key, value in result.items() if not isinstance(value, dict))
+
+
+def _text(value: Any) -> str:
+    return formatted(value, ".4g") if isinstance(value, float) or value is None else str(value)

@@ -1,0 +1,181 @@
+"""Runs, one in this process or several in processes of their own."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+from heliograph.cli.choosing import Job
+from heliograph.cli.shown import Display
+
+USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "FloatingPointError")
+GRACE_SECONDS = 20
+SHOWN_STDERR_CHARACTERS = 4000
+
+
+def run_all(jobs: Sequence[Job], *, processes: int, display: Display, command: str) -> dict[str, dict[str, Any]]:
+    """Make all runs and return their summaries by name; after Ctrl-C those that were begun."""
+    if len(jobs) == 1 or processes == 1:
+        return _run_here(jobs, display=display, command=command)
+    with Workers(min(processes, len(jobs)), display=display, command=command) as workers:
+        return workers.work(jobs)
+
+
+def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[str, dict[str, Any]]:
+    from heliograph.rllib.train import train
+
+    summaries: dict[str, dict[str, Any]] = {}
+    for job in jobs:
+        display.start(job.name)
+        summaries[job.name] = train(
+            job.settings,
+            out=job.out,
+            on_progress=lambda row, name=job.name: display.row(name, row),  # type: ignore[misc]
+            overwrite=job.overwrite,
+            command=command,
+        )
+        display.end(job.name, summaries[job.name])
+        if summaries[job.name]["stopped_by"] == "interrupt":
+            break
+    return summaries
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Worker:
+    process: subprocess.Popen[str]
+    stderr: IO[str]
+    listener: threading.Thread
+    job: str | None = None
+
+    def tail(self) -> str:
+        self.stderr.seek(0)
+        return self.stderr.read()[-SHOWN_STDERR_CHARACTERS:]
+
+
+class Workers:
+    """Processes that train (`heliograph.rllib.worker`), each one run after another.
+
+    They are in sessions of their own, so that Ctrl-C reaches this process alone: it closes their stdin, upon which they
+    end their iteration and write their summaries. If this process dies they do the same.
+    """
+
+    def __init__(self, number: int, *, display: Display, command: str):
+        self.display, self.command = display, command
+        self.events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
+        self.workers = [self._start() for _ in range(number)]
+        self.summaries: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for worker in self.workers:
+            self._close(worker)
+        for worker in self.workers:
+            try:
+                worker.process.wait(timeout=0.1 if error[0] else GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.listener.join()
+            for stream in (worker.process.stdin, worker.process.stdout, worker.stderr):
+                assert stream is not None
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+    def work(self, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+        """Hand out all jobs, and gather summaries, in the order of the jobs."""
+        waiting = deque(jobs)
+        for worker in self.workers:
+            self._hand(worker, waiting)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._gather(waiting)
+            return {job.name: self.summaries[job.name] for job in jobs}
+        self.display.say("ending the runs; once more to end them at once")
+        for worker in self.workers:
+            self._close(worker)
+        self._gather(deque())
+        return {job.name: self.summaries[job.name] for job in jobs if job.name in self.summaries}
+
+    def _gather(self, waiting: deque[Job]) -> None:
+        while any(worker.job is not None for worker in self.workers):
+            worker, event = self._next()
+            if event is None:
+                if worker.job is not None:
+                    raise RuntimeError(f"the process that trained {worker.job} ended:\n{worker.tail()}")
+                continue
+            self._take(event)
+            if event["event"] == "summary":
+                worker.job = None
+                self._hand(worker, waiting)
+
+    def _next(self) -> tuple[_Worker, dict[str, Any] | None]:
+        while True:  # a wait without end could not be interrupted on every platform
+            with contextlib.suppress(queue.Empty):
+                process, event = self.events.get(timeout=0.5)
+                return next(worker for worker in self.workers if worker.process.pid == process), event
+
+    def _take(self, event: dict[str, Any]) -> None:
+        name = event["run"]
+        if event["event"] == "start":
+            self.display.start(name)
+        elif event["event"] == "row":
+            self.display.row(name, event["row"])
+        elif event["event"] == "summary":
+            self.summaries[name] = event["summary"]
+            self.display.end(name, event["summary"])
+        elif event["kind"] in USER_ERRORS:
+            raise ValueError(f"{name}: {event['message']}")
+        else:
+            raise RuntimeError(f"{name} failed:\n{event['traceback']}")
+
+    def _hand(self, worker: _Worker, waiting: deque[Job]) -> None:
+        if not waiting:
+            return
+        job = waiting.popleft()
+        worker.job = job.name
+        given = {"run": job.name, "settings": job.settings.model_dump(mode="json"), "out": str(job.out)}
+        line = json.dumps({**given, "overwrite": job.overwrite, "command": self.command})
+        assert worker.process.stdin is not None
+        worker.process.stdin.write(line + "\n")
+        worker.process.stdin.flush()
+
+    def _start(self) -> _Worker:
+        stderr = tempfile.TemporaryFile("w+", encoding="utf8")
+        path = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "heliograph.rllib.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+        listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
+        listener.start()
+        return _Worker(process=process, stderr=stderr, listener=listener)
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        for event in _events(process):
+            self.events.put((process.pid, event))
+        self.events.put((process.pid, None))
+
+    def _close(self, worker: _Worker) -> None:
+        if worker.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                worker.process.stdin.close()
+
+
+def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)

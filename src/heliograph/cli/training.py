@@ -1,0 +1,137 @@
+"""The commands that train: `train` and `demo`."""
+
+import os
+import pathlib
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from heliograph import registry
+from heliograph.cli.choosing import MAIN, Chosen, Job, chosen, jobs_of, twins_of
+from heliograph.cli.running import run_all
+from heliograph.cli.shown import Display, console, summary_table
+from heliograph.rllib.settings import TWINS, check, settings_from
+
+Shown = tuple[Any, Callable[[Any], None]]
+DEMO = {"dru": "speaker_listener_dru", "symbols": "speaker_listener_symbols"}
+"""The recipes of the demo: the first with its twins."""
+
+
+def train(given: Any) -> Shown:
+    """`heliograph train`."""
+    if given.resume is not None:
+        return _resume(given)
+    if given.out is None:
+        raise ValueError("--out DIR is missing: where should the run folder be?")
+    what = chosen(given)
+    jobs = jobs_of(what, out=pathlib.Path(given.out), seeds=given.seeds)
+    check(what.settings)
+    _refuse_runs(jobs, controls=what.controls)
+    summaries = _train_jobs(jobs, what, processes=given.jobs or os.cpu_count() or 1, json=given.json)
+    alone = len(summaries) == 1
+    result = summaries[jobs[0].name] if alone else {"runs": summaries, **_values(jobs, summaries)}
+    return result, lambda _: _show_runs(summaries, folder=given.out)
+
+
+def demo(given: Any) -> Shown:
+    """`heliograph demo`."""
+    from heliograph.cli.demo import findings, show
+
+    out = pathlib.Path(given.out)
+    dru, symbols = (_demo_job(name, recipe, out) for name, recipe in DEMO.items())
+    silent, garbled = (_replacing(job) for job in twins_of(dru))
+    jobs = [dru, symbols, silent, garbled]
+    with Display({job.name: job.settings for job in jobs}, err=given.json) as display:
+        summaries = run_all(jobs, processes=given.jobs, display=display, command=_command())
+        if len(summaries) < len(jobs):
+            raise KeyboardInterrupt
+        display.say("writing the report")
+        result = findings(jobs, summaries=summaries)
+    return result, show
+
+
+def _demo_job(name: str, recipe: str, out: pathlib.Path) -> Job:
+    settings = settings_from(registry.load("recipe", recipe)().settings)
+    folder = out if name == next(iter(DEMO)) else out / name
+    return _replacing(Job(name=name, settings=settings, out=folder))
+
+
+def _replacing(job: Job) -> Job:
+    name = job.name.rpartition("/")[2]
+    return Job(name=name, settings=job.settings, out=job.out, overwrite=True)
+
+
+def _resume(given: Any) -> Shown:
+    from heliograph.run_folder import read_config
+
+    _refuse_with_resume(given)
+    read_config(pathlib.Path(given.resume))
+    from heliograph.rllib.train import resume, resumed_settings
+
+    budget = {"iterations": given.iterations, "env_steps": given.env_steps}
+    settings = resumed_settings(read_config(pathlib.Path(given.resume)), **budget)
+    with Display({MAIN: settings}, err=given.json) as display:
+        display.start(MAIN)
+        row = lambda row: display.row(MAIN, row)  # noqa: E731
+        summary = resume(given.resume, **budget, on_progress=row, command=_command())
+        display.end(MAIN, summary)
+    return summary, lambda _: _show_runs({MAIN: summary}, folder=given.resume)
+
+
+def _refuse_with_resume(given: Any) -> None:
+    allowed = {"command", "resume", "iterations", "env_steps", "json", "debug"}
+    for name, value in vars(given).items():
+        if name not in allowed and value is not None:
+            option = name if name == "target" else f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} cannot go with --resume, which continues a run as it was begun")
+
+
+def _refuse_runs(jobs: Iterable[Job], *, controls: bool) -> None:
+    """Before anything is trained, so that no work is lost."""
+    from heliograph.run_folder import CONFIG, RunFolderError
+
+    for job in jobs:
+        for folder in [job.out, *((job.out / kind for kind in TWINS) if controls else ())]:
+            if (folder / CONFIG).exists():
+                raise RunFolderError(f"{folder} holds a run already: choose another --out, or --resume {folder}")
+
+
+def _train_jobs(jobs: list[Job], what: Chosen, *, processes: int, json: bool) -> dict[str, dict[str, Any]]:
+    later = what.controls and bool(what.settings.until)
+    first = [*jobs, *(twin for job in jobs for twin in twins_of(job) if what.controls and not later)]
+    with Display({job.name: job.settings for job in first}, err=json) as display:
+        summaries = run_all(first, processes=processes, display=display, command=_command())
+        if later and len(summaries) == len(first):
+            twins = [t for job in jobs for t in twins_of(job, env_steps=summaries[job.name]["num_env_steps"])]
+            display.add({job.name: job.settings for job in twins})
+            summaries |= run_all(twins, processes=processes, display=display, command=_command())
+    return summaries
+
+
+def _values(jobs: list[Job], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The value of communication of each run that has a silent twin and known bounds."""
+    from heliograph.analysis.evaluate import value_of_communication
+    from heliograph.experiment import EnvChoice, build_env
+
+    settings = jobs[0].settings
+    bounds = build_env(EnvChoice(env=settings.env, settings=settings.env_settings), num_copies=1).bounds()
+    found = {}
+    for job in jobs:
+        silent = summaries.get("silent" if job.name == MAIN else f"{job.name}/silent")
+        if bounds is not None and silent is not None and job.name in summaries:
+            found[job.name] = value_of_communication(
+                summaries[job.name]["episode_return_mean"],
+                silent=silent["episode_return_mean"],
+                full_information=bounds.full_information,
+            )
+    return {"value_of_communication": found} if found else {}
+
+
+def _show_runs(summaries: dict[str, dict[str, Any]], *, folder: str) -> None:
+    summary_table(summaries)
+    console().print(f"\n{folder}: read it with heliograph report {shlex.quote(folder)}")
+
+
+def _command() -> str:
+    return shlex.join(["heliograph", *sys.argv[1:]])

@@ -1,0 +1,23 @@
+"""What a recipe is: a published result, the five choices that reproduce it, and the number to reach."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Recipe"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training run with its source and its result to reach.
+
+    `settings` are those of `heliograph.rllib.settings.TrainSettings`. `target`: metrics of summary.json and the values
+    that they must reach. The silent and the garbled twin are trained beside it on equal budgets unless `controls` is
+    off.
+    """
+
+    name: str
+    paper: str
+    target: Mapping[str, float]
+    settings: Mapping[str, Any]
+    controls: bool = True

@@ -1,0 +1,140 @@
+"""What a training run is made of, in names and numbers that fit in JSON (imports no ray)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from heliograph import registry
+from heliograph.experiment import Choices, EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.models.critic import VIEWS
+
+COUNTED = ("iteration", "num_env_steps", "seconds", "env_steps_per_second")
+SAMPLED = (
+    "episode_return_mean",
+    "episode_return_min",
+    "episode_return_max",
+    "success_rate",
+    "episode_len_mean",
+    "num_episodes",
+    "entropy_bits",
+    "mutual_information_bits",
+    "mutual_information_chance_bits",
+)
+LEARNT = (
+    "total_loss",
+    "policy_loss",
+    "vf_loss",
+    "entropy",
+    "message_entropy",
+    "gradient_norm",
+    "mean_kl",
+    "clip_fraction",
+    "first_ratio_error",
+)
+COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
+"""Columns of progress.csv; those of auxiliary losses follow. docs/command_line.md explains them."""
+DEFAULT_ITERATIONS = 100
+TWINS = ("silent", "garbled")
+"""The controls of a run: without a channel, and with messages replaced by noise."""
+
+
+class TrainSettings(Choices):
+    """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
+
+    `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
+    `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. The budget is `iterations`, or
+    `env_steps`, or what comes first of these and `until`, metrics that must reach a value.
+    """
+
+    model_config = ConfigDict(validate_default=True)
+
+    env: Any = "speaker_listener"
+    env_settings: dict[str, Any] = Field(default_factory=dict)
+    model: Any = "cnet"
+    model_settings: dict[str, Any] = Field(default_factory=dict)
+    channel: Any = "dru"
+    channel_settings: dict[str, Any] = Field(default_factory=dict)
+    topology: Any = "full"
+    topology_settings: dict[str, Any] = Field(default_factory=dict)
+    algorithm: Any = "ppo"
+    algorithm_settings: dict[str, Any] = Field(default_factory=dict)
+    losses: tuple[Any, ...] = ()
+    critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
+    normalise_observations: bool = False
+    normalise_rewards: bool = False
+    normalise_values: bool = True
+    freeze_team: bool = False
+    iterations: PositiveInt | None = None
+    env_steps: PositiveInt | None = None
+    until: dict[str, float] = Field(default_factory=dict)
+    seed: int = 0
+    num_env_runners: int = Field(default=0, ge=0)
+    num_learners: int = Field(default=0, ge=0)
+    checkpoint_every: PositiveInt = 10
+    evaluation_episodes: PositiveInt = 1000
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "TrainSettings":
+        if self.iterations is not None and self.env_steps is not None:
+            raise ValueError("iterations and env_steps are both given: a budget is one of them")
+        for key in self.until:
+            if key not in COLUMNS and not key.startswith("loss_"):
+                raise registry.UnknownNameError(what="metric in until", name=key, valid=list(COLUMNS))
+        return self
+
+    @property
+    def num_actors(self) -> int:
+        """Processes that Ray starts for it."""
+        return self.num_env_runners + self.num_learners
+
+    @property
+    def max_iterations(self) -> int | None:
+        """The budget in iterations; None where it is counted otherwise."""
+        if self.iterations is None and self.env_steps is None and not self.until:
+            return DEFAULT_ITERATIONS
+        return self.iterations
+
+    def choices(self) -> TeamChoices:
+        """Model, channel and topology."""
+        names = ("model", "channel", "topology")
+        chosen = {key: getattr(self, key) for name in names for key in (name, f"{name}_settings")}
+        return TeamChoices(**chosen, normalise_observations=self.normalise_observations)
+
+
+def settings_from(given: Mapping[str, Any]) -> TrainSettings:
+    """Checked settings; what is wrong is said in one line."""
+    for name in given:
+        if name not in TrainSettings.model_fields:
+            raise registry.UnknownNameError(what="training setting", name=name, valid=list(TrainSettings.model_fields))
+    try:
+        return TrainSettings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {what}" if where else what) from None
+
+
+def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
+    """The silent or the garbled twin of a run; `env_steps` is what the run took where it ended by `until`."""
+    if kind not in TWINS:
+        raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
+    changes: dict[str, Any] = {"channel": f"garbled+{settings.channel}"}
+    if kind == "silent":
+        changes = {"channel": "none", "channel_settings": {}}
+    if settings.until:
+        changes |= {"until": {}, "iterations": None, "env_steps": env_steps}
+    return settings.model_copy(update=changes)
+
+
+def check(settings: TrainSettings) -> None:
+    """Build everything once, small, so that what is wrong shows before Ray starts."""
+    if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
+        if settings.algorithm not in (valid := registry.names("algorithm")):
+            raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)
+    for loss in settings.losses:
+        name = loss[0] if isinstance(loss, (list, tuple)) else loss
+        if isinstance(name, str) and ":" not in name and name not in (valid := registry.names("loss")):
+            raise registry.UnknownNameError(what="loss", name=name, valid=valid)
+    env = build_env(EnvChoice(env=settings.env, settings=settings.env_settings), num_copies=1)
+    build_team(settings.choices(), facts_of(env), seed=0)

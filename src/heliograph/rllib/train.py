@@ -1,0 +1,266 @@
+"""Training runs: an algorithm, its budget, and the run folder that it leaves behind."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+import torch
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+
+import heliograph
+from heliograph.analysis.evaluate import evaluate
+from heliograph.experiment import resolve
+from heliograph.models.team import Team
+from heliograph.registry import UnknownNameError, settings_of
+from heliograph.rllib.config import CommunicationConfig
+from heliograph.rllib.records import (
+    CHECKPOINTS,
+    TENSORBOARD,
+    ProgressWriter,
+    complete_checkpoints,
+    row_of,
+    write_checkpoint,
+)
+from heliograph.rllib.session import harmless_lines_dropped, ray_running
+from heliograph.rllib.settings import TrainSettings, settings_from
+from heliograph.run_folder import (
+    CONFIG,
+    PROGRESS,
+    SUMMARY,
+    WEIGHTS,
+    Run,
+    RunFolderError,
+    read_config,
+    write_config,
+    write_json,
+    write_team,
+)
+
+ENV_RUNNER_SETTINGS = ("num_envs_per_env_runner", "rollout_fragment_length", "batch_mode", "sample_timeout_s")
+TRAINING_SETTINGS = ("gamma", "lr", "grad_clip", "train_batch_size_per_learner", "num_epochs", "minibatch_size")
+"""Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
+
+OnProgress = Callable[[dict[str, Any]], None]
+Stop = Callable[[], bool]
+
+
+def train(
+    settings: TrainSettings,
+    *,
+    out: str | pathlib.Path,
+    on_progress: OnProgress | None = None,
+    stop: Stop | None = None,
+    overwrite: bool = False,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train as the settings say and return the summary that also goes to summary.json.
+
+    `on_progress` is called with each row of progress.csv. Training ends early, with a whole run folder, where `stop()`
+    turns true or the user interrupts. A folder that holds a run already is refused unless `overwrite`.
+    """
+    config = config_of(settings)
+    folder = _fresh(pathlib.Path(out), overwrite=overwrite)
+    with _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+        torch.manual_seed(settings.seed)
+        with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
+            algo = config.build_algo()
+        about = {"training": settings, "seed": settings.seed, "versions": versions(), "command": command}
+        write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
+        return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
+
+
+def resume(
+    folder: str | pathlib.Path,
+    *,
+    iterations: int | None = None,
+    env_steps: int | None = None,
+    on_progress: OnProgress | None = None,
+    stop: Stop | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Continue a run from its last whole checkpoint to the end of its budget, or of a new one.
+
+    Trusted folders only: RLlib's checkpoints are pickles, and opening one can run any code.
+    """
+    folder = pathlib.Path(folder)
+    content = read_config(folder)
+    settings = resumed_settings(content, iterations=iterations, env_steps=env_steps)
+    checkpoints = complete_checkpoints(folder)
+    if not checkpoints:
+        raise RunFolderError(f"{folder} has no whole checkpoint to resume from: train anew with --out")
+    with _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+        with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
+            algo = Algorithm.from_checkpoint(str(checkpoints[-1]))
+        write_json(folder / CONFIG, {**content, "training": settings, "versions": versions()})
+        return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
+
+
+def resumed_settings(
+    content: dict[str, Any], *, iterations: int | None = None, env_steps: int | None = None
+) -> TrainSettings:
+    """The settings in a run's configuration, with a new budget where one is given."""
+    if not isinstance(content.get("training"), dict):
+        raise RunFolderError(f"{CONFIG} does not say how the team was trained: such a run cannot be resumed")
+    given = dict(content["training"])
+    if iterations is not None or env_steps is not None:
+        given |= {"iterations": iterations, "env_steps": env_steps}
+    return settings_from(given)
+
+
+def config_of(settings: TrainSettings) -> CommunicationConfig:
+    """The RLlib configuration that the settings come to."""
+    config: CommunicationConfig = resolve("algorithm", settings.algorithm)()
+    known = [*TRAINING_SETTINGS, *(key for key in settings_of(type(config).training) if key != "kwargs")]
+    for name in settings.algorithm_settings:
+        if name not in (*known, *ENV_RUNNER_SETTINGS):
+            what = f"setting of algorithm {settings.algorithm!r}"
+            raise UnknownNameError(what=what, name=name, valid=sorted({*known, *ENV_RUNNER_SETTINGS}))
+    given = settings.algorithm_settings
+    team = ("model", "channel", "topology")
+    chosen = {key: getattr(settings, key) for name in team for key in (name, f"{name}_settings")}
+    normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
+    config.environment(settings.env, env_config=dict(settings.env_settings))
+    config.communication(**chosen, **normalise, critic=settings.critic, freeze_team=settings.freeze_team)
+    config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
+    config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
+    config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
+    config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
+    return config.debugging(seed=settings.seed, log_level="ERROR")
+
+
+def team_of(algo: Algorithm) -> Team:
+    """A copy of the team that an algorithm trains, wherever its learners are."""
+    module = algo.config.get_multi_rl_module_spec().build()
+    state = algo.learner_group.get_state(f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
+    module.set_state(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE])
+    return module.team.eval()
+
+
+def versions() -> dict[str, str]:
+    """Of everything that the numbers depend on."""
+    own = {"heliograph": heliograph.__version__, "python": platform.python_version()}
+    return {**own, "torch": torch.__version__, "ray": ray.__version__, "platform": platform.platform()}
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Life:
+    """What one process does for a run: from a built or restored algorithm to the summary."""
+
+    algo: Algorithm
+    settings: TrainSettings
+    folder: pathlib.Path
+    command: str | None
+
+    def live(self, on_progress: OnProgress | None, stopped: Stop) -> dict[str, Any]:
+        try:
+            stopped_by, last, seconds = self._iterate(on_progress or (lambda row: None), stopped)
+            team = self._save()
+        finally:
+            self.algo.stop()
+        summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
+        write_json(self.folder / SUMMARY, summary)
+        return summary
+
+    def _iterate(self, on_progress: OnProgress, stopped: Stop) -> tuple[str, dict[str, Any], float]:
+        row: dict[str, Any] = {}
+        with ProgressWriter(self.folder, after=self.algo.iteration) as progress:
+            seconds, row = progress.seconds, progress.last
+            while (reason := self._done(row, stopped)) is None:
+                started, steps = time.perf_counter(), row.get("num_env_steps", 0)
+                results = self.algo.train()
+                took = time.perf_counter() - started
+                seconds += took
+                row = row_of(results, seconds=seconds, took=took, steps_before=steps)
+                progress.add(row)
+                on_progress(row)
+                if row["iteration"] % self.settings.checkpoint_every == 0:
+                    self._save()
+        return reason, row, seconds
+
+    def _done(self, row: dict[str, Any], stopped: Stop) -> str | None:
+        s = self.settings
+        if row and s.until and all((row.get(key) or -math.inf) >= value for key, value in s.until.items()):
+            return "until"
+        if s.max_iterations is not None and row.get("iteration", 0) >= s.max_iterations:
+            return "iterations"
+        if s.env_steps is not None and row.get("num_env_steps", 0) >= s.env_steps:
+            return "env_steps"
+        return "interrupt" if stopped() else None
+
+    def _save(self) -> Team:
+        iteration = self.algo.iteration
+        if not any(path.name.endswith(f"_{iteration:06d}") for path in complete_checkpoints(self.folder)):
+            write_checkpoint(self.folder, iteration=iteration, save=self.algo.save_to_path)
+        team = team_of(self.algo)
+        write_team(self.folder, team)
+        return team
+
+    def _summary(self, team: Team, last: dict[str, Any], seconds: float) -> dict[str, Any]:
+        config, num_env_steps = self.algo.config, last.get("num_env_steps", 0)
+        run = Run(
+            folder=self.folder,
+            config=read_config(self.folder),
+            env=config.env_choice(),
+            choices=config.choices(),
+            facts=config.facts(),
+            team=team,
+        )
+        found = evaluate(run, num_episodes=self.settings.evaluation_episodes, seed=self.settings.seed)
+        return {
+            **found,
+            "iterations": last.get("iteration", 0),
+            "num_env_steps": num_env_steps,
+            "wall_seconds": round(seconds, 3),
+            "env_steps_per_second": round(num_env_steps / seconds, 1) if seconds else None,
+            "seed": self.settings.seed,
+            "versions": versions(),
+            "command": self.command,
+        }
+
+
+@contextlib.contextmanager
+def _interruptible(stop: Stop | None) -> Iterator[Stop]:
+    """The first Ctrl-C lets the iteration end; the second ends it."""
+    asked = threading.Event()
+    stopped: Stop = lambda: asked.is_set() or (stop is not None and stop())  # noqa: E731
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _fresh(folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
+    """An empty place for a run; of an earlier run only what training wrote is deleted."""
+    if (folder / CONFIG).exists():
+        if not overwrite:
+            raise RunFolderError(f"{folder} holds a run already: choose another --out, or continue it with --resume")
+        read_config(folder)
+        for name in (PROGRESS, SUMMARY, WEIGHTS, CONFIG):
+            (folder / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, TENSORBOARD):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file: choose another --out")
+    os.makedirs(folder, exist_ok=True)
+    return folder

@@ -1,0 +1,198 @@
+import json
+import pathlib
+import threading
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from heliograph.analysis.evaluate import evaluate
+from heliograph.cli import main
+from heliograph.cli.choosing import Job
+from heliograph.cli.running import run_all
+from heliograph.cli.shown import Display
+from heliograph.registry import UnknownNameError
+from heliograph.rllib.bench import measure
+from heliograph.rllib.records import ProgressWriter, complete_checkpoints, read_progress, write_checkpoint
+from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from, twin_of
+from heliograph.rllib.train import config_of, resume, train
+from heliograph.run_folder import RunFolderError, read_config, read_run
+
+SMALL = {
+    "model_settings": {"size": 8},
+    "algorithm_settings": {
+        "num_envs_per_env_runner": 32,
+        "train_batch_size_per_learner": 64,
+        "minibatch_size": 32,
+        "num_epochs": 1,
+    },
+    "evaluation_episodes": 20,
+    "checkpoint_every": 2,
+}
+FILES = {"config.json", "progress.csv", "summary.json", "team.safetensors", "checkpoints", "tensorboard"}
+KEYS = {
+    "episode_return_mean", "success_rate", "normalised_return", "entropy_bits", "mutual_information_bits",
+    "wall_seconds", "num_env_steps", "env_steps_per_second", "versions", "seed", "command", "stopped_by",
+}  # fmt: skip
+
+
+def small(**changes: Any) -> TrainSettings:
+    return settings_from({**SMALL, "iterations": 4, **changes})
+
+
+def weights(folder: pathlib.Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "team.safetensors")
+
+
+def test_a_run_leaves_a_whole_folder(ray_session: None, tmp_path: pathlib.Path) -> None:
+    rows: list[dict[str, Any]] = []
+    summary = train(small(seed=3), out=tmp_path / "run", on_progress=rows.append, command="as typed")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary.keys() >= KEYS
+    assert (summary["seed"], summary["command"], summary["num_env_steps"]) == (3, "as typed", 256)
+    assert list(rows[0]) == list(COLUMNS) and [row["num_env_steps"] for row in rows] == [64, 128, 192, 256]
+    assert read_progress(tmp_path / "run") == rows
+    assert len(complete_checkpoints(tmp_path / "run")) == 2
+    assert list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*"))
+    config = read_config(tmp_path / "run")
+    assert settings_from(config["training"]) == small(seed=3) and {"torch", "ray"} <= config["versions"].keys()
+    again = evaluate(read_run(tmp_path / "run"), num_episodes=20, seed=3)
+    assert again["episode_return_mean"] == summary["episode_return_mean"]
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(ray_session: None, tmp_path: pathlib.Path) -> None:
+    train(small(), out=tmp_path / "whole")
+    stop = threading.Event()
+    broken = train(small(), out=tmp_path / "broken", on_progress=lambda row: stop.set(), stop=stop.is_set)
+    assert (broken["stopped_by"], broken["num_env_steps"]) == ("interrupt", 64)
+    resumed = resume(tmp_path / "broken")
+    assert (resumed["stopped_by"], resumed["num_env_steps"]) == ("iterations", 256)
+    rows = read_progress(tmp_path / "broken")
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4]
+    assert [row["total_loss"] for row in rows] == [row["total_loss"] for row in read_progress(tmp_path / "whole")]
+    first, second = weights(tmp_path / "whole"), weights(tmp_path / "broken")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    longer = resume(tmp_path / "broken", env_steps=300)
+    assert longer["num_env_steps"] == 320 and longer["stopped_by"] == "env_steps"
+    assert read_config(tmp_path / "broken")["training"]["env_steps"] == 300
+
+
+def test_training_stops_where_a_metric_is_reached(ray_session: None, tmp_path: pathlib.Path) -> None:
+    summary = train(small(until={"episode_return_mean": -1.0, "seconds": 0.0}), out=tmp_path / "run")
+    assert (summary["stopped_by"], summary["iterations"]) == ("until", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ray.data warns of its own defaults
+def test_remote_runners_and_learners(ray_session: None, tmp_path: pathlib.Path) -> None:
+    remote = small(iterations=1, num_env_runners=1, num_learners=1)
+    assert train(remote, out=tmp_path / "run")["num_env_steps"] >= 64
+    fresh = read_run(tmp_path / "run").team.state_dict()
+    assert all(torch.isfinite(tensor).all() for tensor in fresh.values())
+
+
+def test_the_command_trains_and_refuses_to_overwrite(ray_session: None, tmp_path: pathlib.Path, capsys: Any) -> None:
+    command = ["train", "identity", "--channel", "none", "--iterations", "1", "--out", str(tmp_path / "run"), "--set"]
+    command += [f"training.{key}={value}" for key, value in SMALL["algorithm_settings"].items()]  # type: ignore[attr-defined]
+    assert main([*command, "model.size=8", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["num_env_steps"] == 64
+    assert "iteration=1/1" in err and "env_steps_per_second=" in err and "seconds_left=" in err
+    assert main([*command, "model.size=8"]) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_nothing_is_overwritten_unless_it_is_said(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="holds a run already"):
+        train(small(), out=tmp_path)
+    with pytest.raises(RunFolderError, match="format_version"):
+        train(small(), out=tmp_path, overwrite=True)
+
+
+def test_twins_have_the_same_budget(tmp_path: pathlib.Path) -> None:
+    settings = small(channel="symbols", channel_settings={"vocabulary": 5}, seed=4)
+    silent, garbled = twin_of(settings, "silent"), twin_of(settings, "garbled")
+    assert (silent.channel, silent.channel_settings) == ("none", {})
+    assert (garbled.channel, garbled.channel_settings) == ("garbled+symbols", {"vocabulary": 5})
+    same = settings.model_dump(exclude={"channel", "channel_settings"})
+    assert all(twin.model_dump(exclude={"channel", "channel_settings"}) == same for twin in (silent, garbled))
+    until = settings.model_copy(update={"until": {"success_rate": 1.0}})
+    twin = twin_of(until, "silent", env_steps=128)
+    assert (twin.until, twin.iterations, twin.env_steps) == ({}, None, 128)
+    assert config_of(silent).choices().channel == "none"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_processes_train_side_by_side(tmp_path: pathlib.Path) -> None:
+    jobs = [Job(name=str(n), settings=small(seed=n, iterations=2), out=tmp_path / str(n)) for n in range(3)]
+    with Display({job.name: job.settings for job in jobs}, err=True) as display:
+        summaries = run_all(jobs, processes=2, display=display, command="test")
+    assert list(summaries) == ["0", "1", "2"]
+    assert [summary["seed"] for summary in summaries.values()] == [0, 1, 2]
+    with (
+        Display({job.name: job.settings for job in jobs}, err=True) as display,
+        pytest.raises(ValueError, match="already"),
+    ):
+        run_all(jobs[:2], processes=2, display=display, command="test")
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"iteration": 3}, "iterations"),
+        ({"iterations": 0}, "iterations"),
+        ({"iterations": 1, "env_steps": 1}, "one of them"),
+        ({"until": {"reward": 1.0}}, "episode_return_mean"),
+        ({"critic": "stat"}, "critic"),
+    ],
+)
+def test_wrong_settings_are_refused(given: dict[str, Any], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        settings_from(given)
+
+
+def test_settings_of_the_algorithm_are_known() -> None:
+    config = config_of(small(algorithm_settings={"lr": 0.5, "entropy_coeff": 0.25, "batch_mode": "complete_episodes"}))
+    assert (config.lr, config.entropy_coeff, config.batch_mode) == (0.5, 0.25, "complete_episodes")
+    with pytest.raises(UnknownNameError, match="minibatch_size"):
+        config_of(small(algorithm_settings={"sgd_minibatch_size": 2}))
+
+
+def test_half_written_checkpoints_do_not_count(tmp_path: pathlib.Path) -> None:
+    def save(path: str, *, fail: bool = False) -> None:
+        pathlib.Path(path).mkdir()
+        if fail:
+            raise OSError("disk full")
+        (pathlib.Path(path) / "state").touch()
+
+    for iteration in (2, 4, 10):
+        write_checkpoint(tmp_path, iteration=iteration, save=save)
+    with pytest.raises(OSError):
+        write_checkpoint(tmp_path, iteration=12, save=lambda path: save(path, fail=True))
+    assert [path.name for path in complete_checkpoints(tmp_path)] == ["iteration_000004", "iteration_000010"]
+    write_checkpoint(tmp_path, iteration=12, save=save)
+    assert not list((tmp_path / "checkpoints").glob("draft_*"))
+
+
+def test_progress_continues_after_the_checkpoint_and_survives_a_cut(tmp_path: pathlib.Path) -> None:
+    with ProgressWriter(tmp_path) as progress:
+        for iteration in (1, 2, 3):
+            progress.add({"iteration": iteration, "num_env_steps": iteration, "seconds": 1.5 * iteration, "x": None})
+    path = tmp_path / "progress.csv"
+    path.write_text(path.read_text() + "4,4")
+    assert [row["iteration"] for row in read_progress(tmp_path)] == [1, 2, 3]
+    with ProgressWriter(tmp_path, after=2) as progress:
+        assert progress.seconds == 3.0
+        progress.add({"iteration": 3, "num_env_steps": 3, "seconds": 4.0, "x": 0.5})
+    assert [(row["seconds"], row["x"]) for row in read_progress(tmp_path)] == [(1.5, None), (3.0, None), (4.0, 0.5)]
+
+
+def test_bench_splits_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure(small(), iterations=2)
+    parts = [found[f"{part}_seconds"] for part in ("sampling", "learning", "syncing")]
+    assert found["num_env_steps"] == 128 and sum(parts) == pytest.approx(found["wall_seconds"])
+    assert found["env_steps_per_second"] > 0 and found["sgemm_gflops"] > 0

@@ -1,0 +1,234 @@
+import argparse
+import csv
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from heliograph import registry
+from heliograph.analysis.interventions import Messages
+from heliograph.cli import arguments, main
+from heliograph.cli.choosing import MAIN, chosen, jobs_of, twins_of
+from heliograph.cli.shown import jsonable, share_done
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.rllib.settings import COLUMNS, TrainSettings, check, settings_from
+from heliograph.run_folder import write_config, write_team
+from heliograph.types import Choice
+
+SHARED = {"-h", "--help", "--json", "--debug"}
+RUN = {"run", "--episodes", "--seed", "--trust"}
+FROZEN = {
+    "list": {"kind"},
+    "train": {
+        "target", "--out", "--resume", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
+        "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds", "--env-runners",
+        "--learners", "--jobs", "--checkpoint-every",
+    },
+    "evaluate": RUN | {"--actions", "--messages"},
+    "record": RUN | {"--actions", "--out"},
+    "report": RUN,
+    "bench": {"--iterations"},
+    "demo": {"--out", "--jobs"},
+}  # fmt: skip
+"""What others' scripts rely on. Adding is free; for anything else say in CHANGELOG.md how to change a script."""
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    actions = arguments.build_parser()._actions
+    (found,) = [action.choices for action in actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(found)
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings or [action.dest]}
+
+
+def parsed(*words: str) -> Any:
+    return arguments.build_parser().parse_args(words)
+
+
+def train(*words: str) -> Any:
+    return chosen(parsed("train", *words))
+
+
+def test_the_command_line_is_what_it_was() -> None:
+    assert {name: options(parser) - SHARED for name, parser in commands().items()} == FROZEN
+
+
+def test_every_command_speaks_json() -> None:
+    assert all(SHARED <= options(parser) for parser in commands().values())
+
+
+def test_choices_are_those_of_the_library() -> None:
+    assert tuple(m.value for m in Messages) == arguments.MESSAGES
+    assert {c.value for c in Choice} == set(arguments.ACTIONS)
+    assert sorted(arguments.KINDS.values()) == sorted(registry.KINDS)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in arguments.KINDS if kind != "algorithms"])
+def test_list_names_and_explains_all_components(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", kind, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(found) == registry.names(arguments.KINDS[kind])
+    assert all(found.values()), f"no summary: {found}"
+    main(["list", kind])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == sorted(found)
+
+
+def test_listing_needs_no_ray(tmp_path: pathlib.Path) -> None:
+    code = "import sys; from heliograph.cli import main; main(['list', 'recipes']); print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "speaker_listner", "--out", "x"], "speaker_listener"),
+        (["train", "--out", "x"], "recipe"),
+        (["train", "identity"], "--out"),
+        (["train", "identity", "--out", "x", "--model", "cnets"], "did you mean 'cnet'"),
+        (["train", "identity", "--out", "x", "--channel", "garbled+drew"], "'dru'"),
+        (["train", "identity", "--out", "x", "--algorithm", "pro"], "'ppo'"),
+        (["train", "identity", "--out", "x", "--loss", "reconstruct"], "'reconstruction'"),
+        (["train", "identity", "--out", "x", "--set", "model.sise=3"], "'size'"),
+        (["train", "identity", "--out", "x", "--set", "modell.size=3"], "'model'"),
+        (["train", "identity", "--out", "x", "--set", "team.critics=state"], "'critic'"),
+        (["train", "identity", "--out", "x", "--set", "team.critic=stat"], "critic"),
+        (["train", "identity", "--out", "x", "--set", "model.size"], "KEY=VALUE"),
+        (["train", "identity", "--out", "x", "--until", "return=1"], "episode_return_mean"),
+        (["train", "identity", "--out", "x", "--until", "success_rate=high"], "number"),
+        (["train", "identity", "--out", "x", "--seeds", "1", "1"], "once"),
+        (["train", "identity", "--resume", "x"], "cannot go with --resume"),
+        (["train", "--resume", "nowhere"], "no run folder"),
+        (["evaluate", "nowhere"], "no run folder"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    words: list[str], said: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert said in err and len(err.splitlines()) == 1 and not out
+    assert not list(tmp_path.iterdir()), "a refused run leaves nothing behind"
+    with pytest.raises(ValueError):
+        main([*words, "--debug"])
+
+
+def test_arguments_become_settings() -> None:
+    what = train(
+        "switch_riddle", "--model", "feedforward", "--channel", "symbols", "--topology", "given", "--env-steps", "99",
+        "--until", "success_rate=1", "--seed", "7", "--env-runners", "2", "--learners", "1", "--loss",
+        "reconstruction=0.5", "--set", "env.prisoners=4", "channel.gradient=gumbel", "--set", "training.lr=1e-4",
+        "training.minibatch_size=null", "team.critic=state",
+    )  # fmt: skip
+    assert what.settings == TrainSettings(
+        env="switch_riddle",
+        env_settings={"prisoners": 4},
+        model="feedforward",
+        channel="symbols",
+        channel_settings={"gradient": "gumbel"},
+        topology="given",
+        algorithm_settings={"lr": 1e-4, "minibatch_size": None},
+        losses=(["reconstruction", 0.5],),
+        critic="state",
+        env_steps=99,
+        until={"success_rate": 1.0},
+        seed=7,
+        num_env_runners=2,
+        num_learners=1,
+    )
+    assert not what.controls and train("identity", "--controls").controls
+
+
+@pytest.mark.parametrize("name", registry.names("recipe"))
+def test_recipes_are_sound(name: str) -> None:
+    recipe, what = registry.load("recipe", name)(), train(name)
+    assert recipe.name == name and recipe.paper and set(recipe.target) <= set(COLUMNS)
+    assert what.controls == recipe.controls and what.settings == settings_from(recipe.settings)
+    check(what.settings)
+
+
+def test_what_is_given_replaces_what_the_recipe_says() -> None:
+    recipe = train("speaker_listener_dru").settings
+    other = train("speaker_listener_dru", "--channel", "continuous", "--env-steps", "5", "--no-controls")
+    assert (other.settings.channel, other.settings.channel_settings) == ("continuous", {})
+    assert (other.settings.iterations, other.settings.env_steps) == (None, 5)
+    assert other.settings.model_settings == recipe.model_settings and not other.controls
+    smaller = train("speaker_listener_dru", "--set", "training.lr=0.5").settings.algorithm_settings
+    assert smaller == {**recipe.algorithm_settings, "lr": 0.5}
+
+
+def test_seeds_and_twins_have_folders_of_their_own() -> None:
+    out = pathlib.Path("runs")
+    (job,) = jobs_of(train("identity"), out=out, seeds=None)
+    assert (job.name, job.out) == (MAIN, out)
+    assert [(t.name, t.out) for t in twins_of(job)] == [("silent", out / "silent"), ("garbled", out / "garbled")]
+    jobs = jobs_of(train("identity"), out=out, seeds=[3, 5])
+    assert [(j.name, j.settings.seed, j.out) for j in jobs] == [
+        ("seed_3", 3, out / "seed_3"),
+        ("seed_5", 5, out / "seed_5"),
+    ]
+    assert twins_of(jobs[0])[1].out == out / "seed_3" / "garbled"
+
+
+def test_time_left_is_that_of_the_budget() -> None:
+    row = {"iteration": 25, "num_env_steps": 100}
+    assert share_done(settings_from({}), row) == 0.25
+    assert share_done(settings_from({"env_steps": 400}), row) == 0.25
+    assert share_done(settings_from({"until": {"success_rate": 1.0}}), row) is None
+
+
+def test_json_has_no_nan() -> None:
+    assert jsonable({"a": (float("nan"), 1), "b": pathlib.PurePath}) == {"a": [None, 1], "b": "pathlib:PurePath"}
+
+
+@pytest.fixture
+def run_folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A team that was never trained."""
+    env, choices = EnvChoice(env="speaker_listener"), TeamChoices(model_settings={"size": 8}, channel="symbols")
+    team = build_team(choices, facts_of(build_env(env, num_copies=1)), seed=0)
+    write_team(tmp_path / "run", team)
+    write_config(tmp_path / "run", env=env, choices=choices)
+    return tmp_path / "run"
+
+
+def test_evaluate_prints_json_and_facts(run_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["evaluate", str(run_folder), "--episodes", "50", "--actions", "sampled", "--messages", "noise"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"episode_return_mean", "episode_return_se", "success_rate", "normalised_return"} <= found.keys()
+    assert (found["num_episodes"], found["messages"], found["actions"]) == (50, "noise", "sampled")
+    assert main(command) == 0
+    assert "episode_return_mean" in capsys.readouterr().out
+
+
+def test_a_folder_of_runs_names_its_runs(run_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run_folder.parent)]) == 2
+    assert str(run_folder) in capsys.readouterr().err
+
+
+def test_record_writes_a_corpus(run_folder: pathlib.Path, tmp_path: pathlib.Path, capsys: Any) -> None:
+    assert main(["record", str(run_folder), "--episodes", "5", "--out", str(tmp_path / "corpus"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_utterances"] == 5
+    assert {p.name for p in (tmp_path / "corpus").iterdir()} == {"utterances.parquet", "corpus.jsonl", "metadata.json"}
+
+
+def test_code_of_a_folder_is_imported_only_if_trusted(run_folder: pathlib.Path, capsys: Any) -> None:
+    config = json.loads((run_folder / "config.json").read_text())
+    config["env"]["env"] = "heliograph.envs.speaker_listener:SpeakerListener"
+    (run_folder / "config.json").write_text(json.dumps(config))
+    assert main(["evaluate", str(run_folder), "--episodes", "5"]) == 2
+    assert "--trust" in capsys.readouterr().err
+    assert main(["evaluate", str(run_folder), "--episodes", "5", "--trust"]) == 0
+
+
+def test_columns_of_progress_are_documented() -> None:
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "command_line.md").read_text()
+    rows = csv.reader(page.splitlines(), delimiter="|")
+    explained = {word.strip(" `") for row in rows if len(row) > 3 for word in row[1].split(",")}
+    assert set(COLUMNS) <= explained, f"not in docs/command_line.md: {set(COLUMNS) - explained}"
