@@ -8,7 +8,7 @@ from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team,
 from heliograph.sampler import Sampler, play
 
 
-def trained(channel: str, *, iterations: int = 150) -> tuple[float, float]:
+def trained(channel: str, *, iterations: int = 100) -> tuple[float, float]:
     """Mean greedy return on `identity`, and the seconds it took: policy gradient with the channel's own gradient."""
     began = time.process_time()
     env = build_env(EnvChoice(env="identity", settings={"values": 2}), num_copies=128, seed=0)

@@ -170,7 +170,7 @@ def test_interventions_are_told_which_copies_count() -> None:
 
 def test_first_losses_and_returns_of_a_seed() -> None:
     """Pinned: a change of these numbers is a change of what a seed means, and must be meant."""
-    sampler = make_sampler("speaker_listener", copies=64, seed=0)
+    sampler = make_sampler("speaker_listener", channel="symbols-gumbel", copies=64, seed=0)
     optimiser = torch.optim.SGD(sampler.team.parameters(), lr=0.01)
     losses, returns = [], []
     for _ in range(3):
@@ -188,5 +188,5 @@ def test_first_losses_and_returns_of_a_seed() -> None:
     assert returns == pytest.approx(GOLDEN_RETURNS, abs=1e-4)
 
 
-GOLDEN_LOSSES = [-0.68974, -0.76059, -0.69955]
-GOLDEN_RETURNS = [-0.87500, -0.68750, -0.87500]
+GOLDEN_LOSSES = [-0.23204, -0.16402, -0.28936]
+GOLDEN_RETURNS = [-0.75000, -1.03125, -0.75000]

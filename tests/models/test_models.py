@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from heliograph import registry
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.models.cnet import CNet
 from heliograph.models.team import Team
 from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of
 from tests.parts import ENVS, MODELS, Chatter, make_sampler, make_team, perturbed, replaced, steps_of
@@ -253,10 +255,10 @@ def test_feedforward_shows_last_actions_only_if_asked() -> None:
 
 
 def test_cnet_is_the_published_network() -> None:
-    from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-
     env = build_env(EnvChoice(env="switch_riddle"), num_copies=1)
-    policy = build_team(TeamChoices(model="cnet", channel="dru"), facts_of(env), seed=0).policies["prisoner"]
+    published = {"initialisation": "uniform"} if "initialisation" in registry.settings_of(CNet) else {}
+    choices = TeamChoices(model="cnet", model_settings=published, channel="dru")
+    policy = build_team(choices, facts_of(env), seed=0).policies["prisoner"]
     model = policy.model
     assert (model.hidden_size, model.memory_size, len(model.cells)) == (128, 256, 2)
     assert model.out.weight.shape == (128, 128) and model.head.weight.shape == (2, 128)
