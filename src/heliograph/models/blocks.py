@@ -49,7 +49,7 @@ class Torso(nn.Module):
         self.images = nn.ModuleDict({_key(k): ImageTorso(s, size) for k, s in leaves.items() if is_image(s)})
         self.flat_spaces = {k: s for k, s in leaves.items() if not is_image(s)}
         flat_size = sum(int(spaces.flatdim(s)) for s in self.flat_spaces.values())
-        self.flat = nn.Linear(flat_size, size) if flat_size else None
+        self.flat = orthogonal_(nn.Linear(flat_size, size), gain=math.sqrt(size)) if flat_size else None
 
     def forward(self, observation: Tree) -> Float[Tensor, "*batch F"]:
         """The sum of the linear features of all parts."""
@@ -170,7 +170,23 @@ def mlp(sizes: list[int], *, activation: type[nn.Module] = nn.Tanh) -> nn.Sequen
     return nn.Sequential(*layers[:-1])
 
 
-def small_head(size_in: int, size_out: int, *, gain: float = 0.01) -> nn.Linear:
+def orthogonal_(module: nn.Module, *, gain: float = 1.0) -> nn.Module:
+    """Orthogonal weights (gate by gate in recurrent cells) and zero biases: signals keep their scale on the way.
+
+    The scale of first messages decides how soon anyone can listen to them: small uniform weights shrink the difference
+    between two observations a hundredfold on their way through two recurrent layers.
+    """
+    for parameter in module.parameters():
+        if parameter.dim() < 2:
+            nn.init.zeros_(parameter)
+            continue
+        gates = parameter.shape[0] // parameter.shape[1] if isinstance(module, nn.RNNCellBase) else 1
+        for block in parameter.data.chunk(max(1, gates)):
+            nn.init.orthogonal_(block, gain)
+    return module
+
+
+def small_head(size_in: int, size_out: int, *, gain: float = 0.1) -> nn.Linear:
     """A linear head with small orthogonal weights and no bias at first, so that first actions are nearly uniform."""
     head = nn.Linear(size_in, size_out)
     nn.init.orthogonal_(head.weight, gain)

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from heliograph.envs.base import check_positive
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.models.blocks import InputTorso, MessageNorm, small_head
+from heliograph.models.blocks import InputTorso, MessageNorm, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing
 
 __all__ = ["CNet"]
@@ -16,13 +17,26 @@ class CNet(Model):
     Messages are heard in the step after they are said. Each passes batch norm and a one-layer MLP; those of several
     senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
     and appendix A. Differences: batch norm uses running statistics here (see `MessageNorm`); under policy gradients
-    the action head puts out logits, not Q-values; a sampled message's own last value is not fed back (RIAL's is).
+    the action head puts out logits, not Q-values; a sampled message's own last value is not fed back (RIAL's is); weights
+    start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
     """
 
     timing = Timing.NEXT_STEP
 
-    def __init__(self, spec: ModelSpec, *, size: int = 128, layers: int = 2, message_norm: bool = True):
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        size: int = 128,
+        layers: int = 2,
+        message_norm: bool = True,
+        initialisation: str = "orthogonal",
+    ):
         super().__init__(spec)
+        check_positive("size", size)
+        check_positive("layers", layers)
+        if initialisation not in ("orthogonal", "uniform"):
+            raise ValueError(f"initialisation={initialisation!r}: must be 'orthogonal' or 'uniform' (as published)")
         self.size, self.layers, self.message_norm = size, layers, message_norm
         self.hidden_size = self.intent_size = size
         self.memory_size = size * layers
@@ -30,8 +44,16 @@ class CNet(Model):
         self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
         self.out = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)
-        for weight in self.cells.parameters():
-            nn.init.uniform_(weight, -0.08, 0.08)
+        self._initialise(initialisation)
+
+    def _initialise(self, initialisation: str) -> None:
+        if initialisation == "uniform":
+            for weight in self.cells.parameters():
+                nn.init.uniform_(weight, -0.08, 0.08)
+            return
+        for cell in self.cells:
+            orthogonal_(cell)
+        orthogonal_(self.out, gain=2**0.5)
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The sum of the embeddings that do not depend on messages."""

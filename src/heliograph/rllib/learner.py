@@ -46,6 +46,10 @@ class TeamLearner(TorchLearner, ABC):
     def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
         """Losses of a minibatch (those copies of the batch) to be added up under "total_loss", and what to log."""
 
+    def is_enough(self, terms: dict[str, Tensor]) -> bool:
+        """Whether to end the update early, after a minibatch with these terms; the same on all learners."""
+        return False
+
     # ---- construction -----------------------------------------------------------------------------------------
 
     def build(self) -> None:
@@ -118,6 +122,8 @@ class TeamLearner(TorchLearner, ABC):
         for _ in range(num_epochs):
             for copies in rollout.split(parts, generator=self._shuffler):
                 logged.append(self._step(rollout.select(copies), prepared, copies))
+                if self.is_enough(logged[-1]):
+                    return logged
         return logged
 
     def _step(self, minibatch: Rollout, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
@@ -176,6 +182,14 @@ class TeamLearner(TorchLearner, ABC):
             torch.distributed.all_reduce(count)
             count = count / self.config.num_learners
         return torch.where(mask, values, 0.0).sum() / count.clamp(min=1)
+
+    def agreed(self, value: Tensor) -> Tensor:
+        """The mean of a number over all learners."""
+        if self.config.num_learners <= 1:
+            return value
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        return value / self.config.num_learners
 
     def moments(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean [D], variance [D] and count of the values `[..., D]` of all learners that the mask keeps."""

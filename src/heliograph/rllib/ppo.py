@@ -36,8 +36,9 @@ class CommPPOConfig(CommunicationConfig):
         self.gamma = 0.99
         self.lambda_ = 0.95
         self.clip_param: float | None = 0.2
-        self.entropy_coeff: Any = 0.01
-        self.message_entropy_coeff: Any = 0.01
+        self.entropy_coeff: Any = 0.05
+        self.message_entropy_coeff: Any = 0.02
+        self.target_kl: float | None = 0.2
         self.vf_loss_coeff = 0.5
         self.grad_clip = 0.5
         self.num_epochs = 4
@@ -51,13 +52,15 @@ class CommPPOConfig(CommunicationConfig):
         clip_param: float | None = NotProvided,
         entropy_coeff: Any = NotProvided,
         message_entropy_coeff: Any = NotProvided,
+        target_kl: float | None = NotProvided,
         vf_loss_coeff: float = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Set training settings; counts are in env steps (moves of the whole team).
 
         `lambda_` of GAE; `clip_param` of the ratio (None: no clipping, A2C's loss); `entropy_coeff` and
-        `message_entropy_coeff` of actions and sampled messages, fixed or a schedule; `vf_loss_coeff` of the values.
+        `message_entropy_coeff` of actions and sampled messages, fixed or a schedule; `target_kl`: an update ends early
+        once the policies have moved so far (nats, None: never); `vf_loss_coeff` of the values.
         """
         super().training(**kwargs)
         given = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
@@ -171,6 +174,10 @@ class PPOLearner(TeamLearner):
             **self._diagnostics(log_ratio.detach(), deciding),
         }
 
+    def is_enough(self, terms: dict[str, Tensor]) -> bool:
+        """Whether the policies have moved so far from those that sampled that the batch is used up."""
+        return self.config.target_kl is not None and float(terms["mean_kl"]) > self.config.target_kl
+
     def _surrogate(self, log_ratio: Tensor, advantages: Tensor) -> Tensor:
         if self.config.clip_param is None:
             return -log_ratio * advantages
@@ -180,7 +187,7 @@ class PPOLearner(TeamLearner):
         ratio = log_ratio.exp()
         clip = self.config.clip_param or float("inf")
         return {
-            "mean_kl": self.mean(ratio - 1 - log_ratio, mask),
+            "mean_kl": self.agreed(self.mean(ratio - 1 - log_ratio, mask)),
             "clip_fraction": self.mean(((ratio - 1).abs() > clip).float(), mask),
             "ratio_error": torch.where(mask, (ratio - 1).abs(), 0.0).max(),
         }
