@@ -8,7 +8,6 @@ and options that exist.
 import ast
 import dataclasses
 import functools
-import importlib.util
 import os
 import pathlib
 import re
@@ -37,9 +36,6 @@ ENVIRONMENT = {
     "MPLBACKEND": "Agg",
 }
 TIMEOUT_SECONDS = 300
-needs_cli = pytest.mark.skipif(
-    importlib.util.find_spec("heliograph.cli") is None, reason="the command line is not there yet"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +149,6 @@ def help_of(command: tuple[str, ...]) -> str:
     return done.stdout
 
 
-@needs_cli
 @pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page.read_text())], ids=name_of)
 def test_shell_blocks_name_commands_and_options_that_exist(page: pathlib.Path) -> None:
     for line in commands_of(page.read_text()):

@@ -1,6 +1,5 @@
 """The package as a stranger gets it: a wheel, installed into an empty folder and used outside the checkout."""
 
-import importlib.util
 import os
 import pathlib
 import re
@@ -14,9 +13,6 @@ import heliograph
 
 ROOT = pathlib.Path(__file__).parents[1]
 HELP_CPU_SECONDS = 1.0
-needs_cli = pytest.mark.skipif(
-    importlib.util.find_spec("heliograph.cli") is None, reason="the command line is not there yet"
-)
 
 
 def run(*command: object, cwd: pathlib.Path, **environment: str) -> str:
@@ -60,7 +56,6 @@ def test_the_wheel_imports_outside_the_checkout(installed: pathlib.Path, tmp_pat
     assert pathlib.Path(origin.strip()).is_relative_to(installed)
 
 
-@needs_cli
 @pytest.mark.xdist_group("package")
 def test_the_wheel_has_a_command_line(installed: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert "train" in run("-m", "heliograph", "--help", cwd=tmp_path, PYTHONPATH=str(installed))
@@ -77,7 +72,6 @@ def test_importing_the_package_is_light(tmp_path: pathlib.Path) -> None:
     assert run("-c", code, cwd=tmp_path).split() == []
 
 
-@needs_cli
 def test_help_answers_at_once(tmp_path: pathlib.Path) -> None:
     """In processor seconds, as other tests run at the same time; the best of three."""
     spent = []
