@@ -17,8 +17,8 @@ class CNet(Model):
     Messages are heard in the step after they are said. Each passes batch norm and a one-layer MLP; those of several
     senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
     and appendix A. Differences: batch norm uses running statistics here (see `MessageNorm`); under policy gradients
-    the action head puts out logits, not Q-values; a sampled message's own last value is not fed back (RIAL's is); weights
-    start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
+    the action head puts out logits, not Q-values; a sampled message's own last value is not fed back (RIAL's is);
+    weights start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
     """
 
     timing = Timing.NEXT_STEP

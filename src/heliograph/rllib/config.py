@@ -1,8 +1,8 @@
-"""What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind it."""
+"""What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
@@ -23,10 +23,8 @@ from heliograph.experiment import (
     resolve,
 )
 from heliograph.models.critic import VIEWS
-from heliograph.models.layout import one_policy_per_role
 from heliograph.rllib.environments import env_choice
-from heliograph.rllib.mapping import Mapping as PolicyMapping
-from heliograph.rllib.mapping import probe
+from heliograph.rllib.mapping import PolicyMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 
 POLICY_OVERRIDES = ("model", "model_settings", "lr")
@@ -71,7 +69,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.rollout_fragment_length = "auto"
         self.explore = True
         self.evaluation_config = {"explore": False}
-        self._facts: EnvFacts | None = None
+        self._facts: tuple[str, EnvFacts] | None = None
 
     def communication(
         self,
@@ -89,7 +87,7 @@ class CommunicationConfig(AlgorithmConfig):
         normalise_values: bool = NotProvided,
         freeze_team: bool = NotProvided,
         torch_num_threads: int = NotProvided,
-    ) -> Self:
+    ) -> "CommunicationConfig":
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
@@ -117,10 +115,12 @@ class CommunicationConfig(AlgorithmConfig):
 
     def facts(self) -> EnvFacts:
         """Roles, spaces and sizes of the environment, read off one copy and remembered."""
-        if self._facts is None:
+        key = repr((self.env, self.env_config))
+        if self._facts is None or self._facts[0] != key:
             facts = facts_of(build_env(self.env_choice(), num_copies=1))
-            object.__setattr__(self, "_facts", facts)
-        return self._facts
+            object.__setattr__(self, "_facts", (key, facts))
+            return facts
+        return self._facts[1]
 
     def policy_mapping(self) -> PolicyMapping | None:
         """Who plays whom where the user says so; None for the default, one policy per role."""
@@ -169,7 +169,8 @@ class CommunicationConfig(AlgorithmConfig):
     ) -> MultiRLModuleSpec:
         """The team's modules; spaces come from the environment itself."""
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
-        spec = module_spec(self.choices(), self.facts(), critic=self.critic, losses=losses, inference_only=inference_only)
+        choices, facts = self.choices(), self.facts()
+        spec = module_spec(choices, facts, critic=self.critic, losses=losses, inference_only=inference_only)
         return self._with_user_modules(spec)
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
@@ -184,16 +185,20 @@ class CommunicationConfig(AlgorithmConfig):
         """Check everything that can be checked before training starts."""
         super().validate()
         self._refuse_connectors()
-        facts, choices = self.facts(), self.choices()
-        layout = build_layout(choices, facts)
-        if isinstance(self.policies_to_train, (list, tuple, set)):
-            if not self.policies_to_train:
-                raise ValueError("policies_to_train is empty: nothing would be trained; name at least one policy")
-            for name in self.policies_to_train:
-                if name not in layout.policies:
-                    raise registry.UnknownNameError(what="policy in policies_to_train", name=name, valid=list(layout.policies))
+        policies = list(build_layout(self.choices(), self.facts()).policies)
+        self._check_trained(policies)
         for loss in self.losses:
             resolve("loss", loss.loss)
+
+    def _check_trained(self, policies: list[str]) -> None:
+        trained = self.policies_to_train
+        if not isinstance(trained, (list, tuple, set)):
+            return
+        if not trained:
+            raise ValueError("policies_to_train is empty: nothing would be trained; name at least one policy")
+        for name in trained:
+            if name not in policies:
+                raise registry.UnknownNameError(what="policy in policies_to_train", name=name, valid=policies)
 
     def _policy_choices(self) -> dict[str, PolicyChoice] | None:
         mapping = self.policy_mapping()
@@ -207,9 +212,10 @@ class CommunicationConfig(AlgorithmConfig):
 
     def _overrides(self, name: str, spec: PolicySpec | None) -> dict[str, Any]:
         own = dict(getattr(spec, "config", None) or {})
+        valid = list(POLICY_OVERRIDES)
         for key in own:
-            if key not in POLICY_OVERRIDES:
-                raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=list(POLICY_OVERRIDES))
+            if key not in valid:
+                raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=valid)
         return {k: v for k, v in own.items() if k != "lr"}
 
     def _with_user_modules(self, spec: MultiRLModuleSpec) -> MultiRLModuleSpec:
@@ -242,10 +248,3 @@ def as_loss(given: Any) -> LossChoice:
     coefficient = parts[1] if len(parts) > 1 else 1.0
     return LossChoice(loss=parts[0], coefficient=coefficient, settings=parts[2] if len(parts) > 2 else {})
 
-
-def default_policies(facts: EnvFacts) -> dict[str, tuple[str, ...]]:
-    """One policy per role, as agents by policy."""
-    return one_policy_per_role(facts.roles)
-
-
-LossFunction = Callable[..., Any]

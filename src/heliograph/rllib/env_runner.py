@@ -47,7 +47,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def __init__(self, *, config: Any, **kwargs: Any):
         super().__init__(config=config, **kwargs)
-        self.worker_index = self.worker_index or 0
+        self.worker_index = int(kwargs.get("worker_index") or 0)
         torch.set_num_threads(self.config.torch_num_threads)
         self.sampler: Sampler | None = None
         self._weights_seq_no = 0
@@ -92,39 +92,44 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         **kwargs: Any,
     ) -> list[Rollout]:
         """Sample a fragment (or whole episodes, by `batch_mode`), or as many env steps or episodes as asked for."""
-        if self.sampler is None:
-            raise RuntimeError("this env runner has no environment: set create_env_on_local_env_runner=True")
         if random_actions:
             raise ValueError("random_actions is not supported: heliograph's algorithms sample from their policies")
         explore = self.config.explore if explore is None else explore
         choice = Choice.SAMPLED if explore else Choice.GREEDY
         form = MessageForm.EXECUTION if self.config.in_evaluation else MessageForm.TRAINING
+        sampler = self._ready()
         if force_reset:
-            self.sampler.reset()
+            sampler.reset()
         try:
-            rollouts, episodes = self._sample(num_timesteps, num_episodes, choice, form)
+            rollouts, episodes = self._sample(sampler, num_timesteps, num_episodes, choice, form)
         except Exception:
-            raise RuntimeError(f"env runner {self.worker_index} failed while sampling:\n{traceback.format_exc()}") from None
+            trace = traceback.format_exc()
+            raise RuntimeError(f"env runner {self.worker_index} failed while sampling:\n{trace}") from None
         self._log(rollouts, episodes)
         self._call_back("on_sample_end", samples=rollouts)
         return rollouts
 
+    def _ready(self) -> Sampler:
+        if self.sampler is None:
+            raise RuntimeError("this env runner has no environment: set create_env_on_local_env_runner=True")
+        return self.sampler
+
     def _sample(
-        self, num_timesteps: int | None, num_episodes: int | None, choice: Choice, form: MessageForm
+        self, sampler: Sampler, num_timesteps: int | None, num_episodes: int | None, choice: Choice, form: MessageForm
     ) -> tuple[list[Rollout], Episodes]:
         if num_episodes is not None:
-            episodes, rollouts = play(self.sampler, num_episodes, choice=choice, form=form)
-            return rollouts, episodes
+            played = play(sampler, num_episodes, choice=choice, form=form)
+            return played[1], played[0]
         rollouts: list[Rollout] = []
         wanted = 1 if num_timesteps is None else num_timesteps
         while sum(len(r) for r in rollouts) < wanted:
-            rollouts.append(self._one(choice, form))
-        return rollouts, self.sampler.take_finished()
+            rollouts.append(self._one(sampler, choice, form))
+        return rollouts, sampler.take_finished()
 
-    def _one(self, choice: Choice, form: MessageForm) -> Rollout:
+    def _one(self, sampler: Sampler, choice: Choice, form: MessageForm) -> Rollout:
         if self.config.batch_mode == "complete_episodes":
-            return self.sampler.episodes(choice=choice, form=form)
-        return self.sampler.fragment(self.config.fragment_length(), choice=choice, form=form)
+            return sampler.episodes(choice=choice, form=form)
+        return sampler.fragment(self.config.fragment_length(), choice=choice, form=form)
 
     # ---- metrics ----------------------------------------------------------------------------------------------
 

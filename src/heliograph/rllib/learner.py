@@ -103,8 +103,9 @@ class TeamLearner(TorchLearner, ABC):
         """Learn from rollouts: `num_epochs` passes over minibatches of about `minibatch_size` env steps."""
         self._check_is_built()
         self.before_gradient_based_update(timesteps=timesteps or {})
-        rollouts = batch or episodes or (training_data.batch or training_data.episodes)
-        rollout = concatenate(list(rollouts)).to(self._device)
+        if training_data is not None:
+            batch, episodes = training_data.batch, training_data.episodes
+        rollout = concatenate(list(batch or episodes or [])).to(self._device)
         self._weights_seq_no += 1
         self._apply_freezing()
         self._env_steps = (timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0)

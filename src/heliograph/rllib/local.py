@@ -1,4 +1,4 @@
-"""Training in this process without starting Ray: the same env runner and learner, for notebooks, tests and benchmarks."""
+"""Training in this process without starting Ray: the same env runner and learner, for notebooks and tests."""
 
 import dataclasses
 from typing import Any

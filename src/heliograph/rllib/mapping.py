@@ -22,7 +22,7 @@ class EpisodeHandle:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mapping:
+class PolicyMapping:
     """Which agents each policy serves; `varies` where that changes from episode to episode."""
 
     seats: dict[str, tuple[str, ...]]
@@ -55,7 +55,7 @@ class Mapping:
         return name
 
 
-def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: list[str]) -> Mapping:
+def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: list[str]) -> PolicyMapping:
     """Ask a mapping function about every agent in many trial episodes, and see whether it varies."""
     source = random.Random(0)
     seen: dict[str, set[str]] = {agent: set() for agent in agents}
@@ -69,7 +69,7 @@ def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: li
     used = [name for name in policies if any(name in names for names in seen.values())]
     for name in policies:
         if name not in used:
-            raise ValueError(f"policy {name!r} serves no agent under policy_mapping_fn: leave it out or map an agent to it")
+            raise ValueError(f"policy {name!r} serves no agent under policy_mapping_fn: map one to it, or leave it out")
     seats = {name: tuple(agent for agent in agents if name in seen[agent]) for name in used}
     varies = any(len(names) > 1 for names in seen.values())
-    return Mapping(seats=seats, varies=varies, function=function, agents=agents)
+    return PolicyMapping(seats=seats, varies=varies, function=function, agents=agents)

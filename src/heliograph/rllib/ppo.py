@@ -1,7 +1,7 @@
 """PPO (and, by its settings, A2C) for communicating teams."""
 
 import dataclasses
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -55,7 +55,7 @@ class CommPPOConfig(CommunicationConfig):
         target_kl: float | None = NotProvided,
         vf_loss_coeff: float = NotProvided,
         **kwargs: Any,
-    ) -> Self:
+    ) -> "CommPPOConfig":
         """Set training settings; counts are in env steps (moves of the whole team).
 
         `lambda_` of GAE; `clip_param` of the ratio (None: no clipping, A2C's loss); `entropy_coeff` and
@@ -196,7 +196,8 @@ class PPOLearner(TeamLearner):
 
     def _values_in_chunks(self, rollout: Rollout) -> tuple[Tensor, Tensor | None]:
         size = max(1, (self.config.minibatch_size or rollout.env_steps()) // rollout.num_steps)
-        chunks = [rollout.select(c) for c in torch.arange(rollout.num_copies, device=rollout.rewards.device).split(size)]
+        everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
+        chunks = [rollout.select(copies) for copies in everyone.split(size)]
         pairs = [self._values(c, self.team_module.team.unroll(c), normalised=False) for c in chunks]
         final = None if pairs[0][1] is None else torch.cat([p[1] for p in pairs], 1)
         return torch.cat([p[0] for p in pairs], 1), final
@@ -218,7 +219,7 @@ class PPOLearner(TeamLearner):
                 finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
         assignment = rollout.assignment
         whole = layout.combine(values, lead=2, assignment=assignment)
-        ends = None if assignment is None else assignment[1:]
+        ends = None if assignment is None else assignment[:-1]
         return whole, layout.combine(finals, lead=2, assignment=ends) if finals else None
 
     def _critic_input(self, name: str, view: str, hidden: Tree, observations: Tree, state: Tensor) -> Tensor:
@@ -251,7 +252,8 @@ class PPOLearner(TeamLearner):
             returns.append(total)
             total = torch.where(rollout.terminated[t] | rollout.truncated[t], 0.0, total)
         moments = self.team_module[RESERVED_POLICY].reward_moments
-        moments.merge(*self.moments(torch.stack(returns).unsqueeze(-1), rollout.valid.unsqueeze(-1).expand_as(rollout.rewards)))
+        valid = rollout.valid.unsqueeze(-1).expand_as(rollout.rewards)
+        moments.merge(*self.moments(torch.stack(returns).unsqueeze(-1), valid))
         return rollout.rewards * torch.rsqrt(moments.variance + 1e-8)
 
     # ---- masks ------------------------------------------------------------------------------------------------
