@@ -127,17 +127,14 @@ def test_twins_have_the_same_budget(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_processes_train_side_by_side(tmp_path: pathlib.Path) -> None:
+def test_processes_train_side_by_side_and_one_that_fails_leaves_the_others(tmp_path: pathlib.Path) -> None:
     jobs = [Job(name=str(n), settings=small(seed=n, iterations=2), out=tmp_path / str(n)) for n in range(3)]
-    with Display({job.name: job.settings for job in jobs}, err=True) as display:
-        summaries = run_all(jobs, processes=2, display=display, command="test")
-    assert list(summaries) == ["0", "1", "2"]
-    assert [summary["seed"] for summary in summaries.values()] == [0, 1, 2]
-    with (
-        Display({job.name: job.settings for job in jobs}, err=True) as display,
-        pytest.raises(ValueError, match="already"),
-    ):
-        run_all(jobs[:2], processes=2, display=display, command="test")
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "config.json").touch()
+    with Display({job.name: job.settings for job in jobs}, err=True) as display, pytest.raises(ValueError, match="0: "):
+        run_all(jobs, processes=2, display=display, command="test")
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in "12"]
+    assert [(summary["seed"], summary["num_env_steps"]) for summary in summaries] == [(1, 128), (2, 128)]
 
 
 @pytest.mark.parametrize(

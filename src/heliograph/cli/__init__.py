@@ -1,9 +1,12 @@
 """The command line: `heliograph list | train | evaluate | record | report | bench | demo`."""
 
+import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from heliograph.cli.arguments import build_parser
@@ -16,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = build_parser().parse_args(arguments)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        _run(given)
+        with _interruptible():
+            _run(given)
     except (ValueError, FloatingPointError, OSError) as error:
         if given.debug:
             raise
@@ -29,6 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM interrupt, in the background of a shell script too, where Python would ignore the first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(given: Any) -> None:

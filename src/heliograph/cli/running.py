@@ -72,6 +72,7 @@ class Workers:
         self.events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self.workers = [self._start() for _ in range(number)]
         self.summaries: dict[str, dict[str, Any]] = {}
+        self.failures: dict[str, Exception] = {}
 
     def __enter__(self) -> "Workers":
         return self
@@ -98,11 +99,17 @@ class Workers:
             self._hand(worker, waiting)
         with contextlib.suppress(KeyboardInterrupt):
             self._gather(waiting)
-            return {job.name: self.summaries[job.name] for job in jobs}
+            return self._found(jobs)
         self.display.say("ending the runs; once more to end them at once")
         for worker in self.workers:
             self._close(worker)
         self._gather(deque())
+        return self._found(jobs)
+
+    def _found(self, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+        """Summaries; where runs failed, the first failure, now that the others are done."""
+        for error in self.failures.values():
+            raise error
         return {job.name: self.summaries[job.name] for job in jobs if job.name in self.summaries}
 
     def _gather(self, waiting: deque[Job]) -> None:
@@ -110,10 +117,11 @@ class Workers:
             worker, event = self._next()
             if event is None:
                 if worker.job is not None:
-                    raise RuntimeError(f"the process that trained {worker.job} ended:\n{worker.tail()}")
+                    self._fail(worker.job, RuntimeError(f"the process of {worker.job} ended:\n{worker.tail()}"))
+                worker.job = None
                 continue
             self._take(event)
-            if event["event"] == "summary":
+            if event["event"] in ("summary", "error"):
                 worker.job = None
                 self._hand(worker, waiting)
 
@@ -133,9 +141,13 @@ class Workers:
             self.summaries[name] = event["summary"]
             self.display.end(name, event["summary"])
         elif event["kind"] in USER_ERRORS:
-            raise ValueError(f"{name}: {event['message']}")
+            self._fail(name, ValueError(f"{name}: {event['message']}"))
         else:
-            raise RuntimeError(f"{name} failed:\n{event['traceback']}")
+            self._fail(name, RuntimeError(f"{name} failed:\n{event['traceback']}"))
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self.failures[name] = error
+        self.display.say(f"run={name} failed; the others go on")
 
     def _hand(self, worker: _Worker, waiting: deque[Job]) -> None:
         if not waiting:

@@ -160,12 +160,11 @@ def _line(name: str, row: Mapping[str, Any], max_iterations: int | None, left: f
 
 def summary_table(summaries: Mapping[str, Mapping[str, Any]]) -> None:
     """The final metrics of some runs, a row each."""
-    columns = ("run", *(name for name, _, _ in SHOWN), "normalised", "env steps", "seconds", "protocol")
+    columns = ("run", *(name for name, _, _ in SHOWN), "of best", "env steps", "protocol")
     table(columns, [_summary_row(name, summary) for name, summary in summaries.items()])
 
 
 def _summary_row(name: str, summary: Mapping[str, Any]) -> list[str]:
     values = [formatted(summary.get(key), form) for _, key, form in SHOWN]
     values.append(formatted(summary.get("normalised_return")))
-    values += [f"{summary['num_env_steps']:,}", formatted(summary["wall_seconds"], ".1f")]
-    return [name, *values, str(summary.get("diagnosis", "-"))]
+    return [name, *values, f"{summary['num_env_steps']:,}", str(summary.get("diagnosis", "-"))]

@@ -31,6 +31,6 @@ def speaker_listener_symbols() -> Recipe:
                 "lr": 2e-3,
                 "entropy_coeff": 0.03,
             },
-            "iterations": 80,
+            "iterations": 48,
         },
     )

@@ -168,6 +168,8 @@ class _Life:
             team = self._save()
         finally:
             self.algo.stop()
+            with contextlib.suppress(OSError):  # RLlib leaves an empty folder in ~/ray_results
+                os.rmdir(self.algo.logdir)
         summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
         write_json(self.folder / SUMMARY, summary)
         return summary
@@ -231,7 +233,7 @@ class _Life:
 
 @contextlib.contextmanager
 def _interruptible(stop: Stop | None) -> Iterator[Stop]:
-    """The first Ctrl-C lets the iteration end; the second ends it."""
+    """The first Ctrl-C (or SIGTERM) lets the iteration end; the second ends it."""
     asked = threading.Event()
     stopped: Stop = lambda: asked.is_set() or (stop is not None and stop())  # noqa: E731
     if threading.current_thread() is not threading.main_thread():
@@ -243,11 +245,12 @@ def _interruptible(stop: Stop | None) -> Iterator[Stop]:
             raise KeyboardInterrupt
         asked.set()
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopped
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fresh(folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
