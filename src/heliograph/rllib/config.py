@@ -24,7 +24,7 @@ from heliograph.experiment import (
 )
 from heliograph.models.critic import VIEWS
 from heliograph.rllib.environments import env_choice
-from heliograph.rllib.mapping import PolicyMapping, probe
+from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 
 POLICY_OVERRIDES = ("model", "model_settings", "lr")
@@ -39,7 +39,7 @@ class LossChoice:
     """
 
     loss: Any
-    coefficient: float | list[list[float]] = 1.0
+    coefficient: Any = 1.0
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -125,7 +125,7 @@ class CommunicationConfig(AlgorithmConfig):
     def policy_mapping(self) -> PolicyMapping | None:
         """Who plays whom where the user says so; None for the default, one policy per role."""
         names = set(self.policies)
-        if names <= {DEFAULT_POLICY_ID}:
+        if names <= {DEFAULT_POLICY_ID} or isinstance(self.policy_mapping_fn, RoleMapping):
             return None
         return probe(self.policy_mapping_fn, agents=self.facts().agents, policies=sorted(names))
 
@@ -183,10 +183,13 @@ class CommunicationConfig(AlgorithmConfig):
 
     def validate(self) -> None:
         """Check everything that can be checked before training starts."""
-        super().validate()
         self._refuse_connectors()
         policies = list(build_layout(self.choices(), self.facts()).policies)
         self._check_trained(policies)
+        if self.policy_mapping() is None:
+            roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
+            self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
+        super().validate()
         for loss in self.losses:
             resolve("loss", loss.loss)
 

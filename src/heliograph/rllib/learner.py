@@ -108,7 +108,7 @@ class TeamLearner(TorchLearner, ABC):
         rollout = concatenate(list(batch or episodes or [])).to(self._device)
         self._weights_seq_no += 1
         self._apply_freezing()
-        self._env_steps = (timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0)
+        self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         logged = self._epochs(
             rollout, num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
         )
@@ -276,12 +276,12 @@ def _num_parts(rollout: Rollout, minibatch_size: int | None) -> int:
 
 
 def _schedule(value: Any) -> Scheduler:
-    return Scheduler(fixed_value_or_schedule=value, framework=None)
+    return Scheduler(fixed_value_or_schedule=value, framework="torch")
 
 
 def _check_finite(loss: Tensor, num_env_steps: int) -> None:
     if not bool(torch.isfinite(loss)):
         raise FloatingPointError(
-            f"the loss is {float(loss)} after {num_env_steps} env steps: lower lr, set grad_clip=0.5, or check that "
+            f"the loss is {float(loss.detach())} after {num_env_steps} env steps: lower lr, set grad_clip=0.5, or check that "
             "observations and rewards of the environment are finite and of moderate size"
         )

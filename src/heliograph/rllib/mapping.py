@@ -22,6 +22,17 @@ class EpisodeHandle:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class RoleMapping:
+    """The default mapping function: each agent is played by the policy named after its role."""
+
+    roles: dict[str, str]
+
+    def __call__(self, agent: str, episode: Any, **kwargs: Any) -> str:
+        """The role of an agent."""
+        return self.roles[agent]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyMapping:
     """Which agents each policy serves; `varies` where that changes from episode to episode."""
 
