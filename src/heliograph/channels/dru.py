@@ -17,19 +17,35 @@ class DRU(Channel):
     of section 5.2 (threshold 0; both public codes use 0.5: set `threshold=0.5` for theirs). Symbols are the bits.
     Difference: intents are bounded to +-`limit` times sigma (smoothly; None: not at all, as published). Without such a
     limit of power the noise limits nothing: a unit learns a third level between two far ones, which no bit can carry.
+    The limit moves linearly from `start_limit` to `limit` over `anneal_env_steps` env steps: a wide start lets many
+    meanings part before each must be said in bits.
     """
 
     gradient = Gradient.PATHWISE
 
-    def __init__(self, *, bits: int = 2, sigma: float = 2.0, threshold: float = 0.0, limit: float | None = 2.5):
+    def __init__(
+        self,
+        *,
+        bits: int = 2,
+        sigma: float = 2.0,
+        threshold: float = 0.0,
+        limit: float | None = 2.5,
+        start_limit: float | None = None,
+        anneal_env_steps: int = 0,
+    ):
         check_positive("bits", bits)
         if sigma < 0:
             raise ValueError(f"sigma={sigma}: the noise's standard deviation must be 0 or more")
+        for name, value in (("limit", limit), ("start_limit", start_limit)):
+            if value is not None and value <= 0:
+                raise ValueError(f"{name}={value}: must be positive (in units of sigma), or None")
+        if start_limit is not None and (limit is None or anneal_env_steps < 1):
+            raise ValueError(f"start_limit={start_limit}: needs a limit to move to, and anneal_env_steps")
         super().__init__(intent_size=bits, payload_size=bits, vocabulary=2, length=bits, bits_per_message=float(bits))
-        if limit is not None and limit <= 0:
-            raise ValueError(f"limit={limit}: must be positive (in units of sigma), or None for no limit")
-        self.sigma, self.threshold = sigma, threshold
-        self.bound = None if limit is None or sigma == 0 else limit * sigma
+        self.sigma, self.threshold, self.limit = sigma, threshold, limit
+        self.start_limit, self.anneal_env_steps = start_limit, anneal_env_steps
+        self.bounded = limit is not None and sigma > 0
+        self.register_buffer("bound", torch.tensor(self._limit_after(0) * sigma))
 
     def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Standard normal noise, one number a bit."""
@@ -38,7 +54,9 @@ class DRU(Channel):
     def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """Soft bits in training form, hard bits in execution form."""
         hard = intent > self.threshold
-        payload = torch.sigmoid(self._bounded(intent) + self.sigma * draw) if form is MessageForm.TRAINING else hard.float()
+        payload = hard.float()
+        if form is MessageForm.TRAINING:
+            payload = torch.sigmoid(self._bounded(intent) + self.sigma * draw)
         return Message(payload=payload, symbols=hard.long(), bits=full_bits(intent, self.bits_per_message)), state
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
@@ -46,5 +64,15 @@ class DRU(Channel):
         bits = torch.randint(2, (*like.shape[:-1], self.length), generator=generator, device=like.device)
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
 
+    def schedule(self, num_env_steps: int) -> None:
+        """Tighten the limit."""
+        self.bound.fill_(self._limit_after(num_env_steps) * self.sigma)
+
+    def _limit_after(self, num_env_steps: int) -> float:
+        if self.limit is None or self.start_limit is None:
+            return self.limit or 0.0
+        done = min(1.0, num_env_steps / self.anneal_env_steps)
+        return self.start_limit + done * (self.limit - self.start_limit)
+
     def _bounded(self, intent: Tensor) -> Tensor:
-        return intent if self.bound is None else self.bound * torch.tanh(intent / self.bound)
+        return self.bound * torch.tanh(intent / self.bound) if self.bounded else intent
