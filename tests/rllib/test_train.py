@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from heliograph.analysis.evaluate import evaluate
-from heliograph.cli import main
+from heliograph.cli import main, training
 from heliograph.cli.choosing import Job
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
@@ -102,6 +102,25 @@ def test_the_command_trains_and_refuses_to_overwrite(ray_session: None, tmp_path
     assert "iteration=1/1" in err and "env_steps_per_second=" in err and "seconds_left=" in err
     assert main([*command, "model.size=8"]) == 2
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_demo_compares_four_teams_and_can_be_repeated(
+    ray_session: None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    tiny = {**SMALL, "iterations": 1}
+    monkeypatch.setattr(training, "settings_from", lambda given: settings_from({**given, **tiny}))
+    command = ["demo", "--out", str(tmp_path), "--jobs", "1"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["runs"]) == ["dru", "garbled", "silent", "symbols"]
+    told = {"episode_return_mean", "success_rate", "value_of_communication", "entropy_bits"}
+    told |= {"mutual_information_bits", "mutual_information_baseline_bits", "episode_return_mean_resampled"}
+    assert all(found["runs"][name].keys() >= told for name in ("dru", "symbols"))
+    assert found["report"] == str(tmp_path / "report.html") and (tmp_path / "report.html").exists()
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "silent twin" in out and out.splitlines()[-1] == f"Open {tmp_path / 'report.html'}"
 
 
 def test_nothing_is_overwritten_unless_it_is_said(tmp_path: pathlib.Path) -> None:

@@ -21,9 +21,11 @@ COLUMNS = (
     ("by chance", "mutual_information_baseline_bits", ".2f"),
     ("return, resampled", "episode_return_mean_resampled", ".3f"),
 )
-EXPLAINED = """
-Value of talking: 0 is as good as silence, 1 as good as knowing everything. By chance: the bits about the meaning that
-as many meaningless messages show. Resampled: each message replaced by one that its speaker said in another episode."""
+EXPLAINED = (
+    "\nValue of talking: 0 is as good as silence, 1 as good as knowing everything. Bits are those of what was said. "
+    "By chance: the bits about the meaning that as many meaningless messages show. Resampled: each message replaced by "
+    "one that its speaker said in another episode."
+)
 EPISODES = 1000
 REPORT_EPISODES = 500
 

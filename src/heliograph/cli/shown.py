@@ -46,7 +46,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     out = console()
     grid = Table(box=None, pad_edge=False, header_style="bold" if out.is_terminal else "")
     for index, column in enumerate(columns):
-        grid.add_column(column, justify="right" if index else "left", no_wrap=not out.is_terminal)
+        grid.add_column(column, justify="right" if index else "left", no_wrap=not (index and out.is_terminal))
     for row in rows:
         grid.add_row(*row)
     out.print(grid)
