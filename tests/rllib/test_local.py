@@ -90,7 +90,8 @@ def test_a_frozen_listener_stays_bit_identical_while_gradients_pass_through_it()
 
 def test_training_alternates_where_policies_to_train_is_a_function() -> None:
     turn = {"now": "speaker"}
-    trainer = LocalTrainer(config(channel="symbols").multi_agent(policies_to_train=lambda name, batch: name == turn["now"]))
+    settings = config(channel="symbols").multi_agent(policies_to_train=lambda name, batch: name == turn["now"])
+    trainer = LocalTrainer(settings)
     for name, other in (("speaker", "listener"), ("listener", "speaker")):
         turn["now"] = name
         before = weights(trainer, other)
