@@ -25,11 +25,13 @@ from typing import Any
 import torch
 
 from heliograph.analysis.evaluate import evaluate, interventions_table
+from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import read_run, write_config, write_json, write_team
+from heliograph.run_folder import Run, read_run, write_config, write_json, write_team
+from heliograph.sampler import Sampler, play
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 KEPT = ("episode_return_mean", "episode_return_se", "success_rate", "normalised_return")
@@ -78,7 +80,19 @@ def judge(
         if interventions:
             rows = interventions_table(run, num_episodes=num_episodes, seed=settings.seed)
             found["interventions"] = {row["messages"]: row["episode_return_mean"] for row in rows}
+        if settings.env == "switch_riddle":
+            found["exact_normalised_return"] = exact_riddle(run)
     return found
+
+
+def exact_riddle(run: Run) -> float:
+    """Normalised return over all visiting sequences of the riddle, greedy, in execution form."""
+    env = SwitchRiddle(prisoners=len(run.facts.agents), num_copies=1)
+    sequences = torch.cartesian_prod(*[torch.arange(env.num_agents)] * env.horizon)
+    env = SwitchRiddle(prisoners=env.num_agents, num_copies=len(sequences))
+    env.fix_visits(sequences)
+    episodes, _ = play(Sampler(env, run.team), len(sequences))
+    return float(episodes.returns.double().mean()) / env.bounds().full_information
 
 
 def machine() -> dict[str, Any]:

@@ -53,6 +53,10 @@ class Channel(nn.Module, ABC):
         """Entropy of the message distribution in nats; only ACTION channels have one."""
         raise NotImplementedError(f"{type(self).__name__} does not sample its messages as actions")
 
+    def symbol_log_probs(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
+        """How likely each symbol is at each place, in training form; only channels with symbols can tell."""
+        raise NotImplementedError(f"{type(self).__name__} has no symbols")
+
     def initial_state(self, num_copies: int, num_agents: int, device: torch.device) -> Tree:
         """State such as queues at the start of an episode; None where a channel has none."""
         return None

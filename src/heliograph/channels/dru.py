@@ -64,6 +64,11 @@ class DRU(Channel):
         bits = torch.randint(2, (*like.shape[:-1], self.length), generator=generator, device=like.device)
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
 
+    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+        """Of the noisy intent being above the threshold, or not."""
+        distance = (self._bounded(intent) - self.threshold) / max(self.sigma, 1e-6)
+        return torch.stack([torch.special.log_ndtr(-distance), torch.special.log_ndtr(distance)], -1)
+
     def schedule(self, num_env_steps: int) -> None:
         """Tighten the limit."""
         self.bound.fill_(self._limit_after(num_env_steps) * self.sigma)

@@ -45,6 +45,10 @@ class Garbled(Channel):
         """That of the wrapped channel."""
         return self.inner.entropy(intent)
 
+    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+        """That of the wrapped channel."""
+        return self.inner.symbol_log_probs(intent)
+
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """That of the wrapped channel."""
         return self.inner.babble(like, generator=generator)

@@ -95,6 +95,10 @@ class Symbols(Channel):
         payload = self._one_hot(symbols).flatten(-2)
         return Message(payload=payload, symbols=symbols, bits=full_bits(like, self.bits_per_message))
 
+    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+        """The logits, normalised."""
+        return self._logits(intent).log_softmax(-1)
+
     def schedule(self, num_env_steps: int) -> None:
         """Anneal the temperature."""
         if self.anneal_env_steps:

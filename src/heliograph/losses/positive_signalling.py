@@ -1,0 +1,65 @@
+"""Positive signalling: messages should depend on what their speaker saw."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from heliograph.envs.base import check_positive
+from heliograph.losses.base import AuxiliaryLoss, LossBatch
+from heliograph.models.team import Team
+
+__all__ = ["PositiveSignalling"]
+
+MAX_MESSAGES = 4096
+
+
+class PositiveSignalling(AuxiliaryLoss):
+    """Rewards a varied language whose single messages are certain: -marginal * H(M) + (H(M|X) - target)^2, in nats.
+
+    H(M) is the entropy of the average message distribution of a policy's speakers in the batch, H(M|X) the average
+    entropy of a message; both over whole messages, on channels of at most 4,096 of them. `target_nats` above 0 keeps
+    speakers from being certain too soon. Source: Eccles et al. 2019, equation 1 (sign and place of the weight as most
+    often quoted; ports differ). Uses round 0; gradients reach speakers on any channel with symbols.
+    """
+
+    def __init__(
+        self, team: Team, *, marginal: float = 1.0, target_nats: float = 0.0, max_messages: int = MAX_MESSAGES
+    ):
+        super().__init__(team)
+        check_positive("max_messages", max_messages)
+        channel = team.channel
+        if channel.vocabulary is None and channel.length:
+            raise ValueError("positive_signalling: this channel has no symbols; use 'dru' or 'symbols'")
+        if channel.vocabulary is not None and channel.vocabulary**channel.length > max_messages:
+            size = f"{channel.vocabulary}^{channel.length}"
+            raise ValueError(f"positive_signalling: {size} possible messages are more than max_messages={max_messages}")
+        self.marginal, self.target_nats = marginal, target_nats
+
+    def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
+        """The loss, averaged over the policies that speak."""
+        losses = []
+        for policy in batch.team.layout.policies if batch.unrolled.intents else ():
+            if not batch.team.policies[policy].communicates:
+                continue
+            slots = batch.team.layout.slots(policy)
+            spoken = (batch.rollout.speaking & batch.rollout.valid.unsqueeze(-1))[:, :, slots]
+            if bool(spoken.any()):
+                intent = batch.unrolled.intents[0][:, :, slots][spoken]
+                losses.append(self._of(batch.team.channel.symbol_log_probs(intent)))
+        return torch.stack(losses).mean() if losses else torch.zeros((), device=batch.rollout.rewards.device)
+
+    def _of(self, log_probs: Float[Tensor, "M L V"]) -> Float[Tensor, ""]:
+        joint = whole_messages(log_probs)
+        average = torch.logsumexp(joint, 0) - math.log(joint.shape[0])
+        each = -(joint.exp() * joint).sum(-1).mean()
+        return self.marginal * (average.exp() * average).sum() + (each - self.target_nats).square()
+
+
+def whole_messages(log_probs: Float[Tensor, "M L V"]) -> Float[Tensor, "M words"]:
+    """Log-probabilities of all V^L messages whose places are independent."""
+    joint = log_probs[:, 0]
+    for place in range(1, log_probs.shape[1]):
+        joint = (joint.unsqueeze(-1) + log_probs[:, place].unsqueeze(-2)).flatten(-2)
+    return joint
