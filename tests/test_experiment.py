@@ -113,7 +113,7 @@ def test_settings_go_to_whoever_knows_them(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("heliograph.experiment.resolve", lambda kind, name: {"loud": Loud, "dru": DRU}[name])
     channel = build_channel("loud+dru", {"volume": 3.0, "bits": 4, "sigma": 0.5})
     assert (channel.volume, channel.sigma, channel.inner.length, channel.inner.sigma) == (3.0, 0.5, 4, 0.5)
-    with pytest.raises(UnknownNameError, match=r"Valid: bits, .*sigma, threshold, volume"):
+    with pytest.raises(UnknownNameError, match=r"Valid: anneal_env_steps, bits, .*sigma, .*threshold, volume"):
         build_channel("loud+dru", {"inner": 3})
 
 

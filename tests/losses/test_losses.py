@@ -1,10 +1,13 @@
 """Auxiliary losses: a scalar with gradients for those who speak, and the reconstruction loss in particular."""
 
+import math
+
 import pytest
 import torch
 
 from heliograph import registry
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
+from heliograph.losses.positive_signalling import PositiveSignalling, whole_messages
 from heliograph.losses.reconstruction import Reconstruction
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
@@ -25,7 +28,7 @@ def felt(loss: torch.Tensor, module: torch.nn.Module) -> float:
 
 
 def test_the_losses_of_this_package_are_exactly_these() -> None:
-    assert registry.names("loss") == ["reconstruction"]
+    assert registry.names("loss") == ["positive_signalling", "reconstruction"]
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
@@ -90,3 +93,24 @@ def test_reconstruction_falls_when_trained(channel: str) -> None:
         optimiser.step()
         values.append(value.item())
     assert sum(values[-5:]) < 0.5 * sum(values[:5]), values[-5:]
+
+
+def test_positive_signalling_by_hand() -> None:
+    log_probs = torch.tensor([[[0.5, 0.5]], [[1.0, 0.0]]]).clamp(min=1e-12).log()
+    loss = PositiveSignalling(make_sampler("speaker_listener", channel="dru").team, marginal=2.0, target_nats=0.1)
+    spread = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert float(loss._of(log_probs)) == pytest.approx(-2 * spread + (0.5 * math.log(2) - 0.1) ** 2, abs=1e-6)
+    words = whole_messages(torch.tensor([[[0.3, 0.7], [0.9, 0.1]]]).log()).exp()
+    assert words[0].tolist() == pytest.approx([0.27, 0.03, 0.63, 0.07])
+
+
+@pytest.mark.parametrize("channel", ["dru", "symbols-score", "symbols-gumbel"])
+def test_positive_signalling_reaches_the_speaker(channel: str) -> None:
+    sampler = make_sampler("speaker_listener", channel=channel)
+    value = PositiveSignalling(sampler.team)(batch_of(sampler.team, sampler.fragment(6)))
+    assert felt(value, sampler.team.policies["speaker"]) > 0
+
+
+def test_too_many_messages_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_messages=2"):
+        PositiveSignalling(make_sampler("speaker_listener", channel="dru").team, max_messages=2)

@@ -56,6 +56,7 @@ def test_evaluation_plays_a_fixed_number_of_episodes() -> None:
     assert -1 <= found["episode_return_mean"] <= 1
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ray.data, which remote learners load
 def test_two_learners_hold_equal_weights() -> None:
     algorithm = config().learners(num_learners=2).build_algo()
     try:

@@ -43,8 +43,9 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 @pytest.mark.parametrize("channel", ["dru", "symbols", "continuous", "none", "garbled+dru"])
 def test_the_first_ratio_of_every_batch_is_one(channel: str) -> None:
     trainer = LocalTrainer(config(settings={"rounds": 2}, channel=channel))
+    started = ray.is_initialized()
     errors = [trainer.train().learner["first_ratio_error"] for _ in range(3)]
-    assert not ray.is_initialized()
+    assert ray.is_initialized() == started
     assert max(errors) <= 1e-5
 
 

@@ -19,9 +19,9 @@ class PositiveSignalling(AuxiliaryLoss):
     """Rewards a varied language whose single messages are certain: -marginal * H(M) + (H(M|X) - target)^2, in nats.
 
     H(M) is the entropy of the average message distribution of a policy's speakers in the batch, H(M|X) the average
-    entropy of a message; both over whole messages, on channels of at most 4,096 of them. `target_nats` above 0 keeps
-    speakers from being certain too soon. Source: Eccles et al. 2019, equation 1 (sign and place of the weight as most
-    often quoted; ports differ). Uses round 0; gradients reach speakers on any channel with symbols.
+    entropy of a message; both over whole messages, on channels of at most `max_messages` of them; 0 on channels without
+    symbols, where neither is defined. `target_nats` above 0 keeps speakers from being certain too soon. Source: Eccles
+    et al. 2019, equation 1 (sign and place of the weight as most often quoted; ports differ). Uses round 0.
     """
 
     def __init__(
@@ -30,17 +30,16 @@ class PositiveSignalling(AuxiliaryLoss):
         super().__init__(team)
         check_positive("max_messages", max_messages)
         channel = team.channel
-        if channel.vocabulary is None and channel.length:
-            raise ValueError("positive_signalling: this channel has no symbols; use 'dru' or 'symbols'")
         if channel.vocabulary is not None and channel.vocabulary**channel.length > max_messages:
             size = f"{channel.vocabulary}^{channel.length}"
             raise ValueError(f"positive_signalling: {size} possible messages are more than max_messages={max_messages}")
         self.marginal, self.target_nats = marginal, target_nats
+        self.has_symbols = channel.vocabulary is not None
 
     def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
         """The loss, averaged over the policies that speak."""
         losses = []
-        for policy in batch.team.layout.policies if batch.unrolled.intents else ():
+        for policy in batch.team.layout.policies if self.has_symbols and batch.unrolled.intents else ():
             if not batch.team.policies[policy].communicates:
                 continue
             slots = batch.team.layout.slots(policy)

@@ -8,8 +8,8 @@ __all__ = ["speaker_listener_8_dru"]
 def speaker_listener_8_dru() -> Recipe:
     """Eight goals in exactly three bits of DIAL's channel: every code word is needed, so none may be shared.
 
-    Paper: Foerster, Assael, de Freitas and Whiteson 2016 (network and channel; the game is another, and the algorithm PPO).
-    Eccles et al. 2019 (the loss): without it, two goals often end up sharing a word, which noise then keeps together.
+    Paper: Foerster, Assael, de Freitas and Whiteson 2016 (network and channel; another game, and PPO).
+    Eccles et al. 2019 (the loss): without it two goals often end up sharing a word, and noise keeps them together.
     To reach: 0.98 of the possible return in at least 9 of 10 seeds.
     """
     return Recipe(

@@ -1,0 +1,53 @@
+"""Prints the committed results as the tables of `docs/results.md`: every seed of every recipe, and its twins.
+
+How to run: `python benchmarks/table.py`
+"""
+
+import json
+import pathlib
+import statistics
+from typing import Any
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def score(run: dict[str, Any]) -> float:
+    """What a recipe is judged by: the exact normalised return where there is one, else the normalised or mean return."""
+    for key in ("exact_normalised_return", "normalised_return", "episode_return_mean"):
+        if run.get(key) is not None:
+            return float(run[key])
+    raise KeyError("no score")
+
+
+def table(result: dict[str, Any]) -> str:
+    """One recipe: how it was run, and a row a kind with every seed."""
+    first = result["runs"][0]
+    lines = [
+        f"## {result['recipe']}",
+        "",
+        f"`{result['command']}`, commit {result['commit']}, {first['num_env_steps']:,} env steps a run, "
+        f"{result['hardware']['cores']} cores of {result['hardware']['cpu']}.",
+        "",
+        "| kind | every seed | median |",
+        "|---|---|---|",
+    ]
+    for kind in dict.fromkeys(run["kind"] for run in result["runs"]):
+        scores = [score(run) for run in result["runs"] if run["kind"] == kind]
+        lines.append(f"| {kind} | {' '.join(f'{s:.3f}' for s in scores)} | {statistics.median(scores):.3f} |")
+    return "\n".join([*lines, "", interventions(result)])
+
+
+def interventions(result: dict[str, Any]) -> str:
+    """The mean return of the real teams under each intervention, as a share of full information."""
+    real = [run for run in result["runs"] if run["kind"] == "real" and run.get("interventions")]
+    names = list(real[0]["interventions"])
+    means = [statistics.mean(run["interventions"][name] for run in real) for name in names]
+    head = f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
+    return f"Mean return of the real teams, with messages\n\n{head}\n| {' | '.join(f'{m:.3f}' for m in means)} |\n"
+
+
+if __name__ == "__main__":
+    for path in sorted(RESULTS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf8"))
+        if "runs" in found:
+            print(table(found))
