@@ -12,7 +12,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 
 
 def score(run: dict[str, Any]) -> float:
-    """What a recipe is judged by: the exact normalised return where there is one, else the one simulated, or the mean."""
+    """What a recipe is judged by: the exact normalised return where there is one, else as simulated."""
     for key in ("exact_normalised_return", "normalised_return", "episode_return_mean"):
         if run.get(key) is not None:
             return float(run[key])
