@@ -53,9 +53,9 @@ def scripted_run(function=perfect, *, channel: str = "symbols", folder: pathlib.
     facts = facts_of(build_env(choice, num_copies=1))
     team = build_team(choices, facts, seed=0)
     team.eval()
-    config = {"env": choice.model_dump(), "team": choices.model_dump(), "algorithm": {"name": "ppo"}}
+    config = {"env": choice.model_dump(), "team": choices.model_dump(), "training": {"algorithm": "ppo"}}
     if folder is not None:
         write_team(folder, team)
-        write_config(folder, env=choice, choices=choices, algorithm={"name": "ppo"})
+        write_config(folder, env=choice, choices=choices, training={"algorithm": "ppo"})
     where = folder or pathlib.Path("none")
     return Run(folder=where, config=config, env=choice, choices=choices, facts=facts, team=team)

@@ -49,10 +49,9 @@ def heading(findings: Findings) -> Iterator[Safe]:
 
 def choices_of(findings: Findings) -> dict[str, str]:
     """The five choices by name, with the settings that were given."""
-    run, algorithm = findings.run, findings.run.config.get("algorithm")
-    if isinstance(algorithm, dict):
-        algorithm = algorithm.get("name", algorithm.get("algorithm"))
-    team = run.choices
+    run, team = findings.run, findings.run.choices
+    training = run.config.get("training")
+    algorithm = training.get("algorithm") if isinstance(training, dict) else None
     return {
         "environment": _with_settings(run.env.env, run.env.settings),
         "model": _with_settings(team.model, team.model_settings),
