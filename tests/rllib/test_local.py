@@ -212,9 +212,16 @@ def test_evaluation_plays_as_many_episodes_as_asked_for() -> None:
     assert trainer.env_runner.get_metrics()["num_episodes"].peek() == 45
 
 
-def test_an_unused_channel_collapses_into_a_warning() -> None:
-    progress = LocalTrainer(config()).train()
-    assert {"entropy_bits", "mutual_information_bits"} <= set(progress.env_runner)
+def test_speakers_that_say_nothing_raise_a_warning() -> None:
+    babbling = LocalTrainer(config(channel="symbols")).train().env_runner
+    assert (babbling["protocol_babbling"], babbling["protocol_collapsed"]) == (1.0, 0.0)
+    trainer = LocalTrainer(config(channel="dru"))
+    with torch.no_grad():
+        for team in (trainer.team, trainer.env_runner.module.team):
+            team.policies["speaker"].mouth.weight.zero_()
+            team.policies["speaker"].mouth.bias.fill_(3.0)
+    collapsed = trainer.train().env_runner
+    assert (collapsed["protocol_babbling"], collapsed["protocol_collapsed"]) == (0.0, 1.0)
 
 
 def say_goal(inputs: Any, memory: torch.Tensor, heard: Any) -> ScriptedOutput:
@@ -236,6 +243,17 @@ def test_a_scripted_speaker_teaches_a_listener() -> None:
     trainer = LocalTrainer(settings.env_runners(num_envs_per_env_runner=256))
     best = max(trainer.train().env_runner["episode_return_mean"] for _ in range(25))
     assert best > 0.9
+
+
+@pytest.mark.parametrize("maker", ["make_speaker_listener", "make_reference"])
+@pytest.mark.parametrize("builtin_symbols", [True, False])
+def test_particle_environments_train_through_this_path(maker: str, builtin_symbols: bool) -> None:
+    chosen = {"builtin_symbols": builtin_symbols}
+    settings = config(f"heliograph.adapters.mpe:{maker}", settings=chosen, channel="symbols")
+    settings.env_runners(num_envs_per_env_runner=8).training(train_batch_size_per_learner=400, minibatch_size=200)
+    progress = LocalTrainer(settings).train()
+    assert progress.learner["first_ratio_error"] <= 1e-5 and progress.env_runner["episode_len_mean"] == 25
+    assert progress.env_runner["num_meanings"] == 3 and progress.env_runner["entropy_bits"] > 1
 
 
 BAD = [

@@ -25,7 +25,7 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from heliograph.analysis.collapse import protocol_statistics
+from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
 from heliograph.experiment import build_env
 from heliograph.rllib.module import TeamModule
 from heliograph.rollout import Rollout
@@ -149,8 +149,23 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         log(NUM_EPISODES_LIFETIME, len(episodes), reduce="lifetime_sum")
         if len(episodes):
             self._log_episodes(episodes)
-        for key, value in protocol_statistics(rollouts[-1]).items():
-            log(key, value, window=1)
+        self._log_protocol(rollouts[-1])
+
+    def _log_protocol(self, rollout: Rollout) -> None:
+        """Statistics of the messages, and two warnings: 1 where they are collapsed, or babble, else 0."""
+        found = protocol_statistics(rollout)
+        for key, value in found.items():
+            self.metrics.log_value(key, value, window=1)
+        if "entropy_bits" not in found:
+            return
+        diagnosis = diagnose(
+            found["entropy_bits"],
+            found["mutual_information_bits"],
+            baseline_bits=found["mutual_information_chance_bits"],
+            num_meanings=int(found["num_meanings"]),
+        )
+        for warning in (Diagnosis.COLLAPSED, Diagnosis.BABBLING):
+            self.metrics.log_value(f"protocol_{warning.value}", float(diagnosis is warning), window=1)
 
     def _log_episodes(self, episodes: Episodes) -> None:
         returns, log = episodes.returns, self.metrics.log_value
