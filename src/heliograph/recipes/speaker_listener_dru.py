@@ -9,8 +9,9 @@ def speaker_listener_dru() -> Recipe:
     """The speaker names one of three goals in two bits of DIAL's noisy channel, trained by PPO through the channel.
 
     Paper: Foerster, Assael, de Freitas and Whiteson 2016, "Learning to communicate with deep multi-agent reinforcement
-    learning" (network and channel; the game is smaller, and the algorithm PPO instead of Q-learning). To reach: a mean
-    return of 0.98 of 1 in every seed; silent and garbled twins stay at the blind score, -1/3.
+    learning" (network and channel; the game is smaller, and the algorithm PPO instead of Q-learning). A light
+    positive-signalling loss (Eccles et al. 2019) parts goals that would share a word: without it 2 of 10 seeds stay at
+    1/3. To reach: a mean return of 0.98 of 1 in every seed; silent and garbled twins stay at the blind score, -1/3.
     """
     return Recipe(
         name="speaker_listener_dru",
@@ -31,6 +32,7 @@ def speaker_listener_dru() -> Recipe:
                 "lr": 2e-3,
                 "entropy_coeff": 0.03,
             },
+            "losses": [["positive_signalling", 0.3]],
             "iterations": 48,
         },
     )
