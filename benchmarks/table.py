@@ -19,11 +19,11 @@ def score(run: dict[str, Any]) -> float:
     raise KeyError("no score")
 
 
-def table(result: dict[str, Any]) -> str:
+def table(name: str, result: dict[str, Any]) -> str:
     """One recipe: how it was run, and a row a kind with every seed."""
     first = result["runs"][0]
     lines = [
-        f"## {result['recipe']}",
+        f"## {name}",
         "",
         f"`{result['command']}`, commit {result['commit']}, {first['num_env_steps']:,} env steps a run, "
         f"{result['hardware']['cores']} cores of {result['hardware']['cpu']}.",
@@ -50,4 +50,4 @@ if __name__ == "__main__":
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf8"))
         if "runs" in found:
-            print(table(found))
+            print(table(path.stem, found))
