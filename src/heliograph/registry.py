@@ -25,7 +25,7 @@ KINDS = {
     "recipe": "recipes",
 }
 ALGORITHMS = ("ppo",)
-RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "seat"}
+RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery"}
 """Files of component folders that hold the contract and the runtime, not a component."""
 
 
