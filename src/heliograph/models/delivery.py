@@ -1,6 +1,7 @@
 """Moving messages from mouths to ears: masks of one step, inboxes, and steps of recorded rollouts."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,6 +42,18 @@ def edges_at(rollout: Rollout, t: int) -> Edges:
 def at(tree: Tree, t: int) -> Tree:
     """One step of time-major structures."""
     return map_tensors(lambda leaf: leaf[t], tree)
+
+
+def by_step(tree: Tree) -> list[Tree]:
+    """All steps of time-major structures; one backward pass through all of them, where `at` has one for each."""
+    parts: list[tuple[Tensor, ...]] = []
+    map_tensors(lambda leaf: parts.append(leaf.unbind(0)) or leaf, tree)
+    steps = zip(*parts, strict=True)
+    return [_filled(tree, iter(leaves)) for leaves in steps]
+
+
+def _filled(tree: Tree, leaves: Iterator[Tensor]) -> Tree:
+    return map_tensors(lambda _: next(leaves), tree)
 
 
 def of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or_1 K"]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from heliograph import distributions
 from heliograph.channels.base import Channel
-from heliograph.models.delivery import Frame, at, deliver, edges_at, frame, of_senders, stack_messages
+from heliograph.models.delivery import Frame, at, by_step, deliver, edges_at, frame, of_senders, stack_messages
 from heliograph.models.layout import Layout, agent_one_hot
 from heliograph.models.policy import Policy
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState, Unrolled
@@ -175,27 +175,28 @@ class Team(nn.Module):
         features = {p: self.policies[p].encode(self._recorded_inputs(p, rollout)) for p in self.layout.policies}
         state, steps, finals = rollout.initial, [], []
         use_final = rollout.final_observations is not None
-        final_features = self._final_features(rollout) if use_final else None
+        final_by_step = by_step(self._final_features(rollout)) if use_final else ()
+        features_by_step = by_step(features)
         for t in range(rollout.num_steps):
             if t:
                 ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
                 state = self.cut(state, ended, edges_at(rollout, t - 1))
                 state.assignment = None if rollout.assignment is None else rollout.assignment[t]
             now = frame(rollout, t)
-            out = self._advance(at(features, t), state, now, self._replay(rollout, t))
+            out = self._advance(features_by_step[t], state, now, self._replay(rollout, t))
             state = out.state
             steps.append(out)
             if use_final:
                 everyone = torch.ones_like(now.observing)
-                finals.append(self._perceive(at(final_features, t), state, everyone)[0])
-        last = self._bootstrap(features, state, rollout)
+                finals.append(self._perceive(final_by_step[t], state, everyone)[0])
+        last = self._bootstrap(features_by_step[-1], state, rollout)
         return self._unrolled(steps, last, finals, rollout)
 
     def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout) -> Tree:
         t = rollout.num_steps
         ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
         state = self.cut(state, ended, edges_at(rollout, t - 1))
-        return self._perceive(at(features, t), state, rollout.observing[t])[0]
+        return self._perceive(features, state, rollout.observing[t])[0]
 
     def _replay(self, rollout: Rollout, t: int) -> Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]]:
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:

@@ -139,8 +139,19 @@ class TeamLearner(TorchLearner, ABC):
         gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
         gradients = {key: grad for key, grad in gradients.items() if grad is not None}
         terms["gradient_norm"] = self._combine(gradients)
+        _check_finite(terms["gradient_norm"], self._env_steps)
         self.apply_gradients(gradients)
         return {key: value.detach() for key, value in terms.items()}
+
+    def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None:
+        """Step all optimisers. RLlib's own asks of every gradient twice whether it is finite; here the norm tells."""
+        if self._grad_scalers is not None or self._lr_scheduler_classes is not None:
+            return super().apply_gradients(gradients_dict)
+        for key, gradient in gradients_dict.items():
+            self._params[key].grad = gradient
+        for module_id, names in self._module_optimizers.items():
+            for name in names:
+                self.get_optimizer(module_id, name).step()
 
     def _auxiliary(self, loss: LossChoice, batch: LossBatch) -> Tensor:
         shared = self.team_module[RESERVED_POLICY]
@@ -279,9 +290,9 @@ def _schedule(value: Any) -> Scheduler:
     return Scheduler(fixed_value_or_schedule=value, framework="torch")
 
 
-def _check_finite(loss: Tensor, num_env_steps: int) -> None:
-    if not bool(torch.isfinite(loss)):
+def _check_finite(value: Tensor, num_env_steps: int) -> None:
+    if not bool(torch.isfinite(value)):
         raise FloatingPointError(
-            f"the loss is {float(loss.detach())} after {num_env_steps} env steps: lower lr, set grad_clip=0.5, or "
+            f"the loss or its gradient is {float(value.detach())} after {num_env_steps} env steps: lower lr, set grad_clip=0.5, or "
             "check that observations and rewards of the environment are finite and of moderate size"
         )
