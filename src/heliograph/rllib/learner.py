@@ -293,6 +293,6 @@ def _schedule(value: Any) -> Scheduler:
 def _check_finite(value: Tensor, num_env_steps: int) -> None:
     if not bool(torch.isfinite(value)):
         raise FloatingPointError(
-            f"the loss or its gradient is {float(value.detach())} after {num_env_steps} env steps: lower lr, set grad_clip=0.5, or "
-            "check that observations and rewards of the environment are finite and of moderate size"
+            f"the loss or its gradient is {float(value.detach())} after {num_env_steps} env steps: lower lr, set "
+            "grad_clip=0.5, or check that observations and rewards of the environment are finite and of moderate size"
         )
