@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.rollout import Inbox, Rollout
-from heliograph.types import Edges, Message, Tree, map_tensors
+from heliograph.types import Edges, Message, Tree, map_tensors, tensors_of
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -46,9 +46,7 @@ def at(tree: Tree, t: int) -> Tree:
 
 def by_step(tree: Tree) -> list[Tree]:
     """All steps of time-major structures; one backward pass through all of them, where `at` has one for each."""
-    parts: list[tuple[Tensor, ...]] = []
-    map_tensors(lambda leaf: parts.append(leaf.unbind(0)) or leaf, tree)
-    steps = zip(*parts, strict=True)
+    steps = zip(*(leaf.unbind(0) for leaf in tensors_of(tree)), strict=True)
     return [_filled(tree, iter(leaves)) for leaves in steps]
 
 
