@@ -11,8 +11,8 @@ def speaker_listener_8_dru() -> Recipe:
     """Eight goals in exactly three bits of DIAL's channel: every code word is needed, so none may be shared.
 
     Paper: Foerster, Assael, de Freitas and Whiteson 2016 (network and channel; another game, and PPO). Eccles et al.
-    2019 (the loss): without it two goals end up sharing a word, and saturated bits cannot part them again. Its target of
-    half the largest entropy keeps bits soft until each goal has its word; then the loss fades, and they harden.
+    2019 (the loss): without it two goals end up sharing a word, and saturated bits cannot part them again. Its target,
+    half of the largest entropy, keeps bits soft until each goal has its word; then the loss fades, and they harden.
     To reach: 0.98 of the possible return in at least 9 of 10 seeds.
     """
     return Recipe(

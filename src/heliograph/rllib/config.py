@@ -1,6 +1,7 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,12 @@ from heliograph.experiment import (
     resolve,
 )
 from heliograph.models.critic import VIEWS
+from heliograph.rllib.callbacks import never_called
 from heliograph.rllib.environments import env_choice
+from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
+from heliograph.rllib.turns import Alternating
 
 POLICY_OVERRIDES = ("model", "model_settings", "lr")
 """Keys that a PolicySpec's `config` may override for its policy."""
@@ -153,11 +157,13 @@ class CommunicationConfig(AlgorithmConfig):
             return steps
         return steps - steps % horizon if steps >= horizon else steps
 
-    def is_trained(self, policy: str) -> bool:
-        """Whether a policy (or the shared module) is trained."""
+    def is_trained(self, policy: str, *, num_env_steps: int = 0) -> bool:
+        """Whether a policy (or the shared module) is trained in an update after so many env steps."""
         if policy == RESERVED_POLICY:
             return not self.freeze_team
         chosen = self.policies_to_train
+        if isinstance(chosen, Alternating):
+            return chosen.trains(policy, num_env_steps=num_env_steps)
         if chosen is None:
             return True
         return bool(chosen(policy, None)) if callable(chosen) else policy in chosen
@@ -184,6 +190,7 @@ class CommunicationConfig(AlgorithmConfig):
     def validate(self) -> None:
         """Check everything that can be checked before training starts."""
         self._refuse_connectors()
+        self._warn_of_callbacks()
         policies = list(build_layout(self.choices(), self.facts()).policies)
         self._check_trained(policies)
         if self.policy_mapping() is None:
@@ -195,6 +202,8 @@ class CommunicationConfig(AlgorithmConfig):
 
     def _check_trained(self, policies: list[str]) -> None:
         trained = self.policies_to_train
+        if isinstance(trained, Alternating):
+            trained = trained.policies
         if not isinstance(trained, (list, tuple, set)):
             return
         if not trained:
@@ -204,14 +213,13 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what="policy in policies_to_train", name=name, valid=policies)
 
     def _policy_choices(self) -> dict[str, PolicyChoice] | None:
-        mapping = self.policy_mapping()
-        if mapping is None:
+        mapping, modules = self.policy_mapping(), self._user_modules()
+        if mapping is None and not any(is_guest(module.module_class) for module in modules.values()):
             return None
-        specs = self.policies if isinstance(self.policies, dict) else {}
-        return {
-            name: PolicyChoice(agents=agents, **self._overrides(name, specs.get(name)))
-            for name, agents in mapping.seats.items()
-        }
+        specs = self.policies if isinstance(self.policies, dict) and mapping is not None else {}
+        seats = {role.name: role.agents for role in self.facts().roles} if mapping is None else mapping.seats
+        own = {name: {**self._overrides(name, specs.get(name)), **guest_choice(modules.get(name))} for name in seats}
+        return {name: PolicyChoice(agents=agents, **own[name]) for name, agents in seats.items()}
 
     def _overrides(self, name: str, spec: PolicySpec | None) -> dict[str, Any]:
         own = dict(getattr(spec, "config", None) or {})
@@ -221,15 +229,29 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=valid)
         return {k: v for k, v in own.items() if k != "lr"}
 
+    def _user_modules(self) -> dict[str, RLModuleSpec]:
+        """What `.rl_module()` was given, by policy; one specification alone is for all of them."""
+        given = self._rl_module_spec
+        if isinstance(given, RLModuleSpec):
+            return {role.name: given for role in self.facts().roles}
+        return dict(given.rl_module_specs) if isinstance(given, MultiRLModuleSpec) else {}
+
     def _with_user_modules(self, spec: MultiRLModuleSpec) -> MultiRLModuleSpec:
-        user = self._rl_module_spec
-        if isinstance(user, MultiRLModuleSpec) and user.rl_module_specs:
-            for name, own in user.rl_module_specs.items():
-                if name not in spec.rl_module_specs:
-                    raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
-                if own.load_state_path:
-                    spec.rl_module_specs[name].load_state_path = own.load_state_path
+        for name, own in self._user_modules().items():
+            if name not in spec.rl_module_specs:
+                raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
+            if own.module_class is not None and not is_guest(own.module_class):
+                spec.rl_module_specs[name].module_class = own.module_class
+            spec.rl_module_specs[name].load_state_path = own.load_state_path
         return spec
+
+    def _warn_of_callbacks(self) -> None:
+        for name in never_called(self):
+            warnings.warn(
+                f"callbacks: {name} is never called, as this path makes no episode objects; derive from "
+                "heliograph.rllib.callbacks.TeamCallbacks and fill in on_episodes_end, which gets whole batches",
+                stacklevel=2,
+            )
 
     def _refuse_connectors(self) -> None:
         for name in ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector"):

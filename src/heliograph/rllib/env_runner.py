@@ -27,6 +27,7 @@ from ray.rllib.utils.metrics import (
 
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
 from heliograph.experiment import build_env
+from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.module import TeamModule
 from heliograph.rollout import Rollout
 from heliograph.sampler import Episodes, Sampler, play
@@ -51,7 +52,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         torch.set_num_threads(self.config.torch_num_threads)
         self.sampler: Sampler | None = None
         self._weights_seq_no = 0
-        self._callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
+        self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.make_module()
         if self.worker_index > 0 or self.num_workers == 0 or self.config.create_env_on_local_worker:
             self.make_env()
@@ -106,6 +107,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             trace = traceback.format_exc()
             raise RuntimeError(f"env runner {self.worker_index} failed while sampling:\n{trace}") from None
         self._log(rollouts, episodes)
+        if len(episodes):
+            self._report(episodes)
         self._call_back("on_sample_end", samples=rollouts)
         return rollouts
 
@@ -226,10 +229,15 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
     def _call_back(self, name: str, **kwargs: Any) -> None:
         make_callback(
             name,
-            callbacks_objects=self._callbacks,
+            callbacks_objects=self.callbacks,
             callbacks_functions=getattr(self.config, f"callbacks_{name}"),
             kwargs={"env_runner": self, "metrics_logger": self.metrics, **kwargs},
         )
+
+    def _report(self, episodes: Episodes) -> None:
+        for callback in self.callbacks:
+            if isinstance(callback, TeamCallbacks):
+                callback.on_episodes_end(episodes=episodes, env_runner=self, metrics_logger=self.metrics)
 
     def _env_context(self) -> EnvContext:
         return EnvContext(self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers)

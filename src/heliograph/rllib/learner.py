@@ -107,8 +107,8 @@ class TeamLearner(TorchLearner, ABC):
             batch, episodes = training_data.batch, training_data.episodes
         rollout = concatenate(list(batch or episodes or [])).to(self._device)
         self._weights_seq_no += 1
-        self._apply_freezing()
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
+        self._apply_freezing()
         logged = self._epochs(
             rollout, num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
         )
@@ -221,7 +221,7 @@ class TeamLearner(TorchLearner, ABC):
         """Move what must be the same in a rollout and its loss: observation and message statistics, temperatures."""
         team, valid = self.team_module.team, rollout.valid.unsqueeze(-1)
         for name, policy in team.policies.items():
-            if not self.config.is_trained(name):
+            if not self.is_trained(name):
                 continue
             slots = team.layout.slots(name)
             if policy.normaliser is not None:
@@ -241,9 +241,13 @@ class TeamLearner(TorchLearner, ABC):
         moments = {key: self.moments(leaves[key].flatten(3), mask) for key in normaliser.sizes}
         normaliser.merge(moments)
 
+    def is_trained(self, policy: str) -> bool:
+        """Whether a policy (or the shared module) learns in the present update."""
+        return self.config.is_trained(policy, num_env_steps=self._env_steps)
+
     def _apply_freezing(self) -> None:
         for name, module in self.team_module.items():
-            trained = self.config.is_trained(name)
+            trained = self.is_trained(name)
             learnable = getattr(module, "policy", None) is None or module.policy.model.trainable
             module.requires_grad_(trained and learnable)
             module.train(trained)

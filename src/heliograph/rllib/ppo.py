@@ -238,7 +238,7 @@ class PPOLearner(TeamLearner):
         for index, name in enumerate(layout.policies):
             slots, critic = layout.slots(name), self.team_module[name].critic
             mine = known if assignment is None else known & (assignment == index)
-            if self.config.is_trained(name):
+            if self.is_trained(name):
                 critic.moments.merge(*self.moments(targets[:, :, slots].unsqueeze(-1), mine[:, :, slots]))
             found[name] = critic.moments.normalise(targets[:, :, slots])
         return layout.combine(found, lead=2, assignment=assignment)
@@ -267,7 +267,7 @@ class PPOLearner(TeamLearner):
 
     def _trained(self, rollout: Rollout) -> Tensor:
         layout = self.team_module.team.layout
-        flags = torch.tensor([self.config.is_trained(name) for name in layout.policies], device=rollout.rewards.device)
+        flags = torch.tensor([self.is_trained(name) for name in layout.policies], device=rollout.rewards.device)
         if rollout.assignment is not None:
             return flags[rollout.assignment[:-1]]
         return flags[layout.default_assignment().to(flags.device)].expand_as(rollout.rewards)

@@ -16,7 +16,6 @@ from typing import Any
 import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 import heliograph
 from heliograph.analysis.evaluate import evaluate
@@ -34,6 +33,7 @@ from heliograph.rllib.records import (
 )
 from heliograph.rllib.session import harmless_lines_dropped, ray_running
 from heliograph.rllib.settings import TrainSettings, settings_from
+from heliograph.rllib.teams import team_of
 from heliograph.run_folder import (
     CONFIG,
     PROGRESS,
@@ -137,14 +137,6 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
     return config.debugging(seed=settings.seed, log_level="ERROR")
-
-
-def team_of(algo: Algorithm) -> Team:
-    """A copy of the team that an algorithm trains, wherever its learners are."""
-    module = algo.config.get_multi_rl_module_spec().build()
-    state = algo.learner_group.get_state(f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
-    module.set_state(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE])
-    return module.team.eval()
 
 
 def versions() -> dict[str, str]:
