@@ -23,6 +23,7 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 from torch import Tensor
 
 from heliograph.experiment import RESERVED_POLICY
+from heliograph.folding import folded
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import masked_moments
 from heliograph.models.team import Unrolled
@@ -105,7 +106,7 @@ class TeamLearner(TorchLearner, ABC):
         self.before_gradient_based_update(timesteps=timesteps or {})
         if training_data is not None:
             batch, episodes = training_data.batch, training_data.episodes
-        rollout = concatenate(list(batch or episodes or [])).to(self._device)
+        rollout = folded(concatenate(list(batch or episodes or [])).to(self._device))
         self._weights_seq_no += 1
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         self._apply_freezing()
