@@ -53,6 +53,7 @@ def warm() -> LocalTrainer:
 
 def live(trainer: LocalTrainer, folder: pathlib.Path, *, iterations: int) -> None:
     """One life: go on from what there is, and save after every iteration."""
+    random.seed(0)  # Python draws a new seed in every fork
     torch.manual_seed(0)
     if (folder / STATE).exists():
         trainer.restore(folder / STATE)

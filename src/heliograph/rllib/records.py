@@ -23,6 +23,7 @@ from heliograph.run_folder import PROGRESS, RunFolderError
 
 CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
 KEPT_CHECKPOINTS = 2
+WHOLE = ("iteration", "num_env_steps", "num_episodes")
 
 Row = dict[str, Any]
 
@@ -38,6 +39,7 @@ def row_of(results: Mapping[str, Any], *, seconds: float, took: float, steps_bef
         "env_steps_per_second": round((num_env_steps - steps_before) / took, 1),
     }
     row |= {key: _number(sampled.get(key)) for key in SAMPLED}
+    row["num_episodes"] = _count(row["num_episodes"])
     row |= {key: _number(learnt.get(key)) for key in LEARNT}
     return row | {key: _number(value) for key, value in learnt.items() if key.startswith("loss_")}
 
@@ -167,7 +169,12 @@ def _number(value: Any) -> float | int | None:
     return number if math.isfinite(number) else None
 
 
+def _count(value: float | int | None) -> int | None:
+    """RLlib adds up the counts of several runners to a float."""
+    return None if value is None else round(value)
+
+
 def _cell(key: str, text: str) -> float | int | None:
     if text == "":
         return None
-    return int(text) if key in ("iteration", "num_env_steps", "num_episodes") else float(text)
+    return int(text) if key in WHOLE else float(text)

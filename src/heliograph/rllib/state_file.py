@@ -1,6 +1,6 @@
-"""A trainer's whole state in one safetensors file: tensors, and as JSON how they fit together. Reading executes nothing.
+"""A trainer's whole state in one safetensors file: tensors, and as JSON how they fit together.
 
-Beside plain values, lists and dicts it holds NumPy arrays and Heliograph's own dataclasses.
+Reading executes nothing. Beside plain values, lists and dicts it holds NumPy arrays and Heliograph's own dataclasses.
 """
 
 import dataclasses
