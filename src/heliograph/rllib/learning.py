@@ -42,7 +42,7 @@ def _dead(group: LearnerGroup) -> list[int]:
 
 def _lives(actor: Any) -> bool:
     try:
-        ray.get(actor.ping.remote(), timeout=PING_SECONDS)
+        ray.get(actor.__ray_ready__.remote(), timeout=PING_SECONDS)
     except RayActorError:
         return False
     except RayError:  # busy, but there

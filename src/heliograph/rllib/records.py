@@ -7,14 +7,15 @@ import math
 import os
 import pathlib
 import shutil
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from ray.rllib.utils.metrics import ALL_MODULES, ENV_RUNNER_RESULTS, LEARNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
-from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from heliograph.durable import replacing, replacing_folder, telling
@@ -75,10 +76,12 @@ class ProgressWriter:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with contextlib.suppress(OSError) if error else telling(self.path):
+        with contextlib.ExitStack() as stack:
+            if error:  # on a full disk closing fails too
+                stack.enter_context(contextlib.suppress(OSError))
+            stack.callback(self._board.close)
+            stack.callback(self._file.close)
             self.sync()
-            self._file.close()
-            self._board.close()
 
 
 class Board:
@@ -88,7 +91,9 @@ class Board:
         self.folder = folder
         with telling(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+            name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+            self._events = RecordWriter(str(folder / name))
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         if purge_step is not None:
             self._write(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
 
@@ -107,7 +112,7 @@ class Board:
 
     def _write(self, event: Event) -> None:
         with telling(self.folder):
-            self._events.write_event(event)
+            self._events.write(event.SerializeToString())
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:

@@ -1,5 +1,6 @@
 """Batches from all env runners, in the order of their indices, with those that die in between brought back."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from heliograph.rollout import Rollout
 
 __all__ = ["failure_in", "sample_batch"]
 
+LOG = logging.getLogger(__name__)
 MAX_BARREN_ROUNDS = 3
 SECONDS_BETWEEN_PROBES = 1.0
 Round = list[tuple[list[Rollout], Any]]
@@ -28,7 +30,10 @@ def sample_batch(
     metrics: list[Any] = []
     barren = 0
     while sum(r.env_steps() for r in rollouts) < num_env_steps:
+        healthy = group.healthy_env_runner_ids()
         found = _round(group, timeout_seconds)
+        for index in set(healthy) - set(group.healthy_env_runner_ids()):
+            LOG.warning("env runner %d died (killed, out of memory, or its machine is gone): it is started anew", index)
         barren = 0 if found else barren + 1
         if barren >= MAX_BARREN_ROUNDS:
             raise RunError(
