@@ -71,13 +71,13 @@ def _encoded(value: Any, tensors: dict[str, Tensor], *, where: str) -> Any:
         if all(type(key) in (str, int) for key in value):
             return {"dict": items}
     if isinstance(value, (list, tuple)):
-        items = [_encoded(item, tensors, where=f"{where}.{i}") for i, item in enumerate(value)]
-        return {"tuple" if isinstance(value, tuple) else "list": items}
+        parts = [_encoded(item, tensors, where=f"{where}.{i}") for i, item in enumerate(value)]
+        return {"tuple" if isinstance(value, tuple) else "list": parts}
     kind = type(value)
     if dataclasses.is_dataclass(kind) and OURS.fullmatch(f"{kind.__module__}:{kind.__name__}"):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        items = {key: _encoded(item, tensors, where=f"{where}.{key}") for key, item in fields.items()}
-        return {"class": f"{kind.__module__}:{kind.__name__}", "fields": items}
+        encoded = {key: _encoded(item, tensors, where=f"{where}.{key}") for key, item in fields.items()}
+        return {"class": f"{kind.__module__}:{kind.__name__}", "fields": encoded}
     raise TypeError(f"{where} is a {kind.__name__}: a saved state holds tensors, arrays and plain values")
 
 
