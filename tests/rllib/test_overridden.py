@@ -21,7 +21,10 @@ CLASSES = (
     ppo.CommPPOConfig,
     ppo.PPOLearner,
 )
-ATTRIBUTES = {"_device", "_module", "_params", "_rl_modules", "_seed", "_weights_seq_no", "_rl_module_spec"}
+ATTRIBUTES = {
+    "_device", "_module", "_params", "_rl_modules", "_seed", "_weights_seq_no", "_rl_module_spec", "_grad_scalers",
+    "_lr_scheduler_classes", "_module_optimizers",
+}  # fmt: skip
 """Private attributes of RLlib's objects that are read: they hold what their names say, and fail at once if renamed."""
 OTHERS = {"_worker_manager"}
 LISTED = {relied.short.rpartition(".")[2] for relied in overridden.RELIED_ON}

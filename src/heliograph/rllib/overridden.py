@@ -59,6 +59,11 @@ RELIED_ON = (
         check="TeamLearner._step hands it one total loss under ALL_MODULES: still the gradients of all parameters?",
     ),
     Relied(
+        name="ray.rllib.core.learner.torch.torch_learner:TorchLearner.apply_gradients",
+        digest="5613837a71ab",
+        check="TeamLearner.apply_gradients replaces it without its checks of every gradient: does it do anything new?",
+    ),
+    Relied(
         name="ray.rllib.core.learner.learner:Learner.update",
         digest="3881ea924277",
         check="TeamLearner.update replaces it: are there new arguments, or steps (hooks, metrics) that it must take?",

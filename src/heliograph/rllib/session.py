@@ -25,7 +25,8 @@ def ray_running(*, num_actors: int = 0) -> Iterator[None]:
     Where the variable RAY_ADDRESS names a cluster, that one is used.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    if "RAY_ADDRESS" not in os.environ:  # a cluster of the user's decides for itself
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     with quiet():
         if ray.is_initialized():
             yield
