@@ -58,7 +58,8 @@ def _interruptible() -> Iterator[None]:
 
 def _run(given: Any) -> None:
     sys.path.insert(0, os.getcwd())  # so that names like my_module:MyEnv are found, as under `python -m`
-    result, show = _command(given.command)(given)
+    with contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():  # Ray may print
+        result, show = _command(given.command)(given)
     if given.json:
         from heliograph.cli.shown import jsonable
 

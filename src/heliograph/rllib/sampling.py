@@ -14,7 +14,9 @@ __all__ = ["failure_in", "sample_batch"]
 
 LOG = logging.getLogger(__name__)
 MAX_BARREN_ROUNDS = 3
+RESTORE_SECONDS = 300.0
 SECONDS_BETWEEN_PROBES = 1.0
+FAILURE_SECONDS = 10.0
 Round = list[tuple[list[Rollout], Any]]
 
 
@@ -50,11 +52,11 @@ def sample_batch(
 
 
 def failure_in(group: EnvRunnerGroup | None) -> EnvRunnerError | None:
-    """The failure of a user's code that a remote runner remembers."""
+    """The failure of a user's code that a remote runner remembers, once."""
     if group is None or group.num_remote_env_runners() == 0:
         return None
     found = group.foreach_env_runner(
-        lambda runner: runner.failure, local_env_runner=False, healthy_only=False, timeout_seconds=10.0
+        _take_failure, local_env_runner=False, healthy_only=False, timeout_seconds=FAILURE_SECONDS
     )
     return next((failure for failure in found if failure is not None), None)
 
@@ -78,9 +80,15 @@ def _sample(runner: Any) -> Any:
         return error
 
 
+def _take_failure(runner: Any) -> EnvRunnerError | None:
+    failure, runner.failure = runner.failure, None
+    return failure
+
+
 def _wait(group: EnvRunnerGroup, restore: Callable[[], list[int]]) -> None:
     """Until a runner is healthy; Ray may need a while to start its process."""
-    for _ in range(60):
+    deadline = time.monotonic() + RESTORE_SECONDS
+    while time.monotonic() < deadline:
         if group.num_healthy_remote_workers() > 0 or restore():
             return
         time.sleep(SECONDS_BETWEEN_PROBES)

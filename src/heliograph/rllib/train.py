@@ -165,14 +165,15 @@ class _Life:
     command: str | None
 
     def live(self, on_progress: OnProgress | None, stopped: Stop) -> dict[str, Any]:
-        try:
-            with self._saying_how_to_go_on(), learners_answering(self.algo.learner_group):
-                stopped_by, last, seconds = self._iterate(on_progress or (lambda row: None), stopped)
-                team = self._save()
-        finally:
-            self._stop()
-        summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
-        write_json(self.folder / SUMMARY, summary)
+        with self._saying_how_to_go_on():
+            try:
+                with learners_answering(self.algo.learner_group):
+                    stopped_by, last, seconds = self._iterate(on_progress or (lambda row: None), stopped)
+                    team = self._save()
+            finally:
+                self._stop()
+            summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
+            write_json(self.folder / SUMMARY, summary)
         return summary
 
     @contextlib.contextmanager
