@@ -1,5 +1,6 @@
 """Files and folders that are there as a whole or not at all, whatever ends the process or fills the disk."""
 
+import concurrent.futures
 import contextlib
 import errno
 import os
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["WriteError", "flush_tree", "replacing", "replacing_folder", "telling"]
 
+FLUSHERS = 8
 REMEDIES = {
     errno.ENOSPC: "free some space on its disk",
     errno.EDQUOT: "free some of your quota",
@@ -66,11 +68,11 @@ def replacing_folder(path: pathlib.Path, *, write: Callable[[str], object], draf
 
 
 def flush_tree(folder: pathlib.Path) -> None:
-    """Have the disk hold all files of a folder, and their names."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            _flush(pathlib.Path(parent, name))
-        _flush(pathlib.Path(parent))
+    """Have the disk hold all files of a folder, and their names; side by side, since a disk takes many at once."""
+    paths = [pathlib.Path(parent, name) for parent, _, files in os.walk(folder) for name in (*files, "")]
+    with concurrent.futures.ThreadPoolExecutor(FLUSHERS) as threads:
+        for _ in threads.map(_flush, paths):
+            pass
 
 
 def _flush(path: pathlib.Path) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -82,12 +81,11 @@ def test_the_command_killed_twice_ends_where_an_unbroken_one_does(tmp_path: path
 
 
 @pytest.mark.slow
-def test_a_run_with_remote_runners_killed_ends_where_an_unbroken_one_does(tmp_path: pathlib.Path) -> None:
-    more = ("--env-runners", "2")
+def test_a_run_with_remote_runners_and_learner_killed_ends_where_an_unbroken_one_does(tmp_path: pathlib.Path) -> None:
+    more = ("--env-runners", "2", "--learners", "1")
     run(begin(tmp_path / "whole", *more))
     broken = tmp_path / "broken"
     kill_after(broken, begin(broken, *more), rows=11)
-    shutil.copytree(broken, tmp_path / "as_killed")
     run(command("--resume", str(broken)))
     same(tmp_path / "whole", broken)
 
