@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -24,3 +26,9 @@ def test_training_goes_on_without_a_node_and_takes_in_a_new_one() -> None:
     assert len(set(found["before"])) == 2, "the runners are spread over the nodes"
     assert all(later - earlier >= 64 for earlier, later in zip([64, *found["steps"]], found["steps"], strict=False))
     assert len(set(found["after"])) == 2 and found["lost"] not in found["after"]
+
+
+def test_the_example_file_is_one_that_ray_takes() -> None:
+    given = yaml.safe_load((ROOT / "examples" / "cluster.yaml").read_text())
+    validate_config(prepare_config(given))
+    assert any("heliograph" in line for line in given["setup_commands"])

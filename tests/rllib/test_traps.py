@@ -26,6 +26,7 @@
 
 import os
 import pathlib
+import random
 import zipfile
 from typing import Any
 
@@ -189,6 +190,24 @@ def test_a_trainers_state_file_continues_bit_by_bit_and_holds_no_pickle(tmp_path
     first, second = trainer.train(), other.train()
     assert torch.equal(parameters(trainer), parameters(other)) and trainer.iteration == other.iteration == 2
     assert (first.learner, first.num_env_steps) == (second.learner, second.num_env_steps)
+
+
+def test_who_plays_whom_and_the_streams_of_the_process_go_on(tmp_path: pathlib.Path) -> None:
+    def pairs() -> LocalTrainer:
+        settings = config().environment("identity").communication(losses=[drawn])
+        mapping = lambda agent, episode: "ab"[(int(episode.id_, 16) + int(agent[-1])) % 2]  # noqa: E731
+        return LocalTrainer(settings.multi_agent(policies={"a", "b"}, policy_mapping_fn=mapping))
+
+    def drawn(batch: Any) -> torch.Tensor:
+        return batch.unrolled.intents[0].mean() * (torch.rand(()) + random.random() + np.random.rand())
+
+    trainer, other = pairs(), pairs()
+    trainer.train()
+    trainer.save(tmp_path / "state")
+    trainer.train()
+    other.restore(tmp_path / "state")
+    other.train()
+    assert torch.equal(parameters(trainer), parameters(other))
 
 
 def test_state_files_refuse_what_is_not_theirs(tmp_path: pathlib.Path) -> None:
