@@ -10,7 +10,7 @@ import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
-    {"types", "rollout", "folding", "registry", "functional", "distributions"},
+    {"types", "rollout", "folding", "registry", "functional", "distributions", "durable"},
     {"envs", "channels", "topologies", "models", "populations"},
     {"sampler", "experiment", "run_folder", "losses"},
     {"adapters", "analysis", "testing"},

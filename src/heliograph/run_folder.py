@@ -6,7 +6,6 @@ and `checkpoints/` (RLlib's own, cloudpickle: only `--resume` opens them).
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -15,6 +14,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from heliograph.durable import replacing, telling
 from heliograph.experiment import EnvChoice, EnvFacts, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.team import Team
 
@@ -40,10 +40,11 @@ class Run:
 
 def write_json(path: pathlib.Path, content: Any) -> None:
     """Write JSON so that the file is either the old or the new one, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(json.dumps(content, indent=2, sort_keys=True, default=plain) + "\n", encoding="utf8")
-    os.replace(draft, path)
+    text = json.dumps(content, indent=2, sort_keys=True, default=plain) + "\n"
+    with telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf8")
 
 
 def plain(value: Any) -> Any:
@@ -61,11 +62,12 @@ def plain(value: Any) -> Any:
 
 def write_team(folder: pathlib.Path, team: Team) -> None:
     """Write the weights and buffers of a team, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in team.state_dict().items()}
-    draft = folder / (WEIGHTS + ".draft")
-    safetensors.torch.save_file(tensors, str(draft), metadata={"format_version": str(FORMAT_VERSION)})
-    os.replace(draft, folder / WEIGHTS)
+    content = safetensors.torch.save(tensors, metadata={"format_version": str(FORMAT_VERSION)})
+    with replacing(folder / WEIGHTS) as draft:
+        draft.write_bytes(content)
 
 
 def write_config(folder: pathlib.Path, *, env: EnvChoice, choices: TeamChoices, **more: Any) -> None:

@@ -1,7 +1,8 @@
 """Runs a team in its environment and records what happens: fragments for training, whole episodes for evaluation."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,7 +15,10 @@ from heliograph.rollout import Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
 
 Assign = Callable[[int], Int[Tensor, "B N"]]
-"""Draws who plays whom in that many new episodes: policy indices of each copy and slot."""
+"""Draws who plays whom in that many new episodes: policy indices of each copy and slot.
+
+One that has a random stream of its own has `get_state` and `set_state`, or resumed runs differ.
+"""
 
 EpisodeIntervention = Callable[[Message, TeamStep, Edges, Bool[Tensor, " B"]], Message]
 """Replaces the messages of a step: like a team's `Intervention`, but told also which copies are in the episode that
@@ -56,10 +60,12 @@ class Sampler:
         self._returns = torch.zeros(env.num_copies, env.num_agents, device=env.device)
         self._lengths = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
         self._finished: list[Episodes] = []
+        self._num_steps = 0
 
     def reset(self) -> None:
         """Start new episodes in all copies and forget unfinished ones."""
-        self._step = self.env.reset()
+        with self._noting("at the reset before"):
+            self._step = self.env.reset()
         assignment = None if self.assign is None else self.assign(self.env.num_copies).to(self.env.device)
         self._state = self.team.initial_state(self._step, assignment=assignment)
         self._returns.zero_()
@@ -114,11 +120,16 @@ class Sampler:
             "team": map_tensors(torch.clone, self._state),
             "returns": self._returns.clone(),
             "lengths": self._lengths.clone(),
+            "num_steps": self._num_steps,
+            "assign": getattr(self.assign, "get_state", lambda: None)(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue where `get_state` was called; environments that cannot be saved start new episodes."""
         self.generator.set_state(state["generator"])
+        self._num_steps = state["num_steps"]
+        if state["assign"] is not None:
+            self.assign.set_state(state["assign"])  # type: ignore[union-attr]
         if not state["started"] or state["env"] is None:
             self._step = self._state = None
             return
@@ -133,6 +144,15 @@ class Sampler:
             raise RuntimeError("call reset() first")
         return self._step, self._state
 
+    @contextlib.contextmanager
+    def _noting(self, doing: str) -> Iterator[None]:
+        """Add to an exception where it came from: this many steps after the sampler was made."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"{doing} env step {self._num_steps + 1} of {type(self.env).__name__}")
+            raise
+
     def _static_edges(self) -> bool:
         return self.team.silent or (self.team.topology.static and self._now[0].hearing is None)
 
@@ -142,8 +162,11 @@ class Sampler:
     ) -> Tensor:  # fmt: skip
         seen, state = self._now
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
-        acted = self.team.step(seen, state, generator=self.generator, choice=choice, form=form, intervention=told)
-        step = self.env.step(acted.actions)
+        with self._noting("while the team chose its messages and actions in"):
+            acted = self.team.step(seen, state, generator=self.generator, choice=choice, form=form, intervention=told)
+        with self._noting("in"):
+            step = self.env.step(acted.actions)
+        self._num_steps += 1
         record.add(seen, state, acted, step, alive)
         self._count(step, alive)
         ended = step.terminated | step.truncated

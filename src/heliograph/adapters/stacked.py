@@ -4,9 +4,10 @@ This is the slow path: `num_copies` Python environments are stepped one after th
 stacked to tensors. An environment of one's own that must be fast is a `TeamEnv` written in tensors.
 """
 
+import contextlib
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -117,6 +118,17 @@ class StackedEnv(TeamEnv):
     def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
         """Move one Python environment; `actions` has one for every agent whose turn it is."""
 
+    @contextlib.contextmanager
+    def _noting(self, copy: int, what: str) -> Iterator[None]:
+        """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
+        try:
+            yield
+        except Exception as error:
+            name, step = type(getattr(self.envs[copy], "unwrapped", self.envs[copy])).__name__, self._steps[copy]
+            where = f"in {what}() of {name}, copy {copy}, step {step} of its episode"
+            error.add_note(f"{where}, turn of {self._turn[copy]}")
+            raise
+
     # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
 
     @final
@@ -125,7 +137,8 @@ class StackedEnv(TeamEnv):
         for copy in starting.nonzero().flatten().tolist():
             self._steps[copy] = 0
             self._forget(copy, range(self.num_agents))
-            frame = self._reset_one(self.envs[copy], seed=seeds[copy])
+            with self._noting(copy, "reset"):
+                frame = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
                 raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
             self._take(copy, frame)
@@ -138,7 +151,8 @@ class StackedEnv(TeamEnv):
             self._steps[copy] += 1
             chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
             self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
-            frame = self._step_one(self.envs[copy], chosen)
+            with self._noting(copy, "step"):
+                frame = self._step_one(self.envs[copy], chosen)
             self._take(copy, frame)
             self._record(copy, frame, happened)
         info = {} if self._success_fn is None else {"success": self._tensor(happened.success)}

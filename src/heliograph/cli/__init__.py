@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from heliograph.cli.arguments import build_parser
+from heliograph.rllib.failures import RunError
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for what the user got wrong, 130 where it was interrupted."""
+    """Run a command; returns the exit code: 0, 1: a run failed, 2: the user got something wrong, 130: interrupted."""
     given = build_parser().parse_args(arguments)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"heliograph {given.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
+    except RunError as error:
+        if given.debug:
+            raise
+        print(f"heliograph {given.command}: error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -52,7 +58,8 @@ def _interruptible() -> Iterator[None]:
 
 def _run(given: Any) -> None:
     sys.path.insert(0, os.getcwd())  # so that names like my_module:MyEnv are found, as under `python -m`
-    result, show = _command(given.command)(given)
+    with contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():  # Ray may print
+        result, show = _command(given.command)(given)
     if given.json:
         from heliograph.cli.shown import jsonable
 

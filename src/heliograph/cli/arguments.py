@@ -42,7 +42,7 @@ def _train(commands: Any) -> None:
     p = _command(commands, "train", "train a team, and write a run folder")
     p.add_argument("target", nargs="?", metavar="ENV|RECIPE", help="what to train in, or the recipe to follow")
     p.add_argument("--out", metavar="DIR", help="the run folder, which must not hold a run yet")
-    p.add_argument("--resume", metavar="DIR", help="continue this run; only open folders you trust (pickle)")
+    p.add_argument("--resume", metavar="DIR", help="continue this run; trusts DIR, whose pickles can run code")
     _add_choices(p.add_argument_group("the team"))
     _add_budget(p.add_argument_group("the budget"))
     _add_work(p.add_argument_group("the work"))

@@ -15,8 +15,10 @@ from typing import IO, Any
 
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
+from heliograph.rllib.failures import RunError
 
-USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "FloatingPointError")
+USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "FloatingPointError", "WriteError")
+RUN_ERRORS = ("RunError", "EnvRunnerError", "LearnerError")
 GRACE_SECONDS = 20
 SHOWN_STDERR_CHARACTERS = 4000
 
@@ -142,6 +144,8 @@ class Workers:
             self.display.end(name, event["summary"])
         elif event["kind"] in USER_ERRORS:
             self._fail(name, ValueError(f"{name}: {event['message']}"))
+        elif event["kind"] in RUN_ERRORS:
+            self._fail(name, RunError(f"{name}: {event['message']}"))
         else:
             self._fail(name, RuntimeError(f"{name} failed:\n{event['traceback']}"))
 

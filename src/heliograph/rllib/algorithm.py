@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
+from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -15,7 +16,13 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from heliograph.rllib.env_runner import TeamEnvRunner
+from heliograph.rllib.learning import learners_answering
+from heliograph.rllib.sampling import failure_in, sample_batch
 from heliograph.rollout import Rollout, concatenate
+
+REMOTE_RUNNERS = "remote_env_runners"
+"""Key of a checkpoint: the states of remote env runners by index (RLlib saves that of the local one alone)."""
 
 
 class CommunicationAlgorithm(Algorithm):
@@ -24,20 +31,56 @@ class CommunicationAlgorithm(Algorithm):
     def training_step(self) -> None:
         """Sample a batch from all env runners, update the learners on it, and sync the weights back."""
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            rollouts, results = synchronous_parallel_sample(
-                worker_set=self.env_runner_group,
-                max_env_steps=self.config.batch_env_steps(),
-                sample_timeout_s=self.config.sample_timeout_s,
-                _uses_new_env_runners=True,
-                _return_metrics=True,
+            rollouts, results = sample_batch(
+                self.env_runner_group,
+                num_env_steps=self.config.batch_env_steps(),
+                timeout_seconds=self.config.sample_timeout_s,
+                restore=self._restore_runners,
             )
-            if not rollouts:
-                return
             self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
-        with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
-            self.metrics.aggregate(self._learn(rollouts), key=LEARNER_RESULTS)
-        with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            self.env_runner_group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True)
+        with learners_answering(self.learner_group):
+            with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
+                self.metrics.aggregate(self._learn(rollouts), key=LEARNER_RESULTS)
+            with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
+                self.env_runner_group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """RLlib's evaluation; a failure of the user's code in a remote runner is raised, not only logged."""
+        try:
+            results = super().evaluate(*args, **kwargs)
+        finally:
+            failure = failure_in(self.eval_env_runner_group)
+            if failure is not None:
+                raise failure
+        return results
+
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's state, and those of remote env runners: environments, messages in flight, random streams."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if self.env_runner_group.num_remote_env_runners() and self._check_component(
+            REMOTE_RUNNERS, components, not_components
+        ):
+            found = self.env_runner_group.foreach_env_runner(_state_of, local_env_runner=False)
+            state[REMOTE_RUNNERS] = dict(found)
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over a state; a remote runner that the saved run had not starts afresh."""
+        super().set_state(state)
+        if state.get(REMOTE_RUNNERS):
+            states = ray.put(state[REMOTE_RUNNERS])
+            self.env_runner_group.foreach_env_runner(lambda runner: _take(runner, states), local_env_runner=False)
+
+    def _restore_runners(self) -> list[int]:
+        """As RLlib does before each training step, for a batch in which all runners died."""
+        restored = self.restore_env_runners(self.env_runner_group)
+        if restored:
+            self._make_on_env_runners_recreated_callbacks(
+                config=self.config,
+                env_runner_group=self.env_runner_group,
+                restored_env_runner_indices=restored,
+            )
+        return restored
 
     def _learn(self, rollouts: list[Rollout]) -> list[Any]:
         steps = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME))
@@ -52,6 +95,16 @@ class CommunicationAlgorithm(Algorithm):
 
     def _whole(self, rollouts: list[Rollout]) -> dict[str, Any]:
         return {"episodes": rollouts} if self.config.num_learners == 0 else {"batches": [rollouts]}
+
+
+def _state_of(runner: TeamEnvRunner) -> tuple[int, dict[str, Any]]:
+    return runner.worker_index, runner.get_state(not_components=[COMPONENT_RL_MODULE])
+
+
+def _take(runner: TeamEnvRunner, states: Any) -> None:
+    state = ray.get(states).get(runner.worker_index)
+    if state is not None:
+        runner.set_state(state)
 
 
 def _shards(rollouts: list[Rollout], num_learners: int) -> list[list[Rollout]]:

@@ -1,6 +1,5 @@
 """The env runner: steps all copies of a team at once and returns aligned rollouts."""
 
-import traceback
 from typing import Any
 
 import ray
@@ -28,7 +27,9 @@ from ray.rllib.utils.metrics import (
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
 from heliograph.experiment import build_env
 from heliograph.rllib.callbacks import TeamCallbacks
+from heliograph.rllib.failures import EnvRunnerError, sampling_failure
 from heliograph.rllib.module import TeamModule
+from heliograph.rllib.streams import STREAMS, get_streams, set_streams
 from heliograph.rollout import Rollout
 from heliograph.sampler import Episodes, Sampler, play
 from heliograph.types import Choice, MessageForm
@@ -51,6 +52,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.worker_index = int(kwargs.get("worker_index") or 0)
         torch.set_num_threads(self.config.torch_num_threads)
         self.sampler: Sampler | None = None
+        self.failure: EnvRunnerError | None = None
         self._weights_seq_no = 0
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.make_module()
@@ -103,13 +105,13 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             sampler.reset()
         try:
             rollouts, episodes = self._sample(sampler, num_timesteps, num_episodes, choice, form)
-        except Exception:
-            trace = traceback.format_exc()
-            raise RuntimeError(f"env runner {self.worker_index} failed while sampling:\n{trace}") from None
-        self._log(rollouts, episodes)
-        if len(episodes):
-            self._report(episodes)
-        self._call_back("on_sample_end", samples=rollouts)
+            self._log(rollouts, episodes)
+            if len(episodes):
+                self._report(episodes)
+            self._call_back("on_sample_end", samples=rollouts)
+        except Exception as error:
+            self.failure = sampling_failure(error, worker_index=self.worker_index, env=self.env)
+            raise self.failure from None
         return rollouts
 
     def _ready(self) -> Sampler:
@@ -191,6 +193,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             state[WEIGHTS_SEQ_NO] = self._weights_seq_no
         if self.sampler is not None and self._check_component(SAMPLER, components, not_components):
             state[SAMPLER] = self.sampler.get_state()
+            state[STREAMS] = get_streams()
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -203,6 +206,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             self._weights_seq_no = number or self._weights_seq_no
         if SAMPLER in state and self.sampler is not None:
             self.sampler.set_state(state[SAMPLER])
+            set_streams(state[STREAMS])
         if NUM_ENV_STEPS_SAMPLED_LIFETIME in state:
             self.num_env_steps_sampled_lifetime = state[NUM_ENV_STEPS_SAMPLED_LIFETIME]
 
@@ -213,6 +217,18 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
         """The team's modules."""
         return [(COMPONENT_RL_MODULE, self.module)]
+
+    def apply(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of this runner; a failure of the user's code is raised, where RLlib ends the process.
+
+        RLlib would start the process anew, it would fail again, and so for ever; and the traceback would be lost.
+        """
+        try:
+            return func(self, *args, **kwargs)
+        except EnvRunnerError:
+            raise
+        except Exception as error:
+            return super().apply(_raising, error)
 
     def assert_healthy(self) -> None:
         """Raise where construction did not finish."""
@@ -241,6 +257,10 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def _env_context(self) -> EnvContext:
         return EnvContext(self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers)
+
+
+def _raising(runner: TeamEnvRunner, error: Exception) -> None:
+    raise error
 
 
 def _as_list(value: Any) -> list[Any]:

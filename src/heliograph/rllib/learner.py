@@ -29,6 +29,7 @@ from heliograph.models.blocks import masked_moments
 from heliograph.models.team import Unrolled
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.module import TeamModule
+from heliograph.rllib.streams import STREAMS, get_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
 
 
@@ -268,9 +269,10 @@ class TeamLearner(TorchLearner, ABC):
     # ---- state ------------------------------------------------------------------------------------------------
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
-        """RLlib's state, and the stream that shuffles minibatches."""
+        """RLlib's state, the stream that shuffles minibatches, and those of the process."""
         state = super().get_state(components, not_components=not_components, **kwargs)
-        state["shuffler"] = self._shuffler.get_state()
+        if self._check_component(STREAMS, components, not_components):
+            state[STREAMS] = {"shuffler": self._shuffler.get_state(), "process": get_streams()}
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -281,8 +283,9 @@ class TeamLearner(TorchLearner, ABC):
         super().set_state(state)
         if number:
             self._weights_seq_no = number
-        if "shuffler" in state:
-            self._shuffler.set_state(state["shuffler"])
+        if STREAMS in state:
+            self._shuffler.set_state(state[STREAMS]["shuffler"])
+            set_streams(state[STREAMS]["process"])
 
 
 def _num_parts(rollout: Rollout, minibatch_size: int | None) -> int:

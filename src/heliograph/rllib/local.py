@@ -1,6 +1,7 @@
 """Training in this process without starting Ray: the same env runner and learner, for notebooks and tests."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 from ray.rllib.utils.metrics import ALL_MODULES, NUM_ENV_STEPS_SAMPLED_LIFETIME
@@ -9,6 +10,7 @@ from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.state_file import read_state, write_state
 
 __all__ = ["LocalTrainer", "Progress"]
 
@@ -23,9 +25,9 @@ class Progress:
 
 
 class LocalTrainer:
-    """Trains a team from a configuration, iteration by iteration, in this process.
+    """Trains a team from a configuration, iteration by iteration, in this process; `save` and `restore` its state.
 
-    For remote runners and learners, evaluation during training, checkpoints and Tune use `config.build_algo()`.
+    For remote runners and learners, evaluation during training and Tune use `config.build_algo()`.
     """
 
     def __init__(self, config: CommunicationConfig):
@@ -40,6 +42,7 @@ class LocalTrainer:
         learner_class = config.get_default_learner_class()
         self.learner: TeamLearner = learner_class(config=config, module_spec=config.get_multi_rl_module_spec())
         self.learner.build()
+        self.iteration = 0
         self._sync()
 
     @property
@@ -54,16 +57,28 @@ class LocalTrainer:
         steps = self.env_runner.num_env_steps_sampled_lifetime
         results = self.learner.update(episodes=rollouts, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: steps})
         self._sync()
+        self.iteration += 1
         return Progress(num_env_steps=steps, env_runner=sampled, learner=_values(results[ALL_MODULES]))
 
     def get_state(self) -> dict[str, Any]:
         """Weights, optimisers, random streams, environments and messages in flight."""
-        return {"env_runner": self.env_runner.get_state(), "learner": self.learner.get_state()}
+        learner = self.learner.get_state()
+        learner.pop("should_module_be_updated")  # the configuration says it, perhaps by a function
+        return {"env_runner": self.env_runner.get_state(), "learner": learner, "iteration": self.iteration}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue exactly where `get_state` was called."""
         self.learner.set_state(state["learner"])
         self.env_runner.set_state(state["env_runner"])
+        self.iteration = state["iteration"]
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Write the whole state to one safetensors file, which is the old or the new one whatever ends the process."""
+        write_state(path, self.get_state())
+
+    def restore(self, path: str | pathlib.Path) -> None:
+        """Continue exactly where `save` was called, in a trainer of the same configuration. Executes nothing."""
+        self.set_state(read_state(path))
 
     def _sync(self) -> None:
         self.env_runner.set_state({"rl_module": self.learner.module.get_state(inference_only=True)})

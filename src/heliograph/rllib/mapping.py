@@ -41,22 +41,12 @@ class PolicyMapping:
     function: Callable[..., str]
     agents: tuple[str, ...]
 
-    def assigner(self, *, seed: int) -> Callable[[int], Int[Tensor, "B N"]] | None:
-        """A function that asks the mapping anew for each of `B` episodes; None where it never changes."""
-        if not self.varies:
-            return None
-        order, source = {name: i for i, name in enumerate(self.seats)}, random.Random(seed)
+    def assigner(self, *, seed: int) -> "Assigner | None":
+        """What asks the mapping anew for each of `B` episodes; None where it never changes."""
+        return Assigner(self, seed=seed) if self.varies else None
 
-        def assign(num_episodes: int) -> Tensor:
-            rows = []
-            for _ in range(num_episodes):
-                episode = EpisodeHandle(id_=f"{source.getrandbits(64):016x}")
-                rows.append([order[self._ask(agent, episode)] for agent in self.agents])
-            return torch.tensor(rows)
-
-        return assign
-
-    def _ask(self, agent: str, episode: EpisodeHandle) -> str:
+    def ask(self, agent: str, episode: EpisodeHandle) -> str:
+        """The policy that plays an agent in an episode."""
         name = self.function(agent, episode)
         if name not in self.seats or agent not in self.seats[name]:
             raise ValueError(
@@ -64,6 +54,32 @@ class PolicyMapping:
                 "map each agent to each of its policies with a probability that can be noticed"
             )
         return name
+
+
+class Assigner:
+    """Draws who plays whom in `B` new episodes, policy indices [B, N]; its stream of ids can be saved."""
+
+    def __init__(self, mapping: PolicyMapping, *, seed: int):
+        self.mapping = mapping
+        self._order = {name: i for i, name in enumerate(mapping.seats)}
+        self._source = random.Random(seed)
+
+    def __call__(self, num_episodes: int) -> Int[Tensor, "B N"]:
+        """Policy indices of each episode and slot."""
+        rows = []
+        for _ in range(num_episodes):
+            episode = EpisodeHandle(id_=f"{self._source.getrandbits(64):016x}")
+            rows.append([self._order[self.mapping.ask(agent, episode)] for agent in self.mapping.agents])
+        return torch.tensor(rows)
+
+    def get_state(self) -> Any:
+        """The stream that episodes are named from."""
+        return self._source.getstate()
+
+    def set_state(self, state: Any) -> None:
+        """Continue where `get_state` was called."""
+        version, internal, gauss = state
+        self._source.setstate((version, tuple(internal), gauss))
 
 
 def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: list[str]) -> PolicyMapping:

@@ -1,22 +1,30 @@
 """What a training run writes down: a row for each iteration, TensorBoard's files, and checkpoints."""
 
+import contextlib
 import csv
+import io
 import math
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from ray.rllib.utils.metrics import ALL_MODULES, ENV_RUNNER_RESULTS, LEARNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
-from tensorboardX import SummaryWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import RecordWriter
+from tensorboardX.summary import scalar
 
+from heliograph.durable import replacing, replacing_folder, telling
 from heliograph.rllib.settings import LEARNT, SAMPLED
 from heliograph.run_folder import PROGRESS, RunFolderError
 
 CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
 KEPT_CHECKPOINTS = 2
+WHOLE = ("iteration", "num_env_steps", "num_episodes")
 
 Row = dict[str, Any]
 
@@ -32,6 +40,7 @@ def row_of(results: Mapping[str, Any], *, seconds: float, took: float, steps_bef
         "env_steps_per_second": round((num_env_steps - steps_before) / took, 1),
     }
     row |= {key: _number(sampled.get(key)) for key in SAMPLED}
+    row["num_episodes"] = _count(row["num_episodes"])
     row |= {key: _number(learnt.get(key)) for key in LEARNT}
     return row | {key: _number(value) for key, value in learnt.items() if key.startswith("loss_")}
 
@@ -40,37 +49,81 @@ class ProgressWriter:
     """Writes progress.csv and TensorBoard's files; rows after `after` (of an earlier, longer life) are dropped."""
 
     def __init__(self, folder: pathlib.Path, *, after: int = 0):
-        self.folder = folder
+        self.path = folder / PROGRESS
         rows = [row for row in read_progress(folder) if row["iteration"] <= after] if after else []
         self.last = rows[-1] if rows else {}
         self.seconds = float(self.last.get("seconds", 0.0))
-        self._file = (folder / PROGRESS).open("w", newline="", encoding="utf8")
-        self._writer: csv.DictWriter | None = None
-        self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=after + 1 if after else None)
-        for row in rows:
-            self._write(row)
-        self._file.flush()
+        with replacing(self.path) as draft:
+            draft.write_text(_lines(rows, header=True), encoding="utf8")
+        with telling(self.path):
+            self._file = self.path.open("a", newline="", encoding="utf8")
+        self._board = Board(folder / TENSORBOARD, purge_step=after + 1 if after else None)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row, at once."""
-        self._write(row)
-        self._file.flush()
-        for key, value in row.items():
-            if key != "iteration" and value is not None:
-                self._board.add_scalar(key, value, global_step=row["iteration"])
+        with telling(self.path):
+            self._file.write(_lines([row], header=not self.last))
+            self._file.flush()
+        self.last = dict(row)
+        self._board.add(row)
+
+    def sync(self) -> None:
+        """Have the disk hold all rows."""
+        with telling(self.path):
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> "ProgressWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
-        self._board.close()
+        with contextlib.ExitStack() as stack:
+            if error:  # on a full disk closing fails too
+                stack.enter_context(contextlib.suppress(OSError))
+            stack.callback(self._board.close)
+            stack.callback(self._file.close)
+            self.sync()
 
-    def _write(self, row: Mapping[str, Any]) -> None:
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, fieldnames=list(row))
-            self._writer.writeheader()
-        self._writer.writerow(dict(row))
+
+class Board:
+    """TensorBoard's files, written at once: tensorboardX's own queue would wait for ever for a full disk."""
+
+    def __init__(self, folder: pathlib.Path, *, purge_step: int | None = None):
+        self.folder = folder
+        with telling(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+            self._events = RecordWriter(str(folder / name))
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if purge_step is not None:
+            self._write(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
+
+    def add(self, row: Row | Mapping[str, Any]) -> None:
+        """A point of every column that has a number."""
+        points = {key: value for key, value in row.items() if key != "iteration" and value is not None}
+        for key, value in points.items():
+            self._write(Event(step=row["iteration"], wall_time=time.time(), summary=scalar(key, value)))
+        with telling(self.folder):
+            self._events.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        with telling(self.folder):
+            self._events.close()
+
+    def _write(self, event: Event) -> None:
+        with telling(self.folder):
+            self._events.write(event.SerializeToString())
+
+
+def _lines(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:
+    if not rows:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read_progress(folder: str | pathlib.Path) -> list[dict[str, Any]]:
@@ -79,27 +132,34 @@ def read_progress(folder: str | pathlib.Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf8") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        text = file.read()
+    whole = io.StringIO(text[: text.rfind("\n") + 1], newline="")
+    rows = [row for row in csv.DictReader(whole) if None not in row.values()]
     try:
         return [{key: _cell(key, value) for key, value in row.items()} for row in rows]
     except ValueError as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
 
 
-def write_checkpoint(folder: pathlib.Path, *, iteration: int, save: Any) -> pathlib.Path:
+def write_checkpoint(folder: pathlib.Path, *, iteration: int, save: Callable[[str], object]) -> pathlib.Path:
     """Let `save(path)` write a checkpoint that is either there as a whole or not at all; older ones are deleted."""
     parent = folder.resolve() / CHECKPOINTS
     draft, final = parent / f"draft_{iteration:06d}", parent / f"iteration_{iteration:06d}"
     for leftover in parent.glob("draft_*"):
         shutil.rmtree(leftover)
-    parent.mkdir(parents=True, exist_ok=True)
-    save(str(draft))
     if final.exists():
-        shutil.rmtree(final)
-    os.replace(draft, final)
+        _discard(final)
+    replacing_folder(final, write=save, draft=draft)
     for old in complete_checkpoints(folder)[:-KEPT_CHECKPOINTS]:
-        shutil.rmtree(old)
+        _discard(old)
     return final
+
+
+def _discard(checkpoint: pathlib.Path) -> None:
+    """Delete a checkpoint such that it does not count while it is half there."""
+    draft = checkpoint.with_name(checkpoint.name.replace("iteration_", "draft_"))
+    os.replace(checkpoint, draft)
+    shutil.rmtree(draft)
 
 
 def complete_checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -114,7 +174,12 @@ def _number(value: Any) -> float | int | None:
     return number if math.isfinite(number) else None
 
 
+def _count(value: float | int | None) -> int | None:
+    """RLlib adds up the counts of several runners to a float."""
+    return None if value is None else round(value)
+
+
 def _cell(key: str, text: str) -> float | int | None:
     if text == "":
         return None
-    return int(text) if key in ("iteration", "num_env_steps", "num_episodes") else float(text)
+    return int(text) if key in WHOLE else float(text)

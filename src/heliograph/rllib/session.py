@@ -12,6 +12,8 @@ import ray
 OBJECT_STORE_BYTES = 200_000_000
 STDERR = 2
 HARMLESS = (b"has constructor arguments in the object store and max_restarts > 0",)
+RETOLD = "ray.rllib.utils.actor_manager"
+"""RLlib's logger of processes that died: Heliograph tells of them in its own words."""
 LOGGERS = ("ray", "ray.rllib", "ray.tune", "ray.train", "ray.data")
 
 
@@ -23,7 +25,8 @@ def ray_running(*, num_actors: int = 0) -> Iterator[None]:
     Where the variable RAY_ADDRESS names a cluster, that one is used.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    if "RAY_ADDRESS" not in os.environ:  # a cluster of the user's decides for itself
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     with quiet():
         if ray.is_initialized():
             yield
@@ -39,8 +42,9 @@ def ray_running(*, num_actors: int = 0) -> Iterator[None]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Ray's loggers say nothing below an error: what they warn of, a user of Heliograph cannot act on."""
-    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    levels = {name: logging.getLogger(name).level for name in (*LOGGERS, RETOLD)}
     _set_levels(logging.ERROR)
+    logging.getLogger(RETOLD).setLevel(logging.CRITICAL)
     try:
         yield
     finally:

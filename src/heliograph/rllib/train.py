@@ -5,9 +5,11 @@ import dataclasses
 import math
 import os
 import pathlib
+import pickle
 import platform
-import shutil
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,26 +21,21 @@ from ray.rllib.algorithms.algorithm import Algorithm
 
 import heliograph
 from heliograph.analysis.evaluate import evaluate
+from heliograph.durable import WriteError
 from heliograph.experiment import resolve
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError, settings_of
+from heliograph.rllib.claim import claimed, cleared
 from heliograph.rllib.config import CommunicationConfig
-from heliograph.rllib.records import (
-    CHECKPOINTS,
-    TENSORBOARD,
-    ProgressWriter,
-    complete_checkpoints,
-    row_of,
-    write_checkpoint,
-)
+from heliograph.rllib.failures import RunError
+from heliograph.rllib.learning import learners_answering
+from heliograph.rllib.records import ProgressWriter, complete_checkpoints, row_of, write_checkpoint
 from heliograph.rllib.session import harmless_lines_dropped, ray_running
 from heliograph.rllib.settings import TrainSettings, settings_from
 from heliograph.rllib.teams import team_of
 from heliograph.run_folder import (
     CONFIG,
-    PROGRESS,
     SUMMARY,
-    WEIGHTS,
     Run,
     RunFolderError,
     read_config,
@@ -70,11 +67,9 @@ def train(
     turns true or the user interrupts. A folder that holds a run already is refused unless `overwrite`.
     """
     config = config_of(settings)
-    folder = _fresh(pathlib.Path(out), overwrite=overwrite)
-    with _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
-        torch.manual_seed(settings.seed)
-        with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
-            algo = config.build_algo()
+    folder = cleared(pathlib.Path(out), overwrite=overwrite)
+    with claimed(folder), _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+        algo = _built(config, settings)
         about = {"training": settings, "seed": settings.seed, "versions": versions(), "command": command}
         write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
@@ -91,17 +86,16 @@ def resume(
 ) -> dict[str, Any]:
     """Continue a run from its last whole checkpoint to the end of its budget, or of a new one.
 
-    Trusted folders only: RLlib's checkpoints are pickles, and opening one can run any code.
+    A run that ended before its first checkpoint is begun anew. Trusted folders only: RLlib's checkpoints are pickles,
+    and opening one can run any code.
     """
     folder = pathlib.Path(folder)
     content = read_config(folder)
     settings = resumed_settings(content, iterations=iterations, env_steps=env_steps)
-    checkpoints = complete_checkpoints(folder)
-    if not checkpoints:
-        raise RunFolderError(f"{folder} has no whole checkpoint to resume from: train anew with --out")
-    with _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
-        with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
-            algo = Algorithm.from_checkpoint(str(checkpoints[-1]))
+    with claimed(folder), _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+        checkpoints = complete_checkpoints(folder)
+        algo = _restored(checkpoints[-1], settings) if checkpoints else _built(config_of(settings), settings)
+        (folder / SUMMARY).unlink(missing_ok=True)
         write_json(folder / CONFIG, {**content, "training": settings, "versions": versions()})
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
@@ -145,6 +139,22 @@ def versions() -> dict[str, str]:
     return {**own, "torch": torch.__version__, "ray": ray.__version__, "platform": platform.platform()}
 
 
+def _built(config: CommunicationConfig, settings: TrainSettings) -> Algorithm:
+    torch.manual_seed(settings.seed)
+    with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
+        return config.build_algo()
+
+
+def _restored(checkpoint: pathlib.Path, settings: TrainSettings) -> Algorithm:
+    with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
+        try:
+            return Algorithm.from_checkpoint(str(checkpoint))
+        except (EOFError, FileNotFoundError, pickle.UnpicklingError) as error:
+            raise RunFolderError(
+                f"{checkpoint} is damaged ({type(error).__name__}: {error}): delete it, and resume from the one before"
+            ) from error
+
+
 @dataclasses.dataclass(kw_only=True)
 class _Life:
     """What one process does for a run: from a built or restored algorithm to the summary."""
@@ -155,16 +165,31 @@ class _Life:
     command: str | None
 
     def live(self, on_progress: OnProgress | None, stopped: Stop) -> dict[str, Any]:
-        try:
-            stopped_by, last, seconds = self._iterate(on_progress or (lambda row: None), stopped)
-            team = self._save()
-        finally:
-            self.algo.stop()
-            with contextlib.suppress(OSError):  # RLlib leaves an empty folder in ~/ray_results
-                os.rmdir(self.algo.logdir)
-        summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
-        write_json(self.folder / SUMMARY, summary)
+        with self._saying_how_to_go_on():
+            try:
+                with learners_answering(self.algo.learner_group):
+                    stopped_by, last, seconds = self._iterate(on_progress or (lambda row: None), stopped)
+                    team = self._save()
+            finally:
+                self._stop()
+            summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
+            write_json(self.folder / SUMMARY, summary)
         return summary
+
+    @contextlib.contextmanager
+    def _saying_how_to_go_on(self) -> Iterator[None]:
+        try:
+            yield
+        except (RunError, WriteError) as error:
+            told = type(error)(f"{error}\nThen go on with: heliograph train --resume {shlex.quote(str(self.folder))}")
+            raise told from error
+
+    def _stop(self) -> None:
+        failed = sys.exception() is not None
+        with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
+            self.algo.stop()
+        with contextlib.suppress(OSError):  # RLlib leaves an empty folder in ~/ray_results
+            os.rmdir(self.algo.logdir)
 
     def _iterate(self, on_progress: OnProgress, stopped: Stop) -> tuple[str, dict[str, Any], float]:
         row: dict[str, Any] = {}
@@ -179,6 +204,7 @@ class _Life:
                 progress.add(row)
                 on_progress(row)
                 if row["iteration"] % self.settings.checkpoint_every == 0:
+                    progress.sync()
                     self._save()
         return reason, row, seconds
 
@@ -243,19 +269,3 @@ def _interruptible(stop: Stop | None) -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _fresh(folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
-    """An empty place for a run; of an earlier run only what training wrote is deleted."""
-    if (folder / CONFIG).exists():
-        if not overwrite:
-            raise RunFolderError(f"{folder} holds a run already: choose another --out, or continue it with --resume")
-        read_config(folder)
-        for name in (PROGRESS, SUMMARY, WEIGHTS, CONFIG):
-            (folder / name).unlink(missing_ok=True)
-        for name in (CHECKPOINTS, TENSORBOARD):
-            shutil.rmtree(folder / name, ignore_errors=True)
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file: choose another --out")
-    os.makedirs(folder, exist_ok=True)
-    return folder

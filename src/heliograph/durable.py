@@ -1,0 +1,86 @@
+"""Files and folders that are there as a whole or not at all, whatever ends the process or fills the disk."""
+
+import concurrent.futures
+import contextlib
+import errno
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+
+__all__ = ["WriteError", "flush_tree", "replacing", "replacing_folder", "telling"]
+
+FLUSHERS = 8
+REMEDIES = {
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some of your quota",
+    errno.EROFS: "its disk is read-only; move the folder to another",
+    errno.EACCES: "make it writable for you",
+    errno.EPERM: "make it writable for you",
+}
+
+
+class WriteError(OSError):
+    """A file that could not be written: which one, why, and what helps."""
+
+
+@contextlib.contextmanager
+def telling(path: pathlib.Path) -> Iterator[None]:
+    """Turn what the system says while `path` is written into a `WriteError` that names it."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        remedy = REMEDIES.get(error.errno or 0, "see to its disk")
+        told = WriteError(f"cannot write {path}: {why}; {remedy}")
+        told.errno = error.errno
+        raise told from error
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A draft beside `path` that takes its place, on disk, when the block ends; after an error nothing has changed."""
+    draft = path.with_name(path.name + ".draft")
+    with telling(path):
+        try:
+            yield draft
+            _flush(draft)
+            os.replace(draft, path)
+            _flush(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def replacing_folder(path: pathlib.Path, *, write: Callable[[str], object], draft: pathlib.Path) -> None:
+    """Let `write(draft)` fill a folder on the same disk that then appears as `path`, as a whole."""
+    with telling(path):
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(str(draft))
+            flush_tree(draft)
+            os.replace(draft, path)
+            _flush(path.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def flush_tree(folder: pathlib.Path) -> None:
+    """Have the disk hold all files of a folder, and their names; side by side, since a disk takes many at once."""
+    paths = [pathlib.Path(parent, name) for parent, _, files in os.walk(folder) for name in (*files, "")]
+    with concurrent.futures.ThreadPoolExecutor(FLUSHERS) as threads:
+        for _ in threads.map(_flush, paths):
+            pass
+
+
+def _flush(path: pathlib.Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot flush a folder
+            raise
+    finally:
+        os.close(number)

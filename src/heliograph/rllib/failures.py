@@ -1,0 +1,25 @@
+"""What may go wrong in the processes of a run, told so that a user can act on it (imports no ray)."""
+
+import traceback
+
+__all__ = ["EnvRunnerError", "LearnerError", "RunError"]
+
+
+class RunError(RuntimeError):
+    """A run that ended because of something that failed outside Heliograph's own code."""
+
+
+class EnvRunnerError(RunError):
+    """An environment, a model or a channel raised while an env runner sampled; the message has its own traceback."""
+
+
+class LearnerError(RunError):
+    """A learner that died, or raised."""
+
+
+def sampling_failure(error: Exception, *, worker_index: int, env: object) -> EnvRunnerError:
+    """What a user must know of an exception in `sample()`: where it came from, what it was, its traceback."""
+    where = ", ".join(reversed(getattr(error, "__notes__", []))) or f"while sampling {type(env).__name__}"
+    trace = "".join(traceback.format_exception(error))
+    runner = f"env runner {worker_index}" if worker_index else "the env runner"
+    return EnvRunnerError(f"{runner} failed {where}: {type(error).__name__}: {error}\n\n{trace}")

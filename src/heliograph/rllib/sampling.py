@@ -1,0 +1,94 @@
+"""Batches from all env runners, in the order of their indices, with those that die in between brought back."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
+
+from heliograph.rllib.failures import EnvRunnerError, RunError
+from heliograph.rollout import Rollout
+
+__all__ = ["failure_in", "sample_batch"]
+
+LOG = logging.getLogger(__name__)
+MAX_BARREN_ROUNDS = 3
+RESTORE_SECONDS = 300.0
+SECONDS_BETWEEN_PROBES = 1.0
+FAILURE_SECONDS = 10.0
+Round = list[tuple[list[Rollout], Any]]
+
+
+def sample_batch(
+    group: EnvRunnerGroup, *, num_env_steps: int, timeout_seconds: float, restore: Callable[[], list[int]]
+) -> tuple[list[Rollout], list[Any]]:
+    """Rollouts of at least that many env steps, and the metrics of each runner's part.
+
+    What a runner that died owes, the others sample; where none is left, `restore` is called until it returns some.
+    Raises `EnvRunnerError` with the traceback where a user's code failed, `RunError` where runners keep dying.
+    """
+    rollouts: list[Rollout] = []
+    metrics: list[Any] = []
+    barren = 0
+    while sum(r.env_steps() for r in rollouts) < num_env_steps:
+        healthy = group.healthy_env_runner_ids()
+        found = _round(group, timeout_seconds)
+        for index in set(healthy) - set(group.healthy_env_runner_ids()):
+            LOG.warning("env runner %d died (killed, out of memory, or its machine is gone): it is started anew", index)
+        barren = 0 if found else barren + 1
+        if barren >= MAX_BARREN_ROUNDS:
+            raise RunError(
+                f"{barren} times in a row no env runner brought a sample: they died, or took longer than "
+                f"sample_timeout_s={timeout_seconds}. Look for an environment that ends its process or needs too much "
+                "memory (train with --env-runners 0 to see), or allow more time"
+            )
+        if not found:
+            _wait(group, restore)
+        for sampled, measured in found:
+            rollouts += sampled
+            metrics.append(measured)
+    return rollouts, metrics
+
+
+def failure_in(group: EnvRunnerGroup | None) -> EnvRunnerError | None:
+    """The failure of a user's code that a remote runner remembers, once."""
+    if group is None or group.num_remote_env_runners() == 0:
+        return None
+    found = group.foreach_env_runner(
+        _take_failure, local_env_runner=False, healthy_only=False, timeout_seconds=FAILURE_SECONDS
+    )
+    return next((failure for failure in found if failure is not None), None)
+
+
+def _round(group: EnvRunnerGroup, timeout_seconds: float) -> Round:
+    if group.num_remote_env_runners() == 0:
+        runner = group.local_env_runner
+        return [(runner.sample(), runner.get_metrics())]
+    answers = group.foreach_env_runner(_sample, local_env_runner=False, timeout_seconds=timeout_seconds)
+    for answer in answers:
+        if isinstance(answer, EnvRunnerError):
+            raise answer
+    return answers
+
+
+def _sample(runner: Any) -> Any:
+    """A failure travels as a value: as an exception, RLlib would only log it and start the runner anew."""
+    try:
+        return runner.sample(), runner.get_metrics()
+    except EnvRunnerError as error:
+        return error
+
+
+def _take_failure(runner: Any) -> EnvRunnerError | None:
+    failure, runner.failure = runner.failure, None
+    return failure
+
+
+def _wait(group: EnvRunnerGroup, restore: Callable[[], list[int]]) -> None:
+    """Until a runner is healthy; Ray may need a while to start its process."""
+    deadline = time.monotonic() + RESTORE_SECONDS
+    while time.monotonic() < deadline:
+        if group.num_healthy_remote_workers() > 0 or restore():
+            return
+        time.sleep(SECONDS_BETWEEN_PROBES)
