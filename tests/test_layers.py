@@ -10,7 +10,7 @@ import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
-    {"types", "rollout", "registry", "functional", "distributions"},
+    {"types", "checks", "rollout", "registry", "functional", "distributions"},
     {"envs", "channels", "topologies", "models", "populations"},
     {"sampler", "experiment", "run_folder", "losses"},
     {"adapters", "analysis", "testing"},

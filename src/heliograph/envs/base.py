@@ -9,13 +9,13 @@ import dataclasses
 from abc import ABC, abstractmethod
 from typing import Any, TypedDict, Unpack, final
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph import distributions
+from heliograph.checks import check_positive
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
 
 
@@ -101,6 +101,7 @@ class TeamEnv(ABC):
         self._elapsed = torch.zeros(num_copies, dtype=torch.long, device=device)
         self._is_reset = False
         for role in roles:
+            check_observation_space(role.observation_space, role.name)
             distributions.check_action_space(role.action_space)
         self.seed(seed)
 
@@ -257,10 +258,16 @@ class TeamEnv(ABC):
         return torch.cat(parts, 1)
 
 
-def check_positive(name: str, value: int) -> None:
-    """Refuse a setting that is not a positive integer."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+def check_observation_space(space: spaces.Space, role: str) -> None:
+    """Refuse observation spaces that cannot be put in tensors."""
+    if isinstance(space, spaces.Dict):
+        for part in space.spaces.values():
+            check_observation_space(part, role)
+    elif not isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+        known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
+        raise ValueError(f"role {role!r}: observations must be {known}, not {space}")
+    elif isinstance(space, spaces.Discrete) and int(space.start) != 0:
+        raise ValueError(f"role {role!r}: the observation space {space} must start at 0")
 
 
 def _opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
@@ -293,5 +300,6 @@ def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*
 
 
 __all__ = [
-    "BaseSettings", "Outcome", "TeamEnv", "Unpack", "View", "check_positive", "flat_observation", "flat_size", "where",
+    "BaseSettings", "Outcome", "TeamEnv", "Unpack", "View", "check_observation_space", "check_positive",
+    "flat_observation", "flat_size", "where",
 ]  # fmt: skip
