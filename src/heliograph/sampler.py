@@ -87,14 +87,14 @@ class Sampler:
         self.reset()
         record = _Record(self._now[1])
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
-        limit = self.env.horizon or MAX_EPISODE_STEPS
+        limit = self.env.horizon or self.env.time_limit or MAX_EPISODE_STEPS
         for _ in range(limit):
             over = self._move(record, choice=choice, form=form, intervention=intervention, alive=alive)
             alive = alive & ~over
             if not bool(alive.any()):
                 break
         else:
-            raise RuntimeError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
+            raise ValueError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
         return record.finish(*self._now, static=self._static_edges())
 
     def take_finished(self) -> Episodes:

@@ -26,7 +26,7 @@ class Continuous(Channel):
             raise ValueError(f"gradient={gradient!r}: the channel 'continuous' has 'pathwise' and 'score'")
         check_number("noise_std", noise_std, minimum=0)
         if noise_std == 0 and gradient == "score":
-            raise ValueError("noise_std=0: must be above 0 for gradient='score', whose messages are sampled")
+            raise ValueError(f"noise_std={noise_std}: must be above 0 for gradient='score', whose messages are sampled")
         bits = float(BITS_PER_FLOAT * size)
         super().__init__(intent_size=size, payload_size=size, vocabulary=None, length=size, bits_per_message=bits)
         self.noise_std = noise_std

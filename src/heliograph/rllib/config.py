@@ -12,6 +12,8 @@ from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
+from heliograph.checks import check_positive, check_schedule
+from heliograph.combinations import rehearse
 from heliograph.experiment import (
     RESERVED_POLICY,
     EnvChoice,
@@ -196,9 +198,31 @@ class CommunicationConfig(AlgorithmConfig):
         if self.policy_mapping() is None:
             roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
+        self._check_sizes()
+        self._check_losses()
+        rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         super().validate()
+
+    def _check_sizes(self) -> None:
+        check_positive("num_envs_per_env_runner", self.num_envs_per_env_runner)
+        check_positive("train_batch_size_per_learner", self.train_batch_size_per_learner)
+        if self.rollout_fragment_length != "auto":
+            check_positive("rollout_fragment_length", self.rollout_fragment_length)
+        copies, batch = self.num_envs_per_env_runner * max(1, self.num_env_runners), self.total_train_batch_size
+        if copies > batch and not self.in_evaluation:
+            raise ValueError(
+                f"train_batch_size_per_learner={self.train_batch_size_per_learner}: smaller than one step of all "
+                f"{copies} copies; make it larger, or num_envs_per_env_runner={self.num_envs_per_env_runner} smaller"
+            )
+        if copies < self.num_learners:
+            raise ValueError(f"num_learners={self.num_learners}: more than there are copies to share ({copies})")
+
+    def _check_losses(self) -> None:
+        names = [loss.name for loss in self.losses]
         for loss in self.losses:
-            resolve("loss", loss.loss)
+            if names.count(loss.name) > 1:
+                raise ValueError(f"losses: {loss.name!r} is given {names.count(loss.name)} times; give it once")
+            check_schedule(f"coefficient of loss {loss.name!r}", loss.coefficient)
 
     def _check_trained(self, policies: list[str]) -> None:
         trained = self.policies_to_train
