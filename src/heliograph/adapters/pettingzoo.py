@@ -30,6 +30,9 @@ class FromPettingZoo(StackedEnv):
     def __init__(self, make: Callable[[], Any], **settings: Unpack[StackedSettings]):
         num_copies = settings.get("num_copies", 1)
         check_positive("num_copies", num_copies)
+        if not callable(make):
+            given = type(make).__name__
+            raise ValueError(f"make={given}(...): is an environment; hand in a function that makes one, lambda: {given}()")
         envs = [make() for _ in range(num_copies)]
         first = envs[0]
         if not isinstance(first, (AECEnv, ParallelEnv)):

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, group_by_role, take_mask, write
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import BaseSettings, EnvError, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.types import Tree
 
 
@@ -125,7 +125,7 @@ class StackedEnv(TeamEnv):
         for copy in starting.nonzero().flatten().tolist():
             self._steps[copy] = 0
             self._forget(copy, range(self.num_agents))
-            frame = self._reset_one(self.envs[copy], seed=seeds[copy])
+            frame = self._call(copy, self._reset_one, seed=seeds[copy])
             if frame.over:
                 raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
             self._take(copy, frame)
@@ -138,7 +138,7 @@ class StackedEnv(TeamEnv):
             self._steps[copy] += 1
             chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
             self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
-            frame = self._step_one(self.envs[copy], chosen)
+            frame = self._call(copy, self._step_one, actions=chosen)
             self._take(copy, frame)
             self._record(copy, frame, happened)
         info = {} if self._success_fn is None else {"success": self._tensor(happened.success)}
@@ -161,6 +161,13 @@ class StackedEnv(TeamEnv):
             meaning=self._tensor(self._meaning),
             action_mask=masks or None,
         )
+
+    def _call(self, copy: int, method: Callable[..., Frame], **how: Any) -> Frame:
+        try:
+            return method(self.envs[copy], **how)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            where = f"copy {copy}, step {self._steps[copy]}: {self.envs[copy]}"
+            raise EnvError(f"{where} raised {type(error).__name__}: {error}") from error
 
     # ---- from dicts to arrays ----------------------------------------------------------------------------------
 
@@ -249,8 +256,8 @@ class StackedEnv(TeamEnv):
             raise self._error(copy, agent, f"is not one of the possible agents {list(self._slots)}")
         return self._slots[agent]
 
-    def _error(self, copy: int, agent: AgentID, problem: str) -> ValueError:
-        return ValueError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
+    def _error(self, copy: int, agent: AgentID, problem: str) -> EnvError:
+        return EnvError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, device=self.device)

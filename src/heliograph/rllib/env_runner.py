@@ -103,6 +103,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             sampler.reset()
         try:
             rollouts, episodes = self._sample(sampler, num_timesteps, num_episodes, choice, form)
+        except ValueError:  # an environment that breaks its contract: the message says where
+            raise
         except Exception:
             trace = traceback.format_exc()
             raise RuntimeError(f"env runner {self.worker_index} failed while sampling:\n{trace}") from None
