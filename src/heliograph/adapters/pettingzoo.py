@@ -32,7 +32,7 @@ class FromPettingZoo(StackedEnv):
         check_positive("num_copies", num_copies)
         if not callable(make):
             given = type(make).__name__
-            raise ValueError(f"make={given}(...): is an environment; hand in a function that makes one, lambda: {given}()")
+            raise ValueError(f"make is a {given}, not callable: hand in a function that makes one, lambda: {given}()")
         envs = [make() for _ in range(num_copies)]
         first = envs[0]
         if not isinstance(first, (AECEnv, ParallelEnv)):

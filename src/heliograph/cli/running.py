@@ -16,7 +16,7 @@ from typing import IO, Any
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
 
-USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "FloatingPointError")
+USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError")
 GRACE_SECONDS = 20
 SHOWN_STDERR_CHARACTERS = 4000
 
