@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
     {"types", "checks", "rollout", "registry", "functional", "distributions"},
     {"envs", "channels", "topologies", "models", "populations"},
-    {"sampler", "experiment", "run_folder", "losses", "combinations"},
+    {"sampler", "experiment", "safe_files", "run_folder", "sharing", "losses", "combinations"},
     {"adapters", "analysis", "testing"},
     {"rllib"},
     {"recipes"},
