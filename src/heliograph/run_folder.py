@@ -12,7 +12,7 @@ from typing import Any
 
 import pydantic
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from heliograph.experiment import (
     EnvChoice,
@@ -172,7 +172,7 @@ def _outline(choices: TeamChoices, facts: EnvFacts) -> dict[str, Tensor]:
         channel = build_channel(choices.channel, choices.channel_settings)
         names = build_layout(choices, facts).policies
         parts = {f"policies.{name}": build_policy(choices, facts, name, channel=channel) for name in names}
-    whole = {**parts, "channel": channel}
+    whole: dict[str, nn.Module] = {**parts, "channel": channel}
     return {f"{part}.{key}": value for part, module in whole.items() for key, value in module.state_dict().items()}
 
 

@@ -1,10 +1,12 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import dataclasses
+import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -20,8 +22,10 @@ from heliograph.experiment import (
     EnvFacts,
     PolicyChoice,
     TeamChoices,
+    build_channel,
     build_env,
     build_layout,
+    build_policy,
     facts_of,
     resolve,
 )
@@ -32,6 +36,8 @@ from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.turns import Alternating
+from heliograph.run_folder import CONFIG
+from heliograph.sharing import SUFFIX, LoadedPolicy, load_into, read_policy
 
 POLICY_OVERRIDES = ("model", "model_settings", "lr")
 """Keys that a PolicySpec's `config` may override for its policy."""
@@ -68,6 +74,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.critic = "hidden"
         self.freeze_team = False
         self.losses: list[LossChoice] = []
+        self.load_policies: dict[str, LoadedPolicy] = {}
         self.torch_num_threads = 1
         self.env_runner_cls = TeamEnvRunner
         self.num_env_runners = 0
@@ -87,6 +94,7 @@ class CommunicationConfig(AlgorithmConfig):
         topology: Any = NotProvided,
         topology_settings: Mapping[str, Any] = NotProvided,
         losses: Sequence[Any] = NotProvided,
+        load_policies: Mapping[str, Any] = NotProvided,
         critic: str = NotProvided,
         normalise_observations: bool = NotProvided,
         normalise_rewards: bool = NotProvided,
@@ -97,8 +105,9 @@ class CommunicationConfig(AlgorithmConfig):
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
-        what values are learnt from, "hidden", "observation" or "state" (centralised). `freeze_team` stops training
-        what belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
+        what values are learnt from, "hidden", "observation" or "state" (centralised). `load_policies`: policies that
+        begin with the weights of another run, {"speaker": run folder or team file}. `freeze_team` stops training what
+        belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
         for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
@@ -107,6 +116,8 @@ class CommunicationConfig(AlgorithmConfig):
                 self.model_choice[key] = dict(value) if key.endswith("settings") else value
         if "losses" in given:
             given["losses"] = [as_loss(loss) for loss in given["losses"]]
+        if "load_policies" in given:
+            given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
         if given.get("critic", "hidden") not in VIEWS:
             raise registry.UnknownNameError(what="critic", name=str(critic), valid=list(VIEWS))
         for key, value in given.items():
@@ -195,6 +206,7 @@ class CommunicationConfig(AlgorithmConfig):
         self._warn_of_callbacks()
         policies = list(build_layout(self.choices(), self.facts()).policies)
         self._check_trained(policies)
+        self._check_loaded(policies)
         if self.policy_mapping() is None:
             roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
@@ -266,7 +278,8 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
             if own.module_class is not None and not is_guest(own.module_class):
                 spec.rl_module_specs[name].module_class = own.module_class
-            spec.rl_module_specs[name].load_state_path = own.load_state_path
+            if own.load_state_path and not _is_shared(own.load_state_path):
+                spec.rl_module_specs[name].load_state_path = own.load_state_path
         return spec
 
     def _warn_of_callbacks(self) -> None:
@@ -277,6 +290,21 @@ class CommunicationConfig(AlgorithmConfig):
                 stacklevel=2,
             )
 
+    def loaded_policies(self) -> dict[str, LoadedPolicy]:
+        """Policies that begin with weights of another run, those that an RLModuleSpec's `load_state_path` names too."""
+        paths = {name: spec.load_state_path for name, spec in self._user_modules().items() if spec.load_state_path}
+        named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
+        return {**named, **self.load_policies}
+
+    def _check_loaded(self, policies: list[str]) -> None:
+        for name, loaded in self.loaded_policies().items():
+            if name not in policies:
+                raise registry.UnknownNameError(what="policy in load_policies", name=name, valid=policies)
+            choices = self.choices()
+            channel = build_channel(choices.channel, choices.channel_settings)
+            with torch.random.fork_rng(devices=[]):
+                load_into(build_policy(choices, self.facts(), name, channel=channel), loaded, name=name)
+
     def _refuse_connectors(self) -> None:
         for name in ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector"):
             if getattr(self, name, None) is not None:
@@ -285,6 +313,16 @@ class CommunicationConfig(AlgorithmConfig):
                     "makes; normalise with .communication(normalise_observations=True), or transform inside the "
                     "environment or the model's encode()"
                 )
+
+
+def _loaded(source: Any, name: str) -> LoadedPolicy:
+    return source if isinstance(source, LoadedPolicy) else read_policy(source, name)
+
+
+def _is_shared(path: Any) -> bool:
+    """Whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
+    path = pathlib.Path(path)
+    return path.suffix == SUFFIX or (path / CONFIG).exists()
 
 
 def as_loss(given: Any) -> LossChoice:

@@ -45,8 +45,9 @@ class TrainSettings(Choices):
     """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
 
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
-    `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. The budget is `iterations`, or
-    `env_steps`, or what comes first of these and `until`, metrics that must reach a value.
+    `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
+    policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
+    `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value.
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -62,6 +63,7 @@ class TrainSettings(Choices):
     algorithm: Any = "ppo"
     algorithm_settings: dict[str, Any] = Field(default_factory=dict)
     losses: tuple[Any, ...] = ()
+    load_policies: dict[str, str] = Field(default_factory=dict)
     critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
     normalise_observations: bool = False
     normalise_rewards: bool = False
@@ -124,7 +126,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
     changes: dict[str, Any] = {"channel": f"garbled+{settings.channel}"}
     if kind == "silent":
-        changes = {"channel": "none", "channel_settings": {}}
+        changes = {"channel": "none", "channel_settings": {}, "load_policies": {}}
     if settings.until:
         changes |= {"until": {}, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)
