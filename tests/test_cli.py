@@ -24,8 +24,8 @@ FROZEN = {
     "list": {"kind"},
     "train": {
         "target", "--out", "--resume", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
-        "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds", "--env-runners",
-        "--learners", "--jobs", "--checkpoint-every",
+        "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds",
+        "--env-runners", "--learners", "--jobs", "--checkpoint-every",
     },
     "evaluate": RUN | {"--actions", "--messages"},
     "record": RUN | {"--actions", "--out"},

@@ -4,7 +4,6 @@
 and observations (see `TalkAsAction`), so that an algorithm which knows no channel can use them.
 """
 
-from collections.abc import Callable
 from typing import Any, Unpack, final
 
 from gymnasium import spaces
@@ -27,7 +26,7 @@ class FromPettingZoo(StackedEnv):
     are truncated, not terminated. For settings see `StackedSettings`.
     """
 
-    def __init__(self, make: Callable[[], Any], **settings: Unpack[StackedSettings]):
+    def __init__(self, make: Any, **settings: Unpack[StackedSettings]):
         num_copies = settings.get("num_copies", 1)
         check_positive("num_copies", num_copies)
         if not callable(make):

@@ -157,7 +157,7 @@ def load(folder: str | pathlib.Path) -> Corpus:
     metadata, path = _read_metadata(folder), folder / UTTERANCES
     if not path.is_file():
         raise CorpusError(f"{folder} is no corpus: it has no {UTTERANCES}")
-    if metadata.pop(CHECKSUM, None) not in (None, _checksum(path)):
+    if metadata.get(CHECKSUM) not in (None, _checksum(path)):
         raise CorpusError(f"{path} is damaged: its content does not fit the checksum in {METADATA}")
     try:
         table = pq.ParquetFile(path).read()
@@ -204,7 +204,7 @@ def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:
             table.column(field.name).cast(field.type)
         except pa.ArrowException as error:
             raise CorpusError(f"{path}: column {field.name!r} is {found}, must be {field.type}: {error}") from error
-    return table.select(SCHEMA.names).cast(SCHEMA)
+    return table.select(SCHEMA.names).cast(SCHEMA).replace_schema_metadata(None)
 
 
 def _matrix(column: pd.Series, *, dtype: Any) -> np.ndarray:

@@ -84,6 +84,15 @@ class CommunicationConfig(AlgorithmConfig):
         self.evaluation_config = {"explore": False}
         self._facts: tuple[str, EnvFacts] | None = None
 
+    def env_runners(self, **settings: Any) -> "CommunicationConfig":
+        """As in RLlib; counts are checked here, so that the message names the setting."""
+        if "num_envs_per_env_runner" in settings:
+            check_positive("num_envs_per_env_runner", settings["num_envs_per_env_runner"])
+        if settings.get("rollout_fragment_length", "auto") != "auto":
+            check_positive("rollout_fragment_length", settings["rollout_fragment_length"])
+        super().env_runners(**settings)
+        return self
+
     def communication(
         self,
         *,
@@ -297,6 +306,10 @@ class CommunicationConfig(AlgorithmConfig):
         return {**named, **self.load_policies}
 
     def _check_loaded(self, policies: list[str]) -> None:
+        user = self._rl_module_spec
+        for name in (user.rl_module_specs or {}) if isinstance(user, MultiRLModuleSpec) else ():
+            if name not in (*policies, RESERVED_POLICY):
+                raise registry.UnknownNameError(what="module", name=name, valid=[*policies, RESERVED_POLICY])
         for name, loaded in self.loaded_policies().items():
             if name not in policies:
                 raise registry.UnknownNameError(what="policy in load_policies", name=name, valid=policies)
