@@ -11,10 +11,10 @@ from pettingzoo import ParallelEnv
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.envs.base import EnvError, TeamEnv
+from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.sampler import Sampler
-from heliograph.types import Edges
-from tests.envs.mixed import Mixed
+from heliograph.types import Edges, Role
 from tests.parts import make_team
 
 NAN = float("nan")
@@ -112,7 +112,7 @@ SHAPES = {
     "a missing agent": ({"view": seen("listener", lambda x: x[:, :0])}, ("role 'listener'", "[4, 0, 1]", "[4, 1, 1]")),
     "an array": ({"view": seen("listener", lambda x: x.numpy())}, ("role 'listener'", "is a ndarray", "tensor")),
     "acting [B]": ({"view": replace("acting", lambda x: x[:, 0])}, ("acting has shape [4]", "[4, 2]")),
-    "speaking, numbers": ({"view": replace("speaking", lambda x: x.float())}, ("speaking", "torch.float32", "torch.bool")),
+    "speaking, numbers": ({"view": replace("speaking", lambda x: x.float())}, ("torch.float32", "torch.bool")),
     "a real meaning": ({"view": replace("meaning", lambda x: x * NAN)}, ("meaning", "torch.float32", "torch.int64")),
     "a flat meaning": ({"view": replace("meaning", lambda x: x[..., 0])}, ("meaning has shape [4, 2]", "[4, 2, any]")),
     "a mask of another size": (
@@ -138,7 +138,7 @@ def test_bad_shapes_and_dtypes_are_found_at_once(name: str, at: int) -> None:
     with pytest.raises(EnvError) as caught:
         world.reset()
         for _ in range(2):
-            world.step({"speaker": torch.zeros(4, 1, dtype=torch.long), "listener": torch.zeros(4, 1, dtype=torch.long)})
+            world.step(dict.fromkeys(("speaker", "listener"), torch.zeros(4, 1, dtype=torch.long)))
     missing = [word for word in (*words, "reset") if word not in str(caught.value)]
     assert not missing, caught.value
 
@@ -149,21 +149,31 @@ def test_what_breaks_later_is_named_too() -> None:
         Sampler(world, make_team(world)).fragment(8)
 
 
+class Digits(Identity):
+    """Agents that see a digit, and one that is out of range after two steps."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(values=3, **settings)
+        role = Role(
+            name="agent",
+            agents=("agent_0", "agent_1"),
+            observation_space=spaces.Discrete(3),
+            action_space=spaces.Discrete(3),
+        )
+        self.roles = (role,)
+
+    def _observe(self) -> Any:
+        view = super()._observe()
+        digits = torch.zeros(self.num_copies, 2, dtype=torch.long)
+        digits[1, 1] = 7 if self._moves > 1 else 2
+        view.observations = {"agent": digits}
+        return view
+
+
 def test_symbols_outside_their_space_are_named() -> None:
-    world = Mixed(num_copies=3)
-    role = next(r for r in world.roles if isinstance(r.observation_space, spaces.Dict))
-    key = next((k for k, s in role.observation_space.items() if isinstance(s, spaces.Discrete)), None)
-    if key is None:
-        pytest.skip("no discrete observation")
-    space = role.observation_space[key]
-
-    def beyond(view: Any) -> None:
-        leaf = view.observations[role.name][key].clone()
-        leaf[1, 0] = int(space.n)
-        view.observations = {**view.observations, role.name: {**view.observations[role.name], key: leaf}}
-
-    with pytest.raises(EnvError, match=f"agent '{role.agents[0]}', copy 1.*{int(space.n)}: must lie in Discrete"):
-        spoil(world, at=0, view=beyond).reset()
+    world = Digits(num_copies=3)
+    with pytest.raises(EnvError, match=r"agent 'agent_1', copy 1.*is 7: must lie in Discrete\(3\)"):
+        Sampler(world, make_team(world)).fragment(4)
 
 
 class Parallel(ParallelEnv):

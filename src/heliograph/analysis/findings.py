@@ -90,12 +90,12 @@ def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
 def read_curve(folder: pathlib.Path) -> pd.DataFrame | None:
     """The learning curve in progress.csv; None where there is none yet."""
     path = folder / PROGRESS
+    if not path.exists():
+        return None
     refuse_irregular(path)
     try:
         table = pd.read_csv(path, usecols=["num_env_steps", "episode_return_mean"], on_bad_lines="skip")
         table = table.apply(pd.to_numeric, errors="raise").dropna()
-    except FileNotFoundError:
-        return None
     except (ValueError, OSError, OverflowError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
     return table if len(table) else None
