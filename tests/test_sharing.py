@@ -123,7 +123,7 @@ def test_a_policy_that_does_not_fit_is_refused(run: pathlib.Path) -> None:
         LocalTrainer(config(size=16, load_policies={"speaker": run}))
     assert "\n" not in str(caught.value) and "choose the same model" in str(caught.value)
     with pytest.raises(RunFolderError, match="channel='symbols'"):
-        LocalTrainer(config(channel="continuous", load_policies={"speaker": run}))
+        LocalTrainer(config(channel="dru", load_policies={"speaker": run}))
     with pytest.raises(UnknownNameError, match="policy in load_policies"):
         config(load_policies={"speaker": read_policy(run, "speaker"), "driver": read_policy(run, "speaker")}).validate()
 
