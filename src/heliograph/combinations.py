@@ -50,6 +50,11 @@ class Experiment:
         """Whether any policy has something to say."""
         return any(policy.model.communicates for policy in self.team.policies.values())
 
+    @property
+    def has_own_models(self) -> bool:
+        """Whether some policies have models of their own, a user's RLModule among them."""
+        return any(policy.model is not None for policy in (self.choices.policies or {}).values())
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -81,11 +86,11 @@ RULES = (
         holds=lambda e: e.carries and e.env.num_agents == 1,
     ),
     Rule(
-        name="a channel, and no model that talks",
+        name="a channel, and a model that never talks for all policies",
         verdict=Verdict.REFUSED,
         why="nothing is ever said, and its garbled twin would hear nothing either",
         remedy="channel='none', or a model that talks, such as model='cnet'",
-        holds=lambda e: e.carries and not e.talks and e.env.num_agents > 1,
+        holds=lambda e: e.carries and not e.talks and not e.has_own_models,
     ),
     Rule(
         name="a team without a policy that can learn",
@@ -130,11 +135,11 @@ RULES = (
         holds=lambda e: e.carries and isinstance(e.team.topology, NoTopology),
     ),
     Rule(
-        name="a policy that never talks beside one that does",
+        name="a policy with a model of its own that never talks",
         verdict=Verdict.LEGAL,
-        why="some agents only listen, or are scripted partners",
+        why="some agents only listen, are scripted partners, or modules of yours",
         remedy="",
-        holds=lambda e: e.talks and not all(p.model.communicates for p in e.team.policies.values()),
+        holds=lambda e: e.has_own_models and not all(p.model.communicates for p in e.team.policies.values()),
     ),
 )
 """docs/combinations.md shows it."""

@@ -306,8 +306,7 @@ class CommunicationConfig(AlgorithmConfig):
         return {**named, **self.load_policies}
 
     def _check_loaded(self, policies: list[str]) -> None:
-        user = self._rl_module_spec
-        for name in (user.rl_module_specs or {}) if isinstance(user, MultiRLModuleSpec) else ():
+        for name in self._user_modules():
             if name not in (*policies, RESERVED_POLICY):
                 raise registry.UnknownNameError(what="module", name=name, valid=[*policies, RESERVED_POLICY])
         for name, loaded in self.loaded_policies().items():
