@@ -24,12 +24,13 @@ FROZEN = {
     "list": {"kind"},
     "train": {
         "target", "--out", "--resume", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
-        "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds", "--env-runners",
-        "--learners", "--jobs", "--checkpoint-every",
+        "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds",
+        "--env-runners", "--learners", "--jobs", "--checkpoint-every",
     },
     "evaluate": RUN | {"--actions", "--messages"},
     "record": RUN | {"--actions", "--out"},
     "report": RUN,
+    "export": {"run", "out", "--policy", "--overwrite", "--trust"},
     "bench": {"--iterations"},
     "demo": {"--out", "--jobs"},
 }  # fmt: skip

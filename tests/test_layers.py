@@ -10,9 +10,9 @@ import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
-    {"types", "rollout", "folding", "registry", "functional", "distributions", "durable"},
+    {"types", "rollout", "folding", "registry", "functional", "distributions", "durable", "checks"},
     {"envs", "channels", "topologies", "models", "populations"},
-    {"sampler", "experiment", "run_folder", "losses"},
+    {"sampler", "experiment", "safe_files", "run_folder", "sharing", "losses", "combinations"},
     {"adapters", "analysis", "testing"},
     {"rllib"},
     {"recipes"},

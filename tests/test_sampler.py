@@ -144,7 +144,7 @@ def test_what_never_ends_is_refused() -> None:
     world = ENVS["identity"](num_copies=2)
     sampler = Sampler(world, make_team(world))
     world._advance, advance = lambda a, m: _endless(advance(a, m)), world._advance
-    with pytest.raises(RuntimeError, match="time_limit"):
+    with pytest.raises(ValueError, match="time_limit"):
         sampler.episodes()
 
 

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -42,9 +43,10 @@ def telling(path: pathlib.Path) -> Iterator[None]:
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A draft beside `path` that takes its place, on disk, when the block ends; after an error nothing has changed."""
-    draft = path.with_name(path.name + ".draft")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")  # so that no planted link is followed
     with telling(path):
         try:
+            os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield draft
             _flush(draft)
             os.replace(draft, path)

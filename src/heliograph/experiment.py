@@ -23,6 +23,14 @@ RESERVED_POLICY = "team"
 """Name of the module that holds what belongs to nobody (channel, auxiliary networks); no policy may take it."""
 
 
+DECIDED_ELSEWHERE = {
+    "num_copies": "num_envs_per_env_runner (training) or num_copies (evaluation)",
+    "seed": "the seed of the run",
+    "device": "the process that plays",
+}
+"""Settings that every environment has but a choice of one may not hold, and what sets them."""
+
+
 class Choices(BaseModel):
     """A frozen settings structure that refuses unknown keys."""
 
@@ -98,13 +106,29 @@ def resolve(kind: str, name: Any) -> Any:
 
 def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
     """The environment of a choice, with that many copies."""
-    make = resolve("env", choice.env)
+    make, what = resolve("env", choice.env), f"environment {choice.env!r}"
     if isinstance(make, type) and issubclass(make, TeamEnv):
-        registry.check_settings(make, choice.settings, what=f"environment {choice.env!r}")
-    env = make(**{"num_copies": num_copies, "seed": seed, "device": device, **choice.settings})
+        registry.check_settings(make, choice.settings, what=what)
+    _refuse_own(choice.settings)
+    settings = {"num_copies": num_copies, "seed": seed, "device": device, **choice.settings}
+    env = _made(make, (), settings, what=what)
     if not isinstance(env, TeamEnv):
         raise ValueError(f"env={choice.env!r} made a {type(env).__name__}: must make a heliograph TeamEnv")
     return env
+
+
+def _refuse_own(settings: Mapping[str, Any]) -> None:
+    for name, other in DECIDED_ELSEWHERE.items():
+        if name in settings:
+            raise ValueError(f"env setting {name}={settings[name]!r}: is not set here, but by {other}")
+
+
+def _made(make: Any, arguments: tuple[Any, ...], settings: Mapping[str, Any], *, what: str) -> Any:
+    """Call a constructor; that it cannot take what was given is the mistake of whoever gave it."""
+    try:
+        return make(*arguments, **settings)
+    except (TypeError, ImportError) as error:
+        raise ValueError(f"{what} cannot be made with the settings {dict(settings)}: {error}") from error
 
 
 def build_channel(name: Any, settings: Mapping[str, Any]) -> Channel:
@@ -116,9 +140,12 @@ def build_channel(name: Any, settings: Mapping[str, Any]) -> Channel:
     for key in settings:
         if key not in known:
             raise registry.UnknownNameError(what=f"setting of channel {name!r}", name=key, valid=known)
-    channel = innermost(**_own(innermost, settings))
+    what = f"channel {name!r}"
+    for cls in (*wrappers, innermost):
+        registry.check_kinds(cls, _own(cls, settings), what=what)
+    channel = _made(innermost, (), _own(innermost, settings), what=what)
     for wrapper in reversed(wrappers):
-        channel = wrapper(channel, **_own(wrapper, settings))
+        channel = _made(wrapper, (channel,), _own(wrapper, settings), what=what)
     return channel
 
 
@@ -140,7 +167,7 @@ def build_topology(name: Any, settings: Mapping[str, Any]) -> Topology:
     """The topology of a name."""
     cls = resolve("topology", name)
     registry.check_settings(cls, settings, what=f"topology {name!r}")
-    return cls(**settings)
+    return _made(cls, (), settings, what=f"topology {name!r}")
 
 
 def build_model(name: Any, settings: Mapping[str, Any], spec: ModelSpec) -> Model:
@@ -148,7 +175,7 @@ def build_model(name: Any, settings: Mapping[str, Any], spec: ModelSpec) -> Mode
     cls = resolve("model", name)
     registry.check_settings(cls, settings, what=f"model {name!r}")
     settings = {k: resolve("function", v) if k == "function" else v for k, v in settings.items()}
-    return cls(spec, **settings)
+    return _made(cls, (spec,), settings, what=f"model {name!r}")
 
 
 def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:

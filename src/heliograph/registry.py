@@ -14,6 +14,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from heliograph.checks import check_kind
+
 KINDS = {
     "env": "envs",
     "channel": "channels",
@@ -25,7 +27,7 @@ KINDS = {
     "recipe": "recipes",
 }
 ALGORITHMS = ("ppo",)
-RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery"}
+RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "checking"}
 """Files of component folders that hold the contract and the runtime, not a component."""
 
 
@@ -73,7 +75,7 @@ def settings_of(component: Any) -> dict[str, inspect.Parameter]:
     settings too; where it passes on anything (`**kwargs`), so are those of the constructor above it.
     """
     found: dict[str, inspect.Parameter] = {}
-    named: set[str] | None = None
+    named: dict[str, Any] | None = None
     for constructor in _constructors(component):
         parameters = list(inspect.signature(constructor).parameters.values())
         for parameter in parameters:
@@ -84,8 +86,8 @@ def settings_of(component: Any) -> dict[str, inspect.Parameter]:
         if not passed_on:
             break
         named = _unpacked(passed_on[0].annotation) if named is None else named
-    for name in sorted((named or set()) - set(found)):
-        found[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+    for name in sorted(set(named or ()) - set(found)):
+        found[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=(named or {})[name])
     return found
 
 
@@ -95,18 +97,27 @@ def _constructors(component: Any) -> list[Any]:
     return [cls.__dict__["__init__"] for cls in inspect.getmro(component)[:-1] if "__init__" in cls.__dict__]
 
 
-def _unpacked(annotation: Any) -> set[str] | None:
+def _unpacked(annotation: Any) -> dict[str, Any] | None:
     if typing.get_origin(annotation) is not typing.Unpack:
         return None
-    return set(typing.get_type_hints(typing.get_args(annotation)[0]))
+    return typing.get_type_hints(typing.get_args(annotation)[0])
 
 
 def check_settings(component: Any, settings: Mapping[str, Any], *, what: str) -> None:
-    """Refuse settings that a component does not have, naming the nearest ones."""
+    """Refuse settings that a component does not have, naming the nearest ones, and values of another kind."""
     known = settings_of(component)
     for name in settings:
         if name not in known:
             raise UnknownNameError(what=f"setting of {what}", name=name, valid=list(known))
+    check_kinds(component, settings, what=what)
+
+
+def check_kinds(component: Any, settings: Mapping[str, Any], *, what: str) -> None:
+    """Refuse values of another kind than the annotation of their setting; those without one pass."""
+    known = settings_of(component)
+    for name, value in settings.items():
+        if name in known:
+            check_kind(name, value, known[name].annotation, what=what)
 
 
 @functools.cache

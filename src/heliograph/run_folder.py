@@ -7,30 +7,53 @@ and `checkpoints/` (RLlib's own, cloudpickle: only `--resume` opens them).
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pydantic
-import safetensors
-import safetensors.torch
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from heliograph.durable import replacing, telling
-from heliograph.experiment import EnvChoice, EnvFacts, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiment import (
+    EnvChoice,
+    EnvFacts,
+    TeamChoices,
+    build_channel,
+    build_env,
+    build_layout,
+    build_policy,
+    build_team,
+    facts_of,
+)
 from heliograph.models.team import Team
+from heliograph.safe_files import (
+    VERSION,
+    RunFolderError,
+    make_folder,
+    one_line,
+    parse_json,
+    read_json,
+    read_tensors,
+    write_tensors,
+    write_text,
+)
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
-
-
-class RunFolderError(ValueError):
-    """A run folder that is missing, damaged, foreign, or would execute code that nobody vouched for."""
+TEAM = "heliograph_team"
+"""Key of a team file's metadata that holds its configuration, as JSON."""
+MAX_SIZE = 100_000
+VAGUE = (KeyError, IndexError, AttributeError)
+COUNTS_OF_STEPS = ("env_steps", "time_limit")
+"""Settings that cost no memory, however large."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """A trained team as read from its folder."""
+    """A trained team as read from its folder, or from a team file (then `folder` is where that lies)."""
 
     folder: pathlib.Path
+    source: pathlib.Path | None = None
     config: dict[str, Any]
     env: EnvChoice
     choices: TeamChoices
@@ -40,11 +63,8 @@ class Run:
 
 def write_json(path: pathlib.Path, content: Any) -> None:
     """Write JSON so that the file is either the old or the new one, never half."""
-    text = json.dumps(content, indent=2, sort_keys=True, default=plain) + "\n"
-    with telling(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as draft:
-        draft.write_text(text, encoding="utf8")
+    make_folder(path.parent)
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, default=plain) + "\n")
 
 
 def plain(value: Any) -> Any:
@@ -62,12 +82,8 @@ def plain(value: Any) -> Any:
 
 def write_team(folder: pathlib.Path, team: Team) -> None:
     """Write the weights and buffers of a team, atomically."""
-    with telling(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in team.state_dict().items()}
-    content = safetensors.torch.save(tensors, metadata={"format_version": str(FORMAT_VERSION)})
-    with replacing(folder / WEIGHTS) as draft:
-        draft.write_bytes(content)
+    make_folder(folder)
+    write_tensors(folder / WEIGHTS, team.state_dict(), metadata={VERSION: str(FORMAT_VERSION)})
 
 
 def write_config(folder: pathlib.Path, *, env: EnvChoice, choices: TeamChoices, **more: Any) -> None:
@@ -77,89 +93,132 @@ def write_config(folder: pathlib.Path, *, env: EnvChoice, choices: TeamChoices, 
 
 
 def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
-    """Read a trained team. Names that would import code outside Heliograph are refused unless `trust`."""
-    folder = pathlib.Path(folder)
-    config = read_config(folder)
+    """Read a trained team from its run folder, or from a team file (see `heliograph.sharing`).
+
+    Nothing of it is executed. Names that would import code outside Heliograph are refused unless `trust`.
+    """
+    source = pathlib.Path(folder)
+    if source.is_file():
+        config, tensors = read_team_file(source)
+    else:
+        config = read_config(source)
+        check_names(source, config, trust=trust)
+        tensors = _read_weights(source / WEIGHTS)
+    if not isinstance(config.get("env"), dict):
+        raise RunFolderError(f"{source} holds a policy and no team: load it with --load-policy NAME={source}")
+    check_names(source, config, trust=trust)
+    env, choices, facts, team = _build(source, config, tensors)
+    place = source.parent if source.is_file() else source
+    return Run(folder=place, source=source, config=config, env=env, choices=choices, facts=facts, team=team)
+
+
+def _build(
+    source: pathlib.Path, config: dict[str, Any], tensors: dict[str, Tensor]
+) -> tuple[EnvChoice, TeamChoices, EnvFacts, Team]:
+    """Build what a configuration describes: first without memory, to see that it is as large as its weights."""
     try:
         env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
-        _refuse_foreign_code(folder, config, trust=trust)
         facts = facts_of(build_env(env, num_copies=1))
+        what = f"{source} holds weights that do not fit its configuration"
+        check_fit(tensors, _outline(choices, facts), what=what)
         team = build_team(choices, facts, seed=0)
+        team.load_state_dict(tensors)
+        return env, choices, facts, team.eval()
     except RunFolderError:
         raise
-    except (ValueError, TypeError) as error:
-        raise RunFolderError(f"{folder / CONFIG} describes no team that can be built: {_sentence(error)}") from error
-    tensors = _read_weights(folder / WEIGHTS)
-    _check_tensors(folder, team, tensors)
-    team.load_state_dict(tensors)
-    team.eval()
-    return Run(folder=folder, config=config, env=env, choices=choices, facts=facts, team=team)
+    except Exception as error:  # whatever a stranger's settings bring about
+        raise RunFolderError(f"{source} describes no team that can be built: {_sentence(error)}") from error
+
+
+def read_team_file(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and weights in a team file; raises `RunFolderError` where it is none."""
+    tensors, metadata = read_tensors(path)
+    if TEAM not in metadata:
+        raise RunFolderError(f"{path} is no team file: heliograph export writes one from a run folder")
+    config = parse_json(metadata[TEAM], where=f"the description in {path}")
+    if not isinstance(config, dict) or config.get(VERSION) != FORMAT_VERSION:
+        version = config.get(VERSION) if isinstance(config, dict) else None
+        raise RunFolderError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
+    return _with_parts(path, config, ("team",)), tensors
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
     """The resolved configuration of a run folder."""
     path = pathlib.Path(folder) / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}") from error
-    if not isinstance(config, dict) or config.get("format_version") != FORMAT_VERSION:
-        version = config.get("format_version") if isinstance(config, dict) else None
+    if not path.exists():
+        raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}")
+    config = read_json(path)
+    if not isinstance(config, dict) or config.get(VERSION) != FORMAT_VERSION:
+        version = config.get(VERSION) if isinstance(config, dict) else None
         raise RunFolderError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
-    for key in ("env", "team"):
+    return _with_parts(path, config, ("env", "team"))
+
+
+def _with_parts(path: pathlib.Path, config: dict[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:
+    for key in parts:
         if not isinstance(config.get(key), dict):
             raise RunFolderError(f"{path} lacks {key!r}: not written by Heliograph, or damaged")
     return config
 
 
 def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(str(path))
-    except FileNotFoundError:
-        raise RunFolderError(f"{path.parent} has no {path.name}: training had not finished an iteration") from None
-    except (safetensors.SafetensorError, OSError) as error:
-        raise RunFolderError(f"{path} is damaged or no safetensors file: {error}") from error
+    if not path.exists():
+        raise RunFolderError(f"{path.parent} has no {path.name}: training had not finished an iteration")
+    return read_tensors(path)[0]
 
 
-def _check_tensors(folder: pathlib.Path, team: Team, tensors: dict[str, Tensor]) -> None:
-    expected = team.state_dict()
+def _outline(choices: TeamChoices, facts: EnvFacts) -> dict[str, Tensor]:
+    """Names, shapes and dtypes of a team's weights, without memory for them."""
+    with torch.device("meta"):
+        channel = build_channel(choices.channel, choices.channel_settings)
+        names = build_layout(choices, facts).policies
+        parts = {f"policies.{name}": build_policy(choices, facts, name, channel=channel) for name in names}
+    whole: dict[str, nn.Module] = {**parts, "channel": channel}
+    return {f"{part}.{key}": value for part, module in whole.items() for key, value in module.state_dict().items()}
+
+
+def check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, what: str) -> None:
+    """Refuse tensors whose names, shapes or dtypes are not those expected."""
     missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unknown:
-        raise RunFolderError(f"{folder / WEIGHTS} does not fit {CONFIG}: lacks {missing[:3]}, has also {unknown[:3]}")
+        raise RunFolderError(f"{what}: does not fit, lacks {missing[:3]}, has also {unknown[:3]}")
     for name, value in tensors.items():
         if value.shape != expected[name].shape:
             shape, asked = tuple(value.shape), tuple(expected[name].shape)
-            raise RunFolderError(f"{folder / WEIGHTS}: {name} has shape {shape}, {CONFIG} asks {asked}")
+            raise RunFolderError(f"{what}: {name} has shape {shape}, the configuration asks {asked}")
+        if value.dtype != expected[name].dtype:
+            raise RunFolderError(f"{what}: {name} is {value.dtype}, the configuration asks {expected[name].dtype}")
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, pydantic.ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return " ".join(str(error).split())
+    return f"{type(error).__name__}: {one_line(error)}" if type(error) in VAGUE else one_line(error)
 
 
-def _refuse_foreign_code(folder: pathlib.Path, config: dict[str, Any], *, trust: bool) -> None:
-    for where, name in _names(config):
-        if isinstance(name, dict) and "not_json" in name:
-            was = name["not_json"]
-            raise RunFolderError(f"{folder / CONFIG}: {where} was a Python object ({was}); build it in Python")
-        if isinstance(name, str) and ":" in name and not trust:
+def check_names(source: pathlib.Path, config: dict[str, Any], *, trust: bool) -> None:
+    """Refuse what would import code, and sizes that no shared team has, unless the source is trusted."""
+    parts = [(key, config[key]) for key in ("env", "team") if key in config]
+    for where, value in (leaf for key, part in parts for leaf in _leaves(key, part)):
+        key = where.rpartition(".")[2]
+        if key == "not_json":
+            raise RunFolderError(f"{source}: {where} was a Python object ({value}); build it in Python")
+        if isinstance(value, str) and ":" in value and not trust:
             raise RunFolderError(
-                f"{folder / CONFIG}: {where}={name!r} would import code; if you trust it, say so (trust=True, --trust)"
+                f"{source}: {where}={value!r} would import code; if you trust it, say so (trust=True, --trust)"
             )
+        large = isinstance(value, (int, float)) and abs(value) > MAX_SIZE
+        if large and not trust and not key.endswith(COUNTS_OF_STEPS):
+            raise RunFolderError(f"{source}: {where}={value!r} is larger than {MAX_SIZE}; if you trust it, say --trust")
 
 
-def _names(config: dict[str, Any]) -> list[tuple[str, Any]]:
-    team = config["team"]
-    found = [("env", config["env"].get("env"))]
-    found += [(f"env.{k}", v) for k, v in (config["env"].get("settings") or {}).items()]
-    found += [(key, team.get(key)) for key in ("model", "channel", "topology")]
-    policies = team.get("policies") or {}
-    settings = [(k, team.get(k) or {}) for k in ("model_settings", "channel_settings", "topology_settings")]
-    for name, policy in policies.items():
-        found.append((f"policies.{name}.model", policy.get("model")))
-        settings.append((f"policies.{name}", policy.get("model_settings") or {}))
-    return found + [(f"{where}.{k}", v) for where, values in settings for k, v in values.items()]
+def _leaves(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(f"{where}.{key}", part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(where, part)
+    else:
+        yield where, value

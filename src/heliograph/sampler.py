@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.checking import check_values, check_view
 from heliograph.models.team import Acted, Team
 from heliograph.rollout import Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
@@ -77,10 +78,10 @@ class Sampler:
         """The next `num_steps` steps of all copies, episodes restarting within."""
         if self._step is None:
             self.reset()
-        record = _Record(self._now[1])
+        record = _Record(self._now[1], lengths=self._lengths)
         for _ in range(num_steps):
             self._move(record, choice=choice, form=form, intervention=None)
-        return record.finish(*self._now, static=self._static_edges())
+        return self._finish(record)
 
     def episodes(
         self,
@@ -91,17 +92,26 @@ class Sampler:
     ) -> Rollout:
         """One whole episode of every copy, from a joint reset; `valid` is False after an episode's end."""
         self.reset()
-        record = _Record(self._now[1])
+        record = _Record(self._now[1], lengths=self._lengths)
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
-        limit = self.env.horizon or MAX_EPISODE_STEPS
+        limit = self.env.horizon or self.env.time_limit or MAX_EPISODE_STEPS
         for _ in range(limit):
             over = self._move(record, choice=choice, form=form, intervention=intervention, alive=alive)
             alive = alive & ~over
             if not bool(alive.any()):
                 break
         else:
-            raise RuntimeError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
-        return record.finish(*self._now, static=self._static_edges())
+            raise ValueError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
+        return self._finish(record)
+
+    def _finish(self, record: "_Record") -> Rollout:
+        """The rollout, once its numbers are known to be sound."""
+        rollout = record.finish(*self._now, static=self._static_edges())
+        rewards, roles = {"reward": rollout.rewards}, self.env.roles
+        check_values(roles, rollout.observations, rewards, rollout.state, when=record.when)
+        if rollout.final_observations is not None:
+            check_values(roles, rollout.final_observations, {}, rollout.final_state, when=record.when)
+        return rollout
 
     def take_finished(self) -> Episodes:
         """The episodes that ended since the last call."""
@@ -153,6 +163,16 @@ class Sampler:
             error.add_note(f"{doing} env step {self._num_steps + 1} of {type(self.env).__name__}")
             raise
 
+    @contextlib.contextmanager
+    def _blaming(self, seen: TeamStep, record: "_Record") -> Iterator[None]:
+        """Where a team cannot act, look first whether what it was shown breaks the contract."""
+        try:
+            yield
+        except Exception:
+            when = f"step {record.num_steps} of this rollout"
+            check_view(self.env.roles, seen, num_copies=self.env.num_copies, when=when)
+            raise
+
     def _static_edges(self) -> bool:
         return self.team.silent or (self.team.topology.static and self._now[0].hearing is None)
 
@@ -162,7 +182,7 @@ class Sampler:
     ) -> Tensor:  # fmt: skip
         seen, state = self._now
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
-        with self._noting("while the team chose its messages and actions in"):
+        with self._noting("while the team chose its messages and actions in"), self._blaming(seen, record):
             acted = self.team.step(seen, state, generator=self.generator, choice=choice, form=form, intervention=told)
         with self._noting("in"):
             step = self.env.step(acted.actions)
@@ -193,7 +213,8 @@ class Sampler:
 class _Record:
     """Collects the steps of one rollout."""
 
-    def __init__(self, initial: TeamState):
+    def __init__(self, initial: TeamState, *, lengths: Tensor):
+        self.lengths = lengths.clone()
         self.initial = initial
         self.seen: list[TeamStep] = []
         self.states: list[TeamState] = []
@@ -209,6 +230,17 @@ class _Record:
         self.acted.append(acted)
         self.steps.append(step)
         self.alive.append(torch.ones_like(step.episode_over) if alive is None else alive)
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.steps)
+
+    def when(self, time: int, copy: int) -> str:
+        """How far a copy is in its episode at a time of this rollout."""
+        passed = int(self.lengths[copy])
+        for step in self.steps[:time]:
+            passed = 0 if bool(step.episode_over[copy]) else passed + 1
+        return f"step {passed} of its episode"
 
     def finish(self, step: TeamStep, state: TeamState, *, static: bool) -> Rollout:
         seen, states = [*self.seen, step], [*self.states, state]
@@ -226,7 +258,7 @@ class _Record:
             message_log_prob=stack([a.message_log_prob for a in self.acted]),
             draws=stack([a.draws for a in self.acted]),
             messages=stack([a.messages for a in self.acted]),
-            rewards=stack([s.rewards for s in self.steps]),
+            rewards=stack([s.rewards for s in self.steps]).float(),
             terminated=stack([s.terminated for s in self.steps]),
             truncated=stack([s.truncated for s in self.steps]),
             episode_over=stack([s.episode_over for s in self.steps]),

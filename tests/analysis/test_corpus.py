@@ -204,9 +204,13 @@ def test_missing_and_damaged_folders_are_refused(saved, tmp_path) -> None:
 
 
 def test_damaged_tables_are_refused(saved) -> None:
-    path = saved / "utterances.parquet"
+    path, metadata = saved / "utterances.parquet", json.loads((saved / "metadata.json").read_text())
     table = pd.read_parquet(path)
     table.drop(columns="meaning").to_parquet(path)
+    with pytest.raises(CorpusError, match="does not fit the checksum"):
+        load(saved)
+    del metadata["utterances_sha256"]  # as one that never had a checksum
+    (saved / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(CorpusError, match="no column 'meaning'"):
         load(saved)
     table.assign(step="soon").to_parquet(path)

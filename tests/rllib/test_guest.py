@@ -118,5 +118,5 @@ def test_modules_that_cannot_work_are_refused(spec: Any, error: type[Exception],
 
 
 def test_wrong_output_is_named() -> None:
-    with pytest.raises(RuntimeError, match=r"Wrong.forward_train puts out \['logits'\]"):
+    with pytest.raises(ValueError, match=r"Wrong.forward_train puts out \['logits'\]"):
         LocalTrainer(config(of_listener(module_class=Wrong))).train()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from heliograph.envs.base import check_observation_space
 from heliograph.types import Role, Tree
 
 AgentID = Hashable
@@ -87,18 +88,6 @@ def take_mask(observation: Mapping[str, Any]) -> tuple[Any, np.ndarray]:
     """An observation taken apart in the same way."""
     rest = {key: part for key, part in observation.items() if key != MASK}
     return (rest["observation"] if list(rest) == ["observation"] else rest), observation[MASK]
-
-
-def check_observation_space(space: spaces.Space, role: str) -> None:
-    """Refuse observation spaces that cannot be stacked."""
-    if isinstance(space, spaces.Dict):
-        for part in space.spaces.values():
-            check_observation_space(part, role)
-    elif not isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
-        known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
-        raise ValueError(f"role {role!r}: observations must be {known}, not {space}")
-    elif isinstance(space, spaces.Discrete) and int(space.start) != 0:
-        raise ValueError(f"role {role!r}: the observation space {space} must start at 0")
 
 
 def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:

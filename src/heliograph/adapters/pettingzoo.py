@@ -4,7 +4,6 @@
 and observations (see `TalkAsAction`), so that an algorithm which knows no channel can use them.
 """
 
-from collections.abc import Callable
 from typing import Any, Unpack, final
 
 from gymnasium import spaces
@@ -27,9 +26,12 @@ class FromPettingZoo(StackedEnv):
     are truncated, not terminated. For settings see `StackedSettings`.
     """
 
-    def __init__(self, make: Callable[[], Any], **settings: Unpack[StackedSettings]):
+    def __init__(self, make: Any, **settings: Unpack[StackedSettings]):
         num_copies = settings.get("num_copies", 1)
         check_positive("num_copies", num_copies)
+        if not callable(make):
+            given = type(make).__name__
+            raise ValueError(f"make is a {given}, not callable: hand in a function that makes one, lambda: {given}()")
         envs = [make() for _ in range(num_copies)]
         first = envs[0]
         if not isinstance(first, (AECEnv, ParallelEnv)):

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, group_by_role, take_mask, write
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import BaseSettings, EnvError, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.types import Tree
 
 
@@ -263,8 +263,8 @@ class StackedEnv(TeamEnv):
             raise self._error(copy, agent, f"is not one of the possible agents {list(self._slots)}")
         return self._slots[agent]
 
-    def _error(self, copy: int, agent: AgentID, problem: str) -> ValueError:
-        return ValueError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
+    def _error(self, copy: int, agent: AgentID, problem: str) -> EnvError:
+        return EnvError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, device=self.device)

@@ -5,6 +5,7 @@ channels only) and `metadata.json`.
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import platform
@@ -24,6 +25,7 @@ from heliograph.experiment import EnvFacts
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.run_folder import write_json
+from heliograph.safe_files import RunFolderError, one_line, read_json
 
 FORMAT_VERSION = 1
 UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
@@ -45,6 +47,17 @@ SCHEMA = pa.schema(
         "reward": pa.float64(),
     }
 )
+
+
+CHECKSUM = "utterances_sha256"
+KINDS: dict[str, Any] = {
+    "vocabulary": (int, type(None)),
+    "length": int,
+    "agents": list,
+    "roles": dict,
+    "num_episodes": int,
+    "num_utterances": int,
+}
 
 
 class CorpusError(ValueError):
@@ -99,14 +112,15 @@ class Corpus:
         """Write the folder (the formats are those of the module's docstring) and return its path."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        for name in (UTTERANCES, SYMBOLS):
+            (folder / name).unlink(missing_ok=True)
         table = pa.Table.from_pandas(self.utterances, schema=SCHEMA, preserve_index=False)
         pq.write_table(table.replace_schema_metadata(None), folder / UTTERANCES)
         symbols = folder / SYMBOLS
-        symbols.unlink(missing_ok=True)
         if self.discrete:
             lines = (json.dumps([int(s) for s in word]) for word in self.utterances["symbols"])
             symbols.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
-        write_json(folder / METADATA, self.metadata)
+        write_json(folder / METADATA, {**self.metadata, CHECKSUM: _checksum(folder / UTTERANCES)})
         return folder
 
 
@@ -140,13 +154,15 @@ def versions() -> dict[str, str]:
 def load(folder: str | pathlib.Path) -> Corpus:
     """Read a corpus; raises `CorpusError` where the folder does not hold one."""
     folder = pathlib.Path(folder)
-    metadata = _read_metadata(folder)
+    metadata, path = _read_metadata(folder), folder / UTTERANCES
+    if not path.is_file():
+        raise CorpusError(f"{folder} is no corpus: it has no {UTTERANCES}")
+    if metadata.get(CHECKSUM) not in (None, _checksum(path)):
+        raise CorpusError(f"{path} is damaged: its content does not fit the checksum in {METADATA}")
     try:
-        table = pq.read_table(folder / UTTERANCES)
-    except FileNotFoundError:
-        raise CorpusError(f"{folder} is no corpus: it has no {UTTERANCES}") from None
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{folder / UTTERANCES} cannot be read: {error}") from error
+        table = pq.ParquetFile(path).read()
+    except Exception as error:  # whatever the parser makes of a stranger's bytes
+        raise CorpusError(f"{path} cannot be read: {one_line(error)}") from error
     table = _checked(folder / UTTERANCES, table)
     if table.num_rows != metadata["num_utterances"]:
         counted = metadata["num_utterances"]
@@ -156,19 +172,27 @@ def load(folder: str | pathlib.Path) -> Corpus:
 
 def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
     path = folder / METADATA
+    if not path.exists():
+        raise CorpusError(f"{folder} is no corpus: it has no {METADATA}")
     try:
-        metadata = json.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise CorpusError(f"{folder} is no corpus: it has no {METADATA}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise CorpusError(f"{path} cannot be read: {error}") from error
+        metadata = read_json(path)
+    except RunFolderError as error:
+        raise CorpusError(str(error)) from error
     if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
         version = metadata.get("format_version") if isinstance(metadata, dict) else None
         raise CorpusError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
-    missing = {"vocabulary", "length", "agents", "roles", "num_episodes", "num_utterances"} - metadata.keys()
+    missing = KINDS.keys() - metadata.keys()
     if missing:
         raise CorpusError(f"{path} lacks {', '.join(sorted(missing))}")
+    for key, kind in KINDS.items():
+        if not isinstance(metadata[key], kind) or isinstance(metadata[key], bool):
+            raise CorpusError(f"{path} has {key}={metadata[key]!r}: damaged, or not written by Heliograph")
     return metadata
+
+
+def _checksum(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:
@@ -180,7 +204,7 @@ def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:
             table.column(field.name).cast(field.type)
         except pa.ArrowException as error:
             raise CorpusError(f"{path}: column {field.name!r} is {found}, must be {field.type}: {error}") from error
-    return table.select(SCHEMA.names).cast(SCHEMA)
+    return table.select(SCHEMA.names).cast(SCHEMA).replace_schema_metadata(None)
 
 
 def _matrix(column: pd.Series, *, dtype: Any) -> np.ndarray:

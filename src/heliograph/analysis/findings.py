@@ -10,6 +10,7 @@ from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import evaluate, interventions_table, record, value_of_communication
 from heliograph.experiment import build_env
 from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
+from heliograph.safe_files import refuse_irregular
 from heliograph.types import Bounds, Choice
 
 TWINS = {"silent twin": "silent", "garbled twin": "garbled"}
@@ -78,7 +79,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
 
 def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
     """The folder itself where it is a run, else its seeds in order; raises `RunFolderError` where it is neither."""
-    if (folder / CONFIG).exists():
+    if folder.is_file() or (folder / CONFIG).exists():
         return [folder]
     found = [path for path in folder.glob(SEED_FOLDERS) if (path / CONFIG).exists()]
     if not found:
@@ -89,12 +90,13 @@ def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
 def read_curve(folder: pathlib.Path) -> pd.DataFrame | None:
     """The learning curve in progress.csv; None where there is none yet."""
     path = folder / PROGRESS
+    if not path.exists():
+        return None
+    refuse_irregular(path)
     try:
         table = pd.read_csv(path, usecols=["num_env_steps", "episode_return_mean"], on_bad_lines="skip")
         table = table.apply(pd.to_numeric, errors="raise").dropna()
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
     return table if len(table) else None
 

@@ -1,12 +1,12 @@
 """The report: what a trained team says, whether it means something, and whether anyone listens, in one HTML file."""
 
-import os
 import pathlib
 
 from heliograph.analysis import sections
 from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.findings import Findings, gather
 from heliograph.analysis.page import page
+from heliograph.safe_files import write_text
 
 REPORT = "report.html"
 REPLAYED = 2
@@ -18,15 +18,14 @@ def write_report(
     """Evaluate a run folder and write `report.html` into it, one file that needs no network; returns its path.
 
     The folder is a run, with its twins in `silent/` and `garbled/` where they were trained, or holds one such folder
-    for each seed (`seed_0/`, ...). `trust` lets a configuration import code that is not Heliograph's.
+    for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name. `trust` lets a
+    configuration import code that is not Heliograph's.
     Raises `RunFolderError` where the folder is neither.
     """
     folder = pathlib.Path(folder)
     findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
-    path = folder / REPORT
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(render(findings), encoding="utf8")
-    os.replace(draft, path)
+    path = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
+    write_text(path, render(findings))
     return path
 
 

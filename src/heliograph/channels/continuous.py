@@ -5,7 +5,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.channels.base import Channel, full_bits
-from heliograph.envs.base import check_positive
+from heliograph.checks import check_number, check_positive
 from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
 
 __all__ = ["Continuous"]
@@ -24,8 +24,9 @@ class Continuous(Channel):
         check_positive("size", size)
         if gradient not in ("pathwise", "score"):
             raise ValueError(f"gradient={gradient!r}: the channel 'continuous' has 'pathwise' and 'score'")
-        if noise_std < 0 or (noise_std == 0 and gradient == "score"):
-            raise ValueError(f"noise_std={noise_std}: must be positive for 'score', 0 or more for 'pathwise'")
+        check_number("noise_std", noise_std, minimum=0)
+        if noise_std == 0 and gradient == "score":
+            raise ValueError(f"noise_std={noise_std}: must be above 0 for gradient='score', whose messages are sampled")
         bits = float(BITS_PER_FLOAT * size)
         super().__init__(intent_size=size, payload_size=size, vocabulary=None, length=size, bits_per_message=bits)
         self.noise_std = noise_std

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from heliograph.channels.base import Channel, full_bits
-from heliograph.envs.base import check_positive
+from heliograph.checks import check_number, check_positive
 from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
 
 __all__ = ["DRU"]
@@ -34,11 +34,12 @@ class DRU(Channel):
         anneal_env_steps: int = 0,
     ):
         check_positive("bits", bits)
-        if sigma < 0:
-            raise ValueError(f"sigma={sigma}: the noise's standard deviation must be 0 or more")
+        check_number("sigma", sigma, minimum=0)
+        check_number("threshold", threshold)
+        check_number("anneal_env_steps", anneal_env_steps, minimum=0)
         for name, value in (("limit", limit), ("start_limit", start_limit)):
-            if value is not None and value <= 0:
-                raise ValueError(f"{name}={value}: must be positive (in units of sigma), or None")
+            if value is not None:
+                check_number(name, value, above=0)
         if start_limit is not None and (limit is None or anneal_env_steps < 1):
             raise ValueError(f"start_limit={start_limit}: needs a limit to move to, and anneal_env_steps")
         super().__init__(intent_size=bits, payload_size=bits, vocabulary=2, length=bits, bits_per_message=float(bits))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.channels.base import Channel, full_bits
-from heliograph.envs.base import check_positive
+from heliograph.checks import check_number, check_positive
 from heliograph.functional import straight_through
 from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
 
@@ -43,8 +43,9 @@ class Symbols(Channel):
         if gradient not in ESTIMATORS:
             raise ValueError(f"gradient={gradient!r}: the channel 'symbols' has {', '.join(map(repr, ESTIMATORS))}")
         final = temperature if final_temperature is None else final_temperature
-        if min(temperature, final) <= 0:
-            raise ValueError(f"temperature={temperature}, final_temperature={final}: must be positive")
+        check_number("temperature", temperature, above=0)
+        check_number("final_temperature", final, above=0)
+        check_number("anneal_env_steps", anneal_env_steps, minimum=0)
         size = vocabulary * length
         bits = length * math.log2(vocabulary)
         super().__init__(

@@ -1,4 +1,4 @@
-"""The command line: `heliograph list | train | evaluate | record | report | bench | demo`."""
+"""The command line: `heliograph list | train | evaluate | record | report | export | bench | demo`."""
 
 import contextlib
 import json
@@ -80,4 +80,5 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)  # no colours from a stranger's file

@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_list, _train, _evaluate, _record, _report, _bench, _demo):
+    for add in (_list, _train, _evaluate, _record, _report, _export, _bench, _demo):
         add(commands)
     return parser
 
@@ -57,6 +57,10 @@ def _add_choices(group: Any) -> None:
     group.add_argument(
         "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
         help="settings of the sections env, model, channel, topology, training and team; values are JSON or plain text",
+    )  # fmt: skip
+    group.add_argument(
+        "--load-policy", action="append", metavar="NAME=TEAM",
+        help="begin with the weights of this policy of a run folder or team file; may be given several times",
     )  # fmt: skip
     _add_switch(group, "controls", "train the silent and the garbled twin beside it (default for recipes)")
 
@@ -98,6 +102,15 @@ def _report(commands: Any) -> None:
     _add_folder(p)
 
 
+def _export(commands: Any) -> None:
+    p = _command(commands, "export", "write a trained team to one file that can be handed on")
+    p.add_argument("run", metavar="DIR", help="a run folder")
+    p.add_argument("out", metavar="TEAM", help="the file to write, such as team_a.safetensors")
+    p.add_argument("--policy", metavar="NAME", help="this policy alone, to be loaded with train --load-policy")
+    p.add_argument("--overwrite", action="store_true", help="replace the file where it exists")
+    p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
+
+
 def _bench(commands: Any) -> None:
     p = _command(commands, "bench", "measure how fast this machine samples and learns")
     p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after one more (default 5)")
@@ -115,7 +128,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="DIR", help="a run folder")
+    parser.add_argument("run", metavar="DIR|TEAM", help="a run folder, or a team file")
     parser.add_argument("--episodes", type=_count, default=EPISODES, metavar="N", help=f"default {EPISODES}")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     parser.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")

@@ -51,6 +51,8 @@ def chosen(given: Any) -> Chosen:
             settings.pop(f"{name}_settings", None)
     if given.loss:
         settings["losses"] = [_loss(text) for text in given.loss]
+    if given.load_policy:
+        settings["load_policies"] = dict(pairs(given.load_policy, option="--load-policy"))
     _set(settings, given.set or ())
     settings |= _budget(given)
     numbers = {"seed": given.seed, "num_env_runners": given.env_runners, "num_learners": given.learners}

@@ -1,4 +1,4 @@
-"""The commands that read: `list`, `evaluate`, `record`, `report`; and `bench`."""
+"""The commands that read: `list`, `evaluate`, `record`, `report`, `export`; and `bench`."""
 
 import pathlib
 from collections.abc import Callable
@@ -55,6 +55,16 @@ def report(given: Any) -> Shown:
     return {"report": str(path)}, lambda result: console().print(result["report"])
 
 
+def export(given: Any) -> Shown:
+    """`heliograph export`."""
+    from heliograph import sharing
+
+    run = _folder(given.run)
+    path = sharing.export(run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust)
+    result = {"team": str(path), "policy": given.policy, "bytes": path.stat().st_size}
+    return result, lambda _: console().print(str(path), markup=False)
+
+
 def bench(given: Any) -> Shown:
     """`heliograph bench`."""
     from heliograph.rllib.bench import measure
@@ -66,13 +76,19 @@ def bench(given: Any) -> Shown:
 
 
 def _run(given: Any) -> Any:
-    from heliograph.run_folder import CONFIG, RunFolderError, read_run
+    from heliograph.run_folder import read_run
 
-    folder = pathlib.Path(given.run)
+    return read_run(_folder(given.run), trust=given.trust)
+
+
+def _folder(given: str) -> pathlib.Path:
+    from heliograph.run_folder import CONFIG, RunFolderError
+
+    folder = pathlib.Path(given)
     inside = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
     if inside and not (folder / CONFIG).exists():
         raise RunFolderError(f"{folder} holds several runs: name one of {', '.join(str(folder / x) for x in inside)}")
-    return read_run(folder, trust=given.trust)
+    return folder
 
 
 def _show_list(found: dict[str, dict[str, str]]) -> None:

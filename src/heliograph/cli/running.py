@@ -17,7 +17,7 @@ from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
 from heliograph.rllib.failures import RunError
 
-USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "FloatingPointError", "WriteError")
+USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError")
 RUN_ERRORS = ("RunError", "EnvRunnerError", "LearnerError")
 GRACE_SECONDS = 20
 SHOWN_STDERR_CHARACTERS = 4000

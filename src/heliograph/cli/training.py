@@ -26,8 +26,9 @@ def train(given: Any) -> Shown:
         raise ValueError("--out DIR is missing: where should the run folder be?")
     what = chosen(given)
     jobs = jobs_of(what, out=pathlib.Path(given.out), seeds=given.seeds)
-    check(what.settings)
     _refuse_runs(jobs, controls=what.controls)
+    check(what.settings)
+    _check_config(what.settings)
     summaries = _train_jobs(jobs, what, processes=given.jobs or os.cpu_count() or 1, json=given.json)
     alone = len(summaries) == 1
     result = summaries[jobs[0].name] if alone else {"runs": summaries, **_values(jobs, summaries)}
@@ -87,11 +88,22 @@ def _refuse_with_resume(given: Any) -> None:
             raise ValueError(f"{option} cannot go with --resume, which continues a run as it was begun")
 
 
+def _check_config(settings: Any) -> None:
+    """The same checks as when the algorithm is built, before folders and processes are made."""
+    from heliograph.rllib.session import quiet
+    from heliograph.rllib.train import config_of
+
+    with quiet():
+        config_of(settings).validate()
+
+
 def _refuse_runs(jobs: Iterable[Job], *, controls: bool) -> None:
     """Before anything is trained, so that no work is lost."""
     from heliograph.run_folder import CONFIG, RunFolderError
+    from heliograph.safe_files import check_out
 
     for job in jobs:
+        check_out(job.out)
         for folder in [job.out, *((job.out / kind for kind in TWINS) if controls else ())]:
             if (folder / CONFIG).exists():
                 raise RunFolderError(f"{folder} holds a run already: choose another --out, or --resume {folder}")

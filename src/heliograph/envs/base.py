@@ -9,13 +9,14 @@ import dataclasses
 from abc import ABC, abstractmethod
 from typing import Any, TypedDict, Unpack, final
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph import distributions
+from heliograph.checks import check_positive
+from heliograph.envs.checking import EnvError, check_outcome, check_view
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
 
 
@@ -100,7 +101,9 @@ class TeamEnv(ABC):
         self.start_generator = torch.Generator(device=device)
         self._elapsed = torch.zeros(num_copies, dtype=torch.long, device=device)
         self._is_reset = False
+        self._moves = 0
         for role in roles:
+            check_observation_space(role.observation_space, role.name)
             distributions.check_action_space(role.action_space)
         self.seed(seed)
 
@@ -163,7 +166,7 @@ class TeamEnv(ABC):
         everywhere = torch.ones(self.num_copies, dtype=torch.bool, device=self.device)
         self._elapsed.zero_()
         self._start(everywhere)
-        self._is_reset = True
+        self._is_reset, self._moves = True, 0
         nothing = torch.zeros(self.num_copies, self.num_agents, device=self.device)
         never = torch.zeros_like(nothing, dtype=torch.bool)
         return self._show(
@@ -179,6 +182,8 @@ class TeamEnv(ABC):
         legal = {r.name: distributions.legal(r.action_space, actions[r.name]) for r in self.roles}
         outcome = self._advance(legal, moving)
         self._elapsed += 1
+        self._moves += 1
+        check_outcome(outcome, num_copies=self.num_copies, num_agents=self.num_agents, when=self._when())
         ruled = outcome.episode_over & moving
         limit = self.time_limit
         cut = (self._elapsed >= limit) & ~ruled if limit is not None else torch.zeros_like(ruled)
@@ -240,6 +245,21 @@ class TeamEnv(ABC):
         )
 
     def _show(self, view: View, **outcomes: Any) -> TeamStep:
+        if self._moves <= 1:
+            self._check(view)
+        try:
+            return self._shown(view, **outcomes)
+        except (RuntimeError, LookupError, TypeError, AttributeError):
+            self._check(view)
+            raise
+
+    def _check(self, view: View) -> None:
+        check_view(self.roles, view, num_copies=self.num_copies, when=self._when())
+
+    def _when(self) -> str:
+        return f"step {self._moves} after reset()" if self._moves else "at reset()"
+
+    def _shown(self, view: View, **outcomes: Any) -> TeamStep:
         talking = (self._elapsed < self.talk_steps).unsqueeze(1)
         if self.talk_steps:
             view.observing = view.observing | talking
@@ -257,10 +277,16 @@ class TeamEnv(ABC):
         return torch.cat(parts, 1)
 
 
-def check_positive(name: str, value: int) -> None:
-    """Refuse a setting that is not a positive integer."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+def check_observation_space(space: spaces.Space, role: str) -> None:
+    """Refuse observation spaces that cannot be put in tensors."""
+    if isinstance(space, spaces.Dict):
+        for part in space.spaces.values():
+            check_observation_space(part, role)
+    elif not isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+        known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
+        raise ValueError(f"role {role!r}: observations must be {known}, not {space}")
+    elif isinstance(space, spaces.Discrete) and int(space.start) != 0:
+        raise ValueError(f"role {role!r}: the observation space {space} must start at 0")
 
 
 def _opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
@@ -293,5 +319,6 @@ def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*
 
 
 __all__ = [
-    "BaseSettings", "Outcome", "TeamEnv", "Unpack", "View", "check_positive", "flat_observation", "flat_size", "where",
+    "BaseSettings", "EnvError", "Outcome", "TeamEnv", "Unpack", "View", "check_observation_space", "check_positive",
+    "flat_observation", "flat_size", "where",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from heliograph.envs.base import check_positive
+from heliograph.checks import check_number, check_positive
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.models.team import Team
 
@@ -29,6 +29,8 @@ class PositiveSignalling(AuxiliaryLoss):
     ):
         super().__init__(team)
         check_positive("max_messages", max_messages)
+        check_number("marginal", marginal, minimum=0)
+        check_number("target_nats", target_nats, minimum=0)
         channel = team.channel
         if channel.vocabulary is not None and channel.vocabulary**channel.length > max_messages:
             size = f"{channel.vocabulary}^{channel.length}"

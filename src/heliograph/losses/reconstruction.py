@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation, flat_size
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.models.blocks import mlp
@@ -22,6 +23,7 @@ class Reconstruction(AuxiliaryLoss):
 
     def __init__(self, team: Team, *, size: int = 64):
         super().__init__(team)
+        check_positive("size", size)
         channel = team.channel
         self.sampled = channel.gradient is Gradient.ACTION
         self.vocabulary, self.length = channel.vocabulary, channel.length

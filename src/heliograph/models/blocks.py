@@ -9,6 +9,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.types import Heard, Inputs, Tree
@@ -202,6 +203,7 @@ class QuietRecurrent(Model, ABC):
 
     def __init__(self, spec: ModelSpec, *, size: int = 128):
         super().__init__(spec)
+        check_positive("size", size)
         self.hidden_size = self.intent_size = self.memory_size = size
         self.torso = InputTorso(spec, size, use_state=self.use_state)
         self.cell = nn.GRUCell(size, size)

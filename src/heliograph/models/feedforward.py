@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from heliograph.checks import check_positive
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, small_head
 from heliograph.types import Heard, Inputs, Timing
@@ -20,6 +21,7 @@ class Feedforward(Model):
 
     def __init__(self, spec: ModelSpec, *, size: int = 64, last_action: bool = False):
         super().__init__(spec)
+        check_positive("size", size)
         self.hidden_size = self.intent_size = size
         self.last_action = last_action
         self.torso = InputTorso(spec, size)

@@ -1,10 +1,12 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import dataclasses
+import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -12,14 +14,18 @@ from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
+from heliograph.checks import check_positive, check_schedule
+from heliograph.combinations import rehearse
 from heliograph.experiment import (
     RESERVED_POLICY,
     EnvChoice,
     EnvFacts,
     PolicyChoice,
     TeamChoices,
+    build_channel,
     build_env,
     build_layout,
+    build_policy,
     facts_of,
     resolve,
 )
@@ -30,6 +36,8 @@ from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.turns import Alternating
+from heliograph.run_folder import CONFIG
+from heliograph.sharing import SUFFIX, LoadedPolicy, load_into, read_policy
 
 POLICY_OVERRIDES = ("model", "model_settings", "lr")
 """Keys that a PolicySpec's `config` may override for its policy."""
@@ -66,6 +74,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.critic = "hidden"
         self.freeze_team = False
         self.losses: list[LossChoice] = []
+        self.load_policies: dict[str, LoadedPolicy] = {}
         self.torch_num_threads = 1
         self.env_runner_cls = TeamEnvRunner
         self.num_env_runners = 0
@@ -74,6 +83,15 @@ class CommunicationConfig(AlgorithmConfig):
         self.explore = True
         self.evaluation_config = {"explore": False}
         self._facts: tuple[str, EnvFacts] | None = None
+
+    def env_runners(self, **settings: Any) -> "CommunicationConfig":
+        """As in RLlib; counts are checked here, so that the message names the setting."""
+        if "num_envs_per_env_runner" in settings:
+            check_positive("num_envs_per_env_runner", settings["num_envs_per_env_runner"])
+        if settings.get("rollout_fragment_length", "auto") != "auto":
+            check_positive("rollout_fragment_length", settings["rollout_fragment_length"])
+        super().env_runners(**settings)
+        return self
 
     def communication(
         self,
@@ -85,6 +103,7 @@ class CommunicationConfig(AlgorithmConfig):
         topology: Any = NotProvided,
         topology_settings: Mapping[str, Any] = NotProvided,
         losses: Sequence[Any] = NotProvided,
+        load_policies: Mapping[str, Any] = NotProvided,
         critic: str = NotProvided,
         normalise_observations: bool = NotProvided,
         normalise_rewards: bool = NotProvided,
@@ -95,8 +114,9 @@ class CommunicationConfig(AlgorithmConfig):
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
-        what values are learnt from, "hidden", "observation" or "state" (centralised). `freeze_team` stops training
-        what belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
+        what values are learnt from, "hidden", "observation" or "state" (centralised). `load_policies`: policies that
+        begin with the weights of another run, {"speaker": run folder or team file}. `freeze_team` stops training what
+        belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
         for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
@@ -105,6 +125,8 @@ class CommunicationConfig(AlgorithmConfig):
                 self.model_choice[key] = dict(value) if key.endswith("settings") else value
         if "losses" in given:
             given["losses"] = [as_loss(loss) for loss in given["losses"]]
+        if "load_policies" in given:
+            given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
         if given.get("critic", "hidden") not in VIEWS:
             raise registry.UnknownNameError(what="critic", name=str(critic), valid=list(VIEWS))
         for key, value in given.items():
@@ -193,12 +215,35 @@ class CommunicationConfig(AlgorithmConfig):
         self._warn_of_callbacks()
         policies = list(build_layout(self.choices(), self.facts()).policies)
         self._check_trained(policies)
+        self._check_loaded(policies)
         if self.policy_mapping() is None:
             roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
+        self._check_sizes()
+        self._check_losses()
+        rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         super().validate()
+
+    def _check_sizes(self) -> None:
+        check_positive("num_envs_per_env_runner", self.num_envs_per_env_runner)
+        check_positive("train_batch_size_per_learner", self.train_batch_size_per_learner)
+        if self.rollout_fragment_length != "auto":
+            check_positive("rollout_fragment_length", self.rollout_fragment_length)
+        copies, batch = self.num_envs_per_env_runner * max(1, self.num_env_runners), self.total_train_batch_size
+        if copies > batch and not self.in_evaluation:
+            raise ValueError(
+                f"train_batch_size_per_learner={self.train_batch_size_per_learner}: smaller than one step of all "
+                f"{copies} copies; make it larger, or num_envs_per_env_runner={self.num_envs_per_env_runner} smaller"
+            )
+        if copies < self.num_learners:
+            raise ValueError(f"num_learners={self.num_learners}: more than there are copies to share ({copies})")
+
+    def _check_losses(self) -> None:
+        names = [loss.name for loss in self.losses]
         for loss in self.losses:
-            resolve("loss", loss.loss)
+            if names.count(loss.name) > 1:
+                raise ValueError(f"losses: {loss.name!r} is given {names.count(loss.name)} times; give it once")
+            check_schedule(f"coefficient of loss {loss.name!r}", loss.coefficient)
 
     def _check_trained(self, policies: list[str]) -> None:
         trained = self.policies_to_train
@@ -242,7 +287,8 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
             if own.module_class is not None and not is_guest(own.module_class):
                 spec.rl_module_specs[name].module_class = own.module_class
-            spec.rl_module_specs[name].load_state_path = own.load_state_path
+            if own.load_state_path and not _is_shared(own.load_state_path):
+                spec.rl_module_specs[name].load_state_path = own.load_state_path
         return spec
 
     def _warn_of_callbacks(self) -> None:
@@ -253,6 +299,24 @@ class CommunicationConfig(AlgorithmConfig):
                 stacklevel=2,
             )
 
+    def loaded_policies(self) -> dict[str, LoadedPolicy]:
+        """Policies that begin with weights of another run, those that an RLModuleSpec's `load_state_path` names too."""
+        paths = {name: spec.load_state_path for name, spec in self._user_modules().items() if spec.load_state_path}
+        named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
+        return {**named, **self.load_policies}
+
+    def _check_loaded(self, policies: list[str]) -> None:
+        for name in self._user_modules():
+            if name not in (*policies, RESERVED_POLICY):
+                raise registry.UnknownNameError(what="module", name=name, valid=[*policies, RESERVED_POLICY])
+        for name, loaded in self.loaded_policies().items():
+            if name not in policies:
+                raise registry.UnknownNameError(what="policy in load_policies", name=name, valid=policies)
+            choices = self.choices()
+            channel = build_channel(choices.channel, choices.channel_settings)
+            with torch.random.fork_rng(devices=[]):
+                load_into(build_policy(choices, self.facts(), name, channel=channel), loaded, name=name)
+
     def _refuse_connectors(self) -> None:
         for name in ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector"):
             if getattr(self, name, None) is not None:
@@ -261,6 +325,16 @@ class CommunicationConfig(AlgorithmConfig):
                     "makes; normalise with .communication(normalise_observations=True), or transform inside the "
                     "environment or the model's encode()"
                 )
+
+
+def _loaded(source: Any, name: str) -> LoadedPolicy:
+    return source if isinstance(source, LoadedPolicy) else read_policy(source, name)
+
+
+def _is_shared(path: Any) -> bool:
+    """Whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
+    path = pathlib.Path(path)
+    return path.suffix == SUFFIX or (path / CONFIG).exists()
 
 
 def as_loss(given: Any) -> LossChoice:

@@ -27,7 +27,7 @@ from ray.rllib.utils.metrics import (
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
 from heliograph.experiment import build_env
 from heliograph.rllib.callbacks import TeamCallbacks
-from heliograph.rllib.failures import EnvRunnerError, sampling_failure
+from heliograph.rllib.failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.streams import STREAMS, get_streams, set_streams
 from heliograph.rollout import Rollout
@@ -52,7 +52,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.worker_index = int(kwargs.get("worker_index") or 0)
         torch.set_num_threads(self.config.torch_num_threads)
         self.sampler: Sampler | None = None
-        self.failure: EnvRunnerError | None = None
+        self.failure: SamplingError | None = None
         self._weights_seq_no = 0
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.make_module()
@@ -225,7 +225,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         """
         try:
             return func(self, *args, **kwargs)
-        except EnvRunnerError:
+        except SAMPLING_ERRORS:
             raise
         except Exception as error:
             return super().apply(_raising, error)

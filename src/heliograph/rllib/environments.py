@@ -54,7 +54,13 @@ class Foreign:
         )
 
     def _one(self) -> Any:
-        return self.make(dict(self.env_config))
+        try:
+            return self.make(dict(self.env_config))
+        except TypeError as error:
+            raise ValueError(
+                f"env={self.make!r} cannot be called with env_config={self.env_config}: {error}; hand in a function of "
+                "env_config, such as lambda config: my_env(**config)"
+            ) from error
 
 
 def _creator(env: Any) -> Any:
@@ -63,5 +69,5 @@ def _creator(env: Any) -> Any:
             return _global_registry.get(ENV_CREATOR, env)
         raise registry.UnknownNameError(what="env", name=env, valid=registry.names("env"))
     if not callable(env):
-        raise ValueError(f"env={env!r}: must be a name, a class, or a function of env_config")
+        raise ValueError(f"env={env!r}: must be a name, a class, or a function of env_config (an instance is one copy)")
     return env

@@ -2,6 +2,8 @@
 
 import traceback
 
+from heliograph.envs.base import EnvError
+
 __all__ = ["EnvRunnerError", "LearnerError", "RunError"]
 
 
@@ -17,8 +19,15 @@ class LearnerError(RunError):
     """A learner that died, or raised."""
 
 
-def sampling_failure(error: Exception, *, worker_index: int, env: object) -> EnvRunnerError:
+SamplingError = EnvRunnerError | EnvError
+SAMPLING_ERRORS = (EnvRunnerError, EnvError)
+"""What `sample()` may raise: an environment that breaks its contract is told by its own message, which says where."""
+
+
+def sampling_failure(error: Exception, *, worker_index: int, env: object) -> SamplingError:
     """What a user must know of an exception in `sample()`: where it came from, what it was, its traceback."""
+    if isinstance(error, EnvError):
+        return error
     where = ", ".join(reversed(getattr(error, "__notes__", []))) or f"while sampling {type(env).__name__}"
     trace = "".join(traceback.format_exception(error))
     runner = f"env runner {worker_index}" if worker_index else "the env runner"

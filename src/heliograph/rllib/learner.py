@@ -4,6 +4,7 @@ Private methods of RLlib that are replaced here: `_make_modules_ddp_if_necessary
 a joint forward pass, and weights of several learners would drift apart without an error).
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -31,6 +32,7 @@ from heliograph.rllib.config import LossChoice
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.streams import STREAMS, get_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
+from heliograph.sharing import load_into
 
 
 class TeamLearner(TorchLearner, ABC):
@@ -58,6 +60,8 @@ class TeamLearner(TorchLearner, ABC):
         """Build modules and optimisers; with several learners start from the weights of the first."""
         torch.set_num_threads(self.config.torch_num_threads)
         super().build()
+        for name, loaded in self.config.loaded_policies().items():
+            load_into(self.team_module[name].policy, loaded, name=name)
         self.module.move_to(self._device)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
         self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
@@ -137,13 +141,27 @@ class TeamLearner(TorchLearner, ABC):
             value = self._auxiliary(loss, loss_batch)
             terms[f"loss_{loss.name}"] = value.detach()
             terms["total_loss"] = terms["total_loss"] + self._coefficient(loss.name) * value
-        _check_finite(terms["total_loss"], self._env_steps)
         gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
         gradients = {key: grad for key, grad in gradients.items() if grad is not None}
         terms["gradient_norm"] = self._combine(gradients)
-        _check_finite(terms["gradient_norm"], self._env_steps)
+        if not bool(torch.isfinite(terms["gradient_norm"] + terms["total_loss"].detach())):
+            self._diverged(terms, gradients)
+        self._clip(gradients, terms["gradient_norm"])
         self.apply_gradients(gradients)
         return {key: value.detach() for key, value in terms.items()}
+
+    def _diverged(self, terms: dict[str, Tensor], gradients: dict[Any, Tensor]) -> None:
+        """Stop before the bad update, and say which policy and which term it is and what helps."""
+        values = {key: float(value.detach()) for key, value in terms.items()}
+        named = [f"{key} is {value:g}" for key, value in values.items() if not math.isfinite(value)]
+        own = {name: {id(p) for p in module.parameters()} for name, module in self.team_module.items()}
+        hit = {id(self._params[key]) for key, x in gradients.items() if not bool(torch.isfinite(x).all())}
+        hits = [f"the gradient of {name!r} is not finite" for name, ids in own.items() if ids & hit]
+        raise FloatingPointError(
+            f"training diverged after {self._env_steps} env steps: {', '.join(named + hits)}. This update was not "
+            f"made, and the last checkpoint holds weights from before it. Try to lower lr (now {self.config.lr}), set "
+            f"grad_clip=0.5 (now {self.config.grad_clip}), or use normalise_observations and normalise_rewards"
+        )
 
     def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None:
         """Step all optimisers. RLlib's own asks of every gradient twice whether it is finite; here the norm tells."""
@@ -163,17 +181,18 @@ class TeamLearner(TorchLearner, ABC):
         return float(self._schedules[name].update(timestep=self._env_steps))
 
     def _combine(self, gradients: dict[Any, Tensor]) -> Tensor:
-        """Average over learners, then clip by the norm of the whole team's gradient."""
+        """Average over learners; returns the norm of the whole team's gradient."""
         if self.config.num_learners > 1:
             self._average(gradients)
         if not gradients:
             return torch.zeros(())
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()]))
+        return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()]))
+
+    def _clip(self, gradients: dict[Any, Tensor], norm: Tensor) -> None:
         if self.config.grad_clip is not None:
             scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
             for gradient in gradients.values():
                 gradient.mul_(scale)
-        return norm
 
     def _average(self, gradients: dict[Any, Tensor]) -> None:
         """Give every learner the mean gradient, in one message; a missing gradient counts as zero on all of them."""
@@ -296,11 +315,3 @@ def _num_parts(rollout: Rollout, minibatch_size: int | None) -> int:
 
 def _schedule(value: Any) -> Scheduler:
     return Scheduler(fixed_value_or_schedule=value, framework="torch")
-
-
-def _check_finite(value: Tensor, num_env_steps: int) -> None:
-    if not bool(torch.isfinite(value)):
-        raise FloatingPointError(
-            f"the loss or its gradient is {float(value.detach())} after {num_env_steps} env steps: lower lr, set "
-            "grad_clip=0.5, or check that observations and rewards of the environment are finite and of moderate size"
-        )

@@ -9,8 +9,9 @@ from ray.rllib.algorithms.algorithm_config import NotProvided
 from torch import Tensor
 
 from heliograph import functional
+from heliograph.checks import check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
-from heliograph.experiment import RESERVED_POLICY
+from heliograph.experiment import RESERVED_POLICY, build_layout
 from heliograph.models.layout import agent_one_hot
 from heliograph.models.team import Unrolled
 from heliograph.rllib.algorithm import CommunicationAlgorithm
@@ -79,15 +80,29 @@ class CommPPOConfig(CommunicationConfig):
 
     def validate(self) -> None:
         """Check sizes and coefficients."""
+        self._check_numbers()
         super().validate()
         size, batch = self.minibatch_size, self.train_batch_size_per_learner
         if size is not None and size > batch:
             raise ValueError(
                 f"minibatch_size={size} is larger than train_batch_size_per_learner={batch}: both count env steps"
             )
+
+    def _check_numbers(self) -> None:
         for name in ("gamma", "lambda_"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must lie between 0 and 1")
+            check_number(name, getattr(self, name), minimum=0, maximum=1)
+        for name in ("clip_param", "target_kl", "grad_clip"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), above=0)
+        for name in ("entropy_coeff", "message_entropy_coeff"):
+            check_schedule(name, getattr(self, name), minimum=0)
+        check_number("vf_loss_coeff", self.vf_loss_coeff, minimum=0)
+        check_positive("num_epochs", self.num_epochs)
+        if self.minibatch_size is not None:
+            check_positive("minibatch_size", self.minibatch_size)
+        check_schedule("lr", self.lr, above=0)
+        for policy in build_layout(self.choices(), self.facts()).policies:
+            check_schedule(f"lr of policy {policy!r}", self.lr_of(policy), minimum=0)
 
     def schedules(self) -> dict[str, Any]:
         """Coefficients that may follow a schedule."""

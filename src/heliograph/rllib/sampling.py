@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
-from heliograph.rllib.failures import EnvRunnerError, RunError
+from heliograph.rllib.failures import SAMPLING_ERRORS, RunError, SamplingError
 from heliograph.rollout import Rollout
 
 __all__ = ["failure_in", "sample_batch"]
@@ -26,7 +26,8 @@ def sample_batch(
     """Rollouts of at least that many env steps, and the metrics of each runner's part.
 
     What a runner that died owes, the others sample; where none is left, `restore` is called until it returns some.
-    Raises `EnvRunnerError` with the traceback where a user's code failed, `RunError` where runners keep dying.
+    Raises `EnvRunnerError` with the traceback where a user's code failed, `EnvError` where it broke the contract,
+    `RunError` where runners keep dying.
     """
     rollouts: list[Rollout] = []
     metrics: list[Any] = []
@@ -51,7 +52,7 @@ def sample_batch(
     return rollouts, metrics
 
 
-def failure_in(group: EnvRunnerGroup | None) -> EnvRunnerError | None:
+def failure_in(group: EnvRunnerGroup | None) -> SamplingError | None:
     """The failure of a user's code that a remote runner remembers, once."""
     if group is None or group.num_remote_env_runners() == 0:
         return None
@@ -67,7 +68,7 @@ def _round(group: EnvRunnerGroup, timeout_seconds: float) -> Round:
         return [(runner.sample(), runner.get_metrics())]
     answers = group.foreach_env_runner(_sample, local_env_runner=False, timeout_seconds=timeout_seconds)
     for answer in answers:
-        if isinstance(answer, EnvRunnerError):
+        if isinstance(answer, SAMPLING_ERRORS):
             raise answer
     return answers
 
@@ -76,11 +77,11 @@ def _sample(runner: Any) -> Any:
     """A failure travels as a value: as an exception, RLlib would only log it and start the runner anew."""
     try:
         return runner.sample(), runner.get_metrics()
-    except EnvRunnerError as error:
+    except SAMPLING_ERRORS as error:
         return error
 
 
-def _take_failure(runner: Any) -> EnvRunnerError | None:
+def _take_failure(runner: Any) -> SamplingError | None:
     failure, runner.failure = runner.failure, None
     return failure
 

@@ -6,7 +6,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
-from heliograph.experiment import Choices, EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.checks import check_number
+from heliograph.combinations import rehearse
+from heliograph.experiment import Choices, EnvChoice, TeamChoices
 from heliograph.models.critic import VIEWS
 
 COUNTED = ("iteration", "num_env_steps", "seconds", "env_steps_per_second")
@@ -43,8 +45,9 @@ class TrainSettings(Choices):
     """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
 
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
-    `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. The budget is `iterations`, or
-    `env_steps`, or what comes first of these and `until`, metrics that must reach a value.
+    `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
+    policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
+    `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value.
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -60,6 +63,7 @@ class TrainSettings(Choices):
     algorithm: Any = "ppo"
     algorithm_settings: dict[str, Any] = Field(default_factory=dict)
     losses: tuple[Any, ...] = ()
+    load_policies: dict[str, str] = Field(default_factory=dict)
     critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
     normalise_observations: bool = False
     normalise_rewards: bool = False
@@ -68,7 +72,7 @@ class TrainSettings(Choices):
     iterations: PositiveInt | None = None
     env_steps: PositiveInt | None = None
     until: dict[str, float] = Field(default_factory=dict)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**31)
     num_env_runners: int = Field(default=0, ge=0)
     num_learners: int = Field(default=0, ge=0)
     checkpoint_every: PositiveInt = 10
@@ -81,6 +85,7 @@ class TrainSettings(Choices):
         for key in self.until:
             if key not in COLUMNS and not key.startswith("loss_"):
                 raise registry.UnknownNameError(what="metric in until", name=key, valid=list(COLUMNS))
+            check_number(f"until {key}", self.until[key])
         return self
 
     @property
@@ -112,7 +117,7 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
     except ValidationError as error:
         first = error.errors()[0]
         where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{where}: {what}" if where else what) from None
+        raise ValueError(f"{where}={first['input']!r}: {what}" if where else what) from None
 
 
 def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
@@ -121,20 +126,24 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
     changes: dict[str, Any] = {"channel": f"garbled+{settings.channel}"}
     if kind == "silent":
-        changes = {"channel": "none", "channel_settings": {}}
+        changes = {"channel": "none", "channel_settings": {}, "load_policies": {}}
     if settings.until:
         changes |= {"until": {}, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)
 
 
 def check(settings: TrainSettings) -> None:
-    """Build everything once, small, so that what is wrong shows before Ray starts."""
+    """Build everything once, small, and play two steps, so that what is wrong shows before Ray starts."""
     if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
         if settings.algorithm not in (valid := registry.names("algorithm")):
             raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)
-    for loss in settings.losses:
-        name = loss[0] if isinstance(loss, (list, tuple)) else loss
-        if isinstance(name, str) and ":" not in name and name not in (valid := registry.names("loss")):
-            raise registry.UnknownNameError(what="loss", name=name, valid=valid)
-    env = build_env(EnvChoice(env=settings.env, settings=settings.env_settings), num_copies=1)
-    build_team(settings.choices(), facts_of(env), seed=0)
+    losses = [_loss(loss) for loss in settings.losses]
+    rehearse(EnvChoice(env=settings.env, settings=settings.env_settings), settings.choices(), losses)
+
+
+def _loss(given: Any) -> tuple[Any, dict[str, Any]]:
+    parts = list(given) if isinstance(given, (list, tuple)) else [given]
+    name = parts[0] if parts else None
+    if isinstance(name, str) and ":" not in name and name not in (valid := registry.names("loss")):
+        raise registry.UnknownNameError(what="loss", name=name, valid=valid)
+    return name, dict(parts[2]) if len(parts) > 2 else {}

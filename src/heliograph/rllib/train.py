@@ -127,6 +127,7 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.environment(settings.env, env_config=dict(settings.env_settings))
     config.communication(**chosen, **normalise, critic=settings.critic, freeze_team=settings.freeze_team)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
+    config.communication(load_policies=settings.load_policies)
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)

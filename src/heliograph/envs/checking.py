@@ -1,0 +1,181 @@
+"""What an environment shows, held against its contract: which agent of which copy is wrong, and how.
+
+`check_view` looks at everything (after a reset, after the first step, and where something failed); `check_outcome` at
+the shapes of every step; `check_values` is one pass over the numbers of a whole rollout, and looks for the place only
+where that fails.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from heliograph.types import Role, Tree, map_tensors
+
+
+class EnvError(ValueError):
+    """An environment that breaks its contract; the message names the agent, the copy and the step."""
+
+
+BOOLEAN, WHOLE, REAL = "torch.bool", "torch.int64", "real numbers"
+FINITE = "must be finite"
+
+
+def check_view(roles: Sequence[Role], view: Any, *, num_copies: int, when: str) -> None:
+    """Raise `EnvError` where a view (or a step) has a wrong shape, dtype, key or value; `when` says which one it is."""
+    table = (num_copies, sum(len(role.agents) for role in roles))
+    for name in ("observing", "acting", "speaking"):
+        _check_tensor(name, getattr(view, name), shape=table, dtype=BOOLEAN, when=when)
+    _check_tensor("meaning", view.meaning, shape=(*table, None), dtype=WHOLE, when=when)
+    if view.state is not None:
+        _check_tensor("state", view.state, shape=(num_copies, None), dtype=REAL, when=when)
+    _check_keys("observations", view.observations, [role.name for role in roles], when)
+    for role in roles:
+        what, batch = f"observations of role {role.name!r}", (num_copies, len(role.agents))
+        _check_observation(what, view.observations[role.name], role.observation_space, batch, when)
+        if view.action_mask is not None and role.name in view.action_mask:
+            _check_mask(role, view.action_mask[role.name], num_copies, when)
+    _check_hearing(view, table[1], when)
+    single = map_tensors(lambda leaf: leaf[None], (view.observations, view.state))
+    check_values(roles, single[0], {}, single[1], when=lambda t, copy: when)
+
+
+def check_outcome(outcome: Any, *, num_copies: int, num_agents: int, when: str) -> None:
+    """Raise `EnvError` where rewards or ends have a shape or dtype that would be broadcast without a word."""
+    table = (num_copies, num_agents)
+    flags = {"terminated": table, "episode_over": table[:1]}
+    flags |= {} if outcome.truncated is None else {"truncated": table}
+    wrong = getattr(outcome.rewards, "shape", None) != table
+    for name, shape in flags.items():
+        value = getattr(outcome, name)
+        wrong = wrong or getattr(value, "shape", None) != shape or value.dtype is not torch.bool
+    if not wrong:
+        return
+    _check_tensor("rewards", outcome.rewards, shape=table, dtype="", when=when)
+    for name, shape in flags.items():
+        _check_tensor(name, getattr(outcome, name), shape=shape, dtype=BOOLEAN, when=when)
+
+
+def check_values(
+    roles: Sequence[Role],
+    observations: dict[str, Tree],
+    of_agents: dict[str, Tensor],
+    state: Tensor | None,
+    *,
+    when: Callable[[int, int], str],
+) -> None:
+    """Raise `EnvError` where an observation, the state or a number of each agent (`of_agents`) is not as it must be.
+
+    Tensors have the axes [T, B, ...], and `when(time, copy)` names a step; numbers must be finite, discrete
+    observations within their space.
+    """
+    for name, values in of_agents.items():
+        if not bool(torch.isfinite(values).all()):
+            t, copy, slot = _first(~torch.isfinite(values))
+            agent = [a for role in roles for a in role.agents][slot]
+            problem = f"the {name} is {_at(values, t, copy, slot)}: {FINITE}"
+            raise EnvError(_message(agent, copy, when(t, copy), problem))
+    for role in roles:
+        for key, leaf, space in _leaves(observations[role.name], role.observation_space):
+            bad = _outside(leaf, space)
+            if bad is not None:
+                t, copy, place = _first(bad)
+                wanted = f"must lie in {space}" if leaf.dtype is torch.int64 else FINITE
+                problem = f"the observation{key} is {_at(leaf, t, copy, place)}: {wanted}"
+                raise EnvError(_message(role.agents[place], copy, when(t, copy), problem))
+    if state is not None and not bool(torch.isfinite(state).all()):
+        t, copy, _ = _first(~torch.isfinite(state))
+        raise EnvError(f"copy {copy}, {when(t, copy)}: the state that a critic sees holds NaN or infinity: {FINITE}")
+
+
+def _outside(leaf: Tensor, space: spaces.Space) -> Tensor | None:
+    """Where a leaf is not in its space, as far as that is checked; None where all is well."""
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        sizes = torch.as_tensor(space.n if isinstance(space, spaces.Discrete) else space.nvec, device=leaf.device)
+        bad = (leaf < 0) | (leaf >= sizes)
+        return bad if bool(bad.any()) else None
+    if not leaf.is_floating_point() or bool(torch.isfinite(leaf).all()):
+        return None
+    return ~torch.isfinite(leaf)
+
+
+def _leaves(observation: Tree, space: spaces.Space, key: str = "") -> Iterator[tuple[str, Tensor, spaces.Space]]:
+    if isinstance(space, spaces.Dict):
+        for name, part in space.spaces.items():
+            yield from _leaves(observation[name], part, f"{key} {name!r}")
+    else:
+        yield key, observation, space
+
+
+def _first(bad: Tensor) -> list[int]:
+    """Time, copy and place of the first bad entry."""
+    return bad.nonzero()[0, :3].tolist()
+
+
+def _at(values: Tensor, t: int, copy: int, place: int) -> str:
+    found = values[t, copy, place].flatten().tolist()
+    return f"{found[0]}" if len(found) == 1 else f"{found[:8]}{'...' if len(found) > 8 else ''}"
+
+
+def _message(agent: str, copy: int, when: str, problem: str) -> str:
+    return f"agent {agent!r}, copy {copy}, {when}: {problem}"
+
+
+def _check_keys(what: str, found: Any, wanted: list[str], when: str) -> None:
+    missing = [name for name in wanted if not isinstance(found, dict) or name not in found]
+    if missing:
+        raise EnvError(f"{when}: {what} lack {missing}: there must be one tensor for each of {wanted}")
+
+
+def _check_observation(what: str, found: Any, space: spaces.Space, batch: tuple[int, ...], when: str) -> None:
+    if isinstance(space, spaces.Dict):
+        _check_keys(what, found, list(space.spaces), when)
+        for name, part in space.spaces.items():
+            _check_observation(f"{what}, {name!r}", found[name], part, batch, when)
+        return
+    discrete = isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
+    _check_tensor(what, found, shape=(*batch, *(space.shape or ())), dtype=WHOLE if discrete else "", when=when)
+
+
+def _check_tensor(what: str, found: Any, *, shape: tuple[int | None, ...], dtype: str, when: str) -> None:
+    if not isinstance(found, Tensor):
+        raise EnvError(f"{when}: {what} is a {type(found).__name__}: must be a tensor of shape {_shown(shape)}")
+    fits = len(found.shape) == len(shape) and all(b in (None, a) for a, b in zip(found.shape, shape, strict=True))
+    if not fits:
+        raise EnvError(f"{when}: {what} has shape {list(found.shape)}: must be {_shown(shape)}")
+    real = dtype == REAL and (found.is_floating_point() or found.dtype == torch.bool)
+    if (dtype and not real and str(found.dtype) != dtype) or found.is_complex():
+        raise EnvError(f"{when}: {what} has dtype {found.dtype}: must be {dtype or REAL}")
+
+
+def _shown(shape: tuple[int | None, ...]) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
+
+
+def _check_mask(role: Role, mask: Tensor, num_copies: int, when: str) -> None:
+    what, size = f"action_mask of role {role.name!r}", int(getattr(role.action_space, "n", 0))
+    _check_tensor(what, mask, shape=(num_copies, len(role.agents), size or None), dtype=BOOLEAN, when=when)
+    empty = ~mask.any(-1)
+    if bool(empty.any()):
+        copy, place = empty.nonzero()[0].tolist()
+        raise EnvError(_message(role.agents[place], copy, when, "the action_mask allows no action: must allow one"))
+
+
+def _check_hearing(view: Any, num_agents: int, when: str) -> None:
+    for name in ("hearing", "adjacency"):
+        edges = getattr(view, name)
+        if edges is None:
+            continue
+        slots = num_agents if edges.senders is None else None
+        copies = edges.mask.shape[0]
+        _check_tensor(f"{name}.mask", edges.mask, shape=(copies, num_agents, slots), dtype=BOOLEAN, when=when)
+        if edges.senders is not None:
+            _check_tensor(f"{name}.senders", edges.senders, shape=tuple(edges.mask.shape), dtype=WHOLE, when=when)
+            if bool(((edges.senders < 0) | (edges.senders >= num_agents)).any()):
+                last = num_agents - 1
+                raise EnvError(f"{when}: {name}.senders names an agent that is not there: slots are 0 to {last}")
+
+
+__all__ = ["EnvError", "check_outcome", "check_values", "check_view"]

@@ -1,0 +1,120 @@
+"""Files that may come from a stranger: read without executing anything, within bounds, and written whole or not at all.
+
+Tensors are in safetensors, everything else in JSON. A checksum in the safetensors metadata tells a damaged file.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from heliograph.durable import replacing, telling
+
+MAX_JSON_BYTES = 16_000_000
+MAX_HEADER_BYTES = 16_000_000
+CHECKSUM, VERSION = "sha256", "format_version"
+
+
+class RunFolderError(ValueError):
+    """A run folder or team file that is missing, damaged, foreign, or would execute code that nobody vouched for."""
+
+
+def make_folder(path: pathlib.Path) -> None:
+    """Make a folder and its parents, where they are not there yet."""
+    with telling(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf8")
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """The content of a JSON file of moderate size; raises `RunFolderError` where it is none."""
+    refuse_irregular(path)
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise RunFolderError(f"{path} has {path.stat().st_size} bytes: more than {MAX_JSON_BYTES} are refused")
+        return parse_json(path.read_text(encoding="utf8"), where=str(path))
+    except (UnicodeDecodeError, OSError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from error
+
+
+def parse_json(text: str, *, where: str) -> Any:
+    """What a JSON text says; raises `RunFolderError` where it is none, or nested without end."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{where} cannot be read: {error}") from error
+
+
+def refuse_irregular(path: pathlib.Path) -> None:
+    """Refuse what is there but no file, such as a pipe, which would be waited for."""
+    if path.exists() and not path.is_file():
+        raise RunFolderError(f"{path} is no file")
+
+
+def write_tensors(path: pathlib.Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
+    """Write tensors with their metadata and a checksum of both, whole or not at all."""
+    own = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with replacing(path) as draft:
+        safetensors.torch.save_file(own, str(draft), metadata={**metadata, CHECKSUM: checksum(own, metadata)})
+
+
+def read_tensors(path: pathlib.Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; raises `RunFolderError` where it is damaged, or none at all."""
+    refuse_irregular(path)
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+        if size > MAX_HEADER_BYTES:
+            raise RunFolderError(f"{path} is damaged or no safetensors file: its header would have {size} bytes")
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except RunFolderError:
+        raise
+    except Exception as error:  # whatever the parser makes of a stranger's bytes
+        raise RunFolderError(f"{path} is damaged or no safetensors file: {one_line(error)}") from error
+    if CHECKSUM in metadata and metadata.pop(CHECKSUM) != checksum(tensors, metadata):
+        raise RunFolderError(f"{path} is damaged: its content does not fit its checksum")
+    return tensors, metadata
+
+
+def checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """A SHA-256 of names, dtypes, shapes and bytes of all tensors, and of the metadata."""
+    found = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def check_out(path: pathlib.Path) -> None:
+    """Refuse a place where no folder can be made or written, before any work is done."""
+    there = next(p for p in (path, *path.absolute().parents) if p.exists() or p.is_symlink())
+    if not there.is_dir():
+        raise RunFolderError(f"{there} is a file: choose another --out, a folder that is new or empty")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RunFolderError(f"{there} cannot be written: choose another --out, or change its permissions")
+
+
+__all__ = [
+    "RunFolderError", "check_out", "checksum", "make_folder", "one_line", "parse_json", "read_json", "read_tensors",
+    "refuse_irregular", "write_tensors", "write_text",
+]  # fmt: skip
