@@ -21,12 +21,15 @@ __all__ = [
     "estimate",
     "interquartile_mean",
     "iqm_band",
+    "on_common_steps",
     "probability_of_improvement",
 ]
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 4000
 NUM_CURVE_RESAMPLES = 1000
+MAX_POINTS = 120
+"""Of a curve that is averaged over seeds."""
 BATCH = 500
 """Resamples that are held at once."""
 
@@ -110,6 +113,18 @@ def iqm_band(
         return middle, None
     found = _bootstrap([ordered], interquartile_mean, seed=seed, axis=0, num_resamples=NUM_CURVE_RESAMPLES)
     return middle, np.stack([found.low, found.high])
+
+
+def on_common_steps(
+    curves: Sequence[tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]],
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
+    """Curves (env steps, values) at the same env steps, interpolated, as far as all of them go."""
+    first, last = (float(f([g(steps) for steps, _ in curves])) for f, g in ((max, min), (min, max)))
+    steps = np.unique(np.concatenate([steps for steps, _ in curves]).astype(float))
+    steps = steps[(steps >= first) & (steps <= last)]
+    if len(steps) > MAX_POINTS:
+        steps = np.linspace(first, last, MAX_POINTS)
+    return steps, np.array([np.interp(steps, x, y) for x, y in curves]).reshape(len(curves), len(steps))
 
 
 def _iqm_difference(first: Any, second: Any, *, axis: int = -1) -> Any:
