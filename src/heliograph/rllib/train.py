@@ -52,7 +52,8 @@ TRAINING_SETTINGS = ("gamma", "lr", "grad_clip", "train_batch_size_per_learner",
 """Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
 
 OnProgress = Callable[[dict[str, Any]], None]
-Stop = Callable[[], bool]
+Stop = Callable[[], bool | str]
+"""Whether to end a run now: a reason for `stopped_by`, or true for "interrupt"."""
 
 
 def train(
@@ -67,11 +68,12 @@ def train(
     """Train as the settings say and return the summary that also goes to summary.json.
 
     `on_progress` is called with each row of progress.csv. Training ends early, with a whole run folder, where `stop()`
-    turns true or the user interrupts. A folder that holds a run already is refused unless `overwrite`.
+    turns true (a string goes to `stopped_by`) or the user interrupts. A folder that holds a run already is refused
+    unless `overwrite`.
     """
     config = config_of(settings)
     folder = _fresh(pathlib.Path(out), overwrite=overwrite)
-    with _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+    with interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
         torch.manual_seed(settings.seed)
         with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
             algo = config.build_algo()
@@ -99,7 +101,7 @@ def resume(
     checkpoints = complete_checkpoints(folder)
     if not checkpoints:
         raise RunFolderError(f"{folder} has no whole checkpoint to resume from: train anew with --out")
-    with _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+    with interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
         with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
             algo = Algorithm.from_checkpoint(str(checkpoints[-1]))
         write_json(folder / CONFIG, {**content, "training": settings, "versions": versions()})
@@ -190,7 +192,8 @@ class _Life:
             return "iterations"
         if s.env_steps is not None and row.get("num_env_steps", 0) >= s.env_steps:
             return "env_steps"
-        return "interrupt" if stopped() else None
+        why = stopped()
+        return why if isinstance(why, str) and why else "interrupt" if why else None
 
     def _save(self) -> Team:
         iteration = self.algo.iteration
@@ -224,10 +227,10 @@ class _Life:
 
 
 @contextlib.contextmanager
-def _interruptible(stop: Stop | None) -> Iterator[Stop]:
+def interruptible(stop: Stop | None) -> Iterator[Stop]:
     """The first Ctrl-C (or SIGTERM) lets the iteration end; the second ends it."""
     asked = threading.Event()
-    stopped: Stop = lambda: asked.is_set() or (stop is not None and stop())  # noqa: E731
+    stopped: Stop = lambda: asked.is_set() or (False if stop is None else stop())  # noqa: E731
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
