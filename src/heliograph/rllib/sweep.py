@@ -30,14 +30,15 @@ HALVING = 4
 """Of the trials that reach a rung of ASHA, about one in so many goes on; the next rung is so many times later."""
 FOREVER_ITERATIONS = 100_000
 OWN_FOLDER = ".sweep"
-EVERYONE = "everyone"
+EVERYONE, FAILED = "everyone", ".failed"
 SCORE = "score"
 TUNE = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
 }
-"""Ctrl-C is ours, trials write their own files, and relative paths mean in a trial what they mean here."""
+"""Ctrl-C is ours, trials write their own files, relative paths mean in them what they do here, Tune prints nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,14 +157,19 @@ def _train(given: dict[str, Any]) -> None:
 
     if asked():
         return
-    train(
-        settings_from(job["settings"]),
-        out=job["out"],
-        on_progress=lambda row: tune.report({**row, SCORE: row.get(job["metric"])}),
-        stop=asked,
-        overwrite=True,
-        command=job["command"],
-    )
+    try:
+        train(
+            settings_from(job["settings"]),
+            out=job["out"],
+            on_progress=lambda row: tune.report({**row, SCORE: row.get(job["metric"])}),
+            stop=asked,
+            overwrite=True,
+            command=job["command"],
+        )
+    except Exception as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        (own / f"{job['name']}{FAILED}").write_text(told, encoding="utf8")
+        raise
 
 
 def _inner(scheduler: str, trials: Sequence[Trial], grace_iterations: int) -> TrialScheduler:
@@ -258,17 +264,17 @@ class _Watch(_Unsaved, tune.Callback, tune.Stopper):
         self.observer.row(_name(trial), result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if _name(trial) in self.running:
-            self.running.discard(_name(trial))
-            summary = pathlib.Path(trial.config["job"]["out"]) / SUMMARY
+        self.running.discard(_name(trial))
+        summary = pathlib.Path(trial.config["job"]["out"]) / SUMMARY
+        if summary.exists():  # a trial that was asked to end before it began has none
             self.observer.end(_name(trial), json.loads(summary.read_text(encoding="utf8")))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.running.discard(_name(trial))
-        error = trial.get_error()
-        cause = getattr(error, "cause", None) or error
-        self.failures[_name(trial)] = " ".join(str(cause).split()) or type(cause).__name__
-        self.observer.fail(_name(trial), self.failures[_name(trial)])
+        name = _name(trial)
+        self.running.discard(name)
+        told = self.folder / f"{name}{FAILED}"
+        self.failures[name] = told.read_text(encoding="utf8") if told.exists() else "its process died"
+        self.observer.fail(name, self.failures[name])
 
 
 def _name(trial: Any) -> str:
