@@ -16,7 +16,7 @@ How to run
 ----------
     python examples/ray_tune.py --search grid
     python examples/ray_tune.py --search pbt --iterations 30
-    tensorboard --logdir ~/ray_results/heliograph_grid
+    python examples/ray_tune.py --search asha --out results; tensorboard --logdir results
 
 Results to expect
 -----------------
@@ -25,6 +25,8 @@ On two cores the grid of two learning rates takes about 40 seconds; 1e-3 is far 
 
 import argparse
 import math
+import pathlib
+import tempfile
 
 import ray
 from ray import tune
@@ -61,8 +63,8 @@ def scheduler(search: str) -> TrialScheduler | None:
     return None
 
 
-def main(iterations: int = 20, search: str = "grid") -> dict[str, float]:
-    """Search, and return the last mean return of every trial by its folder's name."""
+def main(iterations: int = 20, search: str = "grid", out: str | None = None) -> dict[str, float]:
+    """Search, and return the last mean return of every trial by its folder (in `out`, or else a temporary one)."""
     if not ray.is_initialized():
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     tuner = tune.Tuner(
@@ -70,7 +72,8 @@ def main(iterations: int = 20, search: str = "grid") -> dict[str, float]:
         param_space=config(),
         tune_config=tune.TuneConfig(metric=METRIC, mode="max", scheduler=scheduler(search)),
         run_config=tune.RunConfig(
-            name=f"heliograph_{search}",
+            name=search,
+            storage_path=str(pathlib.Path(out or tempfile.mkdtemp()).resolve()),
             stop={"training_iteration": iterations},
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=5 if search == "pbt" else 0),
             verbose=1,
@@ -89,5 +92,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Ray Tune on Heliograph's PPO.")
     parser.add_argument("--iterations", type=int, default=20)
     parser.add_argument("--search", choices=("grid", "asha", "pbt"), default="grid")
+    parser.add_argument("--out", help="folder of the results (default a temporary one)")
     given = parser.parse_args()
-    main(given.iterations, given.search)
+    main(given.iterations, given.search, given.out)

@@ -30,6 +30,12 @@ FROZEN = {
     "evaluate": RUN | {"--actions", "--messages"},
     "record": RUN | {"--actions", "--out"},
     "report": RUN,
+    "compare": {"runs", "--out", "--metric", "--seed"},
+    "sweep": {
+        "target", "--out", "--grid", "--seeds", "--scheduler", "--grace", "--metric", "--model", "--channel",
+        "--topology",
+        "--algorithm", "--loss", "--set", "--iterations", "--env-steps", "--until", "--jobs", "--checkpoint-every",
+    },
     "bench": {"--iterations"},
     "demo": {"--out", "--jobs"},
 }  # fmt: skip
@@ -105,6 +111,17 @@ def test_listing_needs_no_ray(tmp_path: pathlib.Path) -> None:
         (["train", "identity", "--resume", "x"], "cannot go with --resume"),
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no run folder"),
+        (["compare", "nowhere"], "nowhere is no folder"),
+        (["compare", "."], "holds no run"),
+        (["sweep", "identity", "--out", "x", "--grid", "trainin.lr=1"], "'training'"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lrr=1"], "'lr'"),
+        (["sweep", "identity", "--out", "x", "--grid", "chanel=dru"], "'channel'"),
+        (["sweep", "identity", "--out", "x", "--grid", "channel=drew"], "'dru'"),
+        (["sweep", "identity", "--out", "x", "--grid", "team.critc=state"], "'critic'"),
+        (["sweep", "identity", "--out", "x", "--grid", "model.siz=8"], "'size'"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lr=1,1.0", "--iterations", "1"], "different values"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lr"], "KEY=VALUE"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lr=1", "--seeds", "1", "1"], "once"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

@@ -75,7 +75,7 @@ def compare(folders: Iterable[str | pathlib.Path], *, metric: str = "episode_ret
     if not finished:
         raise RunFolderError(f"{unfinished[0]} has no {SUMMARY}: its training has not ended, nor that of other runs")
     groups = grouped([read_result(folder, metric=metric) for folder in finished], seed=seed)
-    remarks = [f"Left out, not finished: {', '.join(map(shown, unfinished))}."] if unfinished else []
+    remarks = [f"Left out, not finished: {', '.join(map(_printable, unfinished))}."] if unfinished else []
     return Comparison(
         metric=metric,
         groups=tuple(groups),
@@ -103,27 +103,42 @@ def names_of(settings: Sequence[Settings]) -> list[str]:
     keys = list(dict.fromkeys(key for some in settings for key in some))
     keys.sort(key=lambda key: "." in key)
     varied = [key for key in keys if len({_text(some.get(key, MISSING)) for some in settings}) > 1]
-    return [_name(some, varied) for some in settings]
+    return [
+        _name(some, [key for key in varied if _tells(key, some, settings)]) or _unnamed(varied) for some in settings
+    ]
+
+
+def _tells(key: str, settings: Settings, others: Sequence[Settings]) -> bool:
+    """Whether a setting differs among groups with the same component: another channel has other settings anyway."""
+    owner = OWNERS.get(key.split(".")[0], key.split(".")[0])
+    alike = [some for some in others if owner == key or some.get(owner) == settings.get(owner)]
+    return len({_text(some.get(key, MISSING)) for some in alike}) > 1
+
+
+def _unnamed(varied: Sequence[str]) -> str:
+    return "team" if varied else "all runs"
 
 
 def shown(value: Any) -> str:
     """A stranger's text on one line, without what a terminal would obey, cut where it is long."""
-    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    text = _printable(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
-def _name(settings: Settings, varied: Sequence[str]) -> str:
-    """A missing setting is named too, unless it belongs to a component that differs, such as another channel."""
+def _printable(value: Any) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def _name(settings: Settings, told: Sequence[str]) -> str:
     parts = []
-    for key in varied:
-        owner = key.split(".")[0]
+    for key in told:
         if key == "controls":
             parts += [f"controls: {settings[key]}"] if key in settings else []
         elif key in settings:
             parts.append(f"{shown(key)}={shown(_text(settings[key]))}")
-        elif key not in BUDGET and (owner == key or OWNERS.get(owner, owner) not in varied):
+        elif key not in BUDGET:
             parts.append(f"{shown(key)}={'none' if key == 'losses' else 'default'}")
-    return ", ".join(parts) or ("team" if varied else "all runs")
+    return ", ".join(parts)
 
 
 def _key(settings: Settings) -> str:

@@ -145,4 +145,4 @@ def _number(summary: Mapping[str, Any], key: str, path: pathlib.Path) -> float:
         known = [m for m in METRICS if isinstance(summary.get(m), (int, float))]
         hint = f"; it has {', '.join(known)} (--metric)" if key in METRICS and known else ""
         raise RunFolderError(f"{path} has {key}={value!r}: must be a number{hint}")
-    return value
+    return float(value)

@@ -27,7 +27,8 @@ def parse_grid(texts: Iterable[str]) -> dict[str, list[str]]:
         values = split_values(text)
         if key in grid:
             raise ValueError(f"--grid {key}: given twice")
-        if not all(values) or len({json.dumps(_parsed(value)) for value in values}) < len(values):
+        parsed = [_parsed(value) for value in values]
+        if not all(values) or any(value in parsed[:place] for place, value in enumerate(parsed)):
             raise ValueError(f"--grid {key}={text}: must be different values, joined by commas")
         grid[key] = values
     return grid

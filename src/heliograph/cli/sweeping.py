@@ -58,19 +58,24 @@ def _trials(given: Any) -> list[Trial]:
             trials.append(Trial(name=name, settings=settings.model_copy(update={"seed": seed}), out=out / name))
     if len({trial.name for trial in trials}) < len(trials):
         raise ValueError("--grid: two values would have the same folder name; write them apart")
+    trials_of.check_trials(trials, scheduler=given.scheduler, metric=_column(given))
     for trial in trials:
         trials_of.refuse_others(trial)
     return trials
 
 
+def _column(given: Any) -> str:
+    """What trials are judged by in training; the normalised return has no column, and the same order."""
+    return given.metric if given.metric in COLUMNS else "episode_return_mean"
+
+
 def _make(left: list[Trial], given: Any, *, jobs: int, display: Display) -> dict[str, str]:
-    metric = given.metric if given.metric in COLUMNS else "episode_return_mean"
     return trials_of.sweep(
         left,
         jobs=jobs,
         observer=_Watching(display, left),
         scheduler=given.scheduler,
-        metric=metric,
+        metric=_column(given),
         grace_iterations=given.grace,
         command=command_line(),
     )

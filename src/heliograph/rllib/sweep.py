@@ -12,7 +12,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
@@ -23,7 +23,7 @@ from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from
 from heliograph.rllib.train import Stop, config_of, interruptible, train
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
 
-__all__ = ["SCHEDULERS", "Observer", "Trial", "finished", "refuse_others", "sweep"]
+__all__ = ["SCHEDULERS", "Observer", "Trial", "check_trials", "finished", "refuse_others", "sweep"]
 
 SCHEDULERS = ("none", "asha")
 HALVING = 4
@@ -50,6 +50,7 @@ class Trial:
     out: pathlib.Path
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Who is told how a sweep gets on."""
 
@@ -108,7 +109,7 @@ def sweep(
     same iteration, the first time after `grace_iterations`; their summary says so in `stopped_by`. The first Ctrl-C
     lets the trials in progress end whole. Trials must share one parent folder.
     """
-    _check(trials, scheduler=scheduler, metric=metric)
+    check_trials(trials, scheduler=scheduler, metric=metric)
     own = trials[0].out.resolve().parent / OWN_FOLDER
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
@@ -128,7 +129,8 @@ def sweep(
     return watch.failures
 
 
-def _check(trials: Sequence[Trial], *, scheduler: str, metric: str) -> None:
+def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str) -> None:
+    """Refuse what cannot be swept, before anything is written."""
     if scheduler not in SCHEDULERS:
         raise UnknownNameError(what="scheduler", name=scheduler, valid=list(SCHEDULERS))
     if metric not in COLUMNS:
