@@ -58,7 +58,7 @@ def test_runs_that_differ_only_in_their_seed_form_a_group(tmp_path: pathlib.Path
     found = compare([two_channels(tmp_path)])
     assert groups_of(found) == {
         "channel=dru": pytest.approx([0.9, 0.91, 0.92, 0.93, 0.94]),
-        "channel=symbols, channel.vocabulary=3": pytest.approx([0.1, 0.11, 0.12, 0.13, 0.14]),
+        "channel=symbols": pytest.approx([0.1, 0.11, 0.12, 0.13, 0.14]),
     }
     (pair,) = found.pairs
     assert pair.difference.iqm == pytest.approx(0.8) and pair.difference.probability == 1.0
@@ -91,7 +91,9 @@ def test_a_run_is_read_once_however_it_is_named(tmp_path: pathlib.Path) -> None:
 def test_what_differs_is_named() -> None:
     lr = [{"env": "a", "training.lr": 1e-3}, {"env": "a", "training.lr": 0.1}, {"env": "a"}]
     assert names_of(lr) == ["training.lr=0.001", "training.lr=0.1", "training.lr=default"]
-    assert names_of([{"env": "a"}, {"env": "b", "env.goals": 3}]) == ["env=a", "env=b, env.goals=3"]
+    assert names_of([{"env": "a"}, {"env": "b", "env.goals": 3}]) == ["env=a", "env=b"]
+    bits = [{"channel": "dru", "channel.bits": 1}, {"channel": "dru", "channel.bits": 2}, {"channel": "none"}]
+    assert names_of(bits) == ["channel=dru, channel.bits=1", "channel=dru, channel.bits=2", "channel=none"]
     assert names_of([{"losses": [["x", 0.1]]}, {}]) == ['losses=[["x", 0.1]]', "losses=none"]
     assert names_of([{"iterations": 5}, {"env_steps": 9}]) == ["iterations=5", "env_steps=9"]
     assert names_of([{"env": "a"}]) == ["all runs"]

@@ -103,9 +103,9 @@ def names_of(settings: Sequence[Settings]) -> list[str]:
     keys = list(dict.fromkeys(key for some in settings for key in some))
     keys.sort(key=lambda key: "." in key)
     varied = [key for key in keys if len({_text(some.get(key, MISSING)) for some in settings}) > 1]
-    return [
-        _name(some, [key for key in varied if _tells(key, some, settings)]) or _unnamed(varied) for some in settings
-    ]
+    told = [[key for key in varied if _tells(key, some, settings)] for some in settings]
+    unnamed = "team" if varied else "all runs"
+    return [_name(some, keys) or unnamed for some, keys in zip(settings, told, strict=True)]
 
 
 def _tells(key: str, settings: Settings, others: Sequence[Settings]) -> bool:
@@ -113,10 +113,6 @@ def _tells(key: str, settings: Settings, others: Sequence[Settings]) -> bool:
     owner = OWNERS.get(key.split(".")[0], key.split(".")[0])
     alike = [some for some in others if owner == key or some.get(owner) == settings.get(owner)]
     return len({_text(some.get(key, MISSING)) for some in alike}) > 1
-
-
-def _unnamed(varied: Sequence[str]) -> str:
-    return "team" if varied else "all runs"
 
 
 def shown(value: Any) -> str:

@@ -43,8 +43,8 @@ def show_comparison(comparison: Comparison) -> None:
     listing((f"  {group.name}", _seeds(group)) for group in comparison.groups)
     if comparison.pairs:
         console().print()
-        columns = ("difference", "IQM", "95 % interval", "P(better)", "95 % interval")
-        table(columns, [_difference(pair) for pair in comparison.pairs])
+        headings = ("difference", "IQM", "95 % interval", "P(better)", "95 % interval")
+        table(headings, [_difference(pair) for pair in comparison.pairs])
     for remark in comparison.remarks:
         console().print(f"\nremark: {escape(remark)}")
 
