@@ -10,6 +10,7 @@ import pytest
 
 from heliograph import registry
 from heliograph.analysis.interventions import Messages
+from heliograph.analysis.run_results import METRICS
 from heliograph.cli import arguments, main
 from heliograph.cli.choosing import MAIN, chosen, jobs_of, twins_of
 from heliograph.cli.shown import jsonable, share_done
@@ -71,6 +72,7 @@ def test_every_command_speaks_json() -> None:
 def test_choices_are_those_of_the_library() -> None:
     assert tuple(m.value for m in Messages) == arguments.MESSAGES
     assert {c.value for c in Choice} == set(arguments.ACTIONS)
+    assert METRICS == arguments.METRICS
     assert sorted(arguments.KINDS.values()) == sorted(registry.KINDS)
 
 

@@ -8,10 +8,10 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from heliograph.analysis.evaluate import evaluate
-from heliograph.cli import main
+from heliograph.cli import arguments, main
 from heliograph.cli.grid import combinations, parse_grid, split_values, trial_name
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.sweep import Trial, _Asking, check_trials, finished, refuse_others
+from heliograph.rllib.sweep import SCHEDULERS, Trial, _Asking, check_trials, finished, refuse_others
 from heliograph.rllib.train import train
 from heliograph.run_folder import RunFolderError, read_run, write_json
 from tests.rllib.test_train import FILES, small
@@ -93,6 +93,7 @@ def test_what_cannot_be_swept_is_refused(tmp_path: pathlib.Path) -> None:
     trial = Trial(name="a", settings=small(num_env_runners=1), out=tmp_path)
     with pytest.raises(ValueError, match="num_env_runners"):
         check_trials([trial], scheduler="none", metric="episode_return_mean")
+    assert SCHEDULERS == arguments.SCHEDULERS
     with pytest.raises(UnknownNameError, match="'asha'"):
         check_trials([], scheduler="asa", metric="episode_return_mean")
     with pytest.raises(UnknownNameError, match="'success_rate'"):

@@ -128,29 +128,27 @@ def _strip(group: Group, place: int, *, low: float, span: float) -> Safe:
 def _curves(comparison: Comparison) -> Iterator[Safe]:
     """One figure for each environment, of its best groups."""
     column = "success_rate" if comparison.metric == "success_rate" else "episode_return_mean"
-    by_env: dict[str, list[Group]] = {}
-    for group in comparison.groups:
-        by_env.setdefault(group.runs[0].env, []).append(group)
+    by_env: dict[str, dict[int, Group]] = {}
+    for place, group in enumerate(comparison.groups):
+        by_env.setdefault(group.runs[0].env, {})[place + 1] = group
     drawn = [part for place, some in enumerate(by_env.values()) for part in _env_curves(some, column, place)]
     if drawn:
         yield element("h2", "Learning curves")
         yield element("div", *drawn, class_="figures")
 
 
-def _env_curves(groups: list[Group], column: str, place: int) -> Iterator[Safe]:
-    curves = {group.name: _tables(group, column) for group in groups}
-    some = dict([item for item in curves.items() if item[1]][: len(plots.OKABE_ITO)])
+def _env_curves(groups: dict[int, Group], column: str, place: int) -> Iterator[Safe]:
+    curves = {i: tables for i, group in groups.items() if (tables := _tables(group, column))}
+    some = dict(list(curves.items())[: len(plots.OKABE_ITO)])
     if not some:
         return
-    drawn, _, tidy = plots.seed_curves(list(some.values()), column=column)
+    drawn, _, tidy = plots.seed_curves(some, column=column)
     last = tidy.groupby("group")["iqm"].last().to_dict() if len(tidy) else {}
-    alt = "; ".join(f"{name} ends at {number(last.get(i + 1))}" for i, name in enumerate(some))
+    alt = "; ".join(f"{groups[i].name} ends at {number(last.get(i))}" for i in some)
     left_out = f" The {len(some)} best of {len(curves)} groups." if len(some) < len(curves) else ""
-    items = (
-        element("li", element("i", style=f"background:{_colour(i)}"), f"{i + 1}. {name}") for i, name in enumerate(some)
-    )
+    items = [element("li", element("i", style=f"background:{_colour(i - 1)}"), f"{i}. {groups[i].name}") for i in some]
     picture = figure(drawn, name=f"curves{place}", alt=f"Learning curves: {alt}.", caption=CURVES + left_out)
-    env = shown(groups[0].runs[0].settings.get("env", ""))
+    env = shown(next(iter(groups.values())).runs[0].settings.get("env", ""))
     yield element("div", element("h3", env), picture, element("ul", *items, class_="key"))
 
 
@@ -220,4 +218,4 @@ def _signed(value: float) -> str:
 
 
 def _colour(place: int) -> str:
-    return plots.OKABE_ITO[place] if place < len(plots.OKABE_ITO) else plots.MUTED
+    return plots.OKABE_ITO[place % len(plots.OKABE_ITO)]

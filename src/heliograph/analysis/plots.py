@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito (2008), which colour-blind readers can tell a
 display; save them with `figure.savefig`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -71,17 +71,17 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
         return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
 
 
-def seed_curves(groups: Sequence[list[pd.DataFrame]], *, column: str) -> Plot:
+def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plot:
     """Curves of every seed (thin), and each group's interquartile mean with its 95 % interval where all seeds have it.
 
-    Groups are told apart by colour, in the order of `OKABE_ITO`, and by their number (from 1) where a line ends. Tables
-    have the columns `num_env_steps` and `column`.
+    Groups are told apart by their number (from 1), which stands where a line ends and picks a colour of `OKABE_ITO`.
+    Tables have the columns `num_env_steps` and `column`.
     """
     with rc_context(STYLE):
         figure, axes = _blank(height=2.9)
         shown = []
-        for place, tables in enumerate(groups):
-            colour = OKABE_ITO[place % len(OKABE_ITO)]
+        for group, tables in groups.items():
+            colour = OKABE_ITO[(group - 1) % len(OKABE_ITO)]
             curves = [(t["num_env_steps"].to_numpy(float), t[column].to_numpy(float)) for t in tables]
             for x, y in curves:
                 axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.4)
@@ -92,9 +92,9 @@ def seed_curves(groups: Sequence[list[pd.DataFrame]], *, column: str) -> Plot:
             axes.plot(steps, middle, color=colour, linewidth=2.0)
             if band is not None:
                 axes.fill_between(steps, *band, color=colour, alpha=0.18, linewidth=0)
-            axes.annotate(str(place + 1), (steps[-1], middle[-1]), xytext=(3, 0), textcoords="offset points",
+            axes.annotate(str(group), (steps[-1], middle[-1]), xytext=(3, 0), textcoords="offset points",
                           color=colour, va="center", fontsize=9.5, weight="bold")  # fmt: skip
-            shown.append(pd.DataFrame({"group": place + 1, "num_env_steps": steps, "iqm": middle}))
+            shown.append(pd.DataFrame({"group": group, "num_env_steps": steps, "iqm": middle}))
         axes.set(xlabel="env steps", ylabel=column.replace("_", " "))
         axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
         axes.xaxis.set_major_locator(MaxNLocator(5))
