@@ -10,6 +10,7 @@ import pytest
 
 from heliograph import registry
 from heliograph.analysis.interventions import Messages
+from heliograph.analysis.run_results import METRICS
 from heliograph.cli import arguments, main
 from heliograph.cli.choosing import MAIN, chosen, jobs_of, twins_of
 from heliograph.cli.shown import jsonable, share_done
@@ -31,6 +32,12 @@ FROZEN = {
     "record": RUN | {"--actions", "--out"},
     "report": RUN,
     "export": {"run", "out", "--policy", "--overwrite", "--trust"},
+    "compare": {"runs", "--out", "--metric", "--seed"},
+    "sweep": {
+        "target", "--out", "--grid", "--seeds", "--scheduler", "--grace", "--metric", "--model", "--channel",
+        "--topology", "--load-policy",
+        "--algorithm", "--loss", "--set", "--iterations", "--env-steps", "--until", "--jobs", "--checkpoint-every",
+    },
     "bench": {"--iterations"},
     "demo": {"--out", "--jobs"},
 }  # fmt: skip
@@ -66,6 +73,7 @@ def test_every_command_speaks_json() -> None:
 def test_choices_are_those_of_the_library() -> None:
     assert tuple(m.value for m in Messages) == arguments.MESSAGES
     assert {c.value for c in Choice} == set(arguments.ACTIONS)
+    assert METRICS == arguments.METRICS
     assert sorted(arguments.KINDS.values()) == sorted(registry.KINDS)
 
 
@@ -106,6 +114,17 @@ def test_listing_needs_no_ray(tmp_path: pathlib.Path) -> None:
         (["train", "identity", "--resume", "x"], "cannot go with --resume"),
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no run folder"),
+        (["compare", "nowhere"], "nowhere is no folder"),
+        (["compare", "."], "holds no run"),
+        (["sweep", "identity", "--out", "x", "--grid", "trainin.lr=1"], "'training'"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lrr=1"], "'lr'"),
+        (["sweep", "identity", "--out", "x", "--grid", "chanel=dru"], "'channel'"),
+        (["sweep", "identity", "--out", "x", "--grid", "channel=drew"], "'dru'"),
+        (["sweep", "identity", "--out", "x", "--grid", "team.critc=state"], "'critic'"),
+        (["sweep", "identity", "--out", "x", "--grid", "model.siz=8"], "'size'"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lr=1,1.0", "--iterations", "1"], "different values"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lr"], "KEY=VALUE"),
+        (["sweep", "identity", "--out", "x", "--grid", "training.lr=1", "--seeds", "1", "1"], "once"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

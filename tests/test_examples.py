@@ -11,7 +11,7 @@ import pytest
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
-NEEDS_RAY = {"stock_rllib", "differentiable_rllib"}
+NEEDS_RAY = {"stock_rllib", "differentiable_rllib", "ray_tune"}
 BUDGETS = {"pettingzoo_env": 30}
 """The first argument of `main`, where it is not 1."""
 HEADINGS = ("This example\n------------", "How to run\n----------", "Results to expect\n-----------------")

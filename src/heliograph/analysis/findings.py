@@ -1,6 +1,8 @@
 """What a report tells: every seed of a run and its twins, evaluated on equal terms."""
 
 import dataclasses
+import io
+import math
 import pathlib
 from typing import Any
 
@@ -87,15 +89,19 @@ def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
-def read_curve(folder: pathlib.Path) -> pd.DataFrame | None:
-    """The learning curve in progress.csv; None where there is none yet."""
+def read_curve(folder: pathlib.Path, *, column: str = "episode_return_mean") -> pd.DataFrame | None:
+    """A learning curve in progress.csv, `num_env_steps` and one column more; None where there is none yet.
+
+    A last row that was cut short is left out.
+    """
     path = folder / PROGRESS
     if not path.exists():
         return None
     refuse_irregular(path)
     try:
-        table = pd.read_csv(path, usecols=["num_env_steps", "episode_return_mean"], on_bad_lines="skip")
-        table = table.apply(pd.to_numeric, errors="raise").dropna()
+        whole, end, _ = path.read_text(encoding="utf8").rpartition("\n")
+        table = pd.read_csv(io.StringIO(whole + end), usecols=["num_env_steps", column], on_bad_lines="skip")
+        table = table.apply(pd.to_numeric, errors="raise").replace([math.inf, -math.inf], math.nan).dropna()
     except (ValueError, OSError, OverflowError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
     return table if len(table) else None

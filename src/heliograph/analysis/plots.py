@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from heliograph.analysis.comparison import iqm_band, on_common_steps
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.labels import meaning_labels, message_labels
 from heliograph.types import Bounds
@@ -67,6 +68,36 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
         if bounds is not None:
             _draw_bounds(axes, bounds)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
+        return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+
+
+def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plot:
+    """Curves of every seed (thin), and each group's interquartile mean with its 95 % interval where all seeds have it.
+
+    Groups are told apart by their number (from 1), which stands where a line ends and picks a colour of `OKABE_ITO`.
+    Tables have the columns `num_env_steps` and `column`.
+    """
+    with rc_context(STYLE):
+        figure, axes = _blank(height=2.9)
+        shown = []
+        for group, tables in groups.items():
+            colour = OKABE_ITO[(group - 1) % len(OKABE_ITO)]
+            curves = [(t["num_env_steps"].to_numpy(float), t[column].to_numpy(float)) for t in tables]
+            for x, y in curves:
+                axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.4)
+            steps, values = on_common_steps(curves)
+            if not len(steps):
+                continue
+            middle, band = iqm_band(values)
+            axes.plot(steps, middle, color=colour, linewidth=2.0)
+            if band is not None:
+                axes.fill_between(steps, *band, color=colour, alpha=0.18, linewidth=0)
+            axes.annotate(str(group), (steps[-1], middle[-1]), xytext=(3, 0), textcoords="offset points",
+                          color=colour, va="center", fontsize=9.5, weight="bold")  # fmt: skip
+            shown.append(pd.DataFrame({"group": group, "num_env_steps": steps, "iqm": middle}))
+        axes.set(xlabel="env steps", ylabel=column.replace("_", " "))
+        axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
 
 

@@ -1,4 +1,4 @@
-"""The command line: `heliograph list | train | evaluate | record | report | export | bench | demo`."""
+"""The command line, `heliograph COMMAND`: list, train, sweep, evaluate, record, report, compare, export, bench, demo."""
 
 import contextlib
 import json
@@ -74,6 +74,14 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
         from heliograph.cli import training
 
         return getattr(training, name)
+    if name == "compare":
+        from heliograph.cli.comparing import compare
+
+        return compare
+    if name == "sweep":
+        from heliograph.cli.sweeping import sweep
+
+        return sweep
     from heliograph.cli import reading
 
     return getattr(reading, name if name != "list" else "list_")

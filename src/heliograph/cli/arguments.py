@@ -18,6 +18,9 @@ KINDS = {
 """What `heliograph list` calls the kinds of the registry."""
 ACTIONS = ("greedy", "sampled")
 MESSAGES = ("as-sent", "resampled", "swapped", "zeroed", "noise")
+SCHEDULERS = ("none", "asha")
+METRICS = ("episode_return_mean", "normalised_return", "success_rate")
+"""What `compare` and `sweep` compare by, of summary.json."""
 EPISODES = 1000
 
 
@@ -28,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_list, _train, _evaluate, _record, _report, _export, _bench, _demo):
+    for add in (_list, _train, _sweep, _evaluate, _record, _report, _compare, _export, _bench, _demo):
         add(commands)
     return parser
 
@@ -43,9 +46,32 @@ def _train(commands: Any) -> None:
     p.add_argument("target", nargs="?", metavar="ENV|RECIPE", help="what to train in, or the recipe to follow")
     p.add_argument("--out", metavar="DIR", help="the run folder, which must not hold a run yet")
     p.add_argument("--resume", metavar="DIR", help="continue this run; trusts DIR, whose pickles can run code")
-    _add_choices(p.add_argument_group("the team"))
+    team = p.add_argument_group("the team")
+    _add_choices(team)
+    _add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
     _add_budget(p.add_argument_group("the budget"))
     _add_work(p.add_argument_group("the work"))
+
+
+def _sweep(commands: Any) -> None:
+    p = _command(commands, "sweep", "train a grid of settings, each with several seeds, and compare them")
+    p.add_argument("target", metavar="ENV|RECIPE", help="what to train in, or the recipe to start from")
+    p.add_argument("--out", required=True, metavar="DIR", help="holds a run folder a trial; finished ones are kept")
+    grid = p.add_argument_group("the grid")
+    grid.add_argument(
+        "--grid", nargs="+", action="extend", required=True, metavar="KEY=V1,V2",
+        help="SECTION.KEY as for --set, or model, channel, topology, algorithm; every combination is trained",
+    )  # fmt: skip
+    grid.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="S", help="of every combination (default 0)")
+    grid.add_argument("--scheduler", choices=SCHEDULERS, default="none", help="asha stops weak trials early")
+    grid.add_argument("--grace", type=_count, default=10, metavar="N", help="iterations before asha (default 10)")
+    _add_metric(grid)
+    _add_choices(p.add_argument_group("the team"))
+    _add_budget(p.add_argument_group("the budget of a trial"))
+    work = p.add_argument_group("the work")
+    work.add_argument("--jobs", type=_count, metavar="N", help="trials at the same time (default: as many as cores)")
+    work.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
+    p.set_defaults(controls=False, seed=None, env_runners=None, learners=None)
 
 
 def _add_choices(group: Any) -> None:
@@ -62,7 +88,6 @@ def _add_choices(group: Any) -> None:
         "--load-policy", action="append", metavar="NAME=TEAM",
         help="begin with the weights of this policy of a run folder or team file; may be given several times",
     )  # fmt: skip
-    _add_switch(group, "controls", "train the silent and the garbled twin beside it (default for recipes)")
 
 
 def _add_budget(group: Any) -> None:
@@ -111,6 +136,14 @@ def _export(commands: Any) -> None:
     p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
 
 
+def _compare(commands: Any) -> None:
+    p = _command(commands, "compare", "compare runs: their seeds in groups, intervals, differences, one HTML page")
+    p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, or folders of runs")
+    p.add_argument("--out", metavar="PAGE", help="the HTML file to write")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of the bootstrap (default 0)")
+    _add_metric(p)
+
+
 def _bench(commands: Any) -> None:
     p = _command(commands, "bench", "measure how fast this machine samples and learns")
     p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after one more (default 5)")
@@ -120,6 +153,10 @@ def _demo(commands: Any) -> None:
     p = _command(commands, "demo", "four teams that learn to talk, or cannot, and a report")
     p.add_argument("--out", required=True, metavar="DIR", help="an earlier demo in it is replaced")
     p.add_argument("--jobs", type=_count, default=2, metavar="N", help="runs at the same time (default 2)")
+
+
+def _add_metric(group: Any) -> None:
+    group.add_argument("--metric", choices=METRICS, default=METRICS[0], help=f"default {METRICS[0]}")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

@@ -44,7 +44,7 @@ def demo(given: Any) -> Shown:
     silent, garbled = (_replacing(job) for job in twins_of(dru))
     jobs = [dru, symbols, silent, garbled]
     with Display({job.name: job.settings for job in jobs}, err=given.json) as display:
-        summaries = run_all(jobs, processes=given.jobs, display=display, command=_command())
+        summaries = run_all(jobs, processes=given.jobs, display=display, command=command_line())
         if len(summaries) < len(jobs):
             raise KeyboardInterrupt
         display.say("writing the report")
@@ -75,7 +75,7 @@ def _resume(given: Any) -> Shown:
     with Display({MAIN: settings}, err=given.json) as display:
         display.start(MAIN)
         row = lambda row: display.row(MAIN, row)  # noqa: E731
-        summary = resume(given.resume, **budget, on_progress=row, command=_command())
+        summary = resume(given.resume, **budget, on_progress=row, command=command_line())
         display.end(MAIN, summary)
     return summary, lambda _: _show_runs({MAIN: summary}, folder=given.resume)
 
@@ -113,11 +113,11 @@ def _train_jobs(jobs: list[Job], what: Chosen, *, processes: int, json: bool) ->
     later = what.controls and bool(what.settings.until)
     first = [*jobs, *(twin for job in jobs for twin in twins_of(job) if what.controls and not later)]
     with Display({job.name: job.settings for job in first}, err=json) as display:
-        summaries = run_all(first, processes=processes, display=display, command=_command())
+        summaries = run_all(first, processes=processes, display=display, command=command_line())
         if later and len(summaries) == len(first):
             twins = [t for job in jobs for t in twins_of(job, env_steps=summaries[job.name]["num_env_steps"])]
             display.add({job.name: job.settings for job in twins})
-            summaries |= run_all(twins, processes=processes, display=display, command=_command())
+            summaries |= run_all(twins, processes=processes, display=display, command=command_line())
     return summaries
 
 
@@ -145,5 +145,6 @@ def _show_runs(summaries: dict[str, dict[str, Any]], *, folder: str) -> None:
     console().print(f"\n{folder}: read it with heliograph report {shlex.quote(folder)}")
 
 
-def _command() -> str:
+def command_line() -> str:
+    """What the user typed."""
     return shlex.join(["heliograph", *sys.argv[1:]])

@@ -305,6 +305,16 @@ class TeamLearner(TorchLearner, ABC):
         if STREAMS in state:
             self._shuffler.set_state(state[STREAMS]["shuffler"])
             set_streams(state[STREAMS]["process"])
+        self._apply_own_lr()
+
+    def _apply_own_lr(self) -> None:
+        """Keep this learner's fixed learning rates: an optimiser's state brings that of whoever saved it.
+
+        RLlib applies them only after the next update, so that under PBT the first one would use the donor's.
+        """
+        for optimizer, scheduler in self._optimizer_lr_schedules.items():
+            if not scheduler.use_schedule:
+                self._set_optimizer_lr(optimizer, lr=scheduler.get_current_value())
 
 
 def _num_parts(rollout: Rollout, minibatch_size: int | None) -> int:

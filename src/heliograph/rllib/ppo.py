@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from ray.rllib.algorithms.algorithm_config import NotProvided
+from ray.tune.registry import register_trainable
 from torch import Tensor
 
 from heliograph import functional
@@ -120,6 +121,9 @@ class CommPPO(CommunicationAlgorithm):
     def get_default_config(cls) -> CommPPOConfig:
         """The default configuration."""
         return CommPPOConfig()
+
+
+register_trainable("CommPPO", CommPPO)  # else Tune, given the name, would import all of RLlib's algorithms to find it
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -49,7 +49,8 @@ TRAINING_SETTINGS = ("gamma", "lr", "grad_clip", "train_batch_size_per_learner",
 """Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
 
 OnProgress = Callable[[dict[str, Any]], None]
-Stop = Callable[[], bool]
+Stop = Callable[[], bool | str]
+"""Whether to end a run now: a reason for `stopped_by`, or true for "interrupt"."""
 
 
 def train(
@@ -64,11 +65,12 @@ def train(
     """Train as the settings say and return the summary that also goes to summary.json.
 
     `on_progress` is called with each row of progress.csv. Training ends early, with a whole run folder, where `stop()`
-    turns true or the user interrupts. A folder that holds a run already is refused unless `overwrite`.
+    turns true (a string goes to `stopped_by`) or the user interrupts. A folder that holds a run already is refused
+    unless `overwrite`.
     """
     config = config_of(settings)
     folder = cleared(pathlib.Path(out), overwrite=overwrite)
-    with claimed(folder), _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
         algo = _built(config, settings)
         about = {"training": settings, "seed": settings.seed, "versions": versions(), "command": command}
         write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
@@ -92,7 +94,7 @@ def resume(
     folder = pathlib.Path(folder)
     content = read_config(folder)
     settings = resumed_settings(content, iterations=iterations, env_steps=env_steps)
-    with claimed(folder), _interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
         checkpoints = complete_checkpoints(folder)
         algo = _restored(checkpoints[-1], settings) if checkpoints else _built(config_of(settings), settings)
         (folder / SUMMARY).unlink(missing_ok=True)
@@ -217,7 +219,8 @@ class _Life:
             return "iterations"
         if s.env_steps is not None and row.get("num_env_steps", 0) >= s.env_steps:
             return "env_steps"
-        return "interrupt" if stopped() else None
+        why = stopped()
+        return why if isinstance(why, str) and why else "interrupt" if why else None
 
     def _save(self) -> Team:
         iteration = self.algo.iteration
@@ -251,10 +254,10 @@ class _Life:
 
 
 @contextlib.contextmanager
-def _interruptible(stop: Stop | None) -> Iterator[Stop]:
+def interruptible(stop: Stop | None) -> Iterator[Stop]:
     """The first Ctrl-C (or SIGTERM) lets the iteration end; the second ends it."""
     asked = threading.Event()
-    stopped: Stop = lambda: asked.is_set() or (stop is not None and stop())  # noqa: E731
+    stopped: Stop = lambda: asked.is_set() or (False if stop is None else stop())  # noqa: E731
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return

@@ -1,0 +1,153 @@
+"""The command `sweep`: a grid of settings times seeds, trained side by side, and compared."""
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.markup import escape
+
+from heliograph.analysis.run_groups import Comparison, compare
+from heliograph.cli.comparing import as_json, show_comparison
+from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_name
+from heliograph.cli.shown import Display, console
+from heliograph.cli.training import command_line
+from heliograph.rllib import sweep as trials_of
+from heliograph.rllib.settings import COLUMNS
+from heliograph.rllib.sweep import Trial
+from heliograph.run_folder import write_json
+
+__all__ = ["sweep"]
+
+Shown = tuple[Any, Callable[[Any], None]]
+PAGE, RESULT = "compare.html", "sweep.json"
+KEPT = ("stopped_by", "iterations", "num_env_steps", "wall_seconds", "episode_return_mean", "normalised_return")
+
+
+def sweep(given: Any) -> Shown:
+    """`heliograph sweep`."""
+    trials = _trials(given)
+    done = {trial.name: summary for trial in trials if (summary := trials_of.finished(trial)) is not None}
+    left = [trial for trial in trials if trial.name not in done]
+    jobs = min(given.jobs or os.cpu_count() or 1, max(len(left), 1))
+    failures: dict[str, str] = {}
+    if left:
+        with Display({}, err=given.json) as display:
+            kept = f", {len(done)} finished before" if done else ""
+            display.say(f"{len(trials)} trials{kept}; {jobs} at a time")
+            failures = _make(left, given, jobs=jobs, display=display)
+    result = _result(trials, given, failures)
+    comparison = _comparison(trials, given)
+    if comparison is not None:
+        result |= {"comparison": as_json(comparison), "page": _page(comparison, given)}
+    write_json(pathlib.Path(given.out) / RESULT, result)
+    _tell_gaps(trials, failures, comparison, given)
+    return result, lambda _: _show(comparison, result)
+
+
+def _trials(given: Any) -> list[Trial]:
+    """All trials, each combination with the first seed, then with the second, and so on; refused if any is wrong."""
+    if len(set(given.seeds)) < len(given.seeds):
+        raise ValueError(f"--seeds {' '.join(map(str, given.seeds))}: each seed once")
+    out, grid = pathlib.Path(given.out), parse_grid(given.grid)
+    chosen = [(combination, settings_of(given, combination)) for combination in combinations(grid)]
+    trials = []
+    for seed in given.seeds:
+        for place, (combination, settings) in enumerate(chosen):
+            name = trial_name(combination, seed, place=place)
+            trials.append(Trial(name=name, settings=settings.model_copy(update={"seed": seed}), out=out / name))
+    if len({trial.name for trial in trials}) < len(trials):
+        raise ValueError("--grid: two values would have the same folder name; write them apart")
+    trials_of.check_trials(trials, scheduler=given.scheduler, metric=_column(given))
+    for trial in trials:
+        trials_of.refuse_others(trial)
+    return trials
+
+
+def _column(given: Any) -> str:
+    """What trials are judged by in training; the normalised return has no column, and the same order."""
+    return given.metric if given.metric in COLUMNS else "episode_return_mean"
+
+
+def _make(left: list[Trial], given: Any, *, jobs: int, display: Display) -> dict[str, str]:
+    return trials_of.sweep(
+        left,
+        jobs=jobs,
+        observer=_Watching(display, left),
+        scheduler=given.scheduler,
+        metric=_column(given),
+        grace_iterations=given.grace,
+        command=command_line(),
+    )
+
+
+class _Watching:
+    """Shows trials as they begin: a grid may have too many to list them all."""
+
+    def __init__(self, display: Display, trials: list[Trial]):
+        self.display, self.trials = display, {trial.name: trial for trial in trials}
+        self.ended = 0
+
+    def start(self, name: str) -> None:
+        self.display.add({name: self.trials[name].settings})
+        self.display.start(name)
+
+    def row(self, name: str, row: Mapping[str, Any]) -> None:
+        self.display.row(name, row)
+
+    def end(self, name: str, summary: Mapping[str, Any]) -> None:
+        self.display.end(name, summary)
+        self._count()
+
+    def fail(self, name: str, message: str) -> None:
+        self.display.say(f"run={escape(name)} failed: {escape(message)}")
+        self._count()
+
+    def _count(self) -> None:
+        self.ended += 1
+        self.display.say(f"trials={self.ended}/{len(self.trials)}")
+
+
+def _result(trials: list[Trial], given: Any, failures: dict[str, str]) -> dict[str, Any]:
+    found = [_trial_result(trial, failures.get(trial.name)) for trial in trials]
+    names = ("target", "grid", "seeds", "scheduler", "metric")
+    return {**{name: getattr(given, name) for name in names}, "command": command_line(), "trials": found}
+
+
+def _trial_result(trial: Trial, failure: str | None) -> dict[str, Any]:
+    summary = trials_of.finished(trial) or {}
+    about = {"name": trial.name, "folder": str(trial.out), "seed": trial.settings.seed}
+    ended = {key: summary.get(key) for key in (*KEPT, "success_rate")}
+    return {**about, **ended, "finished": bool(summary), "error": failure}
+
+
+def _comparison(trials: list[Trial], given: Any) -> Comparison | None:
+    whole = [trial.out for trial in trials if trials_of.finished(trial) is not None]
+    return compare(whole, metric=given.metric) if whole else None
+
+
+def _page(comparison: Comparison, given: Any) -> str:
+    from heliograph.analysis.compare_page import write_page
+
+    return str(write_page(comparison, pathlib.Path(given.out) / PAGE))
+
+
+def _tell_gaps(trials: list[Trial], failures: dict[str, str], comparison: Comparison | None, given: Any) -> None:
+    """Raise where trials failed or were interrupted, after what there is was shown."""
+    missing = [trial.name for trial in trials if trials_of.finished(trial) is None]
+    if not missing:
+        return
+    if comparison is not None and not given.json:
+        show_comparison(comparison)
+    if failures:
+        first = next(iter(failures))
+        more = "" if len(failures) == 1 else f" (and {len(failures) - 1} more)"
+        raise ValueError(f"{first} failed: {failures[first]}{more}; the same command again makes what is missing")
+    console(err=True).print(f"{len(missing)} of {len(trials)} trials are missing: the same command again makes them")
+    raise KeyboardInterrupt
+
+
+def _show(comparison: Comparison | None, result: dict[str, Any]) -> None:
+    if comparison is not None:
+        show_comparison(comparison)
+        console().print(f"\n{escape(result['page'])}")
