@@ -212,7 +212,6 @@ FOREIGN = {
     "missing": (lambda o, r: o.pop("a_1"), ("'a_1'", "step 3", "no observation")),
     "reward": (lambda o, r: r.update(a_0=NAN), ("'a_0'", "step 3", "nan", "finite")),
     "two rewards": (lambda o, r: r.update(a_0=[1, 2]), ("'a_0'", "one finite number")),
-    "stranger": (lambda o, r: {}["gone"], ("copy 0, step 3", "KeyError", "gone")),
 }
 
 
@@ -223,3 +222,10 @@ def test_foreign_environments_are_checked_as_well(name: str) -> None:
     with pytest.raises(EnvError) as caught:
         Sampler(world, make_team(world)).fragment(5)
     assert not [word for word in words if word not in str(caught.value)], caught.value
+
+
+def test_what_a_foreign_environment_raises_stays_its_own_and_says_where() -> None:
+    world = FromPettingZoo(lambda: Parallel(lambda o, r: {}["gone"]), num_copies=2)
+    with pytest.raises(KeyError, match="gone") as caught:
+        Sampler(world, make_team(world)).fragment(5)
+    assert "in step() of Parallel, copy 0, step 3" in caught.value.__notes__[0]

@@ -1,4 +1,4 @@
-"""The command line, `heliograph COMMAND`: list, train, sweep, evaluate, record, report, compare, export, bench, demo."""
+"""The command line `heliograph`: list, train, sweep, evaluate, record, report, compare, export, bench, demo."""
 
 import contextlib
 import json

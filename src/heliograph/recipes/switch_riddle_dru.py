@@ -9,8 +9,8 @@ def switch_riddle_dru() -> Recipe:
     """Three prisoners share one bit, the switch, and must tell when all have been in the room; PPO through the channel.
 
     Paper: Foerster, Assael, de Freitas and Whiteson 2016 (network, channel, task; the algorithm is PPO instead of
-    Q-learning). To reach: a normalised return above 0.95, where the best silent policy known has 0.722, within 500,000
-    env steps.
+    Q-learning, its critic sees the whole state in training: without that, most seeds stay at 0.91 to 0.97). To reach: a
+    normalised return above 0.95, where the best silent policy known has 0.722, within 500,000 env steps.
     """
     return Recipe(
         name="switch_riddle_dru",
@@ -28,9 +28,11 @@ def switch_riddle_dru() -> Recipe:
                 "num_envs_per_env_runner": 512,
                 "train_batch_size_per_learner": 6144,
                 "minibatch_size": 1536,
+                "lr": 2e-3,
                 "gamma": 1.0,
-                "entropy_coeff": 0.02,
+                "entropy_coeff": [[0, 0.03], [250_000, 0.02], [400_000, 0.0]],
             },
+            "critic": "state",
             "iterations": 81,
         },
     )
