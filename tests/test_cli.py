@@ -38,7 +38,8 @@ FROZEN = {
         "--topology", "--load-policy",
         "--algorithm", "--loss", "--set", "--iterations", "--env-steps", "--until", "--jobs", "--checkpoint-every",
     },
-    "bench": {"--iterations"},
+    "bench": {"target", "--iterations", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
+              "--load-policy"},
     "demo": {"--out", "--jobs"},
 }  # fmt: skip
 """What others' scripts rely on. Adding is free; for anything else say in CHANGELOG.md how to change a script."""

@@ -209,6 +209,8 @@ def test_progress_continues_after_the_checkpoint_and_survives_a_cut(tmp_path: pa
 
 def test_bench_splits_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measure(small(), iterations=2)
-    parts = [found[f"{part}_seconds"] for part in ("sampling", "learning", "syncing")]
-    assert found["num_env_steps"] == 128 and sum(parts) == pytest.approx(found["wall_seconds"])
+    parts = [found[f"{part}_seconds"] for part in ("environment", "inference", "learning", "syncing")]
+    assert found["num_env_steps"] == 128 and sum(parts) == pytest.approx(found["wall_seconds"]) and min(parts) > 0
     assert found["env_steps_per_second"] > 0 and found["sgemm_gflops"] > 0
+    assert found["gflops"] == pytest.approx(found["flops_per_env_step"] * found["env_steps_per_second"] / 1e9)
+    assert 0 < found["fraction_of_limit"] < 1

@@ -146,7 +146,11 @@ def _compare(commands: Any) -> None:
 
 def _bench(commands: Any) -> None:
     p = _command(commands, "bench", "measure how fast this machine samples and learns")
-    p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after one more (default 5)")
+    p.add_argument("target", nargs="?", default="speaker_listener", metavar="ENV|RECIPE", help="what to train in")
+    p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after two more (default 5)")
+    _add_choices(p.add_argument_group("the team"))
+    p.set_defaults(controls=False, seed=None, env_steps=None, until=None, env_runners=None, learners=None)
+    p.set_defaults(checkpoint_every=None)
 
 
 def _demo(commands: Any) -> None:

@@ -67,12 +67,12 @@ def export(given: Any) -> Shown:
 
 def bench(given: Any) -> Shown:
     """`heliograph bench`."""
+    from heliograph.cli.choosing import chosen
     from heliograph.rllib.bench import measure
     from heliograph.rllib.session import quiet
-    from heliograph.rllib.settings import settings_from
 
     with quiet():
-        return measure(settings_from({}), iterations=given.iterations), _show_facts
+        return measure(chosen(given).settings, iterations=given.iterations), _show_facts
 
 
 def _run(given: Any) -> Any:

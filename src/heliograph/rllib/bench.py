@@ -1,16 +1,20 @@
-"""How fast this machine trains: env steps per second, split into sampling and learning, beside the machine's limit."""
+"""How fast this machine trains: env steps per second, where the time goes, and the fraction of the machine's limit."""
 
+import contextlib
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings
 from heliograph.rllib.train import config_of, versions
 
 MATRIX_SIZE = 512
+PARTS = ("environment", "inference", "learning", "syncing")
 
 
 def measure(
@@ -18,34 +22,39 @@ def measure(
 ) -> dict[str, Any]:
     """Train that many iterations after one to warm up, in this process and without Ray.
 
-    Sampling is environment and inference, learning is all epochs of an update, syncing hands the weights back.
-    `sgemm_gflops` is what one product of two 512 x 512 matrices reaches with as many threads: the machine's limit.
+    Time goes to the environment, to inference (the rest of sampling), to learning (all epochs of an update) and to
+    syncing (handing the weights back). `gflops` is what was reached over all of it, counting matrix products alone;
+    `sgemm_gflops` what one product of two 512 x 512 matrices reaches with as many threads: the machine's limit.
     """
     trainer = LocalTrainer(config_of(settings))
-    seconds = {"sampling": 0.0, "learning": 0.0, "syncing": 0.0}
-    for iteration in range(iterations + 1):
-        split = _iteration(trainer)
-        if iteration:
-            seconds = {key: seconds[key] + split[key] for key in seconds}
-            if on_progress is not None:
-                on_progress(iteration)
-    total = sum(seconds.values())
-    num_env_steps = trainer.config.batch_env_steps() * iterations
+    _iteration(trainer)
+    with FlopCounterMode(display=False) as counter:
+        _iteration(trainer)
+    seconds = dict.fromkeys(PARTS, 0.0)
+    for iteration in range(iterations):
+        for part, value in _iteration(trainer).items():
+            seconds[part] += value
+        if on_progress is not None:
+            on_progress(iteration + 1)
+    counted = {"num_env_steps": trainer.config.batch_env_steps() * iterations, "iterations": iterations}
+    flops = counter.get_total_flops() * iterations
+    return {**_about(settings, trainer), **counted, **rates(seconds, counted["num_env_steps"], flops=flops)}
+
+
+def rates(seconds: Mapping[str, float], num_env_steps: int, *, flops: int) -> dict[str, Any]:
+    """Seconds of the parts as shares and rates, and the arithmetic beside the machine's limit."""
+    total, limit = sum(seconds.values()), sgemm_gflops()
+    sampling = seconds["environment"] + seconds["inference"]
     return {
-        "env": settings.env,
-        "model": settings.model,
-        "channel": settings.channel,
-        "iterations": iterations,
-        "num_env_steps": num_env_steps,
         "wall_seconds": total,
         "env_steps_per_second": num_env_steps / total,
-        "sampling_env_steps_per_second": num_env_steps / seconds["sampling"],
+        "sampling_env_steps_per_second": num_env_steps / sampling,
         "learning_env_steps_per_second": num_env_steps / seconds["learning"],
         **{f"{key}_seconds": value for key, value in seconds.items()},
-        "num_parameters": sum(p.numel() for p in trainer.team.parameters()),
-        "torch_num_threads": torch.get_num_threads(),
-        "sgemm_gflops": sgemm_gflops(),
-        "versions": versions(),
+        "flops_per_env_step": flops / num_env_steps,
+        "gflops": flops / total / 1e9,
+        "sgemm_gflops": limit,
+        "fraction_of_limit": flops / total / 1e9 / limit,
     }
 
 
@@ -60,14 +69,55 @@ def sgemm_gflops(*, size: int = MATRIX_SIZE, repeats: int = 20) -> float:
     return 2 * size**3 / best / 1e9
 
 
+def _about(settings: TrainSettings, trainer: LocalTrainer) -> dict[str, Any]:
+    return {
+        "env": settings.env,
+        "model": settings.model,
+        "channel": settings.channel,
+        "num_copies": trainer.config.num_envs_per_env_runner,
+        "minibatch_size": trainer.config.minibatch_size,
+        "num_parameters": sum(p.numel() for p in trainer.team.parameters()),
+        "torch_num_threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
 def _iteration(trainer: LocalTrainer) -> dict[str, float]:
-    marks = [time.perf_counter()]
-    rollouts = trainer.env_runner.sample(num_timesteps=trainer.config.batch_env_steps())
+    with _timed_steps(trainer) as environment:
+        sampling = _seconds(lambda: trainer.env_runner.sample(num_timesteps=trainer.config.batch_env_steps()))
     trainer.env_runner.get_metrics()
-    marks.append(time.perf_counter())
-    trainer.learner.update(episodes=rollouts, timesteps={})
-    marks.append(time.perf_counter())
-    trainer.env_runner.set_state({"rl_module": trainer.learner.module.get_state(inference_only=True)})
-    marks.append(time.perf_counter())
-    names = ("sampling", "learning", "syncing")
-    return {name: after - before for name, before, after in zip(names, marks, marks[1:], strict=False)}
+    learning = _seconds(lambda: trainer.learner.update(episodes=sampling.result, timesteps={}))
+    weights = trainer.learner.module.get_state(inference_only=True)
+    syncing = _seconds(lambda: trainer.env_runner.set_state({"rl_module": weights}))
+    stepping = sum(environment)
+    found = (stepping, sampling.seconds - stepping, learning.seconds, syncing.seconds)
+    return dict(zip(PARTS, found, strict=True))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Timed:
+    seconds: float
+    result: Any
+
+
+def _seconds(work: Callable[[], Any]) -> _Timed:
+    started = time.perf_counter()
+    result = work()
+    return _Timed(seconds=time.perf_counter() - started, result=result)
+
+
+@contextlib.contextmanager
+def _timed_steps(trainer: LocalTrainer) -> Iterator[list[float]]:
+    """The seconds of each step that the environment takes within the block."""
+    env, taken = trainer.env_runner.env, []
+
+    def step(actions: Any) -> Any:
+        timed = _seconds(lambda: type(env).step(env, actions))
+        taken.append(timed.seconds)
+        return timed.result
+
+    vars(env)["step"] = step
+    try:
+        yield taken
+    finally:
+        del vars(env)["step"]

@@ -10,6 +10,7 @@ from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.session import quiet
 from heliograph.rllib.state_file import read_state, write_state
 
 __all__ = ["LocalTrainer", "Progress"]
@@ -36,13 +37,14 @@ class LocalTrainer:
                 f"num_env_runners={config.num_env_runners}, num_learners={config.num_learners}: a LocalTrainer has "
                 "none that are remote; use config.build_algo()"
             )
-        config.validate()
         self.config = config
-        self.env_runner = TeamEnvRunner(config=config)
-        learner_class = config.get_default_learner_class()
-        self.learner: TeamLearner = learner_class(config=config, module_spec=config.get_multi_rl_module_spec())
-        self.learner.build()
         self.iteration = 0
+        learner_class = config.get_default_learner_class()
+        with quiet():
+            config.validate()
+            self.env_runner = TeamEnvRunner(config=config)
+            self.learner: TeamLearner = learner_class(config=config, module_spec=config.get_multi_rl_module_spec())
+            self.learner.build()
         self._sync()
 
     @property
