@@ -5,8 +5,8 @@
 The same game (`speaker_listener`, three goals), the same networks (two layers of 64 tanh units for each agent's policy
 and for its value), the same epochs, batch and minibatch, one thread each. RLlib plays the game as a `MultiAgentEnv`
 whose messages are actions, once as shipped and once without its quadratic `to_numpy` (each episode is converted once,
-not again at every step after it ended), each at its best number of copies. Seconds are those of whole iterations after the
-first; of each subject the fastest round counts. Growth: cost per agent step against copies and agents.
+not again at every step after it ended), each at its best number of copies. Seconds are those of whole iterations after
+the first; of each subject the fastest round counts. Growth: cost per agent step against copies and agents.
 """
 
 import argparse
