@@ -147,7 +147,9 @@ def measure(*, moments: int, iterations: int, seed: int) -> dict[str, Any]:
         "iterations_of_a_run": iterations,
         "seconds_of_an_unbroken_run": round(seconds, 3),
         "seed": seed,
-        "machine": platform.platform(),
+        "hardware": {
+            "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "shared": True,
+        },
         "versions": versions,
     }
 
