@@ -371,3 +371,9 @@ def test_the_table_of_combinations_is_documented() -> None:
     page = (pathlib.Path(__file__).parents[1] / "docs" / "combinations.md").read_text()
     for rule in RULES:
         assert f"| {rule.name} | {rule.verdict.value} | {rule.why} | {rule.remedy} |".replace("  ", " ") in page
+
+
+def test_gpus_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"num_gpus_per_learner=1: torch .* sees no GPU in this process; set it to 0"):
+        config().learners(num_gpus_per_learner=1).validate()

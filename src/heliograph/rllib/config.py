@@ -31,6 +31,7 @@ from heliograph.experiment import (
 )
 from heliograph.models.critic import VIEWS
 from heliograph.rllib.callbacks import never_called
+from heliograph.rllib.devices import check_gpus
 from heliograph.rllib.environments import env_choice
 from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
@@ -221,6 +222,7 @@ class CommunicationConfig(AlgorithmConfig):
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
         self._check_sizes()
         self._check_losses()
+        check_gpus(self)
         rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         super().validate()
 

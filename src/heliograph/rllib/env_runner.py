@@ -27,6 +27,7 @@ from ray.rllib.utils.metrics import (
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
 from heliograph.experiment import build_env
 from heliograph.rllib.callbacks import TeamCallbacks
+from heliograph.rllib.devices import runner_device
 from heliograph.rllib.failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.streams import STREAMS, get_streams, set_streams
@@ -55,6 +56,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.failure: SamplingError | None = None
         self._weights_seq_no = 0
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
+        self.device = runner_device(self.config, worker_index=self.worker_index)
         self.make_module()
         if self.worker_index > 0 or self.num_workers == 0 or self.config.create_env_on_local_worker:
             self.make_env()
@@ -64,7 +66,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
     def make_env(self) -> None:
         """Build the copies of the environment, and the sampler over them."""
         seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
-        self.env = build_env(self.config.env_choice(), num_copies=self.config.num_envs_per_env_runner, seed=seed)
+        copies, device = self.config.num_envs_per_env_runner, str(self.device)
+        self.env = build_env(self.config.env_choice(), num_copies=copies, seed=seed, device=device)
         mapping = self.config.policy_mapping()
         assign = None if mapping is None else mapping.assigner(seed=seed)
         self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
@@ -74,7 +77,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         """Build the team for inference."""
         self.module = self.config.get_multi_rl_module_spec(inference_only=True).build()
         for name in self.module.keys():
-            self.module[name].eval()
+            self.module[name].to(self.device).eval()
+        self.module.move_to(self.device)
 
     def get_spaces(self) -> dict[str, Any]:
         """Spaces by module."""
