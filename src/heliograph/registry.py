@@ -27,8 +27,11 @@ KINDS = {
     "recipe": "recipes",
 }
 ALGORITHMS = ("ppo",)
-RESERVED = {"__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "checking"}
-"""Files of component folders that hold the contract and the runtime, not a component."""
+RESERVED = {
+    "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "checking", "digit_game",
+    "digit_images",
+}  # fmt: skip
+"""Files of component folders that hold the contract and the runtime, or what components share."""
 
 
 class UnknownNameError(ValueError):

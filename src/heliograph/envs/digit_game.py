@@ -1,0 +1,132 @@
+"""What the two digit games of Foerster et al. 2016 share: two players, an image each, one action at the end."""
+
+from abc import abstractmethod
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.digit_images import NUM_DIGITS, load_digit_images
+from heliograph.types import Role
+
+__all__ = ["DigitGame", "DigitSettings"]
+
+PLAYERS = 2
+OBSERVATIONS = ("flat", "image")
+
+
+class DigitSettings(BaseSettings, total=False):
+    """Settings of both games: which images, from where, and in which form."""
+
+    split: str
+    mnist_dir: str | None
+    observation: str
+
+
+class DigitGame(TeamEnv):
+    """Two players each see an image of a digit in every step, speak in all but the last, and act in the last.
+
+    Digits and colours are uniform, images uniform among those of a digit. `split` ("train" or "test") and `mnist_dir`
+    choose the images (see `load_digit_images`); `observation` is "flat" (each colour in turn, pixels from 0 to 1) or
+    "image" (bytes, height x width x colours). The state holds digits, colours and time, no images.
+    """
+
+    def __init__(
+        self,
+        *,
+        actions: int,
+        colours: int,
+        steps: int,
+        split: str = "train",
+        mnist_dir: str | None = None,
+        observation: str = "flat",
+        **base: Unpack[BaseSettings],
+    ):
+        if observation not in OBSERVATIONS:
+            raise ValueError(f"observation={observation!r}: must be 'flat' or 'image'")
+        self.colours, self.steps, self.split, self.observation = colours, steps, split, observation
+        images = load_digit_images(split=split, mnist_dir=mnist_dir)
+        height, width = images.pixels.shape[1:]
+        flat = spaces.Box(0.0, 1.0, (colours * height * width,))
+        picture = spaces.Box(0, 255, (height, width, colours), dtype="uint8")
+        role = Role(
+            name="player",
+            agents=tuple(f"player_{i}" for i in range(PLAYERS)),
+            observation_space=flat if observation == "flat" else picture,
+            action_space=spaces.Discrete(actions),
+        )
+        super().__init__((role,), **base)
+        self._images = images.to(self.device)
+        self._digit = torch.zeros(self.num_copies, PLAYERS, dtype=torch.long, device=self.device)
+        self._colour, self._image = torch.zeros_like(self._digit), torch.zeros_like(self._digit)
+        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+
+    @property
+    def horizon(self) -> int:
+        """The steps of the game, after the talking."""
+        return self.steps + self.talk_steps
+
+    @abstractmethod
+    def _rewards(self, action: Int[Tensor, "B 2"]) -> Float[Tensor, "B 2"]:
+        """What the last actions earn."""
+
+    @abstractmethod
+    def _solved(self, action: Int[Tensor, "B 2"]) -> Bool[Tensor, " B"]:
+        """Whether both players did the best they could."""
+
+    @abstractmethod
+    def _meaning(self) -> Int[Tensor, "B 2 Z"]:
+        """What each player knows."""
+
+    @final
+    def _start(self, starting: Tensor) -> None:
+        shape, stream = self._digit.shape, self.start_generator
+        digit = torch.randint(NUM_DIGITS, shape, generator=stream, device=self.device)
+        colour = torch.randint(self.colours, shape, generator=stream, device=self.device)
+        image = self._images.draw(digit, generator=stream)
+        new = starting[:, None]
+        self._digit = torch.where(new, digit, self._digit)
+        self._colour = torch.where(new, colour, self._colour)
+        self._image = torch.where(new, image, self._image)
+        self._time = self._time.masked_fill(starting, 0)
+
+    @final
+    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        action = actions["player"]
+        paid = (self._time == self.steps - 1) & moving
+        self._time = self._time + moving
+        over = self._time >= self.steps
+        return Outcome(
+            rewards=torch.where(paid[:, None], self._rewards(action), 0.0),
+            terminated=over[:, None].expand(-1, PLAYERS),
+            episode_over=over,
+            info={"success": self._solved(action) & paid},
+        )
+
+    @final
+    def _observe(self) -> View:
+        acting = (self._time >= self.steps - 1)[:, None].expand(-1, PLAYERS)
+        return View(
+            observations={"player": self._seen()},
+            observing=torch.ones_like(acting),
+            acting=acting,
+            speaking=~acting,
+            meaning=self._meaning(),
+            state=self._state(),
+        )
+
+    def _seen(self) -> Tensor:
+        grey = self._images.pixels[self._image]
+        colour = F.one_hot(self._colour, self.colours).to(grey.dtype)
+        if self.observation == "image":
+            return grey[..., None] * colour[:, :, None, None]
+        return (grey.float() / 255)[:, :, None].mul(colour[..., None, None]).flatten(2)
+
+    def _state(self) -> Float[Tensor, "B S"]:
+        parts = [F.one_hot(self._digit, NUM_DIGITS), F.one_hot(self._colour, self.colours)]
+        told = [part.flatten(1) for part in (parts if self.colours > 1 else parts[:1])]
+        return torch.cat([*told, self._time[:, None] / self.steps], 1)
