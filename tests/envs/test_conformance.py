@@ -9,7 +9,9 @@ from gymnasium import spaces
 
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.colour_digit import ColourDigit
 from heliograph.envs.identity import Identity
+from heliograph.envs.multistep_digits import MultistepDigits
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.testing import CHECKS, ConformanceError, check_env, episodes, random_actions
@@ -19,6 +21,8 @@ ENVS = {name: functools.partial(registry.load, "env", name) for name in registry
 VARIANTS = {
     "mixed": Mixed,
     "speaker_listener-rounds-dict": functools.partial(SpeakerListener, goals=4, rounds=3, observation="dict"),
+    "colour_digit-image": functools.partial(ColourDigit, observation="image", split="test", team_reward="sum"),
+    "multistep_digits-2": functools.partial(MultistepDigits, steps=2, observation="image"),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
@@ -29,7 +33,8 @@ def maker(name: str):
 
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
-    assert registry.names("env") == ["identity", "speaker_listener", "switch_riddle"]
+    own = ["colour_digit", "identity", "multistep_digits", "speaker_listener", "switch_riddle"]
+    assert registry.names("env") == own
     for name in registry.names("env"):
         assert issubclass(registry.load("env", name), TeamEnv)
 
