@@ -230,6 +230,7 @@ def test_what_cannot_be_read_says_so(tmp_path: pathlib.Path) -> None:
         read_idx(tmp_path, axes=1)
 
 
+@pytest.mark.parametrize("folder", [""], indirect=True)
 def test_scikit_learn_is_imported_only_where_its_images_are_needed(folder: pathlib.Path) -> None:
     code = (
         "import sys; from heliograph.envs.colour_digit import ColourDigit; "
