@@ -44,6 +44,7 @@ from heliograph.rllib.algorithm import _shards
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.state_file import StateFileError, read_state, write_state
+from heliograph.rllib.streams import get_streams, set_streams
 
 
 def config(**training: Any) -> CommPPOConfig:
@@ -199,7 +200,7 @@ def test_who_plays_whom_and_the_streams_of_the_process_go_on(tmp_path: pathlib.P
         return LocalTrainer(settings.multi_agent(policies={"a", "b"}, policy_mapping_fn=mapping))
 
     def drawn(batch: Any) -> torch.Tensor:
-        return batch.unrolled.intents[0].mean() * (torch.rand(()) + random.random() + np.random.rand())
+        return batch.unrolled.intents[0].mean() * (torch.rand(()) + np.random.rand())
 
     trainer, other = pairs(), pairs()
     trainer.train()
@@ -208,6 +209,14 @@ def test_who_plays_whom_and_the_streams_of_the_process_go_on(tmp_path: pathlib.P
     other.restore(tmp_path / "state")
     other.train()
     assert torch.equal(parameters(trainer), parameters(other))
+
+
+def test_pythons_own_stream_goes_on_as_well() -> None:
+    """By itself: where types are checked, beartype draws from it, too."""
+    state = get_streams()
+    expected = [random.random() for _ in range(3)]
+    set_streams(state)
+    assert [random.random() for _ in range(3)] == expected
 
 
 def test_state_files_refuse_what_is_not_theirs(tmp_path: pathlib.Path) -> None:

@@ -28,8 +28,8 @@ from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistic
 from heliograph.experiment import build_env
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import runner_device
-from heliograph.rllib.failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.module import TeamModule
+from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.streams import STREAMS, get_streams, set_streams
 from heliograph.rollout import Rollout
 from heliograph.sampler import Episodes, Sampler, play

@@ -131,6 +131,11 @@ RELIED_ON = (
         check="Top-level keys of get_state() go to state.pkl: does `remote_env_runners` still get there?",
     ),
     Relied(
+        name="ray.rllib.core.learner.torch.torch_learner:TorchLearner._set_optimizer_lr",
+        digest="c6413fc3382c",
+        check="TeamLearner.set_state calls it for fixed learning rates: does it still write into param_groups?",
+    ),
+    Relied(
         name="ray.rllib.utils.checkpoints:Checkpointable._check_component",
         digest="bf7948030b73",
         check="Called by get_state of runner, learner and algorithm: same arguments and meaning?",

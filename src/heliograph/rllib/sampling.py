@@ -7,7 +7,8 @@ from typing import Any
 
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
-from heliograph.rllib.failures import SAMPLING_ERRORS, RunError, SamplingError
+from heliograph.rllib.failures import RunError
+from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError
 from heliograph.rollout import Rollout
 
 __all__ = ["failure_in", "sample_batch"]
