@@ -92,6 +92,16 @@ def categorical(
     return logits.argmax(-1)
 
 
+def epsilon_greedy(
+    values: Float[Tensor, "*batch V"], *, epsilon: float, mask: Bool[Tensor, "*batch V"] | None = None
+) -> Float[Tensor, "*batch V"]:
+    """Logits that pick the highest value, and with probability `epsilon` any legal one."""
+    legal = torch.ones_like(values) if mask is None else mask.to(values.dtype)
+    best = torch.where(legal > 0, values, -torch.inf).argmax(-1, keepdim=True)
+    odds = epsilon * legal / legal.sum(-1, keepdim=True).clamp(min=1)
+    return odds.scatter_add(-1, best, torch.full_like(odds[..., :1], 1 - epsilon)).log().clamp(min=MASKED_LOGIT)
+
+
 def gumbel(shape: torch.Size, *, generator: torch.Generator | None, device: torch.device) -> Tensor:
     """Standard Gumbel noise."""
     uniform = torch.rand(shape, generator=generator, device=device).clamp_(1e-10, 1 - 1e-7)

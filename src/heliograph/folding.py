@@ -15,7 +15,7 @@ from heliograph.types import Tree, map_tensors, tensors_of
 
 __all__ = ["folded"]
 
-PER_STEP_AND_ONE = ("observations", "state", "last_action", "observing", "assignment")
+PER_STEP_AND_ONE = ("observations", "state", "last_action", "last_message", "observing", "assignment")
 WHOLE = ("static_edges", "initial")
 
 

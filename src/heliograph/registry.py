@@ -26,9 +26,9 @@ KINDS = {
     "algorithm": "rllib",
     "recipe": "recipes",
 }
-ALGORITHMS = ("ppo",)
+ALGORITHMS = ("ppo", "qlearning")
 RESERVED = {
-    "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "checking", "digit_game",
+    "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "checking", "digit_game",
     "digit_images",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""

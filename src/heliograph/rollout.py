@@ -24,13 +24,17 @@ class Inbox:
 
 @dataclasses.dataclass(kw_only=True)
 class TeamState:
-    """All that a team carries from step to step: memories and last actions by policy and role, messages in flight."""
+    """All that a team carries from step to step: memories and last actions by policy and role, messages in flight.
+
+    `last_message` is what each agent said last, one-hot, on channels whose symbols are actions (else None).
+    """
 
     memory: dict[str, Float[Tensor, "B _A _S"]]
     last_action: dict[str, Float[Tensor, "B _A _U"]]
     inbox: Inbox
     channel: Tree
     assignment: Int[Tensor, "B N"] | None
+    last_message: Float[Tensor, "B N C"] | None = None
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -110,6 +114,7 @@ class Rollout:
     final_observations: dict[str, Tree] | None = None
     final_state: Float[Tensor, "T B S"] | None = None
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    last_message: Float[Tensor, "T1 B N C"] | None = None
     initial: TeamState
 
     @property

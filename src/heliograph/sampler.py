@@ -48,12 +48,15 @@ class Episodes:
 class Sampler:
     """Steps an environment with a team, `B` copies at once.
 
-    `assign` redraws who plays whom when episodes start (None: it never changes). All randomness of the team comes from
+    `assign` redraws who plays whom when episodes start (None: it never changes). With `epsilon` the team's outputs are
+    values, not logits, and what is sampled is epsilon-greedy. All randomness of the team comes from
     a generator of its own; `get_state` and `set_state` make sampling resumable bit by bit.
     """
 
-    def __init__(self, env: TeamEnv, team: Team, *, seed: int = 0, assign: Assign | None = None):
-        self.env, self.team, self.assign = env, team, assign
+    def __init__(
+        self, env: TeamEnv, team: Team, *, seed: int = 0, assign: Assign | None = None, epsilon: float | None = None
+    ):
+        self.env, self.team, self.assign, self.epsilon = env, team, assign, epsilon
         self.generator = torch.Generator(device=env.device)
         self.generator.manual_seed(seed)
         self._step: TeamStep | None = None
@@ -183,7 +186,9 @@ class Sampler:
         seen, state = self._now
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         with self._noting("while the team chose its messages and actions in"), self._blaming(seen, record):
-            acted = self.team.step(seen, state, generator=self.generator, choice=choice, form=form, intervention=told)
+            acted = self.team.step(
+                seen, state, generator=self.generator, choice=choice, form=form, intervention=told, epsilon=self.epsilon
+            )
         with self._noting("in"):
             step = self.env.step(acted.actions)
         self._num_steps += 1
@@ -249,6 +254,7 @@ class _Record:
             observations=stack([s.observations for s in seen]),
             state=stack([s.state for s in seen]),
             last_action=stack([s.last_action for s in states]),
+            last_message=None if state.last_message is None else stack([s.last_message for s in states]),
             observing=stack([s.observing for s in seen]),
             acting=stack([s.acting for s in self.seen]),
             speaking=stack([s.speaking for s in self.seen]),

@@ -152,12 +152,16 @@ class Heard:
 
 @dataclasses.dataclass(kw_only=True)
 class Inputs:
-    """What one policy's agents perceive by themselves: batched over any leading axes, the agent axis last but one."""
+    """What one policy's agents perceive by themselves: batched over any leading axes, the agent axis last but one.
+
+    `last_message` is what they said last, as one-hot symbols, on channels whose messages are actions.
+    """
 
     observation: Tree
     last_action: Float[Tensor, "*batch A U"]
     agent: Float[Tensor, "*batch A A_ids"]
     state: Float[Tensor, "*batch S"] | None = None
+    last_message: Float[Tensor, "*batch A C"] | None = None
 
 
 def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree:

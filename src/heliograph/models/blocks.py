@@ -90,24 +90,40 @@ class InputTorso(nn.Module):
 
 
 class MessageNorm(nn.Module):
-    """Batch normalisation of incoming messages by running statistics, in rollouts and in losses alike.
+    """Batch normalisation of incoming messages, in rollouts and in losses alike.
 
-    The learner moves the statistics once an iteration, from the messages that were sent (`track`), so that the first
-    ratio of the next batch is 1. Source: DIAL normalises messages by batch statistics; see the algorithm for which.
+    By running statistics, which the learner moves once an iteration, from the messages that were sent (`track`), so
+    that the first ratio of the next batch is 1. Where an algorithm sets `per_step`, in training mode by those of the
+    messages that arrive in the present step in all copies, as DIAL does.
     """
 
     def __init__(self, size: int, *, momentum: float = 0.1):
         super().__init__()
         self.momentum = momentum
+        self.per_step = False
+        self.arriving: Tensor | None = None
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size))
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("variance", torch.ones(size))
 
     def forward(self, payload: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch P"]:
-        """Normalise by the running statistics."""
-        scale = self.weight * torch.rsqrt(self.variance + 1e-5)
-        return (payload - self.mean) * scale + self.bias
+        """Normalise by the running statistics, or by those of this step."""
+        mean, variance = self.mean, self.variance
+        if self.per_step and self.training and self.arriving is not None:
+            mean, variance = self._of_step(payload, self.arriving.to(payload.dtype).unsqueeze(-1))
+        return (payload - mean) * (self.weight * torch.rsqrt(variance + 1e-5)) + self.bias
+
+    def expect(self, mask: Bool[Tensor, "*batch A K"], *, shared: bool) -> None:
+        """Say which of the next messages arrive; `shared` where all hearers are offered the same ones."""
+        self.arriving = mask.any(-2, keepdim=True) if shared else mask
+
+    @staticmethod
+    def _of_step(payload: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        weight = weight / weight.sum().clamp(min=1)
+        axes = tuple(range(payload.dim() - 1))
+        mean = (payload * weight).sum(axes)
+        return mean, ((payload - mean).square() * weight).sum(axes)
 
     @torch.no_grad()
     def track(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"]) -> None:

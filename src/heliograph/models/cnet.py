@@ -16,9 +16,10 @@ class CNet(Model):
 
     Messages are heard in the step after they are said. Each passes batch norm and a one-layer MLP; those of several
     senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
-    and appendix A. Differences: batch norm uses running statistics here (see `MessageNorm`); under policy gradients
-    the action head puts out logits, not Q-values; a sampled message's own last value is not fed back (RIAL's is);
-    weights start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
+    and appendix A. The heads put out Q-values under `qlearning`, logits under policy gradients. `own_message` adds an
+    embedding of what the agent itself said last, where messages are symbols chosen as actions (RIAL has it). Batch norm
+    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`). Difference: weights
+    start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
     """
 
     timing = Timing.NEXT_STEP
@@ -31,6 +32,7 @@ class CNet(Model):
         layers: int = 2,
         message_norm: bool = True,
         initialisation: str = "orthogonal",
+        own_message: bool = False,
     ):
         super().__init__(spec)
         check_positive("size", size)
@@ -44,6 +46,7 @@ class CNet(Model):
         self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
         self.out = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)
+        self.own_message = nn.Linear(spec.intent_size, size, bias=False) if own_message and spec.intent_size else None
         self._initialise(initialisation)
 
     def _initialise(self, initialisation: str) -> None:
@@ -57,7 +60,10 @@ class CNet(Model):
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The sum of the embeddings that do not depend on messages."""
-        return self.torso(inputs)
+        features = self.torso(inputs)
+        if self.own_message is None or inputs.last_message is None:
+            return features
+        return features + self.own_message(inputs.last_message)
 
     def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
         """Add what was heard, and step the GRU layers."""

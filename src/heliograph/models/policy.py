@@ -51,6 +51,7 @@ class Policy(nn.Module):
         self.communicates = model.communicates and channel.gradient is not Gradient.NONE
         self.mouth = model.build_mouth(channel.intent_size) if self.communicates else None
         self.ear = model.build_ear(channel.payload_size) if self.communicates else None
+        self._norms = [] if self.ear is None else [m for m in self.ear.modules() if isinstance(m, MessageNorm)]
         self.normaliser = ObservationNormaliser(model.spec.observation_space) if normalise_observations else None
         self.requires_grad_(model.trainable)
 
@@ -71,11 +72,14 @@ class Policy(nn.Module):
         """What these agents get from the channel; `payload` is [..., A or 1, K, P]."""
         if self.ear is None:
             raise RuntimeError("this policy does not communicate")
+        for norm in self._norms:
+            if norm.per_step:
+                norm.expect(mask, shared=payload.shape[-3] == 1)
         return Heard(messages=self.ear(payload), mask=mask)
 
     def message_norms(self) -> list[MessageNorm]:
         """The normalisers of incoming messages, whose statistics the learner moves."""
-        return [] if self.ear is None else [m for m in self.ear.modules() if isinstance(m, MessageNorm)]
+        return self._norms
 
 
 def _name(key: str) -> str:

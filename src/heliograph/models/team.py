@@ -17,6 +17,7 @@ from heliograph.channels.base import Channel
 from heliograph.models.delivery import Frame, at, by_step, deliver, edges_at, frame, of_senders, stack_messages
 from heliograph.models.layout import Layout, agent_one_hot
 from heliograph.models.policy import Policy
+from heliograph.models.recall import last_actions, last_message
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState, Unrolled
 from heliograph.topologies.base import Topology, no_edges
 from heliograph.types import (
@@ -53,6 +54,7 @@ class Team(nn.Module):
         self.policies = nn.ModuleDict(dict(policies))
         self.channel = channel
         self.silent = channel.gradient is Gradient.NONE or not any(p.communicates for p in policies.values())
+        self.spells = not self.silent and channel.gradient is Gradient.ACTION and channel.vocabulary is not None
         self.rounds = 0 if self.silent else max(p.model.rounds for p in policies.values() if p.communicates)
         teams = torch.zeros(len(layout.agents), dtype=torch.long) if team_of_agent is None else team_of_agent
         self.register_buffer("team_of_agent", teams.cpu().clone(), persistent=False)
@@ -98,7 +100,11 @@ class Team(nn.Module):
             for r in self.layout.roles
         }
         channel = self.channel.initial_state(num_copies, num_agents, device)
-        return TeamState(memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment)
+        said = torch.zeros(num_copies, num_agents, self.channel.intent_size, device=device) if self.spells else None
+        return TeamState(
+            memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment,
+            last_message=said,
+        )  # fmt: skip
 
     def cut(self, state: TeamState, ended: Bool[Tensor, "B N"], edges: Edges) -> TeamState:
         """Forget what belongs to slots whose part has ended: memory, last action, messages to and from them."""
@@ -113,7 +119,8 @@ class Team(nn.Module):
             start = stop
         gone = ended.unsqueeze(-1) | of_senders(ended, edges)
         inbox = Inbox(payload=state.inbox.payload, mask=state.inbox.mask & ~gone)
-        return dataclasses.replace(state, memory=memory, last_action=last_action, inbox=inbox)
+        said = None if state.last_message is None else state.last_message.masked_fill(ended.unsqueeze(-1), 0.0)
+        return dataclasses.replace(state, memory=memory, last_action=last_action, inbox=inbox, last_message=said)
 
     # ---- acting -----------------------------------------------------------------------------------------------
 
@@ -128,28 +135,44 @@ class Team(nn.Module):
         choice: Choice = Choice.SAMPLED,
         form: MessageForm = MessageForm.TRAINING,
         intervention: Intervention | None = None,
+        epsilon: float | None = None,
     ) -> Acted:
-        """Move once: perceive, talk, act. Draws come from `generator`; `choice` and `form` are chosen apart."""
+        """Move once: perceive, talk, act. Draws come from `generator`; `choice` and `form` are chosen apart.
+
+        With `epsilon` the outputs are values, and what is sampled is epsilon-greedy, actions and messages apart.
+        """
         edges = self.edges(step)
         frame = Frame(observing=step.observing, speaking=step.speaking, edges=edges, assignment=state.assignment)
-        inputs = {p: self._inputs(p, step.observations, state.last_action, step.state) for p in self.layout.policies}
+        last = (state.last_action, state.last_message)
+        inputs = {p: self._inputs(p, step.observations, last, step.state) for p in self.layout.policies}
         features = {p: self.policies[p].encode(inputs[p]) for p in self.layout.policies}
+        explored = epsilon if choice is Choice.SAMPLED else None
 
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
-            draw = self.channel.sample(intent, generator=generator, choice=choice)
+            odds = intent if explored is None else self._explored(intent, explored)
+            draw = self.channel.sample(odds, generator=generator, choice=choice)
             message, memory = self.channel.send(intent, draw=draw, form=form, state=memory)
             return draw, (message if intervention is None else intervention(message, step, edges)), memory
 
         out = self._advance(features, state, frame, converse)
-        return self._act(out, step, edges, choice=choice, generator=generator)
+        return self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
+
+    def _explored(self, intent: Tensor, epsilon: float) -> Tensor:
+        if self.spells:
+            words = intent.unflatten(-1, (self.channel.length, -1))
+            return distributions.epsilon_greedy(words, epsilon=epsilon).flatten(-2)
+        return intent
 
     def _act(
-        self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None
-    ) -> Acted:
+        self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None,
+        epsilon: float | None,
+    ) -> Acted:  # fmt: skip
         actions, log_probs = {}, {}
         for policy, seats in self.layout.seats.items():
             inputs = self.policies[policy].model.act(out.after[policy])
-            mask = self._action_mask(policy, step.action_mask, lead=1)
+            mask = self.action_mask(policy, step.action_mask, lead=1)
+            if epsilon is not None:
+                inputs = distributions.epsilon_greedy(inputs, epsilon=epsilon, mask=mask)
             actions[policy] = distributions.sample(
                 seats.action_space, inputs, choice=choice, generator=generator, mask=mask
             )
@@ -157,6 +180,10 @@ class Team(nn.Module):
         assignment = out.state.assignment
         by_role = self.layout.by_role(actions, lead=1, assignment=assignment)
         said = self._message_terms(out.intents, out.draws, step.speaking, assignment)[0]
+        last_action, said_now = self._recalled(
+            (out.state.last_action, out.state.last_message), by_role, out.messages,
+            (step.acting, step.observing, step.speaking),
+        )  # fmt: skip
         return Acted(
             actions=by_role,
             action_log_prob=self.layout.combine(log_probs, lead=1, assignment=assignment) * step.acting,
@@ -164,7 +191,7 @@ class Team(nn.Module):
             draws=out.draws,
             messages=out.messages,
             edges=edges,
-            state=dataclasses.replace(out.state, last_action=self._last_action(out.state, by_role, step)),
+            state=dataclasses.replace(out.state, last_action=last_action, last_message=said_now),
         )
 
     # ---- learning ---------------------------------------------------------------------------------------------
@@ -226,7 +253,7 @@ class Team(nn.Module):
         for policy, seats in self.layout.seats.items():
             inputs = self.policies[policy].model.act(after[policy])
             action = self.layout.gather(policy, rollout.actions, lead=2)
-            mask = self._action_mask(policy, rollout.action_mask, lead=2)
+            mask = self.action_mask(policy, rollout.action_mask, lead=2)
             log_probs[policy] = distributions.log_prob(seats.action_space, inputs, action, mask=mask)
             entropies[policy] = distributions.entropy(seats.action_space, inputs, mask=mask)
         assignment = None if rollout.assignment is None else rollout.assignment[:-1]
@@ -329,47 +356,42 @@ class Team(nn.Module):
 
     # ---- inputs -----------------------------------------------------------------------------------------------
 
-    def _inputs(self, policy: str, observations: Tree, last_action: Tree, state: Tensor, lead: int = 1) -> Inputs:
-        seats = self.layout.seats[policy]
+    def _inputs(self, policy: str, observations: Tree, last: tuple[Tree, Tree], state: Tensor, lead: int = 1) -> Inputs:
+        seats, (last_action, said) = self.layout.seats[policy], last
         last = self.layout.gather(policy, last_action, lead=lead)
         agent = agent_one_hot(len(seats.slots), lead=tuple(last.shape[:lead]), device=last.device)
         observation = self.layout.gather(policy, observations, lead=lead)
-        return Inputs(observation=observation, last_action=last, agent=agent, state=state)
+        own = None if said is None else said[..., self.layout.slots(policy), :]
+        return Inputs(observation=observation, last_action=last, agent=agent, state=state, last_message=own)
 
     def _recorded_inputs(self, policy: str, rollout: Rollout) -> Inputs:
-        return self._inputs(policy, rollout.observations, rollout.last_action, rollout.state, lead=2)
+        last = (rollout.last_action, rollout.last_message)
+        return self._inputs(policy, rollout.observations, last, rollout.state, lead=2)
 
     def _final_features(self, rollout: Rollout) -> dict[str, Tree]:
+        before, said_before = map_tensors(lambda x: x[:-1], (rollout.last_action, rollout.last_message))
+        last = self._recalled(
+            (before, said_before), rollout.actions, rollout.messages,
+            (rollout.acting, rollout.observing[:-1], rollout.speaking),
+        )  # fmt: skip
         return {
             p: self.policies[p].encode(
-                self._inputs(p, rollout.final_observations, self._final_actions(rollout), rollout.final_state, lead=2)
+                self._inputs(p, rollout.final_observations, last, rollout.final_state, lead=2)
             )
             for p in self.layout.policies
         }
 
-    def _final_actions(self, rollout: Rollout) -> dict[str, Tensor]:
-        found, start = {}, 0
-        for role in self.layout.roles:
-            slots = slice(start, start + len(role.agents))
-            done = distributions.features(role.action_space, rollout.actions[role.name])
-            now = torch.where(rollout.acting[..., slots].unsqueeze(-1), done, 0.0)
-            took_part = rollout.observing[:-1, :, slots].unsqueeze(-1)
-            found[role.name] = torch.where(took_part, now, rollout.last_action[role.name][:-1])
-            start = slots.stop
-        return found
+    def _recalled(
+        self, before: tuple[Tree, Tree], actions: Tree, messages: tuple[Message, ...], masks: tuple[Tensor, ...]
+    ) -> tuple[Tree, Tree]:
+        acting, observing, speaking = masks
+        done = last_actions(before[0], actions, roles=self.layout.roles, acting=acting, observing=observing)
+        if before[1] is None:
+            return done, None
+        return done, last_message(before[1], messages[-1], vocabulary=self.channel.vocabulary, speaking=speaking)
 
-    def _last_action(self, state: TeamState, actions: Mapping[str, Tensor], step: TeamStep) -> dict[str, Tensor]:
-        found, start = {}, 0
-        for role in self.layout.roles:
-            slots = slice(start, start + len(role.agents))
-            done = distributions.features(role.action_space, actions[role.name])
-            now = torch.where(step.acting[:, slots].unsqueeze(-1), done, 0.0)
-            took_part = step.observing[:, slots].unsqueeze(-1)
-            found[role.name] = torch.where(took_part, now, state.last_action[role.name])
-            start = slots.stop
-        return found
-
-    def _action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
+    def action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
+        """Which actions a policy's agents may choose, `[..., A, n]`; None where all."""
         served = [role for role in self.layout.roles if role.name in self.layout.seats[policy].roles]
         known = [masks[role.name] for role in served if masks is not None and role.name in masks]
         if masks is None or not known:

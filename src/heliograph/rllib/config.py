@@ -30,6 +30,7 @@ from heliograph.experiment import (
     resolve,
 )
 from heliograph.models.critic import VIEWS
+from heliograph.models.team import Team
 from heliograph.rllib.callbacks import never_called
 from heliograph.rllib.devices import check_gpus
 from heliograph.rllib.environments import env_choice
@@ -191,6 +192,16 @@ class CommunicationConfig(AlgorithmConfig):
             return True
         return bool(chosen(policy, None)) if callable(chosen) else policy in chosen
 
+    # ---- what algorithms differ in ------------------------------------------------------------------------------
+
+    @property
+    def exploration_epsilon(self) -> float | None:
+        """Of epsilon-greedy sampling, where the team's outputs are values; None where they are logits."""
+        return None
+
+    def prepare_team(self, team: Team) -> None:
+        """Set in a team that trains or samples what the algorithm wants of it; by default nothing."""
+
     # ---- what RLlib asks ---------------------------------------------------------------------------------------
 
     def get_multi_rl_module_spec(
@@ -228,17 +239,21 @@ class CommunicationConfig(AlgorithmConfig):
 
     def _check_sizes(self) -> None:
         check_positive("num_envs_per_env_runner", self.num_envs_per_env_runner)
-        check_positive("train_batch_size_per_learner", self.train_batch_size_per_learner)
         if self.rollout_fragment_length != "auto":
             check_positive("rollout_fragment_length", self.rollout_fragment_length)
-        copies, batch = self.num_envs_per_env_runner * max(1, self.num_env_runners), self.total_train_batch_size
-        if copies > batch and not self.in_evaluation:
+        self._check_batch()
+        copies = self.num_envs_per_env_runner * max(1, self.num_env_runners)
+        if copies < self.num_learners:
+            raise ValueError(f"num_learners={self.num_learners}: more than there are copies to share ({copies})")
+
+    def _check_batch(self) -> None:
+        check_positive("train_batch_size_per_learner", self.train_batch_size_per_learner)
+        copies = self.num_envs_per_env_runner * max(1, self.num_env_runners)
+        if copies > self.total_train_batch_size and not self.in_evaluation:
             raise ValueError(
                 f"train_batch_size_per_learner={self.train_batch_size_per_learner}: smaller than one step of all "
                 f"{copies} copies; make it larger, or num_envs_per_env_runner={self.num_envs_per_env_runner} smaller"
             )
-        if copies < self.num_learners:
-            raise ValueError(f"num_learners={self.num_learners}: more than there are copies to share ({copies})")
 
     def _check_losses(self) -> None:
         names = [loss.name for loss in self.losses]

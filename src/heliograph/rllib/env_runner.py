@@ -70,7 +70,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.env = build_env(self.config.env_choice(), num_copies=copies, seed=seed, device=device)
         mapping = self.config.policy_mapping()
         assign = None if mapping is None else mapping.assigner(seed=seed)
-        self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
+        epsilon = self.config.exploration_epsilon
+        self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign, epsilon=epsilon)
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
 
     def make_module(self) -> None:
@@ -79,6 +80,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         for name in self.module.keys():
             self.module[name].to(self.device).eval()
         self.module.move_to(self.device)
+        if not self.config.in_evaluation:
+            self.config.prepare_team(self.module.team)
 
     def get_spaces(self) -> dict[str, Any]:
         """Spaces by module."""

@@ -63,6 +63,7 @@ class TeamLearner(TorchLearner, ABC):
         for name, loaded in self.config.loaded_policies().items():
             load_into(self.team_module[name].policy, loaded, name=name)
         self.module.move_to(self._device)
+        self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
         self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
         self._shuffler = torch.Generator()
@@ -189,7 +190,12 @@ class TeamLearner(TorchLearner, ABC):
         return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()]))
 
     def _clip(self, gradients: dict[Any, Tensor], norm: Tensor) -> None:
-        if self.config.grad_clip is not None:
+        if self.config.grad_clip is None:
+            return
+        if self.config.grad_clip_by == "value":
+            torch._foreach_clamp_min_(list(gradients.values()), -self.config.grad_clip)
+            torch._foreach_clamp_max_(list(gradients.values()), self.config.grad_clip)
+        else:
             scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
             for gradient in gradients.values():
                 gradient.mul_(scale)
@@ -277,8 +283,8 @@ class TeamLearner(TorchLearner, ABC):
         for key in logged[0]:
             value = torch.stack([terms[key].float().cpu() for terms in logged]).mean()
             self.metrics.log_value((ALL_MODULES, key), float(value), window=1)
-        first = float(logged[0].get("ratio_error", torch.zeros(())))
-        self.metrics.log_value((ALL_MODULES, "first_ratio_error"), first, window=1)
+        if "ratio_error" in logged[0]:
+            self.metrics.log_value((ALL_MODULES, "first_ratio_error"), float(logged[0]["ratio_error"]), window=1)
         steps, turns = rollout.env_steps(), rollout.agent_steps()
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")

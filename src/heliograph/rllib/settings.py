@@ -26,6 +26,9 @@ SAMPLED = (
 LEARNT = (
     "total_loss",
     "policy_loss",
+    "td_loss",
+    "message_td_loss",
+    "mean_q",
     "vf_loss",
     "entropy",
     "message_entropy",

@@ -45,7 +45,7 @@ from heliograph.run_folder import (
 )
 
 ENV_RUNNER_SETTINGS = ("num_envs_per_env_runner", "rollout_fragment_length", "batch_mode", "sample_timeout_s")
-TRAINING_SETTINGS = ("gamma", "lr", "grad_clip", "train_batch_size_per_learner", "num_epochs", "minibatch_size")
+TRAINING_SETTINGS = ("gamma", "lr", "grad_clip", "grad_clip_by", "train_batch_size_per_learner", "num_epochs", "minibatch_size")
 """Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
 
 OnProgress = Callable[[dict[str, Any]], None]

@@ -1,0 +1,304 @@
+"""Recurrent Q-learning for communicating teams: RIAL and DIAL."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float
+from ray.rllib.algorithms.algorithm_config import NotProvided
+from ray.tune.registry import register_trainable
+from torch import Tensor
+
+from heliograph import td
+from heliograph.checks import check_number, check_positive, check_schedule
+from heliograph.experiment import build_channel
+from heliograph.models.team import Team
+from heliograph.registry import UnknownNameError
+from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.config import CommunicationConfig
+from heliograph.rllib.learner import TeamLearner
+from heliograph.rollout import Rollout, Unrolled
+from heliograph.types import Gradient
+
+__all__ = ["CommDQNConfig", "CommDQN", "QLearner"]  # noqa: RUF022 - the registry takes the first
+
+TARGET = "target"
+"""Key of a learner's state: weights of the target team, and the number of updates."""
+BOOTSTRAPS = ("turn", "step")
+HEADS = ("own", "average")
+CLIPPED_BY = ("value", "global_norm")
+PER_BATCH = ("train_batch_size_per_learner", "num_epochs", "minibatch_size")
+
+
+class CommDQNConfig(CommunicationConfig):
+    """Configuration of recurrent Q-learning on whole fresh episodes, without replay: RLlib's names, `.communication()`.
+
+    On a channel whose messages are actions (`symbols`) it is RIAL: messages have a Q head of their own, and are chosen
+    epsilon-greedily. On a differentiable channel (`dru`) it is DIAL: the listeners' loss reaches the speakers through
+    the channel and through time. An update learns from one episode of each copy (`num_envs_per_env_runner`).
+    Source: Foerster et al. 2016.
+    """
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or CommDQN)
+        self.lr = 5e-4
+        self.gamma = 1.0
+        self.epsilon = 0.05
+        self.target_update_every = 100
+        self.momentum = 0.95
+        self.rms_decay = 0.99
+        self.bootstrap = "turn"
+        self.message_bootstrap = "own"
+        self.grad_clip = 10.0
+        self.grad_clip_by = "value"
+        self.batch_mode = "complete_episodes"
+        self.num_envs_per_env_runner = 32
+
+    def training(
+        self,
+        *,
+        epsilon: float = NotProvided,
+        target_update_every: int = NotProvided,
+        momentum: float = NotProvided,
+        rms_decay: float = NotProvided,
+        bootstrap: str = NotProvided,
+        message_bootstrap: str = NotProvided,
+        **kwargs: Any,
+    ) -> "CommDQNConfig":
+        """Set training settings.
+
+        `epsilon`: of epsilon-greedy actions, and apart from them messages. `target_update_every`: updates after which
+        the target team takes over the weights. `momentum` and `rms_decay` of RMSProp. `bootstrap`: "turn", from an
+        agent's own next turn, or "step", from the next step, where an agent that may not act is worth its action 0.
+        `message_bootstrap`: a head's next value is its "own", or the "average" of both heads (`model_avg_q`).
+        `grad_clip_by`: "value", each number as in the Lua code, or "global_norm".
+        """
+        for name in PER_BATCH:
+            if kwargs.get(name, NotProvided) is not NotProvided:
+                raise ValueError(
+                    f"{name}={kwargs[name]}: Q-learning makes one update of one episode of each copy; leave it out, "
+                    "and set num_envs_per_env_runner, the episodes of an update"
+                )
+        super().training(**kwargs)
+        given = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "name", "__class__")}
+        for key, value in given.items():
+            if value is not NotProvided:
+                setattr(self, key, value)
+        return self
+
+    def get_default_learner_class(self) -> type:
+        """The learner of this algorithm."""
+        return QLearner
+
+    def batch_env_steps(self) -> int:
+        """One rollout of each env runner is enough, as it holds whole episodes."""
+        return 1
+
+    @property
+    def exploration_epsilon(self) -> float | None:
+        """Of actions and messages."""
+        return self.epsilon
+
+    def prepare_team(self, team: Team) -> None:
+        """Have incoming messages normalised by the statistics of each step, in rollouts and in the loss."""
+        for policy in team.policies.values():
+            for norm in policy.message_norms():
+                norm.per_step = True
+                norm.train()
+
+    def schedules(self) -> dict[str, Any]:
+        """No coefficient follows a schedule."""
+        return {}
+
+    def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
+        """RMSProp."""
+        return torch.optim.RMSprop(params, alpha=self.rms_decay, momentum=self.momentum, foreach=True)
+
+    def validate(self) -> None:
+        """Check numbers, and that there are finitely many actions and messages to have values of."""
+        self._check_numbers()
+        self._check_discrete()
+        super().validate()
+
+    def _check_numbers(self) -> None:
+        for name in ("gamma", "epsilon", "momentum", "rms_decay"):
+            check_number(name, getattr(self, name), minimum=0, maximum=1)
+        check_positive("target_update_every", self.target_update_every)
+        if self.grad_clip is not None:
+            check_number("grad_clip", self.grad_clip, above=0)
+        check_schedule("lr", self.lr, above=0)
+        named = {"bootstrap": BOOTSTRAPS, "message_bootstrap": HEADS, "grad_clip_by": CLIPPED_BY}
+        for name, valid in named.items():
+            if getattr(self, name) not in valid:
+                raise UnknownNameError(what=name, name=str(getattr(self, name)), valid=list(valid))
+
+    def _check_batch(self) -> None:
+        if self.batch_mode != "complete_episodes":
+            raise ValueError(f"batch_mode={self.batch_mode!r}: Q-learning takes whole episodes, 'complete_episodes'")
+
+    def _check_discrete(self) -> None:
+        for role in self.facts().roles:
+            if not isinstance(role.action_space, spaces.Discrete):
+                raise ValueError(f"role {role.name!r} has action space {role.action_space}: Q-learning needs Discrete")
+        choices = self.choices()
+        channel = build_channel(choices.channel, choices.channel_settings)
+        if channel.gradient is Gradient.ACTION and channel.vocabulary is None:
+            raise ValueError(
+                f"channel={choices.channel!r}, channel_settings={choices.channel_settings}: Q-learning chooses among "
+                "finitely many messages; choose channel='symbols', or a gradient that passes through the channel"
+            )
+
+
+class CommDQN(CommunicationAlgorithm):
+    """Recurrent Q-learning for communicating teams; see `CommDQNConfig`."""
+
+    @classmethod
+    def get_default_config(cls) -> CommDQNConfig:
+        """The default configuration."""
+        return CommDQNConfig()
+
+
+register_trainable("CommDQN", CommDQN)  # else Tune, given the name, would import all of RLlib's algorithms to find it
+
+
+@dataclasses.dataclass(kw_only=True)
+class Values:
+    """What a head makes of a rollout: the value of its choices, of the best ones, and where it was asked."""
+
+    chosen: Float[Tensor, "T B N"]
+    best: Float[Tensor, "T B N"]
+    asked: Bool[Tensor, "T B N"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Targets:
+    """TD targets of both heads, and where they count."""
+
+    action: Float[Tensor, "T B N"]
+    message: Float[Tensor, "T B N"] | None
+    known: Bool[Tensor, "T B N"]
+
+
+class QLearner(TeamLearner):
+    """The joint TD loss of a team, and its target: a second team with its own memory and messages."""
+
+    target: Team
+
+    def build(self) -> None:
+        """Build modules and optimisers, and the target team with the same weights."""
+        super().build()
+        team = self.team_module.team
+        if team.spells and team.rounds > 1:
+            raise ValueError(f"the model exchanges {team.rounds} rounds of messages: Q-learning of symbols needs one")
+        self.target = copy.deepcopy(team).requires_grad_(False)
+        self.num_updates = 0
+
+    @torch.no_grad()
+    def prepare(self, rollout: Rollout) -> Targets:
+        """TD targets under the target team, which goes through the rollout by itself."""
+        unrolled = self.target.unroll(rollout)
+        actions, messages = self._of_actions(self.target, unrolled, rollout), None
+        if self.target.spells:
+            messages = self._of_messages(self.target, unrolled, rollout)
+        final = None if unrolled.final is None else self._final(unrolled, rollout)
+        action, known = self._targets(rollout, actions, messages, final)
+        message = None if messages is None else self._targets(rollout, messages, actions, final)[0]
+        return Targets(action=action, message=message, known=known & rollout.valid.unsqueeze(-1))
+
+    def joint_loss(
+        self, rollout: Rollout, unrolled: Unrolled, prepared: Targets, copies: Tensor
+    ) -> dict[str, Tensor]:
+        """Squared TD errors of actions and chosen messages, summed over time, mean over agents and copies."""
+        team = self.team_module.team
+        actions = self._of_actions(team, unrolled, rollout)
+        known, scale = prepared.known & actions.asked, 1 / (rollout.num_copies * len(team.layout.agents))
+        td_loss = scale * torch.where(known, (actions.chosen - prepared.action).square(), 0.0).sum()
+        message_loss = torch.zeros_like(td_loss)
+        if prepared.message is not None:
+            messages = self._of_messages(team, unrolled, rollout)
+            errors = torch.where(prepared.known & messages.asked, messages.chosen - prepared.message, 0.0)
+            message_loss = scale * errors.square().sum()
+        mean_q = self.mean(actions.chosen.detach(), known)
+        total = td_loss + message_loss
+        return {"total_loss": total, "td_loss": td_loss, "message_td_loss": message_loss, "mean_q": mean_q}
+
+    def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
+        everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
+        logged = [self._step(rollout, self.prepare(rollout), everyone)]
+        self.num_updates += 1
+        return logged
+
+    def _after_epochs(self, rollout: Rollout) -> None:
+        super()._after_epochs(rollout)
+        if self.num_updates % self.config.target_update_every == 0:
+            self.target.load_state_dict(self.team_module.team.state_dict())
+
+    # ---- values -----------------------------------------------------------------------------------------------
+
+    def _of_actions(self, team: Team, unrolled: Unrolled, rollout: Rollout) -> Values:
+        every_step, chosen, best = self.config.bootstrap == "step", {}, {}
+        for policy in team.layout.policies:
+            values = team.policies[policy].model.act(unrolled.after[policy])
+            action = team.layout.gather(policy, rollout.actions, lead=2)
+            best[policy] = td.best_value(values, mask=team.action_mask(policy, rollout.action_mask, lead=2))
+            if every_step:
+                may = rollout.acting[..., team.layout.slots(policy)]
+                action = torch.where(may, action, 0)
+                best[policy] = torch.where(may, best[policy], values[..., 0])
+            chosen[policy] = td.chosen_value(values, action)
+        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+        both = [team.layout.combine(x, lead=2, assignment=assignment) for x in (chosen, best)]
+        return Values(chosen=both[0], best=both[1], asked=rollout.observing[:-1] if every_step else rollout.acting)
+
+    def _of_messages(self, team: Team, unrolled: Unrolled, rollout: Rollout) -> Values:
+        """Of RIAL's second head; where a message is several symbols, the mean over their values."""
+        values = unrolled.intents[0].unflatten(-1, (team.channel.length, -1))
+        said = rollout.messages[0].symbols
+        chosen, best = td.chosen_value(values, said).mean(-1), td.best_value(values).mean(-1)
+        return Values(chosen=chosen, best=best, asked=rollout.speaking & team.talks)
+
+    def _final(self, unrolled: Unrolled, rollout: Rollout) -> Tensor:
+        team, final = self.target, unrolled.final or {}
+        best = {p: td.best_value(team.policies[p].model.act(x)) for p, x in final.items()}
+        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+        return team.layout.combine(best, lead=2, assignment=assignment)
+
+    def _targets(
+        self, rollout: Rollout, own: Values, other: Values | None, final: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Targets of a head that bootstraps from itself, and at turns where only the other one chooses from that."""
+        value, turns = own.best, own.asked
+        if other is not None:
+            average, turns = self.config.message_bootstrap == "average", own.asked | other.asked
+            value = td.bootstrap_value(
+                own.best, other.best, available=own.asked, other_available=other.asked, average=average
+            )
+        found = td.td_targets(
+            rollout.rewards,
+            values=value,
+            turns=turns,
+            terminated=rollout.terminated,
+            truncated=rollout.truncated,
+            final_values=final,
+            gamma=self.config.gamma,
+        )
+        return found.targets, found.known
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """The learner's state with that of the target team."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if self._check_component(TARGET, components, not_components):
+            weights = {key: value.detach().clone() for key, value in self.target.state_dict().items()}
+            state[TARGET] = {"weights": weights, "num_updates": self.num_updates}
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over a state; where it has no target team, that of the weights."""
+        super().set_state(state)
+        if TARGET in state:
+            self.target.load_state_dict(state[TARGET]["weights"])
+            self.num_updates = state[TARGET]["num_updates"]
