@@ -117,3 +117,11 @@ def test_box_actions_are_clipped_for_the_environment_alone() -> None:
 def test_impossible_action_spaces_are_refused(space: spaces.Space) -> None:
     with pytest.raises(ValueError, match="action space"):
         distributions.check_action_space(space)
+
+
+def test_epsilon_greedy_takes_the_best_legal_one_and_spreads_the_rest() -> None:
+    values = torch.tensor([1.0, 5.0, 3.0, 2.0])
+    mask = torch.tensor([True, False, True, True])
+    odds = distributions.epsilon_greedy(values, epsilon=0.3, mask=mask).exp()
+    assert odds.tolist() == pytest.approx([0.1, 0.0, 0.8, 0.1])
+    assert distributions.epsilon_greedy(values, epsilon=0.0).exp().tolist() == [0.0, 1.0, 0.0, 0.0]

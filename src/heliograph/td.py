@@ -51,7 +51,7 @@ def td_targets(
     """One-step targets over each agent's own turns: rewards until its next one, plus `gamma` times the value of that.
 
     Nothing comes after a terminated part, `final_values` after a truncated one. Rewards between turns accrue to the
-    last one, undiscounted. Of the result, `targets` count where `known`; turns after which a rollout breaks off are not.
+    last one, undiscounted. Of the result, `targets` count where `known`: not where a rollout breaks off.
     """
     after_the_end = torch.zeros_like(rewards[:1])
     return gae_over_turns(

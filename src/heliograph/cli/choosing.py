@@ -17,7 +17,7 @@ SECTIONS = {
     "topology": "topology_settings",
     "training": "algorithm_settings",
 }
-TEAM = ("critic", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team")
+TEAM = ("networks", "critic", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team")
 """Keys of the section `team`."""
 MAIN = "team"
 """What a single run is called beside its twins."""

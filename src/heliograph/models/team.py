@@ -31,6 +31,7 @@ from heliograph.types import (
     TeamStep,
     Timing,
     Tree,
+    map_tensors,
 )
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
@@ -109,8 +110,7 @@ class Team(nn.Module):
     def cut(self, state: TeamState, ended: Bool[Tensor, "B N"], edges: Edges) -> TeamState:
         """Forget what belongs to slots whose part has ended: memory, last action, messages to and from them."""
         memory = {
-            p: value.masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0)
-            for p, value in state.memory.items()
+            p: value.masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0) for p, value in state.memory.items()
         }
         start, last_action = 0, {}
         for role in self.layout.roles:
@@ -222,6 +222,8 @@ class Team(nn.Module):
     def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout) -> Tree:
         t = rollout.num_steps
         ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
+        if bool((ended | ~rollout.valid[t - 1].unsqueeze(-1)).all()):  # nothing goes on, so nobody asks
+            return {p: m.new_zeros(*m.shape[:-1], self.policies[p].model.hidden_size) for p, m in state.memory.items()}
         state = self.cut(state, ended, edges_at(rollout, t - 1))
         return self._perceive(features, state, rollout.observing[t])[0]
 
@@ -374,12 +376,9 @@ class Team(nn.Module):
             (before, said_before), rollout.actions, rollout.messages,
             (rollout.acting, rollout.observing[:-1], rollout.speaking),
         )  # fmt: skip
-        return {
-            p: self.policies[p].encode(
-                self._inputs(p, rollout.final_observations, last, rollout.final_state, lead=2)
-            )
-            for p in self.layout.policies
-        }
+        seen, state = rollout.final_observations, rollout.final_state
+        inputs = {p: self._inputs(p, seen, last, state, lead=2) for p in self.layout.policies}
+        return {p: self.policies[p].encode(inputs[p]) for p in inputs}
 
     def _recalled(
         self, before: tuple[Tree, Tree], actions: Tree, messages: tuple[Message, ...], masks: tuple[Tensor, ...]

@@ -363,4 +363,3 @@ def as_loss(given: Any) -> LossChoice:
         raise ValueError(f"losses: {given!r} must be a name, a callable, or (loss, coefficient, settings)")
     coefficient = parts[1] if len(parts) > 1 else 1.0
     return LossChoice(loss=parts[0], coefficient=coefficient, settings=parts[2] if len(parts) > 2 else {})
-

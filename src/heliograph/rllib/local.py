@@ -4,7 +4,9 @@ import dataclasses
 import pathlib
 from typing import Any
 
+import torch
 from ray.rllib.utils.metrics import ALL_MODULES, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from torch import Tensor
 
 from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
@@ -45,6 +47,7 @@ class LocalTrainer:
             self.env_runner = TeamEnvRunner(config=config)
             self.learner: TeamLearner = learner_class(config=config, module_spec=config.get_multi_rl_module_spec())
             self.learner.build()
+        self._copies = self._pairs()
         self._sync()
 
     @property
@@ -82,8 +85,17 @@ class LocalTrainer:
         """Continue exactly where `save` was called, in a trainer of the same configuration. Executes nothing."""
         self.set_state(read_state(path))
 
+    def _pairs(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The env runner's weights and buffers, and the learner's that they are copied from."""
+        ours = {name: module.state_dict() for name, module in self.learner.module.items()}
+        theirs = {name: module.state_dict() for name, module in self.env_runner.module.items()}
+        names = [(name, key) for name, tensors in theirs.items() for key in tensors]
+        return [theirs[name][key] for name, key in names], [ours[name][key] for name, key in names]
+
+    @torch.no_grad()
     def _sync(self) -> None:
-        self.env_runner.set_state({"rl_module": self.learner.module.get_state(inference_only=True)})
+        for theirs, ours in zip(*self._copies, strict=True):
+            theirs.copy_(ours)
 
 
 def _values(metrics: Any) -> Any:

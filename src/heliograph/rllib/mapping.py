@@ -32,6 +32,15 @@ class RoleMapping:
         return self.roles[agent]
 
 
+@dataclasses.dataclass(frozen=True)
+class OwnNetwork:
+    """The mapping function by which every agent has a policy, and so a network, of its own."""
+
+    def __call__(self, agent: str, episode: Any, **kwargs: Any) -> str:
+        """The agent's own name."""
+        return agent
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyMapping:
     """Which agents each policy serves; `varies` where that changes from episode to episode."""

@@ -207,9 +207,7 @@ class QLearner(TeamLearner):
         message = None if messages is None else self._targets(rollout, messages, actions, final)[0]
         return Targets(action=action, message=message, known=known & rollout.valid.unsqueeze(-1))
 
-    def joint_loss(
-        self, rollout: Rollout, unrolled: Unrolled, prepared: Targets, copies: Tensor
-    ) -> dict[str, Tensor]:
+    def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Targets, copies: Tensor) -> dict[str, Tensor]:
         """Squared TD errors of actions and chosen messages, summed over time, mean over agents and copies."""
         team = self.team_module.team
         actions = self._of_actions(team, unrolled, rollout)

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_vali
 from heliograph import registry
 from heliograph.checks import check_number
 from heliograph.combinations import rehearse
-from heliograph.experiment import Choices, EnvChoice, TeamChoices
+from heliograph.experiment import Choices, EnvChoice, PolicyChoice, TeamChoices, build_env
 from heliograph.models.critic import VIEWS
 
 COUNTED = ("iteration", "num_env_steps", "seconds", "env_steps_per_second")
@@ -47,6 +47,8 @@ TWINS = ("silent", "garbled")
 class TrainSettings(Choices):
     """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
 
+    `networks`: agents of a role share one ("shared"), or each has its own ("separate").
+
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
     `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
     policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
@@ -67,6 +69,7 @@ class TrainSettings(Choices):
     algorithm_settings: dict[str, Any] = Field(default_factory=dict)
     losses: tuple[Any, ...] = ()
     load_policies: dict[str, str] = Field(default_factory=dict)
+    networks: Literal["shared", "separate"] = "shared"
     critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
     normalise_observations: bool = False
     normalise_rewards: bool = False
@@ -107,7 +110,13 @@ class TrainSettings(Choices):
         """Model, channel and topology."""
         names = ("model", "channel", "topology")
         chosen = {key: getattr(self, key) for name in names for key in (name, f"{name}_settings")}
-        return TeamChoices(**chosen, normalise_observations=self.normalise_observations)
+        return TeamChoices(**chosen, policies=self._policies(), normalise_observations=self.normalise_observations)
+
+    def _policies(self) -> dict[str, PolicyChoice] | None:
+        if self.networks == "shared":
+            return None
+        env = build_env(EnvChoice(env=self.env, settings=self.env_settings), num_copies=1)
+        return {agent: PolicyChoice(agents=(agent,)) for agent in env.agents}
 
 
 def settings_from(given: Mapping[str, Any]) -> TrainSettings:

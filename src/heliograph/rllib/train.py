@@ -29,6 +29,7 @@ from heliograph.rllib.claim import claimed, cleared
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.failures import RunError
 from heliograph.rllib.learning import learners_answering
+from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.records import ProgressWriter, complete_checkpoints, row_of, write_checkpoint
 from heliograph.rllib.session import harmless_lines_dropped, ray_running
 from heliograph.rllib.settings import TrainSettings, settings_from
@@ -45,7 +46,15 @@ from heliograph.run_folder import (
 )
 
 ENV_RUNNER_SETTINGS = ("num_envs_per_env_runner", "rollout_fragment_length", "batch_mode", "sample_timeout_s")
-TRAINING_SETTINGS = ("gamma", "lr", "grad_clip", "grad_clip_by", "train_batch_size_per_learner", "num_epochs", "minibatch_size")
+TRAINING_SETTINGS = (
+    "gamma",
+    "lr",
+    "grad_clip",
+    "grad_clip_by",
+    "train_batch_size_per_learner",
+    "num_epochs",
+    "minibatch_size",
+)
 """Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
 
 OnProgress = Callable[[dict[str, Any]], None]
@@ -129,6 +138,8 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.environment(settings.env, env_config=dict(settings.env_settings))
     config.communication(**chosen, **normalise, critic=settings.critic, freeze_team=settings.freeze_team)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
+    if settings.networks == "separate":
+        config.multi_agent(policies=set(config.facts().agents), policy_mapping_fn=OwnNetwork())
     config.communication(load_policies=settings.load_policies)
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})

@@ -1,0 +1,50 @@
+"""The maths of Q-learning, against numbers worked by hand."""
+
+import pytest
+import torch
+
+from heliograph import td
+
+
+def test_targets_of_a_three_step_episode_by_hand() -> None:
+    """Two agents: the first acts on steps 0 and 2, the second on step 1. Rewards 1, 2, 4; gamma 1/2.
+
+    First agent: 1 + 2 until its next turn, worth 8 -> 3 + 8/2 = 7; then 4 and the end. Second: 2 + 4 and the end.
+    """
+    rewards = torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1).expand(3, 1, 2)
+    turns = torch.tensor([[True, False], [False, True], [True, False]]).unsqueeze(1)
+    values = torch.tensor([[5.0, 6.0], [7.0, 9.0], [8.0, 3.0]]).unsqueeze(1)
+    ended = torch.tensor([False, False, True]).view(3, 1, 1).expand(3, 1, 2)
+    found = td.td_targets(
+        rewards, values=values, turns=turns, terminated=ended, truncated=torch.zeros_like(ended), gamma=0.5
+    )
+    assert torch.equal(found.known, turns)
+    assert found.targets[found.known].tolist() == pytest.approx([7.0, 6.0, 4.0])
+
+
+def test_a_truncated_part_bootstraps_and_a_broken_off_one_is_unknown() -> None:
+    rewards, turns = torch.ones(2, 1, 1), torch.ones(2, 1, 1, dtype=torch.bool)
+    values, final, none = torch.full((2, 1, 1), 10.0), torch.full((2, 1, 1), 20.0), torch.zeros_like(turns)
+    cut = torch.tensor([False, True]).view(2, 1, 1)
+    found = td.td_targets(
+        rewards, values=values, turns=turns, terminated=none, truncated=cut, final_values=final, gamma=0.5
+    )
+    assert found.targets.flatten().tolist() == pytest.approx([6.0, 11.0])
+    broken = td.td_targets(rewards, values=values, turns=turns, terminated=none, truncated=none, gamma=0.5)
+    assert broken.known.flatten().tolist() == [True, False]
+
+
+def test_best_and_chosen_values() -> None:
+    values = torch.tensor([[1.0, 3.0, 2.0], [4.0, 0.0, 5.0]])
+    mask = torch.tensor([[True, False, True], [True, True, True]])
+    assert td.chosen_value(values, torch.tensor([2, 0])).tolist() == [2.0, 4.0]
+    assert td.best_value(values).tolist() == [3.0, 5.0]
+    assert td.best_value(values, mask=mask).tolist() == [2.0, 5.0]
+
+
+@pytest.mark.parametrize(("average", "expected"), [(False, [2.0, 2.0, 6.0, 0.0]), (True, [4.0, 2.0, 6.0, 0.0])])
+def test_a_head_bootstraps_from_itself_or_from_both(average: bool, expected: list[float]) -> None:
+    own, other = torch.full((4,), 2.0), torch.full((4,), 6.0)
+    available, other_available = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])
+    found = td.bootstrap_value(own, other, available=available, other_available=other_available, average=average)
+    assert found.tolist() == expected
