@@ -26,6 +26,7 @@ import torch
 
 from heliograph.analysis.evaluate import evaluate, interventions_table
 from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
@@ -37,6 +38,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 KEPT = ("episode_return_mean", "episode_return_se", "success_rate", "normalised_return")
 TOLD = ("entropy_bits", "mutual_information_bits", "mutual_information_chance_bits")
 NUM_POINTS = 20
+CHUNK = 8192
 
 
 def train_one(recipe: str, kind: str, seed: int, num_episodes: int) -> dict[str, Any]:
@@ -87,12 +89,19 @@ def judge(
 
 def exact_riddle(run: Run) -> float:
     """Normalised return over all visiting sequences of the riddle, greedy, in execution form."""
-    env = SwitchRiddle(prisoners=len(run.facts.agents), num_copies=1)
-    sequences = torch.cartesian_prod(*[torch.arange(env.num_agents)] * env.horizon)
-    env = SwitchRiddle(prisoners=env.num_agents, num_copies=len(sequences))
-    env.fix_visits(sequences)
-    episodes, _ = play(Sampler(env, run.team), len(sequences))
-    return float(episodes.returns.double().mean()) / env.bounds().full_information
+    return exact_return(run.team, prisoners=len(run.facts.agents))
+
+
+def exact_return(team: Team, *, prisoners: int) -> float:
+    """Normalised return of a team over all visiting sequences of the riddle, some thousand at a time."""
+    bounds, days = SwitchRiddle(prisoners=prisoners, num_copies=1).bounds(), 4 * prisoners - 6
+    sequences = torch.cartesian_prod(*[torch.arange(prisoners)] * days)
+    total = 0.0
+    for part in sequences.split(CHUNK):
+        env = SwitchRiddle(prisoners=prisoners, num_copies=len(part))
+        env.fix_visits(part)
+        total += float(play(Sampler(env, team), len(part))[0].returns.double().sum())
+    return total / len(sequences) / bounds.full_information
 
 
 def machine() -> dict[str, Any]:

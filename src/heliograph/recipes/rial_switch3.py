@@ -8,8 +8,8 @@ __all__ = ["rial_switch3"]
 def rial_switch3() -> Recipe:
     """RIAL: what is said is an action, with a Q head of its own, from two symbols.
 
-    Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `dial_switch3`; an agent is shown what it
-    said last. To reach: 0.95 of the return of full information in the median seed; the best silent policy known: 0.722.
+    Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `dial_switch3`; an agent is shown what
+    it said last. To reach: 0.95 of the return of full information in the median seed; best silent policy known: 0.722.
     """
     return Recipe(
         name="rial_switch3",
