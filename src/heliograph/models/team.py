@@ -360,11 +360,11 @@ class Team(nn.Module):
 
     def _inputs(self, policy: str, observations: Tree, last: tuple[Tree, Tree], state: Tensor, lead: int = 1) -> Inputs:
         seats, (last_action, said) = self.layout.seats[policy], last
-        last = self.layout.gather(policy, last_action, lead=lead)
-        agent = agent_one_hot(len(seats.slots), lead=tuple(last.shape[:lead]), device=last.device)
+        done = self.layout.gather(policy, last_action, lead=lead)
+        agent = agent_one_hot(len(seats.slots), lead=tuple(done.shape[:lead]), device=done.device)
         observation = self.layout.gather(policy, observations, lead=lead)
         own = None if said is None else said[..., self.layout.slots(policy), :]
-        return Inputs(observation=observation, last_action=last, agent=agent, state=state, last_message=own)
+        return Inputs(observation=observation, last_action=done, agent=agent, state=state, last_message=own)
 
     def _recorded_inputs(self, policy: str, rollout: Rollout) -> Inputs:
         last = (rollout.last_action, rollout.last_message)
