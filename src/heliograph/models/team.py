@@ -222,7 +222,8 @@ class Team(nn.Module):
     def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout) -> Tree:
         t = rollout.num_steps
         ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
-        if bool((ended | ~rollout.valid[t - 1].unsqueeze(-1)).all()):  # nothing goes on, so nobody asks
+        going_on = ~ended & rollout.valid[-1].unsqueeze(-1)
+        if not bool(rollout.valid[-1].all() | going_on.any()):  # whole episodes: nobody asks
             return {p: m.new_zeros(*m.shape[:-1], self.policies[p].model.hidden_size) for p, m in state.memory.items()}
         state = self.cut(state, ended, edges_at(rollout, t - 1))
         return self._perceive(features, state, rollout.observing[t])[0]
@@ -385,9 +386,8 @@ class Team(nn.Module):
     ) -> tuple[Tree, Tree]:
         acting, observing, speaking = masks
         done = last_actions(before[0], actions, roles=self.layout.roles, acting=acting, observing=observing)
-        if before[1] is None:
-            return done, None
-        return done, last_message(before[1], messages[-1], vocabulary=self.channel.vocabulary, speaking=speaking)
+        said = messages[-1] if messages else None
+        return done, last_message(before[1], said, vocabulary=self.channel.vocabulary, speaking=speaking)
 
     def action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
         """Which actions a policy's agents may choose, `[..., A, n]`; None where all."""
