@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=None)
     given = parser.parse_args()
-    out = given.out or RESULTS / f"{given.recipe}{'_ns' if given.networks == 'separate' else ''}.json"
+    out = given.out or RESULTS / "riddle" / f"{given.recipe}{'_ns' if given.networks == 'separate' else ''}.json"
     changes, recipe = {"networks": given.networks}, load("recipe", given.recipe)()
     header = {
         "recipe": given.recipe,
