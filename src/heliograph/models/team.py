@@ -279,7 +279,7 @@ class Team(nn.Module):
         return self._rounds_of[self._seated if assignment is None else assignment] > round_index
 
     def _heard_early(self, assignment: Tensor | None) -> Tensor:
-        return self._early[self._seated if assignment is None else assignment]
+        return self._reads_before if assignment is None else self._early[assignment]
 
     # ---- one step, for both -----------------------------------------------------------------------------------
 
