@@ -68,9 +68,7 @@ def spent(settings: TrainSettings, iterations: int, num_env_steps: int) -> bool:
     return num_env_steps >= (settings.env_steps or 0)
 
 
-def judge(
-    trainer: LocalTrainer, settings: TrainSettings, *, num_episodes: int, interventions: bool
-) -> dict[str, Any]:
+def judge(trainer: LocalTrainer, settings: TrainSettings, *, num_episodes: int, interventions: bool) -> dict[str, Any]:
     """What fresh episodes show."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

@@ -14,9 +14,7 @@ from heliograph.types import Choice
 SPACES = (
     st.builds(spaces.Discrete, st.integers(1, 6))
     | st.builds(lambda n: spaces.MultiDiscrete(n), st.lists(st.integers(1, 4), min_size=1, max_size=3))
-    | st.builds(
-        lambda shape: spaces.Box(-1.0, 1.0, shape), st.lists(st.integers(1, 3), max_size=2).map(tuple)
-    )
+    | st.builds(lambda shape: spaces.Box(-1.0, 1.0, shape), st.lists(st.integers(1, 3), max_size=2).map(tuple))
 )
 BATCH = st.lists(st.integers(1, 3), max_size=2).map(tuple)
 
