@@ -35,8 +35,8 @@ def last_actions(
 def last_message(
     previous: Float[Tensor, "*lead N C"] | None, said: Message | None, *, vocabulary: int | None, speaking: Tensor
 ) -> Float[Tensor, "*lead N C"] | None:
-    """The symbols that were said, one-hot; the earlier ones where an agent did not speak."""
+    """The symbols that were said, one-hot: the earlier ones where an agent was silent, zeros where there is none."""
     if previous is None or said is None or said.symbols is None or vocabulary is None:
         return None
-    words = F.one_hot(said.symbols, vocabulary).flatten(-2).float()
-    return torch.where(speaking.unsqueeze(-1), words, previous)
+    words = F.one_hot(said.symbols.clamp(min=0), vocabulary) * (said.symbols >= 0).unsqueeze(-1)
+    return torch.where(speaking.unsqueeze(-1), words.flatten(-2).float(), previous)
