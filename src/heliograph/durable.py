@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import errno
+import glob
 import os
 import pathlib
 import secrets
@@ -45,6 +46,8 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A draft beside `path` that takes its place, on disk, when the block ends; after an error nothing has changed."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")  # so that no planted link is followed
     with telling(path):
+        for old in path.parent.glob(f"{glob.escape(path.name)}.*.draft"):  # of a process that was killed
+            old.unlink(missing_ok=True)
         try:
             os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield draft
