@@ -123,3 +123,12 @@ def test_epsilon_greedy_takes_the_best_legal_one_and_spreads_the_rest() -> None:
     odds = distributions.epsilon_greedy(values, epsilon=0.3, mask=mask).exp()
     assert odds.tolist() == pytest.approx([0.1, 0.0, 0.8, 0.1])
     assert distributions.epsilon_greedy(values, epsilon=0.0).exp().tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
+@given(space=SPACES, batch=BATCH, data=st.data())
+def test_scores_are_both_at_once(space: spaces.Space, batch: tuple, data: st.DataObject) -> None:
+    inputs = torch.randn(*batch, distributions.num_inputs(space), generator=stream(data.draw(st.integers(0, 99))))
+    action = distributions.sample(space, inputs, choice=Choice.SAMPLED, generator=stream(1))
+    found = distributions.score(space, inputs, action)
+    assert torch.allclose(found.log_prob, distributions.log_prob(space, inputs, action), atol=1e-6)
+    assert torch.allclose(found.entropy, distributions.entropy(space, inputs), atol=1e-6)

@@ -132,3 +132,13 @@ def test_explained_variance() -> None:
     assert functional.explained_variance(targets, -targets, mask) == pytest.approx(-3.0)
     assert functional.explained_variance(torch.ones(4), targets, mask) == 0.0
     assert not math.isnan(functional.explained_variance(targets, targets, torch.zeros(4, dtype=torch.bool)))
+
+
+def test_tanh_and_its_gradients_are_those_of_torch() -> None:
+    x = torch.linspace(-12, 12, 4001)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    functional.tanh(ours).sum().backward()
+    torch.tanh(theirs).sum().backward()
+    assert torch.allclose(functional.tanh(x), torch.tanh(x), atol=3e-7, rtol=0)
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-6, rtol=0)
+    assert torch.autograd.gradcheck(functional.tanh, torch.linspace(-2, 2, 9, dtype=torch.float64, requires_grad=True))

@@ -5,6 +5,7 @@ Action tensors are `[...]` long for Discrete, `[..., n]` long for MultiDiscrete,
 Randomness comes only from the `torch.Generator` handed in (torch.distributions takes none).
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -118,6 +119,27 @@ def log_prob(
     parts = _logits(space, inputs, mask)
     picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
     return sum(categorical_log_prob(part, pick) for part, pick in zip(parts, picks, strict=True))
+
+
+@dataclasses.dataclass(kw_only=True)
+class Score:
+    """Log-probability of a choice and the entropy of its distribution, in nats."""
+
+    log_prob: Float[Tensor, "*batch"]
+    entropy: Float[Tensor, "*batch"]
+
+
+def score(
+    space: spaces.Space, inputs: Float[Tensor, "*batch D"], action: Tensor, *, mask: Tensor | None = None
+) -> Score:
+    """`log_prob` and `entropy` at once."""
+    if isinstance(space, spaces.Box):
+        log_prob_of_it = log_prob(space, inputs, action)
+        return Score(log_prob=log_prob_of_it, entropy=entropy(space, inputs).expand_as(log_prob_of_it))
+    parts = [part.log_softmax(-1) for part in _logits(space, inputs, mask)]
+    picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
+    chosen = [part.gather(-1, pick.unsqueeze(-1)).squeeze(-1) for part, pick in zip(parts, picks, strict=True)]
+    return Score(log_prob=sum(chosen), entropy=-sum((part.exp() * part).sum(-1) for part in parts))
 
 
 def categorical_log_prob(logits: Float[Tensor, "*batch V"], pick: Tensor) -> Float[Tensor, "*batch"]:

@@ -1,6 +1,7 @@
 """Pure maths of learning: advantages over turns, losses, straight-through, masked means. No state, no modules."""
 
 import dataclasses
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -76,6 +77,27 @@ def clipped_policy_loss(
     """PPO's clipped surrogate, to be minimised (Schulman et al. 2017, equation 7)."""
     ratio = log_ratio.exp()
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.sigmoid(2 * x).mul_(2).sub_(1)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return torch.ops.aten.tanh_backward(gradient, *ctx.saved_tensors)
+
+
+def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The hyperbolic tangent, on CPUs as 2 sigmoid(2x) - 1 (within 2e-7).
+
+    torch takes a contiguous tanh from MKL's vector library, which is four times slower than its own sigmoid on
+    processors of other makers than Intel.
+    """
+    return torch.tanh(x) if x.is_cuda else _Tanh.apply(x)
 
 
 def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

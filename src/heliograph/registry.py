@@ -28,8 +28,8 @@ KINDS = {
 }
 ALGORITHMS = ("ppo", "qlearning")
 RESERVED = {
-    "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "checking", "digit_game",
-    "digit_images",
+    "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
+    "checking", "digit_game", "digit_images",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""
 

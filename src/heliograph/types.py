@@ -124,6 +124,10 @@ class Message:
     bits: Float[Tensor, "*batch N"]
 
 
+FEW_PAIRS = 8
+"""Up to so many pairs of hearer and sender, products one by one are faster than a small matrix product a copy."""
+
+
 @dataclasses.dataclass(kw_only=True)
 class Heard:
     """What the agents of one policy hear: `messages` are intent features made by the hearer's ear.
@@ -137,7 +141,10 @@ class Heard:
     def total(self) -> Float[Tensor, "*batch A I"]:
         """The sum of the messages that arrive; linear in the number of edges, never a copy per hearer."""
         weight = self.mask.to(self.messages.dtype)
-        if self.messages.shape[-3] == 1:
+        num_hearers, num_senders = self.mask.shape[-2:]
+        if num_senders == 1:
+            return weight * self.messages.squeeze(-2)
+        if self.messages.shape[-3] == 1 and num_hearers * num_senders > FEW_PAIRS:
             return weight @ self.messages.squeeze(-3)
         return (weight.unsqueeze(-1) * self.messages).sum(-2)
 

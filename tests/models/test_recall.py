@@ -2,14 +2,31 @@
 
 import torch
 
-from heliograph.models.recall import last_message
-from heliograph.types import Message
+from heliograph.models.recall import last_words
+from heliograph.types import Edges, Message, TeamStep
+from tests.parts import make_sampler
 
 
-def test_symbols_are_one_hot_silence_keeps_the_earlier_ones_and_no_symbol_is_zeros() -> None:
-    symbols = torch.tensor([[[2], [1], [-1]]])
-    said = Message(payload=torch.zeros(1, 3, 3), symbols=symbols, bits=torch.zeros(1, 3))
-    previous = torch.tensor([[[1.0, 0, 0], [0, 0, 1.0], [1.0, 0, 0]]])
-    found = last_message(previous, said, vocabulary=3, speaking=torch.tensor([[True, False, True]]))
-    assert found is not None and found.tolist() == [[[0, 0, 1], [0, 0, 1], [0, 0, 0]]]
-    assert last_message(None, said, vocabulary=3, speaking=torch.ones(1, 3, dtype=torch.bool)) is None
+def test_symbols_are_one_hot_and_silence_keeps_the_earlier_ones() -> None:
+    symbols = torch.tensor([[[2], [1]]])
+    previous = torch.tensor([[[1.0, 0, 0], [0, 0, 1.0]]])
+    found = last_words(previous, symbols, vocabulary=3, speaking=torch.tensor([[True, False]]))
+    assert found is not None and found.tolist() == [[[0, 0, 1], [0, 0, 1]]]
+    assert last_words(None, symbols, vocabulary=3, speaking=torch.ones(1, 2, dtype=torch.bool)) is None
+
+
+def test_speakers_remember_what_they_said_whatever_becomes_of_it_on_the_way() -> None:
+    sampler = make_sampler("speaker_listener", copies=16, channel="symbols-score")
+    sampler.reset()
+    step, state = sampler._now
+    said: list[Message] = []
+
+    def lost(message: Message, step: TeamStep, edges: Edges) -> Message:
+        said.append(message)
+        nothing = torch.full_like(message.symbols, -1)
+        return Message(payload=torch.zeros_like(message.payload), symbols=nothing, bits=message.bits * 0)
+
+    acted = sampler.team.step(step, state, generator=sampler.generator, intervention=lost)
+    assert float(acted.state.inbox.payload.abs().sum()) == 0
+    words = torch.nn.functional.one_hot(said[0].symbols, sampler.team.channel.vocabulary).flatten(-2).float()
+    assert torch.equal(acted.state.last_message[:, :1], words[:, :1])

@@ -183,7 +183,7 @@ def test_policies_of_fewer_rounds_fall_silent_in_the_later_ones() -> None:
     }
     team = build_team(TeamChoices(policies=policies), facts_of(world), seed=0)
     assert team.rounds == 2
-    assert team._talking(0, None).tolist() == [True, True] and team._talking(1, None).tolist() == [False, True]
+    assert team.talking(0, None).tolist() == [True, True] and team.talking(1, None).tolist() == [False, True]
 
 
 # ---- teams that compete -------------------------------------------------------------------------------------------

@@ -1,16 +1,19 @@
 """Parts that several models share: torsos over any observation space, running moments, initialisations."""
 
+import dataclasses
 import itertools
 import math
 from abc import ABC
 
 import torch
+import torch.nn.functional as F
 from gymnasium import spaces
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation
+from heliograph.functional import tanh
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.types import Heard, Inputs, Tree
 
@@ -40,6 +43,14 @@ class ImageTorso(nn.Module):
         return self.out(self.convolutions(pixels)).reshape(*batch, -1)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A vector that is embedded together with an observation, and the weight that embeds it."""
+
+    vector: Float[Tensor, "*batch U"]
+    weight: Float[Tensor, "F U"]
+
+
 class Torso(nn.Module):
     """A linear map of any observation to `size` features: vectors and symbols flat, images through convolutions."""
 
@@ -52,14 +63,22 @@ class Torso(nn.Module):
         flat_size = sum(int(spaces.flatdim(s)) for s in self.flat_spaces.values())
         self.flat = orthogonal_(nn.Linear(flat_size, size), gain=math.sqrt(size)) if flat_size else None
 
-    def forward(self, observation: Tree) -> Float[Tensor, "*batch F"]:
-        """The sum of the linear features of all parts."""
+    def forward(self, observation: Tree, *, beside: Beside | None = None) -> Float[Tensor, "*batch F"]:
+        """The sum of the linear features of all parts, and of what is given beside them."""
         leaves = observation if isinstance(observation, dict) else {"": observation}
-        parts = [self.images[_key(k)](leaves[k]) for k in leaves if _key(k) in self.images]
-        if self.flat is not None:
-            vector = [flat_observation(s, leaves[k]) for k, s in self.flat_spaces.items()]
-            parts.append(self.flat(vector[0] if len(vector) == 1 else torch.cat(vector, -1)))
-        return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+        vectors = [flat_observation(s, leaves[k]) for k, s in self.flat_spaces.items()]
+        weights = [] if self.flat is None else [self.flat.weight]
+        if beside is not None:
+            vectors, weights = [*vectors, beside.vector], [*weights, beside.weight]
+        features = [self.images[_key(k)](leaves[k]) for k in leaves if _key(k) in self.images]
+        if vectors:
+            bias = None if self.flat is None else self.flat.bias
+            features.append(F.linear(_joined(vectors), _joined(weights), bias))
+        return features[0] if len(features) == 1 else torch.stack(features).sum(0)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
 
 def _key(name: str) -> str:
@@ -69,24 +88,39 @@ def _key(name: str) -> str:
 class InputTorso(nn.Module):
     """Embeds observation, last action and agent index into `size` features each, and adds them.
 
-    `use_state` puts what a fully informed team sees in the place of the observation.
+    `use_state` puts what a fully informed team sees in the place of the observation. Without `last_action` last
+    actions are not seen.
     """
 
-    def __init__(self, spec: ModelSpec, size: int, *, use_state: bool = False):
+    def __init__(self, spec: ModelSpec, size: int, *, use_state: bool = False, last_action: bool = True):
         super().__init__()
         self.use_state = use_state
         self.observation = nn.Linear(spec.state_size, size) if use_state else Torso(spec.observation_space, size)
-        self.last_action = nn.Linear(spec.action_features, size, bias=False)
+        self.last_action = nn.Linear(spec.action_features, size, bias=False) if last_action else None
         self.agent = nn.Linear(spec.num_agents, size, bias=False) if spec.num_agents > 1 else None
 
     def forward(self, inputs: Inputs) -> Float[Tensor, "*batch A F"]:
-        """The sum of the embeddings."""
+        """The sum of the embeddings; what is a vector goes through one matrix product."""
         if self.use_state:
-            own = self.observation(inputs.state).unsqueeze(-2)
+            features = self.observation(inputs.state).unsqueeze(-2)
+            if self.last_action is not None:
+                features = features + self.last_action(inputs.last_action)
         else:
-            own = self.observation(inputs.observation)
-        features = own + self.last_action(inputs.last_action)
-        return features if self.agent is None else features + self.agent(inputs.agent)
+            features = self.observation(inputs.observation, beside=self._beside(inputs))
+        return features if self.agent is None else features + self.agent(_once(inputs.agent))
+
+    def _beside(self, inputs: Inputs) -> Beside | None:
+        if self.last_action is None:
+            return None
+        return Beside(vector=inputs.last_action, weight=self.last_action.weight)
+
+
+def _once(repeated: Tensor) -> Tensor:
+    """One of what was expanded along leading axes."""
+    for axis in range(repeated.dim() - 2):
+        if repeated.stride(axis) == 0:
+            repeated = repeated.narrow(axis, 0, 1)
+    return repeated
 
 
 class MessageNorm(nn.Module):
@@ -179,7 +213,15 @@ def masked_moments(values: Float[Tensor, "*batch D"], mask: Bool[Tensor, "*batch
     return mean, variance, count.double()
 
 
-def mlp(sizes: list[int], *, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
+class Tanh(nn.Module):
+    """The hyperbolic tangent as a layer."""
+
+    def forward(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Element by element."""
+        return tanh(x)
+
+
+def mlp(sizes: list[int], *, activation: type[nn.Module] = Tanh) -> nn.Sequential:
     """Linear maps with an activation after each but the last."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(sizes):
@@ -227,7 +269,7 @@ class QuietRecurrent(Model, ABC):
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The sum of the embeddings."""
-        return torch.tanh(self.torso(inputs))
+        return tanh(self.torso(inputs))
 
     def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
         """Step the GRU."""

@@ -1,9 +1,9 @@
 """A plain multi-layer perceptron that speaks and listens."""
 
-import torch
 from torch import Tensor, nn
 
 from heliograph.checks import check_positive
+from heliograph.functional import tanh
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, small_head
 from heliograph.types import Heard, Inputs, Timing
@@ -23,23 +23,18 @@ class Feedforward(Model):
         super().__init__(spec)
         check_positive("size", size)
         self.hidden_size = self.intent_size = size
-        self.last_action = last_action
-        self.torso = InputTorso(spec, size)
+        self.torso = InputTorso(spec, size, last_action=last_action)
         self.middle = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The first layer."""
-        if not self.last_action:
-            inputs = Inputs(
-                observation=inputs.observation, last_action=torch.zeros_like(inputs.last_action), agent=inputs.agent
-            )
-        return torch.tanh(self.torso(inputs))
+        return tanh(self.torso(inputs))
 
     def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
         """The second layer, over features and messages."""
         x = features if inbox is None else features + inbox.mean()
-        return Perceived(hidden=torch.tanh(self.middle(x)), memory=memory)
+        return Perceived(hidden=tanh(self.middle(x)), memory=memory)
 
     def act(self, hidden: Tensor) -> Tensor:
         """Inputs of the action distribution."""

@@ -1,16 +1,27 @@
 """What agents are shown of their own past: their last actions, and on some channels what they said last."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph import distributions
-from heliograph.types import Message, Role
+from heliograph.models.layout import Layout, agent_one_hot
+from heliograph.rollout import Rollout
+from heliograph.types import Inputs, Role, Tree, map_tensors
 
-__all__ = ["last_actions", "last_message"]
+__all__ = ["Past", "final_inputs", "inputs_of", "last_actions", "last_words", "recorded_inputs"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Past:
+    """Last actions as features by role, and what each agent said last, one-hot (None where agents are not told)."""
+
+    last_action: Mapping[str, Tensor]
+    last_message: Float[Tensor, "*lead N C"] | None
 
 
 def last_actions(
@@ -32,11 +43,51 @@ def last_actions(
     return found
 
 
-def last_message(
-    previous: Float[Tensor, "*lead N C"] | None, said: Message | None, *, vocabulary: int | None, speaking: Tensor
+def last_words(
+    previous: Float[Tensor, "*lead N C"] | None,
+    symbols: Int[Tensor, "*lead N L"] | None,
+    *,
+    vocabulary: int | None,
+    speaking: Bool[Tensor, "*lead N"],
 ) -> Float[Tensor, "*lead N C"] | None:
-    """The symbols that were said, one-hot: the earlier ones where an agent was silent, zeros where there is none."""
-    if previous is None or said is None or said.symbols is None or vocabulary is None:
+    """The symbols that were said, one-hot; the earlier ones where an agent was silent."""
+    if previous is None or symbols is None or vocabulary is None:
         return None
-    words = F.one_hot(said.symbols.clamp(min=0), vocabulary) * (said.symbols >= 0).unsqueeze(-1)
-    return torch.where(speaking.unsqueeze(-1), words.flatten(-2).float(), previous)
+    return torch.where(speaking.unsqueeze(-1), F.one_hot(symbols, vocabulary).flatten(-2).float(), previous)
+
+
+def inputs_of(
+    layout: Layout, policy: str, *, observations: Mapping[str, Tree], past: Past, state: Tensor, lead: int
+) -> Inputs:
+    """What a policy's agents perceive by themselves, with `lead` axes before that of the agents."""
+    seats = layout.seats[policy]
+    done = layout.gather(policy, past.last_action, lead=lead)
+    agent = agent_one_hot(len(seats.slots), lead=tuple(done.shape[:lead]), device=done.device)
+    observation = layout.gather(policy, observations, lead=lead)
+    own = None if past.last_message is None else past.last_message[..., layout.slots(policy), :]
+    return Inputs(observation=observation, last_action=done, agent=agent, state=state, last_message=own)
+
+
+def recorded_inputs(layout: Layout, policy: str, rollout: Rollout, *, steps: slice) -> Inputs:
+    """What a policy's agents perceived in those steps of a rollout."""
+    observations, done, said, state = map_tensors(
+        lambda leaf: leaf[steps], (rollout.observations, rollout.last_action, rollout.last_message, rollout.state)
+    )
+    past = Past(last_action=done, last_message=said)
+    return inputs_of(layout, policy, observations=observations, past=past, state=state, lead=2)
+
+
+def final_inputs(layout: Layout, rollout: Rollout, *, vocabulary: int | None) -> dict[str, Inputs]:
+    """What agents would have perceived after each step, had it not been the last of an episode; {} if none was cut."""
+    if rollout.final_observations is None:
+        return {}
+    done, said = map_tensors(lambda leaf: leaf[:-1], (rollout.last_action, rollout.last_message))
+    symbols = rollout.messages[-1].symbols if rollout.messages else None
+    past = Past(
+        last_action=last_actions(
+            done, rollout.actions, roles=layout.roles, acting=rollout.acting, observing=rollout.observing[:-1]
+        ),
+        last_message=last_words(said, symbols, vocabulary=vocabulary, speaking=rollout.speaking),
+    )
+    seen, state = rollout.final_observations, rollout.final_state
+    return {p: inputs_of(layout, p, observations=seen, past=past, state=state, lead=2) for p in layout.policies}

@@ -15,23 +15,23 @@ from torch import Tensor, nn
 from heliograph import distributions
 from heliograph.channels.base import Channel
 from heliograph.models.delivery import Frame, at, by_step, deliver, edges_at, frame, of_senders, stack_messages
-from heliograph.models.layout import Layout, agent_one_hot
+from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
-from heliograph.models.recall import last_actions, last_message
-from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState, Unrolled
+from heliograph.models.presence import presence_in, present_now
+from heliograph.models.recall import Past, final_inputs, inputs_of, last_actions, last_words, recorded_inputs
+from heliograph.models.scoring import message_terms, scores_of
+from heliograph.rollout import Acted, Advanced, Inbox, Presence, Rollout, TeamState, Unrolled
 from heliograph.topologies.base import Topology, no_edges
 from heliograph.types import (
     Choice,
     Edges,
     Gradient,
     Heard,
-    Inputs,
     Message,
     MessageForm,
     TeamStep,
     Timing,
     Tree,
-    map_tensors,
 )
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
@@ -143,19 +143,43 @@ class Team(nn.Module):
         """
         edges = self.edges(step)
         frame = Frame(observing=step.observing, speaking=step.speaking, edges=edges, assignment=state.assignment)
-        last = (state.last_action, state.last_message)
-        inputs = {p: self._inputs(p, step.observations, last, step.state) for p in self.layout.policies}
-        features = {p: self.policies[p].encode(inputs[p]) for p in self.layout.policies}
         explored = epsilon if choice is Choice.SAMPLED else None
+        said: list[Message] = []
 
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
             odds = intent if explored is None else self._explored(intent, explored)
             draw = self.channel.sample(odds, generator=generator, choice=choice)
             message, memory = self.channel.send(intent, draw=draw, form=form, state=memory)
+            said.append(message)
             return draw, (message if intervention is None else intervention(message, step, edges)), memory
 
-        out = self._advance(features, state, frame, converse)
-        return self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
+        out = self._advance(self._features(step, state), state, frame, converse)
+        acted = self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
+        acted.state = self._remember(acted, step, symbols=said[-1].symbols if said else None)
+        return acted
+
+    def _features(self, step: TeamStep, state: TeamState) -> dict[str, Tree | None]:
+        """Encoded observations of the policies that have any; None for the others."""
+        past = Past(last_action=state.last_action, last_message=state.last_message)
+        found: dict[str, Tree | None] = dict.fromkeys(self.layout.policies)
+        for policy, here in present_now(step.observing, self.layout).items():
+            if here:
+                inputs = inputs_of(
+                    self.layout, policy, observations=step.observations, past=past, state=step.state, lead=1
+                )
+                found[policy] = self.policies[policy].encode(inputs)
+        return found
+
+    def _remember(self, acted: Acted, step: TeamStep, *, symbols: Tensor | None) -> TeamState:
+        """Keep what was done, and what was said whatever became of it on the way."""
+        state = acted.state
+        done = last_actions(
+            state.last_action, acted.actions, roles=self.layout.roles, acting=step.acting, observing=step.observing
+        )
+        words = last_words(
+            state.last_message, symbols, vocabulary=self.channel.vocabulary, speaking=step.speaking
+        )
+        return dataclasses.replace(state, last_action=done, last_message=words)
 
     def _explored(self, intent: Tensor, epsilon: float) -> Tensor:
         if self.spells:
@@ -179,19 +203,17 @@ class Team(nn.Module):
             log_probs[policy] = distributions.log_prob(seats.action_space, inputs, actions[policy], mask=mask)
         assignment = out.state.assignment
         by_role = self.layout.by_role(actions, lead=1, assignment=assignment)
-        said = self._message_terms(out.intents, out.draws, step.speaking, assignment)[0]
-        last_action, said_now = self._recalled(
-            (out.state.last_action, out.state.last_message), by_role, out.messages,
-            (step.acting, step.observing, step.speaking),
-        )  # fmt: skip
+        said = message_terms(
+            self, out.intents, draws=out.draws, speaking=step.speaking, assignment=assignment, with_entropy=False
+        )
         return Acted(
             actions=by_role,
             action_log_prob=self.layout.combine(log_probs, lead=1, assignment=assignment) * step.acting,
-            message_log_prob=said,
+            message_log_prob=said.log_prob,
             draws=out.draws,
             messages=out.messages,
             edges=edges,
-            state=dataclasses.replace(out.state, last_action=last_action, last_message=said_now),
+            state=out.state,
         )
 
     # ---- learning ---------------------------------------------------------------------------------------------
@@ -199,34 +221,43 @@ class Team(nn.Module):
     @final
     def unroll(self, rollout: Rollout) -> Unrolled:
         """Recompute a rollout from its recorded draws, with gradients through the channel and through time."""
-        features = {p: self.policies[p].encode(self._recorded_inputs(p, rollout)) for p in self.layout.policies}
-        state, steps, finals = rollout.initial, [], []
-        use_final = rollout.final_observations is not None
-        final_by_step = by_step(self._final_features(rollout)) if use_final else ()
-        features_by_step = by_step(features)
+        presence = presence_in(rollout, self.layout)
+        features = self._recorded_features(rollout, presence)
+        finals_in, state, steps, finals = self._final_features(rollout), rollout.initial, [], []
         for t in range(rollout.num_steps):
             if t:
-                ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
-                state = self.cut(state, ended, edges_at(rollout, t - 1))
+                state = self._cut_after(state, rollout, t - 1)
                 state.assignment = None if rollout.assignment is None else rollout.assignment[t]
             now = frame(rollout, t)
-            out = self._advance(features_by_step[t], state, now, self._replay(rollout, t))
+            out = self._advance(features[t], state, now, self._replay(rollout, t))
             state = out.state
             steps.append(out)
-            if use_final:
-                everyone = torch.ones_like(now.observing)
-                finals.append(self._perceive(final_by_step[t], state, everyone)[0])
-        last = self._bootstrap(features_by_step[-1], state, rollout)
-        return self._unrolled(steps, last, finals, rollout)
+            if finals_in:
+                finals.append(self._perceive(finals_in[t], state, torch.ones_like(now.observing))[0])
+        state = self._cut_after(state, rollout, rollout.num_steps - 1)
+        last = self._perceive(features[-1], state, rollout.observing[-1])[0]
+        return self._unrolled(steps, last, finals, rollout, presence)
 
-    def _bootstrap(self, features: Tree, state: TeamState, rollout: Rollout) -> Tree:
-        t = rollout.num_steps
-        ended = rollout.terminated[t - 1] | rollout.truncated[t - 1]
-        going_on = ~ended & rollout.valid[-1].unsqueeze(-1)
-        if not bool(rollout.valid[-1].all() | going_on.any()):  # whole episodes: nobody asks
-            return {p: m.new_zeros(*m.shape[:-1], self.policies[p].model.hidden_size) for p, m in state.memory.items()}
-        state = self.cut(state, ended, edges_at(rollout, t - 1))
-        return self._perceive(features, state, rollout.observing[t])[0]
+    def _cut_after(self, state: TeamState, rollout: Rollout, t: int) -> TeamState:
+        return self.cut(state, rollout.terminated[t] | rollout.truncated[t], edges_at(rollout, t))
+
+    def _recorded_features(self, rollout: Rollout, presence: Mapping[str, Presence]) -> list[dict[str, Tree | None]]:
+        """Encoded observations of each step and policy; None where nobody of a policy observes."""
+        found: list[dict[str, Tree | None]] = [
+            dict.fromkeys(self.layout.policies) for _ in range(rollout.num_steps + 1)
+        ]
+        for policy, here in presence.items():
+            if not any(here.steps):
+                continue
+            inputs = recorded_inputs(self.layout, policy, rollout, steps=here.span)
+            encoded = by_step(self.policies[policy].encode(inputs))
+            for t, value in enumerate(encoded, start=here.span.start):
+                found[t][policy] = value if here.steps[t] else None
+        return found
+
+    def _final_features(self, rollout: Rollout) -> list[dict[str, Tree | None]]:
+        inputs = final_inputs(self.layout, rollout, vocabulary=self.channel.vocabulary)
+        return by_step({p: self.policies[p].encode(inputs[p]) for p in inputs}) if inputs else []
 
     def _replay(self, rollout: Rollout, t: int) -> Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]]:
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
@@ -236,46 +267,24 @@ class Team(nn.Module):
 
         return converse
 
-    def _unrolled(self, steps: list[Advanced], last: Tree, finals: list[Tree], rollout: Rollout) -> Unrolled:
+    def _unrolled(
+        self, steps: list[Advanced], last: Tree, finals: list[Tree], rollout: Rollout,
+        presence: Mapping[str, Presence],
+    ) -> Unrolled:  # fmt: skip
         before = {p: torch.stack([*(s.before[p] for s in steps), last[p]]) for p in self.layout.policies}
         after = {p: torch.stack([s.after[p] for s in steps]) for p in self.layout.policies}
         final = {p: torch.stack([f[p] for f in finals]) for p in self.layout.policies} if finals else None
         rounds = range(self.rounds)
         intents = tuple(torch.stack([s.intents[r] for s in steps]) for r in rounds)
         messages = tuple(stack_messages([s.messages[r] for s in steps]) for r in rounds)
-        action_log_prob, action_entropy = self._action_terms(after, rollout)
-        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
-        said, said_entropy = self._message_terms(intents, rollout.draws, rollout.speaking, assignment)
         return Unrolled(
-            before=before, after=after, final=final, action_log_prob=action_log_prob, action_entropy=action_entropy,
-            message_log_prob=said, message_entropy=said_entropy, intents=intents, messages=messages,
+            before=before, after=after, final=final, intents=intents, messages=messages,
+            presence=dict(presence),
+            score=lambda: scores_of(self, rollout, after=after, intents=intents, presence=presence),
         )  # fmt: skip
 
-    def _action_terms(self, after: Mapping[str, Tensor], rollout: Rollout) -> tuple[Tensor, Tensor]:
-        log_probs, entropies = {}, {}
-        for policy, seats in self.layout.seats.items():
-            inputs = self.policies[policy].model.act(after[policy])
-            action = self.layout.gather(policy, rollout.actions, lead=2)
-            mask = self.action_mask(policy, rollout.action_mask, lead=2)
-            log_probs[policy] = distributions.log_prob(seats.action_space, inputs, action, mask=mask)
-            entropies[policy] = distributions.entropy(seats.action_space, inputs, mask=mask)
-        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
-        combined = [self.layout.combine(x, lead=2, assignment=assignment) for x in (log_probs, entropies)]
-        return combined[0] * rollout.acting, combined[1] * rollout.acting
-
-    def _message_terms(
-        self, intents: tuple[Tensor, ...], draws: tuple[Tree, ...], speaking: Tensor, assignment: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
-        if self.channel.gradient is not Gradient.ACTION:
-            return log_prob, entropy
-        for r, (intent, draw) in enumerate(zip(intents, draws, strict=True)):
-            talking = speaking & self._talking(r, assignment)
-            log_prob = log_prob + torch.where(talking, self.channel.log_prob(intent, draw), 0.0)
-            entropy = entropy + torch.where(talking, self.channel.entropy(intent), 0.0)
-        return log_prob, entropy
-
-    def _talking(self, round_index: int, assignment: Tensor | None) -> Tensor:
+    def talking(self, round_index: int, assignment: Tensor | None) -> Tensor:
+        """Which agents' models exchange messages in this round."""
         return self._rounds_of[self._seated if assignment is None else assignment] > round_index
 
     def _heard_early(self, assignment: Tensor | None) -> Tensor:
@@ -284,25 +293,26 @@ class Team(nn.Module):
     # ---- one step, for both -----------------------------------------------------------------------------------
 
     def _advance(
-        self, features: Tree, state: TeamState, frame: Frame,
+        self, features: Mapping[str, Tree | None], state: TeamState, frame: Frame,
         converse: Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]],
     ) -> Advanced:  # fmt: skip
         before, memory = self._perceive(features, state, frame.observing)
+        here = [p for p in self.layout.policies if features[p] is not None]
         inbox, channel, hidden = state.inbox, state.channel, dict(before)
         if self.rounds:
             read = frame.observing & self._heard_early(frame.assignment)
             inbox = Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
         intents, draws, messages = [], [], []
         for r in range(self.rounds):
-            intent = self._intents(hidden, frame.assignment)
+            intent = self._intents(hidden, here, frame.assignment)
             draw, message, channel = converse(intent, r, channel)
-            fresh = frame.edges.mask & of_senders(frame.speaking & self._talking(r, frame.assignment), frame.edges)
+            fresh = frame.edges.mask & of_senders(frame.speaking & self.talking(r, frame.assignment), frame.edges)
             if r == 0:
                 inbox = self._deliver(inbox, message, fresh, frame)
-                hidden, inbox = self._listen(hidden, inbox, frame, first=True)
+                hidden, inbox = self._listen(hidden, here, inbox, frame, first=True)
             else:
                 empty = Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
-                hidden, _ = self._listen(hidden, self._deliver(empty, message, fresh, frame), frame, first=False)
+                hidden, _ = self._listen(hidden, here, self._deliver(empty, message, fresh, frame), frame, first=False)
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
@@ -317,13 +327,13 @@ class Team(nn.Module):
         return deliver(inbox, message.payload, fresh, frame, team_of_agent=team)
 
     def _perceive(
-        self, features: Tree, state: TeamState, observing: Tensor
+        self, features: Mapping[str, Tree | None], state: TeamState, observing: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         hidden, memory = {}, {}
         for policy in self.layout.policies:
             network, slots = self.policies[policy], self.layout.slots(policy)
             before = state.memory[policy]
-            if not bool(observing[:, slots].any()):
+            if features[policy] is None:
                 hidden[policy], memory[policy] = before.new_zeros(*before.shape[:-1], network.model.hidden_size), before
                 continue
             reads = network.communicates and network.model.timing is Timing.NEXT_STEP
@@ -334,10 +344,10 @@ class Team(nn.Module):
         return hidden, memory
 
     def _listen(
-        self, hidden: dict[str, Tensor], inbox: Inbox, frame: Frame, *, first: bool
+        self, hidden: dict[str, Tensor], here: list[str], inbox: Inbox, frame: Frame, *, first: bool
     ) -> tuple[dict[str, Tensor], Inbox]:
         listened = dict(hidden)
-        for policy in self.layout.policies:
+        for policy in here:
             network = self.policies[policy]
             if network.communicates and not (first and network.model.timing is Timing.NEXT_STEP):
                 listened[policy] = network.model.listen(hidden[policy], self._heard(policy, inbox))
@@ -349,45 +359,13 @@ class Team(nn.Module):
         payload = inbox.payload.unsqueeze(1) if inbox.payload.dim() == 3 else inbox.payload[:, slots]
         return self.policies[policy].hear(payload, inbox.mask[:, slots])
 
-    def _intents(self, hidden: Mapping[str, Tensor], assignment: Tensor | None) -> Tensor:
+    def _intents(self, hidden: Mapping[str, Tensor], here: list[str], assignment: Tensor | None) -> Tensor:
         found = {}
         for policy, value in hidden.items():
             network = self.policies[policy]
             silent = value.new_zeros(*value.shape[:-1], self.channel.intent_size)
-            found[policy] = network.intent(value) if network.communicates else silent
+            found[policy] = network.intent(value) if network.communicates and policy in here else silent
         return self.layout.combine(found, lead=1, assignment=assignment)
-
-    # ---- inputs -----------------------------------------------------------------------------------------------
-
-    def _inputs(self, policy: str, observations: Tree, last: tuple[Tree, Tree], state: Tensor, lead: int = 1) -> Inputs:
-        seats, (last_action, said) = self.layout.seats[policy], last
-        done = self.layout.gather(policy, last_action, lead=lead)
-        agent = agent_one_hot(len(seats.slots), lead=tuple(done.shape[:lead]), device=done.device)
-        observation = self.layout.gather(policy, observations, lead=lead)
-        own = None if said is None else said[..., self.layout.slots(policy), :]
-        return Inputs(observation=observation, last_action=done, agent=agent, state=state, last_message=own)
-
-    def _recorded_inputs(self, policy: str, rollout: Rollout) -> Inputs:
-        last = (rollout.last_action, rollout.last_message)
-        return self._inputs(policy, rollout.observations, last, rollout.state, lead=2)
-
-    def _final_features(self, rollout: Rollout) -> dict[str, Tree]:
-        before, said_before = map_tensors(lambda x: x[:-1], (rollout.last_action, rollout.last_message))
-        last = self._recalled(
-            (before, said_before), rollout.actions, rollout.messages,
-            (rollout.acting, rollout.observing[:-1], rollout.speaking),
-        )  # fmt: skip
-        seen, state = rollout.final_observations, rollout.final_state
-        inputs = {p: self._inputs(p, seen, last, state, lead=2) for p in self.layout.policies}
-        return {p: self.policies[p].encode(inputs[p]) for p in inputs}
-
-    def _recalled(
-        self, before: tuple[Tree, Tree], actions: Tree, messages: tuple[Message, ...], masks: tuple[Tensor, ...]
-    ) -> tuple[Tree, Tree]:
-        acting, observing, speaking = masks
-        done = last_actions(before[0], actions, roles=self.layout.roles, acting=acting, observing=observing)
-        said = messages[-1] if messages else None
-        return done, last_message(before[1], said, vocabulary=self.channel.vocabulary, speaking=speaking)
 
     def action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
         """Which actions a policy's agents may choose, `[..., A, n]`; None where all."""

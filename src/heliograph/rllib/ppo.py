@@ -19,7 +19,7 @@ from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
-from heliograph.types import Gradient, Tree
+from heliograph.types import Gradient, Tree, map_tensors
 
 __all__ = ["CommPPOConfig", "CommPPO", "PPOLearner"]  # noqa: RUF022 - the registry takes the first
 
@@ -226,8 +226,7 @@ class PPOLearner(TeamLearner):
         for name in layout.policies:
             critic = self.team_module[name].critic
             agent = agent_one_hot(len(layout.seats[name].slots), lead=(1, 1), device=rollout.rewards.device)
-            now = self._critic_input(name, critic.view, unrolled.before, rollout.observations, rollout.state)
-            values[name] = critic(now, agent)
+            values[name] = self._present_values(name, agent, unrolled, rollout)
             if unrolled.final is not None:
                 last = self._critic_input(
                     name, critic.view, unrolled.final, rollout.final_observations, rollout.final_state
@@ -240,6 +239,15 @@ class PPOLearner(TeamLearner):
         whole = layout.combine(values, lead=2, assignment=assignment)
         ends = None if assignment is None else assignment[:-1]
         return whole, layout.combine(finals, lead=2, assignment=ends) if finals else None
+
+    def _present_values(self, name: str, agent: Tensor, unrolled: Unrolled, rollout: Rollout) -> Tensor:
+        """Of the steps in which a policy's agents observe; zeros elsewhere."""
+        critic, here = self.team_module[name].critic, unrolled.presence[name]
+        hidden, observations, state = map_tensors(
+            lambda leaf: leaf[here.span], (unrolled.before, rollout.observations, rollout.state)
+        )
+        found = critic(self._critic_input(name, critic.view, hidden, observations, state), agent)
+        return here.padded(found, num_steps=rollout.num_steps + 1)
 
     def _critic_input(self, name: str, view: str, hidden: Tree, observations: Tree, state: Tensor) -> Tensor:
         layout = self.team_module.team.layout

@@ -1,0 +1,79 @@
+"""How likely a team finds what it did in a rollout: log-probabilities and entropies of actions and messages."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from heliograph import distributions
+from heliograph.rollout import Presence, Rollout, Scores
+from heliograph.types import Gradient, Tree, map_tensors
+
+if TYPE_CHECKING:
+    from heliograph.models.team import Team
+
+__all__ = ["message_terms", "scores_of"]
+
+
+def scores_of(
+    team: "Team",
+    rollout: Rollout,
+    *,
+    after: Mapping[str, Tensor],
+    intents: tuple[Tensor, ...],
+    presence: Mapping[str, Presence],
+) -> Scores:
+    """Scores `[T, B, N]` of recorded actions and messages under recomputed features and intents."""
+    actions = _of_actions(team, rollout, after=after, presence=presence)
+    assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+    messages = message_terms(
+        team, intents, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment, with_entropy=True
+    )
+    return Scores(
+        action_log_prob=actions.log_prob,
+        action_entropy=actions.entropy,
+        message_log_prob=messages.log_prob,
+        message_entropy=messages.entropy,
+    )
+
+
+def _of_actions(
+    team: "Team", rollout: Rollout, *, after: Mapping[str, Tensor], presence: Mapping[str, Presence]
+) -> distributions.Score:
+    found: dict[str, dict[str, Tensor]] = {"log_prob": {}, "entropy": {}}
+    for policy, seats in team.layout.seats.items():
+        here = Presence(steps=presence[policy].steps[:-1])
+        actions, masks = map_tensors(lambda leaf, span=here.span: leaf[span], (rollout.actions, rollout.action_mask))
+        score = distributions.score(
+            seats.action_space,
+            team.policies[policy].model.act(after[policy][here.span]),
+            team.layout.gather(policy, actions, lead=2),
+            mask=team.action_mask(policy, masks, lead=2),
+        )
+        for key, values in found.items():
+            values[policy] = here.padded(getattr(score, key), num_steps=rollout.num_steps)
+    assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+    whole = {key: team.layout.combine(values, lead=2, assignment=assignment) for key, values in found.items()}
+    return distributions.Score(**{key: values * rollout.acting for key, values in whole.items()})
+
+
+def message_terms(
+    team: "Team",
+    intents: tuple[Tensor, ...],
+    *,
+    draws: tuple[Tree, ...],
+    speaking: Tensor,
+    assignment: Tensor | None,
+    with_entropy: bool,
+) -> distributions.Score:
+    """Of the messages of all rounds together, where they are actions; zeros on other channels."""
+    log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
+    if team.channel.gradient is not Gradient.ACTION:
+        return distributions.Score(log_prob=log_prob, entropy=entropy)
+    for r, (intent, draw) in enumerate(zip(intents, draws, strict=True)):
+        talking = speaking & team.talking(r, assignment)
+        log_prob = log_prob + torch.where(talking, team.channel.log_prob(intent, draw), 0.0)
+        if with_entropy:
+            entropy = entropy + torch.where(talking, team.channel.entropy(intent), 0.0)
+    return distributions.Score(log_prob=log_prob, entropy=entropy)
