@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from gymnasium import spaces
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -43,6 +42,7 @@ class SwitchRiddle(TeamEnv):
         )
         super().__init__((role,), **base)
         copies = self.num_copies
+        self._prisoners = torch.arange(prisoners, device=self.device)
         self._visits = torch.zeros(copies, self.days, dtype=torch.long, device=self.device)
         self._fixed = torch.full_like(self._visits, -1)
         self._day = torch.zeros(copies, dtype=torch.long, device=self.device)
@@ -83,14 +83,18 @@ class SwitchRiddle(TeamEnv):
 
     def oracle(self) -> dict[str, Tensor]:
         """Tell if and only if all have visited."""
-        return {"prisoner": (self._in_room() & self._visited().all(1, keepdim=True)).long()}
+        in_room = self._in_room()
+        return {"prisoner": (in_room & self._visited(in_room).all(1, keepdim=True)).long()}
+
+    def _occupant(self, *, days_on: int = 0) -> Int[Tensor, "B 1"]:
+        """Who is in the room so many days from now, on the last day at the latest."""
+        return self._visits.gather(1, (self._day + days_on).clamp_(max=self.days - 1)[:, None])
 
     def _in_room(self) -> Bool[Tensor, "B N"]:
-        today = self._visits.gather(1, self._day.clamp(max=self.days - 1)[:, None])
-        return F.one_hot(today[:, 0], self.prisoners).bool() & (self._day < self.days)[:, None]
+        return (self._occupant() == self._prisoners) & (self._day < self.days)[:, None]
 
-    def _visited(self) -> Bool[Tensor, "B N"]:
-        return (self._counts > 0) | self._in_room()
+    def _visited(self, in_room: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
+        return (self._counts > 0) | in_room
 
     def _start(self, starting: Tensor) -> None:
         visits = torch.randint(self.prisoners, self._visits.shape, generator=self.start_generator, device=self.device)
@@ -103,7 +107,7 @@ class SwitchRiddle(TeamEnv):
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         in_room = self._in_room()
         told = ((actions["prisoner"] == TELL) & in_room).any(1) & moving
-        right = self._visited().all(1)
+        right = self._visited(in_room).all(1)
         self._counts = self._counts + (in_room & moving[:, None])
         self._day = self._day + moving
         reward = torch.where(told, torch.where(right, 1.0, -1.0), 0.0)
@@ -120,7 +124,7 @@ class SwitchRiddle(TeamEnv):
         in_room = self._in_room()
         day = self._day[:, None].expand(-1, self.prisoners)
         meaning = torch.stack([self._counts.clamp(max=MAX_COUNT), day], -1)
-        state = [self._visited().float(), in_room.float(), self._day[:, None] / self.days]
+        state = [self._visited(in_room).float(), in_room.float(), self._day[:, None] / self.days]
         return View(
             observations={"prisoner": in_room.float()[..., None]},
             observing=torch.ones_like(in_room),
@@ -132,10 +136,8 @@ class SwitchRiddle(TeamEnv):
         )
 
     def _hearing(self) -> Edges:
-        last = self.days - 1
-        today, tomorrow = (self._visits.gather(1, (self._day + i).clamp(max=last)[:, None]) for i in (0, 1))
-        reads = F.one_hot(tomorrow[:, 0], self.prisoners).bool() & (self._day < last)[:, None]
-        return Edges(senders=today[:, :, None].expand(-1, self.prisoners, 1), mask=reads[..., None])
+        reads = (self._occupant(days_on=1) == self._prisoners) & (self._day < self.days - 1)[:, None]
+        return Edges(senders=self._occupant()[:, :, None].expand(-1, self.prisoners, 1), mask=reads[..., None])
 
 
 def all_visited(prisoners: int, *, days: int) -> float:

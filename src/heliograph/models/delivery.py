@@ -21,31 +21,33 @@ class Frame:
     assignment: Tensor | None
 
 
-def frame(rollout: Rollout, t: int) -> Frame:
-    """The masks of one recorded step."""
-    return Frame(
-        observing=rollout.observing[t],
-        speaking=rollout.speaking[t],
-        edges=edges_at(rollout, t),
-        assignment=None if rollout.assignment is None else rollout.assignment[t],
-    )
+@dataclasses.dataclass(kw_only=True)
+class Recorded:
+    """One step of a rollout as it is replayed: its masks, whose part ended after it, and the draws of its messages."""
+
+    frame: Frame
+    ended: Bool[Tensor, "B N"]
+    draws: tuple[Tree, ...]
 
 
-def edges_at(rollout: Rollout, t: int) -> Edges:
-    """Who heard whom in a recorded step."""
-    edges = rollout.static_edges if rollout.edges is None else at(rollout.edges, t)
+def recorded(rollout: Rollout) -> list[Recorded]:
+    """All steps of a rollout."""
+    edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:
         raise ValueError("the rollout has neither edges nor static_edges")
-    return edges
-
-
-def at(tree: Tree, t: int) -> Tree:
-    """One step of time-major structures."""
-    return map_tensors(lambda leaf: leaf[t], tree)
+    assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+    masks = (rollout.observing[:-1], rollout.speaking, rollout.terminated | rollout.truncated)
+    found = []
+    for observing, speaking, ended, seats, of_step, draws in by_step(
+        (*masks, assignment, rollout.edges, rollout.draws)
+    ):
+        now = Frame(observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats)
+        found.append(Recorded(frame=now, ended=ended, draws=draws))
+    return found
 
 
 def by_step(tree: Tree) -> list[Tree]:
-    """All steps of time-major structures; one backward pass through all of them, where `at` has one for each."""
+    """All steps of time-major structures; one backward pass goes through all of them."""
     steps = zip(*(leaf.unbind(0) for leaf in tensors_of(tree)), strict=True)
     return [_filled(tree, iter(leaves)) for leaves in steps]
 

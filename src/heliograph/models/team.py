@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from heliograph import distributions
 from heliograph.channels.base import Channel
-from heliograph.models.delivery import Frame, at, by_step, deliver, edges_at, frame, of_senders, stack_messages
+from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_senders, recorded, stack_messages
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
 from heliograph.models.presence import presence_in, present_now
@@ -222,24 +222,18 @@ class Team(nn.Module):
     def unroll(self, rollout: Rollout) -> Unrolled:
         """Recompute a rollout from its recorded draws, with gradients through the channel and through time."""
         presence = presence_in(rollout, self.layout)
-        features = self._recorded_features(rollout, presence)
-        finals_in, state, steps, finals = self._final_features(rollout), rollout.initial, [], []
-        for t in range(rollout.num_steps):
-            if t:
-                state = self._cut_after(state, rollout, t - 1)
-                state.assignment = None if rollout.assignment is None else rollout.assignment[t]
-            now = frame(rollout, t)
-            out = self._advance(features[t], state, now, self._replay(rollout, t))
-            state = out.state
+        features, finals_in = self._recorded_features(rollout, presence), self._final_features(rollout)
+        state, steps, finals = dataclasses.replace(rollout.initial), [], []
+        for t, now in enumerate(recorded(rollout)):
+            state.assignment = now.frame.assignment
+            out = self._advance(features[t], state, now.frame, self._replay(now))
             steps.append(out)
             if finals_in:
-                finals.append(self._perceive(finals_in[t], state, torch.ones_like(now.observing))[0])
-        state = self._cut_after(state, rollout, rollout.num_steps - 1)
+                everyone = torch.ones_like(now.frame.observing)
+                finals.append(self._perceive(finals_in[t], out.state, everyone)[0])
+            state = self.cut(out.state, now.ended, now.frame.edges)
         last = self._perceive(features[-1], state, rollout.observing[-1])[0]
         return self._unrolled(steps, last, finals, rollout, presence)
-
-    def _cut_after(self, state: TeamState, rollout: Rollout, t: int) -> TeamState:
-        return self.cut(state, rollout.terminated[t] | rollout.truncated[t], edges_at(rollout, t))
 
     def _recorded_features(self, rollout: Rollout, presence: Mapping[str, Presence]) -> list[dict[str, Tree | None]]:
         """Encoded observations of each step and policy; None where nobody of a policy observes."""
@@ -259,9 +253,9 @@ class Team(nn.Module):
         inputs = final_inputs(self.layout, rollout, vocabulary=self.channel.vocabulary)
         return by_step({p: self.policies[p].encode(inputs[p]) for p in inputs}) if inputs else []
 
-    def _replay(self, rollout: Rollout, t: int) -> Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]]:
+    def _replay(self, now: Recorded) -> Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]]:
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
-            draw = at(rollout.draws[round_index], t)
+            draw = now.draws[round_index]
             message, memory = self.channel.send(intent, draw=draw, form=MessageForm.TRAINING, state=memory)
             return draw, message, memory
 
