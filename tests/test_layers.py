@@ -10,7 +10,7 @@ import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
-    {"types", "rollout", "folding", "registry", "functional", "td", "distributions", "durable", "checks"},
+    {"types", "rollout", "unrolled", "folding", "registry", "functional", "td", "distributions", "durable", "checks"},
     {"envs", "channels", "topologies", "models", "populations"},
     {"sampler", "experiment", "safe_files", "run_folder", "sharing", "losses", "combinations"},
     {"adapters", "analysis", "testing"},

@@ -15,6 +15,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from heliograph.functional import log_softmax
 from heliograph.types import Choice
 
 MASKED_LOGIT = -1e9
@@ -136,7 +137,7 @@ def score(
     if isinstance(space, spaces.Box):
         log_prob_of_it = log_prob(space, inputs, action)
         return Score(log_prob=log_prob_of_it, entropy=entropy(space, inputs).expand_as(log_prob_of_it))
-    parts = [part.log_softmax(-1) for part in _logits(space, inputs, mask)]
+    parts = [log_softmax(part) for part in _logits(space, inputs, mask)]
     picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
     chosen = [part.gather(-1, pick.unsqueeze(-1)).squeeze(-1) for part, pick in zip(parts, picks, strict=True)]
     return Score(log_prob=sum(chosen), entropy=-sum((part.exp() * part).sum(-1) for part in parts))
@@ -144,12 +145,12 @@ def score(
 
 def categorical_log_prob(logits: Float[Tensor, "*batch V"], pick: Tensor) -> Float[Tensor, "*batch"]:
     """Log-probability of indices under logits, in nats."""
-    return logits.log_softmax(-1).gather(-1, pick.unsqueeze(-1)).squeeze(-1)
+    return log_softmax(logits).gather(-1, pick.unsqueeze(-1)).squeeze(-1)
 
 
 def categorical_entropy(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch"]:
     """Entropy of a categorical distribution, in nats."""
-    log_p = logits.log_softmax(-1)
+    log_p = log_softmax(logits)
     return -(log_p.exp() * log_p).sum(-1)
 
 

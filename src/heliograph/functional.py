@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+SHORT_ROW = 16
+
 
 @dataclasses.dataclass(kw_only=True)
 class Advantages:
@@ -77,6 +79,13 @@ def clipped_policy_loss(
     """PPO's clipped surrogate, to be minimised (Schulman et al. 2017, equation 7)."""
     ratio = log_ratio.exp()
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+
+
+def log_softmax(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
+    """Normalised logits. Few of them a row are laid across rows, since torch is slow along short last axes on CPUs."""
+    if logits.is_cuda or logits.shape[-1] >= SHORT_ROW:
+        return logits.log_softmax(-1)
+    return logits.movedim(-1, 0).contiguous().log_softmax(0).movedim(0, -1)
 
 
 class _Tanh(torch.autograd.Function):

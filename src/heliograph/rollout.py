@@ -1,8 +1,7 @@
 """What a team did: aligned, time-major tensors of all agents, cut and shuffled only along the copies."""
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -61,81 +60,6 @@ class Acted:
     messages: tuple[Message, ...]
     edges: Edges
     state: TeamState
-
-
-@dataclasses.dataclass(kw_only=True)
-class Scores:
-    """How likely recorded actions and messages are under the present weights; entropies in nats."""
-
-    action_log_prob: Float[Tensor, "T B N"]
-    action_entropy: Float[Tensor, "T B N"]
-    message_log_prob: Float[Tensor, "T B N"]
-    message_entropy: Float[Tensor, "T B N"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Presence:
-    """Whether any agent of a policy observes in each step: T of them and one to bootstrap from."""
-
-    steps: tuple[bool, ...]
-
-    @property
-    def span(self) -> slice:
-        """From the first such step to the last."""
-        first = self.steps.index(True) if any(self.steps) else 0
-        last = max((t for t, here in enumerate(self.steps) if here), default=-1)
-        return slice(first, last + 1)
-
-    def padded(self, values: Tensor, *, num_steps: int) -> Tensor:
-        """Values of the span, with zeros before and after it."""
-        before, after = self.span.start, num_steps - self.span.stop
-        if not before and not after:
-            return values
-        pieces = [values.new_zeros(n, *values.shape[1:]) for n in (before, after)]
-        return torch.cat([pieces[0], values, pieces[1]])
-
-
-@dataclasses.dataclass(kw_only=True)
-class Unrolled:
-    """A rollout recomputed under the present weights: per-policy features, and scores of what was done.
-
-    `before` has T + 1 steps (the last to bootstrap from), `final` the features of final observations where episodes
-    were truncated. `presence` tells in which steps any agent of a policy observes; features of
-    other steps are zeros. Scores are computed when they are first asked for. Entropies are in nats.
-    """
-
-    before: dict[str, Float[Tensor, "T1 B _A _H"]]
-    after: dict[str, Float[Tensor, "T B _A _H"]]
-    final: dict[str, Float[Tensor, "T B _A _H"]] | None
-    intents: tuple[Float[Tensor, "T B N C"], ...]
-    messages: tuple[Message, ...]
-    presence: dict[str, Presence]
-    score: Callable[[], Scores]
-
-    @functools.cached_property
-    def scores(self) -> Scores:
-        """Log-probabilities and entropies of actions and messages."""
-        return self.score()
-
-    @property
-    def action_log_prob(self) -> Float[Tensor, "T B N"]:
-        """Of the action of each agent that acted."""
-        return self.scores.action_log_prob
-
-    @property
-    def action_entropy(self) -> Float[Tensor, "T B N"]:
-        """Of the action distribution of each agent that acted."""
-        return self.scores.action_entropy
-
-    @property
-    def message_log_prob(self) -> Float[Tensor, "T B N"]:
-        """Of each agent's messages, where messages are actions."""
-        return self.scores.message_log_prob
-
-    @property
-    def message_entropy(self) -> Float[Tensor, "T B N"]:
-        """Of each agent's messages, where messages are actions."""
-        return self.scores.message_entropy
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -3,7 +3,7 @@
 import torch
 
 from heliograph.models.presence import presence_in, present_now
-from heliograph.rollout import Presence
+from heliograph.unrolled import Presence
 from tests.parts import make_sampler
 
 

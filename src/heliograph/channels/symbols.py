@@ -9,7 +9,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.channels.base import Channel, full_bits
 from heliograph.checks import check_number, check_positive
-from heliograph.functional import straight_through
+from heliograph.functional import log_softmax, straight_through
 from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
 
 __all__ = ["Symbols"]
@@ -98,7 +98,7 @@ class Symbols(Channel):
 
     def symbol_log_probs(self, intent: Tensor) -> Tensor:
         """The logits, normalised."""
-        return self._logits(intent).log_softmax(-1)
+        return log_softmax(self._logits(intent))
 
     def schedule(self, num_env_steps: int) -> None:
         """Anneal the temperature."""

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from heliograph.models.team import Team, Unrolled
+from heliograph.models.team import Team
 from heliograph.rollout import Rollout
+from heliograph.unrolled import Unrolled
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.rollout import Inbox, Rollout
-from heliograph.types import Edges, Message, Tree, map_tensors, tensors_of
+from heliograph.types import Edges, Tree, map_tensors, tensors_of
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -100,10 +100,3 @@ def detach_rivals(
     senders = team_of_agent if edges.senders is None else team_of_agent[edges.senders]
     friends = (senders == team_of_agent.unsqueeze(-1)).unsqueeze(-1)
     return torch.where(friends, arrived, arrived.detach())
-
-
-def stack_messages(messages: list[Message]) -> Message:
-    """The messages of all steps of a round, time-major."""
-    symbols = None if messages[0].symbols is None else torch.stack([m.symbols for m in messages])
-    payload, bits = (torch.stack([getattr(m, name) for m in messages]) for name in ("payload", "bits"))
-    return Message(payload=payload, symbols=symbols, bits=bits)

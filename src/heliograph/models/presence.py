@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from heliograph.models.layout import Layout
-from heliograph.rollout import Presence, Rollout
+from heliograph.rollout import Rollout
+from heliograph.unrolled import Presence
 
 __all__ = ["presence_in", "present_now"]
 

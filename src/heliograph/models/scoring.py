@@ -1,14 +1,14 @@
 """How likely a team finds what it did in a rollout: log-probabilities and entropies of actions and messages."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from heliograph import distributions
-from heliograph.rollout import Presence, Rollout, Scores
+from heliograph.rollout import Rollout
 from heliograph.types import Gradient, Tree, map_tensors
+from heliograph.unrolled import Presence, Scores, Unrolled
 
 if TYPE_CHECKING:
     from heliograph.models.team import Team
@@ -16,19 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["message_terms", "scores_of"]
 
 
-def scores_of(
-    team: "Team",
-    rollout: Rollout,
-    *,
-    after: Mapping[str, Tensor],
-    intents: tuple[Tensor, ...],
-    presence: Mapping[str, Presence],
-) -> Scores:
+def scores_of(team: "Team", rollout: Rollout, unrolled: Unrolled) -> Scores:
     """Scores `[T, B, N]` of recorded actions and messages under recomputed features and intents."""
-    actions = _of_actions(team, rollout, after=after, presence=presence)
+    actions = _of_actions(team, rollout, unrolled)
     assignment = None if rollout.assignment is None else rollout.assignment[:-1]
     messages = message_terms(
-        team, intents, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment, with_entropy=True
+        team, unrolled.intents, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment, with_entropy=True
     )
     return Scores(
         action_log_prob=actions.log_prob,
@@ -38,16 +31,14 @@ def scores_of(
     )
 
 
-def _of_actions(
-    team: "Team", rollout: Rollout, *, after: Mapping[str, Tensor], presence: Mapping[str, Presence]
-) -> distributions.Score:
+def _of_actions(team: "Team", rollout: Rollout, unrolled: Unrolled) -> distributions.Score:
     found: dict[str, dict[str, Tensor]] = {"log_prob": {}, "entropy": {}}
     for policy, seats in team.layout.seats.items():
-        here = Presence(steps=presence[policy].steps[:-1])
+        here = Presence(steps=unrolled.presence[policy].steps[:-1])
         actions, masks = map_tensors(lambda leaf, span=here.span: leaf[span], (rollout.actions, rollout.action_mask))
         score = distributions.score(
             seats.action_space,
-            team.policies[policy].model.act(after[policy][here.span]),
+            team.policies[policy].model.act(unrolled.after_in(policy, here.span)),
             team.layout.gather(policy, actions, lead=2),
             mask=team.action_mask(policy, masks, lead=2),
         )

@@ -5,6 +5,7 @@ listener to speaker and through time. Both run the same `_advance`, so they agre
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import final
 
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 
 from heliograph import distributions
 from heliograph.channels.base import Channel
-from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_senders, recorded, stack_messages
+from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_senders, recorded
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
 from heliograph.models.presence import presence_in, present_now
 from heliograph.models.recall import Past, final_inputs, inputs_of, last_actions, last_words, recorded_inputs
 from heliograph.models.scoring import message_terms, scores_of
-from heliograph.rollout import Acted, Advanced, Inbox, Presence, Rollout, TeamState, Unrolled
+from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState
 from heliograph.topologies.base import Topology, no_edges
 from heliograph.types import (
     Choice,
@@ -33,6 +34,7 @@ from heliograph.types import (
     Timing,
     Tree,
 )
+from heliograph.unrolled import Presence, Unrolled
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
 """Replaces the messages of a step before they are delivered: given what was said, the step and who would hear it."""
@@ -233,7 +235,9 @@ class Team(nn.Module):
                 finals.append(self._perceive(finals_in[t], out.state, everyone)[0])
             state = self.cut(out.state, now.ended, now.frame.edges)
         last = self._perceive(features[-1], state, rollout.observing[-1])[0]
-        return self._unrolled(steps, last, finals, rollout, presence)
+        return Unrolled(
+            steps=steps, last=last, finals=finals, presence=presence, score=functools.partial(scores_of, self, rollout)
+        )
 
     def _recorded_features(self, rollout: Rollout, presence: Mapping[str, Presence]) -> list[dict[str, Tree | None]]:
         """Encoded observations of each step and policy; None where nobody of a policy observes."""
@@ -260,22 +264,6 @@ class Team(nn.Module):
             return draw, message, memory
 
         return converse
-
-    def _unrolled(
-        self, steps: list[Advanced], last: Tree, finals: list[Tree], rollout: Rollout,
-        presence: Mapping[str, Presence],
-    ) -> Unrolled:  # fmt: skip
-        before = {p: torch.stack([*(s.before[p] for s in steps), last[p]]) for p in self.layout.policies}
-        after = {p: torch.stack([s.after[p] for s in steps]) for p in self.layout.policies}
-        final = {p: torch.stack([f[p] for f in finals]) for p in self.layout.policies} if finals else None
-        rounds = range(self.rounds)
-        intents = tuple(torch.stack([s.intents[r] for s in steps]) for r in rounds)
-        messages = tuple(stack_messages([s.messages[r] for s in steps]) for r in rounds)
-        return Unrolled(
-            before=before, after=after, final=final, intents=intents, messages=messages,
-            presence=dict(presence),
-            score=lambda: scores_of(self, rollout, after=after, intents=intents, presence=presence),
-        )  # fmt: skip
 
     def talking(self, round_index: int, assignment: Tensor | None) -> Tensor:
         """Which agents' models exchange messages in this round."""

@@ -27,12 +27,12 @@ from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import masked_moments
-from heliograph.models.team import Unrolled
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.streams import STREAMS, get_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
 from heliograph.sharing import load_into
+from heliograph.unrolled import Unrolled
 
 
 class TeamLearner(TorchLearner, ABC):

@@ -14,12 +14,12 @@ from heliograph.checks import check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
 from heliograph.experiment import RESERVED_POLICY, build_layout
 from heliograph.models.layout import agent_one_hot
-from heliograph.models.team import Unrolled
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
 from heliograph.types import Gradient, Tree, map_tensors
+from heliograph.unrolled import Unrolled
 
 __all__ = ["CommPPOConfig", "CommPPO", "PPOLearner"]  # noqa: RUF022 - the registry takes the first
 
@@ -243,9 +243,8 @@ class PPOLearner(TeamLearner):
     def _present_values(self, name: str, agent: Tensor, unrolled: Unrolled, rollout: Rollout) -> Tensor:
         """Of the steps in which a policy's agents observe; zeros elsewhere."""
         critic, here = self.team_module[name].critic, unrolled.presence[name]
-        hidden, observations, state = map_tensors(
-            lambda leaf: leaf[here.span], (unrolled.before, rollout.observations, rollout.state)
-        )
+        observations, state = map_tensors(lambda leaf: leaf[here.span], (rollout.observations, rollout.state))
+        hidden = {name: unrolled.before_in(name, here.span)} if critic.view == "hidden" else {}
         found = critic(self._critic_input(name, critic.view, hidden, observations, state), agent)
         return here.padded(found, num_steps=rollout.num_steps + 1)
 

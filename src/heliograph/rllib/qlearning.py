@@ -19,8 +19,9 @@ from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
-from heliograph.rollout import Rollout, Unrolled
+from heliograph.rollout import Rollout
 from heliograph.types import Gradient
+from heliograph.unrolled import Unrolled
 
 __all__ = ["CommDQNConfig", "CommDQN", "QLearner"]  # noqa: RUF022 - the registry takes the first
 
