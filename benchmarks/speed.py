@@ -2,8 +2,8 @@
 
     python benchmarks/speed.py [--rounds 3] [--out benchmarks/results/speed.json]
 
-The same game (`speaker_listener`, three goals), the same networks (two layers of 64 tanh units for each agent's policy
-and for its value), the same epochs, batch and minibatch, one thread each. RLlib plays the game as a `MultiAgentEnv`
+The same game (`speaker_listener`, three goals), the same networks (two layers of 64 tanh units for each agent's policy,
+and two for its value), the same epochs, batch and minibatch, one thread each. RLlib plays the game as a `MultiAgentEnv`
 whose messages are actions, once as shipped and once without its quadratic `to_numpy` (each episode is converted once,
 not again at every step after it ended), each at its best number of copies. Seconds are those of whole iterations after
 the first; of each subject the fastest round counts. Growth: cost per agent step against copies and agents.
@@ -31,7 +31,9 @@ from heliograph.rllib.session import quiet
 from heliograph.rllib.settings import settings_from
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BATCH, MINIBATCH, EPOCHS, SIZE = 4096, 1024, 4, 64
+BATCH, MINIBATCH, EPOCHS, SIZE = 4096, 2048, 4, 64
+FORWARD_FLOPS = 37_632
+"""Of one step of both agents through policies and values of two layers of 64 units (18,816 multiply-adds)."""
 COPIES_OF_RLLIB = (8, 16, 32)
 GROWTH_COPIES, GROWTH_AGENTS = (1024, 4096, 16384), (2, 8, 32, 128, 256)
 
@@ -82,7 +84,8 @@ def ours(env: str, *, iterations: int, **settings: Any) -> dict[str, Any]:
         "num_envs_per_env_runner": BATCH // 2, "train_batch_size_per_learner": BATCH, "minibatch_size": MINIBATCH,
         "num_epochs": EPOCHS, "target_kl": None,
     } | settings.pop("training", {})  # fmt: skip
-    chosen = {"model": "feedforward", "model_settings": {"size": SIZE}, "channel": "symbols", **settings}
+    chosen = {"model": "feedforward", "model_settings": {"size": SIZE}, "channel": "symbols", "critic": "observation"}
+    chosen |= settings
     return measure(settings_from({"env": env, "algorithm_settings": training, **chosen}), iterations=iterations)
 
 
@@ -104,7 +107,16 @@ def compare(rounds: int) -> dict[str, Any]:
                 found[f"stock_{copies}"] = stock(copies=copies, iterations=1)
     fastest = {kind: max(v for k, v in found.items() if k.startswith(kind)) for kind in ("stock", "patched")}
     ratios = {f"times_{kind}": best["env_steps_per_second"] / value for kind, value in fastest.items()}
-    return {"heliograph": best, "rllib_env_steps_per_second": found, **ratios}
+    share = {"fraction_of_derived_limit": best["env_steps_per_second"] / derived_limit(best["sgemm_gflops"])}
+    return {"heliograph": best, "rllib_env_steps_per_second": found, **ratios, **share}
+
+
+def derived_limit(gflops: float) -> float:
+    """Env steps per second if only the matrix products of both agents in every step cost time.
+
+    One forward pass to sample, one for values, and three (forward and backward) an epoch.
+    """
+    return gflops * 1e9 / (FORWARD_FLOPS * (2 + 3 * EPOCHS))
 
 
 def growth() -> dict[str, Any]:

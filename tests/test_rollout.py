@@ -85,3 +85,13 @@ def test_steps_after_the_end_do_not_count() -> None:
     lengths = rollout.valid.sum(0)
     assert rollout.env_steps() == int(lengths.sum()) < rollout.num_steps * 32
     assert dataclasses.is_dataclass(rollout)
+
+
+def test_chunks_are_the_copies_in_order_and_share_memory() -> None:
+    rollout = make_sampler("speaker_listener", copies=5, channel="dru").fragment(4)
+    parts = list(rollout.chunks(2))
+    assert [part.num_copies for part in parts] == [2, 2, 1]
+    for part, copies in zip(parts, torch.arange(5).split(2), strict=True):
+        same = zip(tensors_of(part), tensors_of(rollout.select(copies)), strict=True)
+        assert all(torch.equal(a, b) for a, b in same)
+    assert parts[0].rewards.data_ptr() == rollout.rewards.data_ptr()

@@ -127,6 +127,16 @@ class Rollout:
         chosen = map_tensors(lambda x: x.index_select(1, copies), fields)
         return Rollout(initial=initial, static_edges=static, **chosen)
 
+    def chunks(self, size: int) -> Iterator["Rollout"]:
+        """The same rollout in parts of `size` copies (the last may be smaller), which share its memory."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        first, static = fields.pop("initial"), fields.pop("static_edges")
+        for start in range(0, self.num_copies, size):
+            part = slice(start, start + size)
+            initial = map_tensors(lambda x, part=part: x[part], first)
+            chosen = map_tensors(lambda x, part=part: x[:, part], fields)
+            yield Rollout(initial=initial, static_edges=static, **chosen)
+
     def to(self, device: torch.device) -> "Rollout":
         """The same rollout on a device; itself where it is there already."""
         return self if self.rewards.device == device else map_tensors(lambda x: x.to(device), self)

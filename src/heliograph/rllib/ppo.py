@@ -14,12 +14,13 @@ from heliograph.checks import check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
 from heliograph.experiment import RESERVED_POLICY, build_layout
 from heliograph.models.layout import agent_one_hot
+from heliograph.models.presence import presence_in
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
 from heliograph.types import Gradient, Tree, map_tensors
-from heliograph.unrolled import Unrolled
+from heliograph.unrolled import Presence, Unrolled
 
 __all__ = ["CommPPOConfig", "CommPPO", "PPOLearner"]  # noqa: RUF022 - the registry takes the first
 
@@ -44,7 +45,7 @@ class CommPPOConfig(CommunicationConfig):
         self.vf_loss_coeff = 0.5
         self.grad_clip = 0.5
         self.num_epochs = 4
-        self.minibatch_size: int | None = 1024
+        self.minibatch_size: int | None = 2048
         self.train_batch_size_per_learner = 4096
 
     def training(
@@ -214,24 +215,26 @@ class PPOLearner(TeamLearner):
     # ---- values -----------------------------------------------------------------------------------------------
 
     def _values_in_chunks(self, rollout: Rollout) -> tuple[Tensor, Tensor | None]:
+        """Values of all steps, a minibatch at a time; the team itself runs only where a critic looks into it."""
         size = max(1, (self.config.minibatch_size or rollout.env_steps()) // rollout.num_steps)
-        everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
-        chunks = [rollout.select(copies) for copies in everyone.split(size)]
-        pairs = [self._values(c, self.team_module.team.unroll(c), normalised=False) for c in chunks]
+        team = self.team_module.team
+        inside = any(self.team_module[name].critic.view == "hidden" for name in team.layout.policies)
+        pairs = [self._values(c, team.unroll(c) if inside else None, normalised=False) for c in rollout.chunks(size)]
         final = None if pairs[0][1] is None else torch.cat([p[1] for p in pairs], 1)
         return torch.cat([p[0] for p in pairs], 1), final
 
-    def _values(self, rollout: Rollout, unrolled: Unrolled, *, normalised: bool) -> tuple[Tensor, Tensor | None]:
+    def _values(
+        self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool
+    ) -> tuple[Tensor, Tensor | None]:
         layout, values, finals = self.team_module.team.layout, {}, {}
+        presence = presence_in(rollout, layout) if unrolled is None else unrolled.presence
         for name in layout.policies:
             critic = self.team_module[name].critic
-            agent = agent_one_hot(len(layout.seats[name].slots), lead=(1, 1), device=rollout.rewards.device)
-            values[name] = self._present_values(name, agent, unrolled, rollout)
-            if unrolled.final is not None:
-                last = self._critic_input(
-                    name, critic.view, unrolled.final, rollout.final_observations, rollout.final_state
-                )
-                finals[name] = critic(last, agent)
+            values[name] = self._present_values(name, presence[name], unrolled, rollout)
+            if rollout.final_observations is not None:
+                hidden = unrolled.final if critic.view == "hidden" and unrolled is not None else None
+                seen, state = rollout.final_observations, rollout.final_state
+                finals[name] = critic(self._critic_input(name, hidden, seen, state), self._agent(name))
             if not normalised and self.config.normalise_values:
                 values[name] = critic.moments.restore(values[name])
                 finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
@@ -240,19 +243,24 @@ class PPOLearner(TeamLearner):
         ends = None if assignment is None else assignment[:-1]
         return whole, layout.combine(finals, lead=2, assignment=ends) if finals else None
 
-    def _present_values(self, name: str, agent: Tensor, unrolled: Unrolled, rollout: Rollout) -> Tensor:
+    def _present_values(self, name: str, here: Presence, unrolled: Unrolled | None, rollout: Rollout) -> Tensor:
         """Of the steps in which a policy's agents observe; zeros elsewhere."""
-        critic, here = self.team_module[name].critic, unrolled.presence[name]
-        observations, state = map_tensors(lambda leaf: leaf[here.span], (rollout.observations, rollout.state))
-        hidden = {name: unrolled.before_in(name, here.span)} if critic.view == "hidden" else {}
-        found = critic(self._critic_input(name, critic.view, hidden, observations, state), agent)
+        critic, span = self.team_module[name].critic, here.span
+        observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, rollout.state))
+        looks_inside = critic.view == "hidden"
+        hidden = {name: unrolled.before_in(name, span)} if looks_inside and unrolled is not None else None
+        found = critic(self._critic_input(name, hidden, observations, state), self._agent(name))
         return here.padded(found, num_steps=rollout.num_steps + 1)
 
-    def _critic_input(self, name: str, view: str, hidden: Tree, observations: Tree, state: Tensor) -> Tensor:
+    def _agent(self, name: str) -> Tensor:
         layout = self.team_module.team.layout
-        if view == "hidden":
+        return agent_one_hot(len(layout.seats[name].slots), lead=(1, 1), device=self._device)
+
+    def _critic_input(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
+        layout, view = self.team_module.team.layout, self.team_module[name].critic.view
+        if hidden is not None:
             return hidden[name]
-        if view == "state":
+        if view == "state" and state is not None:
             return state.unsqueeze(-2).expand(*state.shape[:-1], len(layout.seats[name].slots), -1)
         return flat_observation(layout.seats[name].observation_space, layout.gather(name, observations, lead=2))
 
