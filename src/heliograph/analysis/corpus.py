@@ -45,8 +45,12 @@ SCHEMA = pa.schema(
         "meaning": WORDS,
         "actions": pa.list_(NUMBERS),
         "reward": pa.float64(),
+        "action": NUMBERS,
+        "read": WORDS,
     }
 )
+LATER = ("action", "read")
+"""Columns that corpora of earlier versions lack; they are read as nulls."""
 
 
 CHECKSUM = "utterances_sha256"
@@ -197,6 +201,8 @@ def _checksum(path: pathlib.Path) -> str:
 
 def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:
     for field in SCHEMA:
+        if field.name not in table.column_names and field.name in LATER:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
         if field.name not in table.column_names:
             raise CorpusError(f"{path} has no column {field.name!r}")
         found = table.schema.field(field.name).type

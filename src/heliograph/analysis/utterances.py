@@ -29,7 +29,7 @@ def rows_of(team: Team, facts: EnvFacts, rollout: Rollout, *, first_episode: int
     frames = [_rows_of_round(team, facts, rollout, spoke, r, first_episode) for r in range(len(rollout.messages))]
     if not frames:
         return pd.DataFrame(columns=["episode", "step", "round", "sender", "role", "hearers", "symbols", "vector",
-                                     "length", "bits", "meaning", "actions", "reward"])  # fmt: skip
+                                     "length", "bits", "meaning", "actions", "reward", "action", "read"])  # fmt: skip
     return pd.concat(frames).sort_values(["episode", "step", "round"], kind="stable", ignore_index=True)
 
 
@@ -42,7 +42,7 @@ def _rows_of_round(
     roles = np.array([role.name for role in facts.roles for _ in role.agents], dtype=object)
     symbols = None if message.symbols is None else message.symbols[time, copy, sender].tolist()
     vector = message.payload[time, copy, sender].double().tolist() if symbols is None else None
-    hearers, actions = _heard(team, facts, rollout, said, index=index)
+    heard = _heard(team, facts, rollout, said, index=index)
     slots = sender.numpy(force=True)
     return pd.DataFrame(
         {
@@ -51,14 +51,16 @@ def _rows_of_round(
             "round": index,
             "sender": agents[slots],
             "role": roles[slots],
-            "hearers": hearers,
+            "hearers": heard.hearers,
             "symbols": _column(symbols, len(slots)),
             "vector": _column(vector, len(slots)),
             "length": team.channel.length,
             "bits": message.bits[time, copy, sender].double().numpy(force=True),
             "meaning": _column(rollout.meaning[time, copy, sender].tolist(), len(slots)),
-            "actions": actions,
+            "actions": heard.actions,
             "reward": _rewards(rollout, spoke)[time, copy, sender].numpy(force=True),
+            "action": _column(_actions(facts, rollout, copy=copy, slot=sender, time=time).tolist(), len(slots)),
+            "read": heard.read,
         }
     )
 
@@ -79,19 +81,27 @@ def _rewards(rollout: Rollout, spoke: Bool[Tensor, "T B N"]) -> Float[Tensor, "T
     return found
 
 
-def _heard(
-    team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index: int
-) -> tuple[pd.Series, pd.Series]:
-    """For each utterance its hearers, and for each of them its action on reading it (None: it never did)."""
+@dataclasses.dataclass(kw_only=True)
+class Reception:
+    """For each utterance its hearers; for each of them the step in which it read it (None: it never did), and what it
+    did then (None: it was not asked to act, or never read it)."""
+
+    hearers: pd.Series
+    read: pd.Series
+    actions: pd.Series
+
+
+def _heard(team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index: int) -> Reception:
     hearing, row = _hearings(rollout, said)
     read = _reading_time(team, rollout, hearing, round_index=index)
-    done = _actions(facts, rollout, hearing, read)
+    done = _actions(facts, rollout, copy=hearing.copy, slot=hearing.hearer, time=read)
     agents = np.array(facts.agents, dtype=object)[hearing.hearer.numpy(force=True)]
     cuts = np.searchsorted(row.numpy(force=True), np.arange(len(said.time) + 1))
     spans = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
-    hearers, answers = agents.tolist(), done.tolist()
+    steps = [None if step < 0 else step for step in read.tolist()]
+    columns = {"hearers": agents.tolist(), "read": steps, "actions": done.tolist()}
     size = len(said.time)
-    return _column([hearers[a:b] for a, b in spans], size), _column([answers[a:b] for a, b in spans], size)
+    return Reception(**{key: _column([found[a:b] for a, b in spans], size) for key, found in columns.items()})
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -167,16 +177,17 @@ def first_from(flags: Bool[Tensor, "T *rest"]) -> Int[Tensor, "T1 *rest"]:
     return torch.where(padded, times, num_steps).flip(0).cummin(0).values.flip(0)
 
 
-def _actions(facts: EnvFacts, rollout: Rollout, hearing: Hearing, read: Int[Tensor, " e"]) -> np.ndarray:
-    """What each hearer did when it read, as a list of numbers; None where it did not read or was not asked to act."""
-    found = np.full(len(read), None, dtype=object)
-    acts = (read >= 0) & rollout.acting[read, hearing.copy, hearing.hearer]
+def _actions(
+    facts: EnvFacts, rollout: Rollout, *, copy: Int[Tensor, " e"], slot: Int[Tensor, " e"], time: Int[Tensor, " e"]
+) -> np.ndarray:
+    """What agents did in some steps, as lists of numbers; None where they were not asked to act, or time is -1."""
+    found = np.full(len(time), None, dtype=object)
+    acts = (time >= 0) & rollout.acting[time, copy, slot]
     start = 0
     for role in facts.roles:
         stop = start + len(role.agents)
-        chosen = (acts & (hearing.hearer >= start) & (hearing.hearer < stop)).nonzero().squeeze(1)
-        slots = hearing.hearer[chosen] - start
-        values = rollout.actions[role.name][read[chosen], hearing.copy[chosen], slots]
+        chosen = (acts & (slot >= start) & (slot < stop)).nonzero().squeeze(1)
+        values = rollout.actions[role.name][time[chosen], copy[chosen], slot[chosen] - start]
         for place, value in zip(chosen.tolist(), values.unsqueeze(-1).flatten(1).double().tolist(), strict=True):
             found[place] = value
         start = stop
