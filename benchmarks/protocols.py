@@ -25,20 +25,19 @@ from typing import Any
 import torch
 
 from heliograph.analysis.evaluate import evaluate, interventions_table
-from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.analysis.exact import exact_return
+from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import Run, read_run, write_config, write_json, write_team
-from heliograph.sampler import Sampler, play
+from heliograph.run_folder import read_run, write_config, write_json, write_team
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 KEPT = ("episode_return_mean", "episode_return_se", "success_rate", "normalised_return")
 TOLD = ("entropy_bits", "mutual_information_bits", "mutual_information_chance_bits")
 NUM_POINTS = 20
-CHUNK = 8192
 
 
 def train_one(recipe: str, kind: str, seed: int, num_episodes: int) -> dict[str, Any]:
@@ -81,25 +80,15 @@ def judge(trainer: LocalTrainer, settings: TrainSettings, *, num_episodes: int, 
             rows = interventions_table(run, num_episodes=num_episodes, seed=settings.seed)
             found["interventions"] = {row["messages"]: row["episode_return_mean"] for row in rows}
         if settings.env == "switch_riddle":
-            found["exact_normalised_return"] = exact_riddle(run)
+            found["exact_normalised_return"] = exact_normalised(run.team, run.env)
     return found
 
 
-def exact_riddle(run: Run) -> float:
-    """Normalised return over all visiting sequences of the riddle, greedy, in execution form."""
-    return exact_return(run.team, prisoners=len(run.facts.agents))
-
-
-def exact_return(team: Team, *, prisoners: int) -> float:
-    """Normalised return of a team over all visiting sequences of the riddle, some thousand at a time."""
-    bounds, days = SwitchRiddle(prisoners=prisoners, num_copies=1).bounds(), 4 * prisoners - 6
-    sequences = torch.cartesian_prod(*[torch.arange(prisoners)] * days)
-    total = 0.0
-    for part in sequences.split(CHUNK):
-        env = SwitchRiddle(prisoners=prisoners, num_copies=len(part))
-        env.fix_visits(part)
-        total += float(play(Sampler(env, team), len(part))[0].returns.double().sum())
-    return total / len(sequences) / bounds.full_information
+def exact_normalised(team: Team, env: EnvChoice) -> float:
+    """Normalised return of a team over all visiting sequences of the riddle, greedy, in execution form."""
+    bounds = build_env(env, num_copies=1).bounds()
+    assert bounds is not None
+    return exact_return(team, env) / bounds.full_information
 
 
 def machine() -> dict[str, Any]:

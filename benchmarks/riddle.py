@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 import torch
-from protocols import RESULTS, commit, exact_return, machine
+from protocols import RESULTS, commit, exact_normalised, machine
 
 from heliograph.experiment import build_team
 from heliograph.models.team import Team
@@ -43,8 +43,8 @@ def train_one(recipe: str, kind: str, seed: int, changes: dict[str, Any], update
         trainer.train()
         cpu, wall = cpu + time.process_time() - began[0], wall + time.perf_counter() - began[1]
         if update % every == 0:
-            prisoners = len(trainer.config.facts().agents)
-            curve.append((update, round(exact_return(deployed(trainer), prisoners=prisoners), 4)))
+            score = exact_normalised(deployed(trainer), trainer.config.env_choice())
+            curve.append((update, round(score, 4)))
     solved = next((update for update, score in curve if score >= SOLVED), None)
     cost = {"cpu_ms_per_update": round(1e3 * cpu / updates, 1), "wall_ms_per_update": round(1e3 * wall / updates, 1)}
     return {"seed": seed, "kind": kind, "exact": curve[-1][1], "first_solved_at": solved, **cost, "curve": curve}

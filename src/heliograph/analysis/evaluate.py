@@ -14,18 +14,21 @@ import torch
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.collapse import Diagnosis, diagnose
 from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.exact import all_starts
 from heliograph.analysis.interventions import Messages, intervention
 from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
 from heliograph.experiment import build_env
 from heliograph.rollout import Rollout
 from heliograph.run_folder import Run
-from heliograph.sampler import Episodes, Sampler, play
+from heliograph.sampler import Episodes, Sampler, episodes_of, play
 from heliograph.types import Bounds, Choice, MessageForm
 
 FRESH = 0x5EED_0000
 """Keeps evaluation away from the seeds of training, so that its episodes are fresh."""
 DEFAULT_COPIES = 1024
+MAX_STARTS = 100_000
+"""Starts that are played at most where all of them are."""
 MAX_MEASURED = 20_000
 """Utterances that measures are taken from at most, the first ones."""
 
@@ -42,35 +45,41 @@ class Played:
 def play_run(
     run: Run,
     *,
-    num_episodes: int,
+    num_episodes: int | None,
     choice: Choice = Choice.GREEDY,
     messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
     num_copies: int | None = None,
 ) -> Played:
-    """Play fresh episodes with messages in execution form, as sent or replaced; `num_copies` at once."""
-    if num_episodes < 1:
+    """Play fresh episodes with messages in execution form, as sent or replaced; `num_copies` at once.
+
+    Without a number every start is played once, where the environment can enumerate them (switch_riddle).
+    """
+    if num_episodes is not None and num_episodes < 1:
         raise ValueError(f"num_episodes={num_episodes}: must be at least 1")
-    copies = min(num_episodes, num_copies or DEFAULT_COPIES)
+    copies = min(num_episodes or 1, num_copies or DEFAULT_COPIES)
     env = build_env(run.env, num_copies=copies, seed=FRESH + seed)
-    sampler = Sampler(env, run.team, seed=FRESH + seed)
     replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
-    episodes, rollouts = play(
-        sampler, num_episodes, choice=choice, form=MessageForm.EXECUTION, intervention=replace
-    )
-    return Played(episodes=episodes, rollouts=rollouts, bounds=env.bounds())
+    rollouts: list[Rollout] = []
+    for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
+        sampler = Sampler(part, run.team, seed=FRESH + seed)
+        number = num_episodes or part.num_copies
+        rollouts += play(sampler, number, choice=choice, form=MessageForm.EXECUTION, intervention=replace)[1]
+    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=env.bounds())
 
 
 def evaluate(
     run: Run,
     *,
-    num_episodes: int = 1000,
+    num_episodes: int | None = 1000,
     choice: Choice = Choice.GREEDY,
     messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
     num_copies: int | None = None,
 ) -> dict[str, Any]:
     """Returns, success and what the messages tell, on fresh episodes; ready for JSON (None: unknown, or no messages).
+
+    `num_episodes` None: every start once, so that returns are exact.
 
     `normalised_return` is the return over that of full information. Information is in bits, within roles and rounds,
     of the messages as delivered; vectors count as the signs of their entries.
@@ -170,7 +179,7 @@ def interventions_table(
 def record(
     run: Run,
     *,
-    num_episodes: int,
+    num_episodes: int | None,
     out: str | pathlib.Path | None = None,
     choice: Choice = Choice.GREEDY,
     seed: int = 0,

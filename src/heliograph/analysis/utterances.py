@@ -83,8 +83,10 @@ def _rewards(rollout: Rollout, spoke: Bool[Tensor, "T B N"]) -> Float[Tensor, "T
 
 @dataclasses.dataclass(kw_only=True)
 class Reception:
-    """For each utterance its hearers; for each of them the step in which it read it (None: it never did), and what it
-    did then (None: it was not asked to act, or never read it)."""
+    """For each utterance its hearers; for each of them when it read it, and what it did then.
+
+    None: it never read it; it was not asked to act then, or never read it.
+    """
 
     hearers: pd.Series
     read: pd.Series

@@ -69,6 +69,16 @@ class SwitchRiddle(TeamEnv):
             raise ValueError(f"visits={visits.tolist()}: must name prisoners 0 to {self.prisoners - 1}")
         self._fixed = visits.to(self._visits)
 
+    @property
+    def num_starts(self) -> int:
+        """How many visiting sequences there are, all equally likely."""
+        return int(self.prisoners**self.days)
+
+    def fix_starts(self, numbers: Int[Tensor, " B"]) -> None:
+        """Set the visiting sequence of the next episode of every copy by its number: its visits are the digits."""
+        places = self.prisoners ** torch.arange(self.days - 1, -1, -1, device=numbers.device)
+        self.fix_visits(numbers[:, None] // places % self.prisoners)
+
     def bounds(self) -> Bounds:
         """Exact scores; `blind` is the best silent policy known, `full_information` tells as soon as it is true."""
         n, days = self.prisoners, self.days

@@ -1,0 +1,170 @@
+"""A protocol as a decision table: what agents say and do for what they know and hear, counted from a corpus."""
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.labels import percent
+from heliograph.analysis.readings import Condition, Reading, reading_of
+from heliograph.analysis.turns import Turn, turns
+
+__all__ = ["DecisionTable", "Decision", "decision_table"]
+
+WORTH = 0.001
+"""A finer condition is added where it decides this share of all turns more."""
+MAX_ROWS = 100
+"""Finer conditions never make more rows than this."""
+
+Key = tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One row: a role and its conditions, the most frequent message and action then, and how sure they are.
+
+    Messages and actions are as in a corpus (None: none); `says_share` and `does_share` are shares of `num_turns`.
+    """
+
+    role: str
+    conditions: Key
+    says: str | None
+    does: str | None
+    num_turns: int
+    says_share: float
+    does_share: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecisionTable:
+    """All decisions of a team; `followed` is the share of turns in which it said and did what the table says."""
+
+    reading: Reading
+    conditions: tuple[Condition, ...]
+    decisions: tuple[Decision, ...]
+    followed: float
+    num_turns: int
+
+    def decision(self, turn: Turn) -> Decision | None:
+        """The row that a turn belongs to; None where the corpus has no such turn."""
+        return self._by_key.get(_key(self.conditions, turn))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {(row.role, *row.conditions): row for row in self.decisions})
+
+    _by_key: dict[Key, Decision] = dataclasses.field(init=False, repr=False, default_factory=dict)
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Of `rows`. The role has a column where there are several."""
+        role = ("role",) if self._several_roles else ()
+        reading = self.reading
+        return (*role, *(c.heading for c in self.conditions), reading.says, reading.does, "turns", "sure")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table in the words of the environment."""
+        return [
+            (
+                *((row.role,) if self._several_roles else ()),
+                *row.conditions,
+                self.reading.said(row.says),
+                self.reading.done(row.does),
+                str(row.num_turns),
+                percent(min(row.says_share, row.does_share)),
+            )
+            for row in self.decisions
+        ]
+
+    @property
+    def _several_roles(self) -> bool:
+        return len({row.role for row in self.decisions}) > 1
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        names = [condition.heading for condition in self.conditions]
+        rows = [
+            {
+                **dataclasses.asdict(row),
+                "conditions": dict(zip(names, row.conditions, strict=True)),
+                "says": None if row.says is None else self.reading.said(row.says),
+                "does": None if row.does is None else self.reading.done(row.does),
+            }
+            for row in self.decisions
+        ]
+        return {"decisions": rows, "followed_share": self.followed, "num_turns": self.num_turns}
+
+
+def decision_table(corpus: Corpus) -> DecisionTable:
+    """Count what was said and done under each condition; raises ValueError as `turns` does, and for an empty corpus.
+
+    Where the conditions of the environment's reading leave decisions open, finer ones are added as long as they decide
+    more, the one that decides most first. What depends on more than that shows as a row that is not sure.
+    """
+    found = turns(corpus)
+    if not found:
+        raise ValueError("nothing was said, or acted on: there is no protocol to tabulate")
+    knows = len(found[0].knows)
+    reading = reading_of(corpus.metadata.get("env", {}).get("env"), agents=corpus.metadata["agents"], knows=knows)
+    conditions = _enough(found, reading)
+    decisions = _decisions(found, conditions)
+    return DecisionTable(
+        reading=reading,
+        conditions=conditions,
+        decisions=tuple(decisions),
+        followed=_followed(found, conditions),
+        num_turns=len(found),
+    )
+
+
+def _enough(found: Sequence[Turn], reading: Reading) -> tuple[Condition, ...]:
+    conditions, left = reading.conditions, list(reading.finer)
+    while left:
+        now = _followed(found, conditions)
+        scores = [_followed(found, (*conditions, finer)) for finer in left]
+        best = max(range(len(left)), key=lambda place: scores[place])
+        longer = (*conditions, left[best])
+        if scores[best] < now + WORTH or len({_key(longer, turn) for turn in found}) > MAX_ROWS:
+            break
+        conditions = longer
+        del left[best]
+    return conditions
+
+
+def _key(conditions: Sequence[Condition], turn: Turn) -> Key:
+    return (turn.role, *(condition.value(turn) for condition in conditions))
+
+
+def _counts(found: Sequence[Turn], conditions: Sequence[Condition]) -> dict[Key, Counter[tuple[str | None, ...]]]:
+    counts: dict[Key, Counter[tuple[str | None, ...]]] = defaultdict(Counter)
+    for turn in found:
+        counts[_key(conditions, turn)][turn.says, turn.does] += 1
+    return counts
+
+
+def _followed(found: Sequence[Turn], conditions: Sequence[Condition]) -> float:
+    counts = _counts(found, conditions)
+    return sum(count.most_common(1)[0][1] for count in counts.values()) / len(found)
+
+
+def _decisions(found: Sequence[Turn], conditions: Sequence[Condition]) -> list[Decision]:
+    rows = [_decision(key, count) for key, count in _counts(found, conditions).items()]
+    return sorted(rows, key=lambda row: (row.role, [_number_first(value) for value in row.conditions]))
+
+
+def _decision(key: Key, count: Counter[tuple[str | None, ...]]) -> Decision:
+    total = count.total()
+    (says, does), _ = count.most_common(1)[0]
+    return Decision(
+        role=key[0],
+        conditions=key[1:],
+        says=says,
+        does=does,
+        num_turns=total,
+        says_share=sum(number for (said, _), number in count.items() if said == says) / total,
+        does_share=sum(number for (_, done), number in count.items() if done == does) / total,
+    )
+
+
+def _number_first(value: str) -> tuple[int, float, str]:
+    return (0, float(value), "") if value.isdecimal() else (1, 0.0, value)
