@@ -15,7 +15,7 @@ from heliograph.cli import arguments, main
 from heliograph.cli.choosing import MAIN, chosen, jobs_of, twins_of
 from heliograph.cli.shown import jsonable, share_done
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rllib.settings import COLUMNS, TrainSettings, check, settings_from
+from heliograph.rllib.settings import COLUMNS, EVALUATED, TrainSettings, check, settings_from
 from heliograph.run_folder import write_config, write_team
 from heliograph.types import Choice
 
@@ -26,7 +26,7 @@ FROZEN = {
     "train": {
         "target", "--out", "--resume", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
         "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds",
-        "--env-runners", "--learners", "--jobs", "--checkpoint-every",
+        "--env-runners", "--learners", "--jobs", "--checkpoint-every", "--evaluate-every",
     },
     "evaluate": RUN | {"--actions", "--messages"},
     "record": RUN | {"--actions", "--out"},
@@ -111,6 +111,7 @@ def test_listing_needs_no_ray(tmp_path: pathlib.Path) -> None:
         (["train", "identity", "--out", "x", "--set", "model.size"], "KEY=VALUE"),
         (["train", "identity", "--out", "x", "--until", "return=1"], "episode_return_mean"),
         (["train", "identity", "--out", "x", "--until", "success_rate=high"], "number"),
+        (["train", "identity", "--out", "x", "--until", "evaluation_return_mean=1"], "--evaluate-every"),
         (["train", "identity", "--out", "x", "--seeds", "1", "1"], "once"),
         (["train", "identity", "--resume", "x"], "cannot go with --resume"),
         (["train", "--resume", "nowhere"], "no run folder"),
@@ -252,4 +253,5 @@ def test_columns_of_progress_are_documented() -> None:
     page = (pathlib.Path(__file__).parents[1] / "docs" / "command_line.md").read_text()
     rows = csv.reader(page.splitlines(), delimiter="|")
     explained = {word.strip(" `") for row in rows if len(row) > 3 for word in row[1].split(",")}
-    assert set(COLUMNS) <= explained, f"not in docs/command_line.md: {set(COLUMNS) - explained}"
+    columns = {*COLUMNS, *EVALUATED}
+    assert columns <= explained, f"not in docs/command_line.md: {columns - explained}"

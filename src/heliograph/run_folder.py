@@ -37,6 +37,7 @@ from heliograph.safe_files import (
     write_tensors,
     write_text,
 )
+from heliograph.shipped import located
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
@@ -93,11 +94,11 @@ def write_config(folder: pathlib.Path, *, env: EnvChoice, choices: TeamChoices, 
 
 
 def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
-    """Read a trained team from its run folder, or from a team file (see `heliograph.sharing`).
+    """Read a trained team from its run folder, from a team file (see `heliograph.sharing`), or "recipe:NAME".
 
     Nothing of it is executed. Names that would import code outside Heliograph are refused unless `trust`.
     """
-    source = pathlib.Path(folder)
+    source = located(folder)
     if source.is_file():
         config, tensors = read_team_file(source)
     else:

@@ -27,6 +27,7 @@ from heliograph.run_folder import (
     read_team_file,
 )
 from heliograph.safe_files import VERSION, RunFolderError, read_tensors, write_tensors
+from heliograph.shipped import located
 
 SUFFIX = ".safetensors"
 POLICY = "policies."
@@ -55,7 +56,8 @@ def export(
 ) -> pathlib.Path:
     """Write a team (or one policy of it) from its run folder to one file that can be handed on; returns its path.
 
-    Raises `RunFolderError` where the folder is no run, or the file exists and is not to be replaced.
+    A team file, or "recipe:NAME", is copied, or one policy of it is taken. Raises `RunFolderError` where the folder is
+    no run, or the file exists and is not to be replaced.
     """
     out = pathlib.Path(out)
     if out.suffix != SUFFIX:
@@ -76,11 +78,11 @@ def export(
 
 
 def read_policy(source: str | pathlib.Path, name: str) -> LoadedPolicy:
-    """The weights of a policy in a run folder, a team file, or the file of that policy; imports and builds nothing.
+    """The weights of a policy in a run folder, team file, "recipe:NAME", or file of that policy; builds nothing.
 
     The file of one policy serves under any name. Raises `RunFolderError` where it is no such thing.
     """
-    path = pathlib.Path(source)
+    path = located(source)
     if path.is_file():
         config, tensors = read_team_file(path)
     else:

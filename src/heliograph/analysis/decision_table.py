@@ -10,7 +10,7 @@ from heliograph.analysis.labels import percent
 from heliograph.analysis.readings import Condition, Reading, reading_of
 from heliograph.analysis.turns import Turn, turns
 
-__all__ = ["DecisionTable", "Decision", "decision_table"]
+__all__ = ["Decision", "DecisionTable", "decision_table"]
 
 WORTH = 0.001
 """A finer condition is added where it decides this share of all turns more."""

@@ -7,24 +7,31 @@ from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.findings import Findings, gather
 from heliograph.analysis.page import page
 from heliograph.safe_files import write_text
+from heliograph.shipped import is_shipped, located
 
 REPORT = "report.html"
 REPLAYED = 2
 
 
 def write_report(
-    folder: str | pathlib.Path, *, num_episodes: int = 500, seed: int = 0, trust: bool = False
+    folder: str | pathlib.Path,
+    *,
+    num_episodes: int = 500,
+    seed: int = 0,
+    trust: bool = False,
+    out: str | pathlib.Path | None = None,
 ) -> pathlib.Path:
     """Evaluate a run folder and write `report.html` into it, one file that needs no network; returns its path.
 
     The folder is a run, with its twins in `silent/` and `garbled/` where they were trained, or holds one such folder
-    for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name. `trust` lets a
-    configuration import code that is not Heliograph's.
-    Raises `RunFolderError` where the folder is neither.
+    for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name; for "recipe:NAME"
+    to NAME.html where you are. `out` names another file. `trust` lets a configuration import code that is not
+    Heliograph's. Raises `RunFolderError` where the folder is neither.
     """
-    folder = pathlib.Path(folder)
+    source, folder = folder, located(folder)
     findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
-    path = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
+    beside = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
+    path = pathlib.Path(out or (beside.name if is_shipped(source) else beside))
     write_text(path, render(findings))
     return path
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from heliograph.registry import UnknownNameError
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
+from heliograph.shipped import card_of, is_shipped, located
 
 __all__ = ["METRICS", "RunResult", "find_runs", "flat_settings", "read_result"]
 
@@ -46,10 +47,16 @@ class RunResult:
 def find_runs(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """The finished and the unfinished runs in some folders, each once: runs, their twins, and folders of runs.
 
+    A shipped team, "recipe:NAME", is a finished run.
+
     Raises `RunFolderError` for a folder without any run.
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
-    for folder in map(pathlib.Path, folders):
+    for given in folders:
+        folder = located(given)
+        if is_shipped(given):
+            found.setdefault(folder.resolve(), folder)
+            continue
         if not folder.is_dir():
             raise RunFolderError(f"{folder} is no folder: name run folders, or folders of runs")
         inside = list(_runs_below(folder, depth=MAX_DEPTH))
@@ -57,7 +64,7 @@ def find_runs(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path]
             raise RunFolderError(f"{folder} holds no run: there is no {CONFIG} in it or in the folders below")
         for path in inside:
             found.setdefault(path.resolve(), path)
-    finished = [path for path in found.values() if (path / SUMMARY).exists()]
+    finished = [path for path in found.values() if path.is_file() or (path / SUMMARY).exists()]
     return finished, [path for path in found.values() if path not in finished]
 
 
@@ -65,7 +72,7 @@ def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
     """The result of a finished run; raises `RunFolderError`, naming the file, for what is damaged or missing."""
     if metric not in METRICS:
         raise UnknownNameError(what="metric", name=metric, valid=list(METRICS))
-    config, summary = read_config(folder), _read_summary(folder)
+    config, summary = _read(folder)
     seed = summary.get("seed", config.get("seed"))
     return RunResult(
         folder=folder,
@@ -126,6 +133,14 @@ def _runs_below(folder: pathlib.Path, *, depth: int) -> Iterator[pathlib.Path]:
 
 def _natural(name: str) -> tuple[int, str]:
     return len(name), name
+
+
+def _read(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Configuration and summary of a run folder, or of a shipped team."""
+    if not folder.is_file():
+        return read_config(folder), _read_summary(folder)
+    card = card_of(folder)
+    return {"training": card["training"], "team": {"channel": card["training"].get("channel")}}, card["summary"]
 
 
 def _read_summary(folder: pathlib.Path) -> dict[str, Any]:

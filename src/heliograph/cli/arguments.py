@@ -49,7 +49,12 @@ def _train(commands: Any) -> None:
     team = p.add_argument_group("the team")
     _add_choices(team)
     _add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
-    _add_budget(p.add_argument_group("the budget"))
+    budget = p.add_argument_group("the budget")
+    _add_budget(budget)
+    budget.add_argument(
+        "--evaluate-every", type=_count, metavar="N",
+        help="iterations between two evaluations, whose scores are columns too: evaluation_normalised_return=0.99",
+    )  # fmt: skip
     _add_work(p.add_argument_group("the work"))
 
 

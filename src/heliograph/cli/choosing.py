@@ -57,6 +57,7 @@ def chosen(given: Any) -> Chosen:
     settings |= _budget(given)
     numbers = {"seed": given.seed, "num_env_runners": given.env_runners, "num_learners": given.learners}
     numbers["checkpoint_every"] = given.checkpoint_every
+    numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
     settings |= {key: value for key, value in numbers.items() if value is not None}
     return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
 

@@ -51,7 +51,7 @@ def report(given: Any) -> Shown:
     """`heliograph report`."""
     from heliograph.analysis.report import write_report
 
-    path = write_report(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust)
+    path = write_report(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust, out=given.out)
     return {"report": str(path)}, lambda result: console().print(result["report"])
 
 
@@ -83,8 +83,9 @@ def _run(given: Any) -> Any:
 
 def _folder(given: str) -> pathlib.Path:
     from heliograph.run_folder import CONFIG, RunFolderError
+    from heliograph.shipped import located
 
-    folder = pathlib.Path(given)
+    folder = located(given)
     inside = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
     if inside and not (folder / CONFIG).exists():
         raise RunFolderError(f"{folder} holds several runs: name one of {', '.join(str(folder / x) for x in inside)}")

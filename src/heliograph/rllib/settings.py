@@ -38,7 +38,9 @@ LEARNT = (
     "first_ratio_error",
 )
 COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
-"""Columns of progress.csv; those of auxiliary losses follow. docs/command_line.md explains them."""
+"""Columns of progress.csv; those of auxiliary losses and of `EVALUATED` follow. docs/command_line.md explains them."""
+EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
+"""Further columns where `evaluate_every` is set."""
 DEFAULT_ITERATIONS = 100
 TWINS = ("silent", "garbled")
 """The controls of a run: without a channel, and with messages replaced by noise."""
@@ -52,7 +54,9 @@ class TrainSettings(Choices):
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
     `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
     policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
-    `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value.
+    `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value. With
+    `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
+    environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -83,14 +87,17 @@ class TrainSettings(Choices):
     num_learners: int = Field(default=0, ge=0)
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
+    evaluate_every: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainSettings":
         if self.iterations is not None and self.env_steps is not None:
             raise ValueError("iterations and env_steps are both given: a budget is one of them")
         for key in self.until:
-            if key not in COLUMNS and not key.startswith("loss_"):
-                raise registry.UnknownNameError(what="metric in until", name=key, valid=list(COLUMNS))
+            if key not in (*COLUMNS, *EVALUATED) and not key.startswith("loss_"):
+                raise registry.UnknownNameError(what="metric in until", name=key, valid=[*COLUMNS, *EVALUATED])
+            if key in EVALUATED and self.evaluate_every is None:
+                raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")
             check_number(f"until {key}", self.until[key])
         return self
 

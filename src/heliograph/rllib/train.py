@@ -20,7 +20,8 @@ import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 
 import heliograph
-from heliograph.analysis.evaluate import evaluate
+from heliograph.analysis.evaluate import evaluate, play_run, scores
+from heliograph.analysis.exact import enumerable
 from heliograph.durable import WriteError
 from heliograph.experiment import resolve
 from heliograph.models.team import Team
@@ -32,7 +33,7 @@ from heliograph.rllib.learning import learners_answering
 from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.records import ProgressWriter, complete_checkpoints, row_of, write_checkpoint
 from heliograph.rllib.session import harmless_lines_dropped, ray_running
-from heliograph.rllib.settings import TrainSettings, settings_from
+from heliograph.rllib.settings import EVALUATED, TrainSettings, settings_from
 from heliograph.rllib.teams import team_of
 from heliograph.run_folder import (
     CONFIG,
@@ -56,6 +57,8 @@ TRAINING_SETTINGS = (
     "minibatch_size",
 )
 """Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
+MOST_STARTS = 10_000
+"""Starts that an evaluation during training plays at most, where it plays all."""
 
 OnProgress = Callable[[dict[str, Any]], None]
 Stop = Callable[[], bool | str]
@@ -214,13 +217,26 @@ class _Life:
                 results = self.algo.train()
                 took = time.perf_counter() - started
                 seconds += took
-                row = row_of(results, seconds=seconds, took=took, steps_before=steps)
+                row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps))
                 progress.add(row)
                 on_progress(row)
                 if row["iteration"] % self.settings.checkpoint_every == 0:
                     progress.sync()
                     self._save()
         return reason, row, seconds
+
+    def _evaluated(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row, with the scores of the team as it would be deployed, in the iterations that ask for them."""
+        every = self.settings.evaluate_every
+        if every is None:
+            return row
+        if row["iteration"] % every:
+            return {**row, **dict.fromkeys(EVALUATED)}
+        with torch.random.fork_rng(devices=[]):  # building the team anew draws weights
+            run = self._run(team_of(self.algo))
+            some = None if enumerable(run.env, at_most=MOST_STARTS) else self.settings.evaluation_episodes
+            found = scores(play_run(run, num_episodes=some, seed=self.settings.seed))
+        return {**row, **dict(zip(EVALUATED, (found["episode_return_mean"], found["normalised_return"]), strict=True))}
 
     def _done(self, row: dict[str, Any], stopped: Stop) -> str | None:
         s = self.settings
@@ -241,9 +257,9 @@ class _Life:
         write_team(self.folder, team)
         return team
 
-    def _summary(self, team: Team, last: dict[str, Any], seconds: float) -> dict[str, Any]:
-        config, num_env_steps = self.algo.config, last.get("num_env_steps", 0)
-        run = Run(
+    def _run(self, team: Team) -> Run:
+        config = self.algo.config
+        return Run(
             folder=self.folder,
             config=read_config(self.folder),
             env=config.env_choice(),
@@ -251,7 +267,10 @@ class _Life:
             facts=config.facts(),
             team=team,
         )
-        found = evaluate(run, num_episodes=self.settings.evaluation_episodes, seed=self.settings.seed)
+
+    def _summary(self, team: Team, last: dict[str, Any], seconds: float) -> dict[str, Any]:
+        num_env_steps = last.get("num_env_steps", 0)
+        found = evaluate(self._run(team), num_episodes=self.settings.evaluation_episodes, seed=self.settings.seed)
         return {
             **found,
             "iterations": last.get("iteration", 0),

@@ -1,0 +1,112 @@
+"""Ships the trained team of a recipe: from its run folder to `src/heliograph/recipes/teams/`, with a card beside it.
+
+    heliograph train dial_switch3 --no-controls --seed 0 --out runs/dial_switch3
+    python benchmarks/teams.py dial_switch3 runs/dial_switch3 [--commit HASH] [--set split=test]
+
+The score is exact where all starts can be enumerated (every visiting sequence of the riddle), else that of 1,000 fresh
+episodes; `--set` changes settings of the environment for it, such as the split of images. A team below the target of
+its recipe is refused, as is one that was trained with other settings (budget and seed apart). After that
+`heliograph evaluate recipe:NAME` works.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+from protocols import commit, machine
+
+from heliograph.analysis.evaluate import evaluate
+from heliograph.analysis.exact import enumerable, exact_return
+from heliograph.experiment import EnvChoice, build_env
+from heliograph.recipes.base import Recipe
+from heliograph.registry import load
+from heliograph.rllib.settings import settings_from
+from heliograph.run_folder import SUMMARY, Run, read_run, write_json
+from heliograph.safe_files import read_json
+from heliograph.sharing import export
+from heliograph.shipped import CARD, SUFFIX, TEAMS
+
+FREE = {"seed", "iterations", "env_steps", "until", "evaluate_every", "evaluation_episodes", "checkpoint_every"}
+EPISODES = 1000
+
+
+def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: str) -> dict[str, Any]:
+    """Write both files, and return the card."""
+    recipe: Recipe = load("recipe", name)()
+    run, summary = read_run(folder), read_json(folder / SUMMARY)
+    refuse_other(recipe, run.config["training"])
+    score = score_of(run, changes)
+    refuse_weak(recipe, score)
+    TEAMS.mkdir(exist_ok=True)
+    team = export(folder, TEAMS / f"{name}{SUFFIX}", overwrite=True)
+    card = {
+        "recipe": name,
+        "commands": [summary["command"], f"python benchmarks/teams.py {name} {folder_in(summary['command'])}"],
+        "commit": commit,
+        "hardware": machine(),
+        "versions": summary["versions"],
+        "seed": summary["seed"],
+        "bytes": team.stat().st_size,
+        "target": dict(recipe.target),
+        "score": score,
+        "evaluation_env": changes,
+        "summary": summary,
+        "training": run.config["training"],
+    }
+    write_json(TEAMS / f"{name}{CARD}", card)
+    return card
+
+
+def score_of(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
+    """What the team reaches, exactly where that is possible."""
+    env = EnvChoice(env=run.env.env, settings={**run.env.settings, **changes})
+    bounds = build_env(env, num_copies=1).bounds()
+    if not enumerable(env):
+        found = evaluate(dataclasses.replace(run, env=env), num_episodes=EPISODES)
+        kept = ("episode_return_mean", "episode_return_se", "normalised_return", "success_rate", "num_episodes")
+        return {"exact": False, **{key: found[key] for key in kept}}
+    mean = exact_return(run.team, env)
+    assert bounds is not None
+    return {"exact": True, "episode_return_mean": mean, "normalised_return": mean / bounds.full_information}
+
+
+def refuse_other(recipe: Recipe, training: dict[str, Any]) -> None:
+    """A team must have been trained as its recipe says."""
+    asked = settings_from(recipe.settings).model_dump(mode="json")
+    other = {key for key in asked if key not in FREE and training.get(key, asked[key]) != asked[key]}
+    if other:
+        raise SystemExit(f"{recipe.name}: trained with other settings than the recipe: {', '.join(sorted(other))}")
+
+
+def refuse_weak(recipe: Recipe, score: dict[str, Any]) -> None:
+    """A shipped team reaches its target."""
+    for key, least in recipe.target.items():
+        value = score.get(key)
+        if value is None or math.isnan(value) or value < least:
+            raise SystemExit(f"{recipe.name}: {key} is {value}, below the target {least}: train with another seed")
+
+
+def folder_in(command: str) -> str:
+    """The run folder that a training command names."""
+    words = command.split()
+    return words[words.index("--out") + 1] if "--out" in words else "RUN"
+
+
+def main() -> None:
+    """Ship one team."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recipe")
+    parser.add_argument("run", type=pathlib.Path)
+    parser.add_argument("--commit", default=None, help="that the team was trained with (default: the present one)")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the environment, for the score")
+    given = parser.parse_args()
+    changes = dict(text.partition("=")[::2] for text in given.set)
+    card = ship(given.recipe, given.run, changes=changes, commit=given.commit or commit())
+    print(json.dumps({key: card[key] for key in ("recipe", "bytes", "target", "score")}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Teams that come with Heliograph: each reaches the target of its recipe, and `recipe:NAME` is read like a run."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from heliograph import shipped
+from heliograph.analysis.evaluate import MAX_STARTS, evaluate
+from heliograph.analysis.exact import enumerable
+from heliograph.cli import main
+from heliograph.experiment import EnvChoice
+from heliograph.registry import UnknownNameError, load, names
+from heliograph.rllib.settings import settings_from
+from heliograph.run_folder import Run, RunFolderError, read_run
+from heliograph.sharing import export, read_policy
+from heliograph.shipped import PREFIX, card_of, located
+
+TEAMS = shipped.shipped()
+MAX_BYTES = 1_000_000
+each_team = pytest.mark.parametrize("name", TEAMS)
+
+
+def evaluated(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
+    """Exactly where that is quick, else on some fresh episodes."""
+    run = dataclasses.replace(run, env=EnvChoice(env=run.env.env, settings={**run.env.settings, **changes}))
+    return evaluate(run, num_episodes=None if enumerable(run.env, at_most=MAX_STARTS) else 500)
+
+
+def test_there_are_some() -> None:
+    assert {"dial_switch3", "rial_switch3", "speaker_listener_dru"} <= set(TEAMS) <= set(names("recipe"))
+
+
+@each_team
+def test_a_shipped_team_reaches_the_target_of_its_recipe(name: str) -> None:
+    card, recipe = card_of(located(PREFIX + name)), load("recipe", name)()
+    found = evaluated(read_run(PREFIX + name), card["evaluation_env"])
+    for key, least in recipe.target.items():
+        error = (found["episode_return_se"] or 0.0) / max(abs(found["episode_return_mean"]), 1e-9)
+        slack = 0.0 if found["num_episodes"] != 500 else 3 * error * abs(found[key])
+        assert found[key] + slack >= least and card["score"][key] >= least, (key, found[key])
+
+
+@each_team
+def test_its_card_says_how_it_was_made(name: str) -> None:
+    team = located(PREFIX + name)
+    card, recipe = card_of(team), load("recipe", name)()
+    assert card["recipe"] == name and card["target"] == recipe.target
+    assert card["bytes"] == team.stat().st_size < MAX_BYTES
+    assert card["commands"][0].startswith(f"heliograph train {name} ") and card["seed"] == card["training"]["seed"]
+    assert {"heliograph", "python", "ray", "torch"} <= card["versions"].keys() and card["commit"]
+    asked = settings_from(recipe.settings)
+    assert {**card["training"], "model": asked.model}["model_settings"] == asked.model_settings
+    assert read_run(PREFIX + name).choices == asked.choices()
+
+
+def test_a_recipe_without_a_team_or_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    with pytest.raises(UnknownNameError, match="'dial_switch3'"):
+        located("recipe:dial_swich3")
+    monkeypatch.setattr(shipped, "TEAMS", tmp_path)
+    with pytest.raises(RunFolderError, match="heliograph train dial_switch3 --out"):
+        read_run("recipe:dial_switch3")
+
+
+def test_every_command_takes_a_shipped_team(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "recipe:speaker_listener_symbols"
+    assert main(["evaluate", name, "--episodes", "20", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["normalised_return"] == 1.0
+    assert main(["record", name, "--episodes", "5", "--out", "corpus"]) == 0
+    assert main(["report", name, "--episodes", "20"]) == 0
+    assert (tmp_path / "speaker_listener_symbols.html").is_file()
+    assert main(["export", name, "team.safetensors"]) == 0
+    assert main(["evaluate", "team.safetensors", "--episodes", "5"]) == 0
+    assert main(["compare", name, "recipe:speaker_listener_dru", "--metric", "normalised_return", "--json"]) == 0
+    text = capsys.readouterr().out
+    found = json.loads(text[text.index("{") :])
+    assert [group["runs"][0]["value"] for group in found["groups"]] == [1.0, 1.0]
+    assert main(["evaluate", "recipe:speaker_listener_symbol"]) == 2
+    assert "did you mean 'speaker_listener_symbols'" in capsys.readouterr().err
+
+
+def test_its_policies_can_begin_a_run(tmp_path: pathlib.Path) -> None:
+    speaker = read_policy("recipe:speaker_listener_symbols", "speaker")
+    own = read_policy(export("recipe:speaker_listener_symbols", tmp_path / "team.safetensors"), "speaker")
+    assert speaker.tensors and all((own.tensors[key] == value).all() for key, value in speaker.tensors.items())
