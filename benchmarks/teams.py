@@ -3,10 +3,10 @@
     heliograph train dial_switch3 --no-controls --seed 0 --out runs/dial_switch3
     python benchmarks/teams.py dial_switch3 runs/dial_switch3 [--commit HASH] [--set split=test]
 
-The score is exact where all starts can be enumerated (every visiting sequence of the riddle), else that of 1,000 fresh
-episodes; `--set` changes settings of the environment for it, such as the split of images. A team below the target of
-its recipe is refused, as is one that was trained with other settings (budget and seed apart). After that
-`heliograph evaluate recipe:NAME` works.
+Weights are shipped in half precision. The score is that of the shipped weights: exact where all starts can be
+enumerated (every visiting sequence of the riddle), else of 1,000 fresh episodes; `--set` changes settings of the
+environment for it, such as the split of images. A team below the target of its recipe is refused, as is one that was
+trained with other settings (budget and seed apart). After that `heliograph evaluate recipe:NAME` works.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import tempfile
 from typing import Any
 
 from protocols import commit, machine
@@ -38,10 +39,11 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
     recipe: Recipe = load("recipe", name)()
     run, summary = read_run(folder), read_json(folder / SUMMARY)
     refuse_other(recipe, run.config["training"])
-    score = score_of(run, changes)
-    refuse_weak(recipe, score)
     TEAMS.mkdir(exist_ok=True)
-    team = export(folder, TEAMS / f"{name}{SUFFIX}", overwrite=True)
+    with tempfile.TemporaryDirectory() as draft:
+        score = score_of(read_run(export(folder, pathlib.Path(draft) / f"{name}{SUFFIX}", half=True)), changes)
+    refuse_weak(recipe, score)
+    team = export(folder, TEAMS / f"{name}{SUFFIX}", half=True, overwrite=True)
     card = {
         "recipe": name,
         "commands": [summary["command"], f"python benchmarks/teams.py {name} {folder_in(summary['command'])}"],

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 import pytest
+import torch
 
 from heliograph import shipped
 from heliograph.analysis.evaluate import MAX_STARTS, evaluate
@@ -82,6 +83,17 @@ def test_every_command_takes_a_shipped_team(
     assert [group["runs"][0]["value"] for group in found["groups"]] == [1.0, 1.0]
     assert main(["evaluate", "recipe:speaker_listener_symbol"]) == 2
     assert "did you mean 'speaker_listener_symbols'" in capsys.readouterr().err
+
+
+def test_half_precision_halves_a_file_and_is_read_as_single(tmp_path: pathlib.Path) -> None:
+    whole = read_run("recipe:speaker_listener_symbols")
+    assert {value.dtype for value in whole.team.state_dict().values() if value.is_floating_point()} == {torch.float32}
+    single, half = (
+        export("recipe:speaker_listener_symbols", tmp_path / f"{half}.safetensors", half=half) for half in (False, True)
+    )
+    assert half.stat().st_size < 0.6 * single.stat().st_size
+    weights, again = read_run(single).team.state_dict(), read_run(half).team.state_dict()
+    assert all(torch.equal(value, again[key]) for key, value in weights.items())  # the shipped ones were rounded before
 
 
 def test_its_policies_can_begin_a_run(tmp_path: pathlib.Path) -> None:

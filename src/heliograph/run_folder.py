@@ -43,6 +43,8 @@ FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
 TEAM = "heliograph_team"
 """Key of a team file's metadata that holds its configuration, as JSON."""
+STORED, HALF = "stored_as", "float16"
+"""Key and value in that configuration where weights are stored in half precision, to be read as single."""
 MAX_SIZE = 100_000
 VAGUE = (KeyError, IndexError, AttributeError)
 COUNTS_OF_STEPS = ("env_steps", "time_limit")
@@ -140,6 +142,8 @@ def read_team_file(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Tensor
     if not isinstance(config, dict) or config.get(VERSION) != FORMAT_VERSION:
         version = config.get(VERSION) if isinstance(config, dict) else None
         raise RunFolderError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
+    if config.get(STORED) == HALF:
+        tensors = {key: value.float() if value.dtype is torch.half else value for key, value in tensors.items()}
     return _with_parts(path, config, ("team",)), tensors
 
 

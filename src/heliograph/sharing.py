@@ -17,6 +17,8 @@ from heliograph.registry import UnknownNameError
 from heliograph.run_folder import (
     CONFIG,
     FORMAT_VERSION,
+    HALF,
+    STORED,
     TEAM,
     WEIGHTS,
     Run,
@@ -53,11 +55,13 @@ def export(
     policy: str | None = None,
     overwrite: bool = False,
     trust: bool = False,
+    half: bool = False,
 ) -> pathlib.Path:
     """Write a team (or one policy of it) from its run folder to one file that can be handed on; returns its path.
 
     A team file, or "recipe:NAME", is copied, or one policy of it is taken. Raises `RunFolderError` where the folder is
-    no run, or the file exists and is not to be replaced.
+    no run, or the file exists and is not to be replaced. `half` rounds weights to half precision, at half the size:
+    evaluate the file, as it is a slightly different team.
     """
     out = pathlib.Path(out)
     if out.suffix != SUFFIX:
@@ -72,6 +76,9 @@ def export(
     tensors, content = dict(run.team.state_dict()), _content(run)
     if policy is not None:
         tensors, content = _only(tensors, content, policy, valid=list(run.team.layout.policies))
+    if half:
+        tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
+        content[STORED] = HALF
     description = json.dumps(content, sort_keys=True, default=plain)
     write_tensors(out, tensors, metadata={TEAM: description, VERSION: str(FORMAT_VERSION)})
     return out
