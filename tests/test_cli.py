@@ -30,7 +30,9 @@ FROZEN = {
     },
     "evaluate": RUN | {"--actions", "--messages"},
     "record": RUN | {"--actions", "--out"},
-    "report": RUN,
+    "protocol": RUN,
+    "replay": RUN,
+    "report": RUN | {"--out"},
     "export": {"run", "out", "--policy", "--overwrite", "--trust"},
     "compare": {"runs", "--out", "--metric", "--seed"},
     "sweep": {

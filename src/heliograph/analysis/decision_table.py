@@ -5,12 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.labels import percent
-from heliograph.analysis.readings import Condition, Reading, reading_of
-from heliograph.analysis.turns import Turn, turns
+from heliograph.analysis.readings import Condition, Reading
+from heliograph.analysis.turns import Turn
 
-__all__ = ["Decision", "DecisionTable", "decision_table"]
+__all__ = ["Decision", "DecisionTable", "tabulate"]
 
 WORTH = 0.001
 """A finer condition is added where it decides this share of all turns more."""
@@ -95,17 +94,14 @@ class DecisionTable:
         return {"decisions": rows, "followed_share": self.followed, "num_turns": self.num_turns}
 
 
-def decision_table(corpus: Corpus) -> DecisionTable:
-    """Count what was said and done under each condition; raises ValueError as `turns` does, and for an empty corpus.
+def tabulate(found: Sequence[Turn], reading: Reading) -> DecisionTable:
+    """Count what was said and done under each condition; raises ValueError where there are no turns.
 
     Where the conditions of the environment's reading leave decisions open, finer ones are added as long as they decide
     more, the one that decides most first. What depends on more than that shows as a row that is not sure.
     """
-    found = turns(corpus)
     if not found:
         raise ValueError("nothing was said, or acted on: there is no protocol to tabulate")
-    knows = len(found[0].knows)
-    reading = reading_of(corpus.metadata.get("env", {}).get("env"), agents=corpus.metadata["agents"], knows=knows)
     conditions = _enough(found, reading)
     decisions = _decisions(found, conditions)
     return DecisionTable(

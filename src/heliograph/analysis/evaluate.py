@@ -35,11 +35,12 @@ MAX_MEASURED = 20_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Played:
-    """Episodes of a run, with all that was recorded."""
+    """Episodes of a run, with all that was recorded; exact where they are all that there are."""
 
     episodes: Episodes
     rollouts: list[Rollout]
     bounds: Bounds | None
+    exact: bool = False
 
 
 def play_run(
@@ -65,7 +66,8 @@ def play_run(
         sampler = Sampler(part, run.team, seed=FRESH + seed)
         number = num_episodes or part.num_copies
         rollouts += play(sampler, number, choice=choice, form=MessageForm.EXECUTION, intervention=replace)[1]
-    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=env.bounds())
+    exact = num_episodes is None and choice is Choice.GREEDY
+    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=env.bounds(), exact=exact)
 
 
 def evaluate(
@@ -99,7 +101,7 @@ def scores(played: Played) -> dict[str, Any]:
     return {
         "num_episodes": len(returns),
         "episode_return_mean": mean,
-        "episode_return_se": standard_error(returns),
+        "episode_return_se": 0.0 if played.exact else standard_error(returns),
         "success_rate": None if bool(torch.isnan(success).any()) else float(success.mean()),
         "normalised_return": mean / full if full is not None and full > 0 else None,
         "episode_len_mean": float(played.episodes.lengths.double().mean()),

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from heliograph.analysis.labels import percent
 from heliograph.analysis.readings import Fact, Reading
 from heliograph.analysis.turns import Turn
 
@@ -43,6 +44,25 @@ class Interpretation:
         """All of it as plain data."""
         code = [{**dataclasses.asdict(item), "message": reading.said(item.message)} for item in self.code]
         return {**dataclasses.asdict(self), "code": code}
+
+    def words(self, reading: Reading) -> list[str]:
+        """The code in words, a line for each message, and how often it holds."""
+        alone = Counter(meaning.steps for meaning in self.code)
+        lines = [_line(meaning, reading, alone=alone[meaning.steps] == 1) for meaning in self.code]
+        held = (
+            f"This holds for {percent(self.holds)} of the {self.num_messages:,} messages that somebody read; the "
+            f"{reading.step} alone tells {percent(self.by_step)}."
+        )
+        return [*lines, held]
+
+
+def _line(meaning: Meaning, reading: Reading, *, alone: bool) -> str:
+    said = reading.said(meaning.message)
+    told = f"{reading.message} always {said}" if alone else f"{reading.message} {said}: {' or '.join(meaning.values)}"
+    if meaning.steps is None:
+        return told
+    steps = ", ".join(str(step + reading.first_step) for step in meaning.steps)
+    return f"{reading.step} {steps}: {told}"
 
 
 def interpret(found: Sequence[Turn], reading: Reading) -> list[Interpretation]:

@@ -29,17 +29,18 @@ class Fact:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reading:
-    """An environment in words: `conditions` of every decision, `finer` ones that are added where they decide more,
-    `facts` that messages may tell, and names for what is said and done. Steps are shown from `first_step` on.
-    """  # noqa: D205
+    """An environment in words: what its decisions depend on, what messages may tell, and how both are called.
+
+    `conditions` are those of every decision, `finer` ones are added where they decide more. Steps are shown from
+    `first_step` on. `seen` is what a reader of an episode is told in each turn; without it episodes are told plainly.
+    """
 
     step: str = "step"
     first_step: int = 0
-    agent: str = "agent"
-    hears: str = "hears"
+    message: str = "message"
     says: str = "says"
     does: str = "does"
-    outcome: str = "team reward"
+    seen: tuple[Condition, ...] = ()
     conditions: tuple[Condition, ...]
     finer: tuple[Condition, ...]
     facts: tuple[Fact, ...]
@@ -88,18 +89,23 @@ def _riddle(agents: Sequence[str]) -> Reading:
     def light(label: str | None) -> str:
         return NOTHING if label is None else switch.get(label, label)
 
+    day = Condition(heading="day", value=lambda turn: str(turn.step + 1))
+    here = (
+        Condition(heading="been here before", value=lambda turn: YES_NO[turn.knows[0] > 0]),
+        Condition(heading="light before", value=lambda turn: light(turn.heard)),
+    )
     return Reading(
         step="day",
         first_step=1,
-        agent="in the room",
-        hears="light before",
+        message="light",
         says="light after",
-        outcome="reward",
-        conditions=(
-            Condition(heading="day", value=lambda turn: str(turn.step + 1)),
-            Condition(heading="been here before", value=lambda turn: YES_NO[turn.knows[0] > 0]),
-            Condition(heading="light before", value=lambda turn: light(turn.heard)),
+        seen=(
+            day,
+            Condition(heading="in the room", value=lambda turn: turn.agent),
+            Condition(heading="have visited", value=lambda turn: str(len(turn.spoke))),
+            *here,
         ),
+        conditions=(day, *here),
         finer=(
             Condition(heading="visits before", value=lambda turn: str(turn.knows[0])),
             Condition(heading="left the light", value=lambda turn: light(turn.said_before)),

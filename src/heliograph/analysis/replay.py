@@ -6,13 +6,16 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from heliograph.analysis.corpus import from_rollouts
 from heliograph.analysis.labels import NOTHING, meaning_label, vector_label, word_label
-from heliograph.analysis.utterances import edges_of
+from heliograph.analysis.readings import reading_of
+from heliograph.analysis.turns import turns
+from heliograph.analysis.utterances import edges_of, rows_of
 from heliograph.rollout import Rollout
 from heliograph.run_folder import Run
 from heliograph.types import Edges, Role
 
-HEADINGS = ("step", "agent", "sees", "knows", "says", "heard by", "does", "team reward")
+HEADINGS = ("step", "agent", "sees", "knows", "hears", "says", "heard by", "does", "team reward")
 MAX_ROWS = 40
 TIMES = "\N{MULTIPLICATION SIGN}"
 MAX_NUMBERS = 12
@@ -24,15 +27,48 @@ def replay(run: Run, rollout: Rollout, *, copy: int) -> list[tuple[str, ...]]:
     The observation is that of the agent alone, `knows` its private meaning, the reward the team's mean of the step.
     """
     rows: list[tuple[str, ...]] = []
+    heard = _heard(run, rollout.select(torch.tensor([copy], device=rollout.valid.device)))
     for t in range(int(rollout.valid[:, copy].sum())):
         reward = vector_label([float(rollout.rewards[t, copy].mean())])
         turns = rollout.acting[t, copy] | rollout.speaking[t, copy]
         for place, slot in enumerate(turns.nonzero().flatten().tolist()):
-            rows.append((str(t), *_turn(run, rollout, (t, copy, slot)), reward if place == 0 else ""))
+            rows.append((str(t), *_turn(run, rollout, (t, copy, slot), heard), reward if place == 0 else ""))
     return rows
 
 
-def _turn(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> tuple[str, ...]:
+def told(run: Run, rollout: Rollout, *, copy: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows of one episode: in the environment's own words where it has some, else those of `replay`."""
+    corpus = from_rollouts(run.team, run.facts, [rollout.select(torch.tensor([copy], device=rollout.valid.device))])
+    reading = reading_of(run.env.env, agents=run.facts.agents)
+    if not (reading.seen and corpus.discrete and len(corpus)):
+        return HEADINGS, replay(run, rollout, copy=copy)
+    rows = [
+        (
+            *(condition.value(turn) for condition in reading.seen),
+            reading.said(turn.says),
+            reading.done(turn.does),
+            vector_label([float(rollout.rewards[turn.step, copy].mean())]),
+        )
+        for turn in turns(corpus)
+    ]
+    return (*(condition.heading for condition in reading.seen), reading.says, reading.does, HEADINGS[-1]), rows
+
+
+def _heard(run: Run, rollout: Rollout) -> dict[tuple[int, str], list[str]]:
+    """What each agent read in each step of a rollout of one copy."""
+    heard: dict[tuple[int, str], list[str]] = {}
+    vocabulary = run.team.channel.vocabulary
+    for row in rows_of(run.team, run.facts, rollout).itertuples():
+        said = vector_label(row.vector) if row.symbols is None else word_label(row.symbols, vocabulary=vocabulary)
+        for hearer, step in zip(row.hearers, row.read, strict=True):
+            if step is not None:
+                heard.setdefault((step, hearer), []).append(said)
+    return heard
+
+
+def _turn(
+    run: Run, rollout: Rollout, at: tuple[int, int, int], heard: dict[tuple[int, str], list[str]]
+) -> tuple[str, ...]:
     t, copy, slot = at
     role, local = role_of(run.facts.roles, slot)
     acting = bool(rollout.acting[at])
@@ -41,6 +77,7 @@ def _turn(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> tuple[str, ..
         run.facts.agents[slot],
         seen_label(role.observation_space, _pick(rollout.observations[role.name], (t, copy, local))),
         meaning_label(rollout.meaning[at].tolist()),
+        " · ".join(heard.get((t, run.facts.agents[slot]), [])),
         " · ".join(_said(run, rollout, at)) if speaks else "",
         ", ".join(_hearers(run, rollout, at)) or "nobody" if speaks else "",
         vector_label(rollout.actions[role.name][t, copy, local]) if acting else "",

@@ -1,4 +1,4 @@
-"""The command line `heliograph`: list, train, sweep, evaluate, record, report, compare, export, bench, demo."""
+"""The command line `heliograph`; its commands: list, train, sweep, evaluate, record, protocol, replay, report, ..."""
 
 import contextlib
 import json
@@ -82,6 +82,10 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
         from heliograph.cli.sweeping import sweep
 
         return sweep
+    if name in ("protocol", "replay"):
+        from heliograph.cli import telling
+
+        return getattr(telling, name)
     from heliograph.cli import reading
 
     return getattr(reading, name if name != "list" else "list_")

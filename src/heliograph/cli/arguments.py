@@ -1,6 +1,7 @@
 """The arguments of every command. Imports nothing heavy: `heliograph --help` answers at once."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from heliograph import __version__
@@ -22,6 +23,7 @@ SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """What `compare` and `sweep` compare by, of summary.json."""
 EPISODES = 1000
+SOURCE = "a run folder, a team file, or recipe:NAME, a trained team that comes with Heliograph"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_list, _train, _sweep, _evaluate, _record, _report, _compare, _export, _bench, _demo):
+    reading = (_evaluate, _record, _protocol, _replay, _report, _compare, _export)
+    for add in (_list, _train, _sweep, *reading, _bench, _demo):
         add(commands)
     return parser
 
@@ -127,14 +130,33 @@ def _record(commands: Any) -> None:
     p.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus")
 
 
+def _protocol(commands: Any) -> None:
+    p = _command(commands, "protocol", "print a team's decision table, and what its messages mean")
+    p.add_argument("run", metavar="RUN|CORPUS", help=f"{SOURCE}; or a corpus that was recorded")
+    p.add_argument(
+        "--episodes", type=_episodes, metavar="N", help=f"default: every start once where possible, else {EPISODES}"
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
+    p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
+
+
+def _replay(commands: Any) -> None:
+    p = _command(commands, "replay", "print episodes of a team turn by turn")
+    p.add_argument("run", metavar="RUN", help=SOURCE)
+    p.add_argument("--episodes", type=_count, default=1, metavar="N", help="default 1")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
+    p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
+
+
 def _report(commands: Any) -> None:
     p = _command(commands, "report", "write one HTML file about a trained team, its twins and its messages")
     _add_folder(p)
+    p.add_argument("--out", metavar="PAGE", help="the file to write (default: report.html in the run folder)")
 
 
 def _export(commands: Any) -> None:
     p = _command(commands, "export", "write a trained team to one file that can be handed on")
-    p.add_argument("run", metavar="DIR", help="a run folder")
+    p.add_argument("run", metavar="RUN", help=SOURCE)
     p.add_argument("out", metavar="TEAM", help="the file to write, such as team_a.safetensors")
     p.add_argument("--policy", metavar="NAME", help="this policy alone, to be loaded with train --load-policy")
     p.add_argument("--overwrite", action="store_true", help="replace the file where it exists")
@@ -143,7 +165,7 @@ def _export(commands: Any) -> None:
 
 def _compare(commands: Any) -> None:
     p = _command(commands, "compare", "compare runs: their seeds in groups, intervals, differences, one HTML page")
-    p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, or folders of runs")
+    p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of runs, or recipe:NAME")
     p.add_argument("--out", metavar="PAGE", help="the HTML file to write")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the bootstrap (default 0)")
     _add_metric(p)
@@ -169,13 +191,16 @@ def _add_metric(group: Any) -> None:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    _add_folder(parser)
+    _add_folder(parser, number=_episodes)
     parser.add_argument("--actions", choices=ACTIONS, default="greedy", help="default greedy")
 
 
-def _add_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="DIR|TEAM", help="a run folder, or a team file")
-    parser.add_argument("--episodes", type=_count, default=EPISODES, metavar="N", help=f"default {EPISODES}")
+def _add_folder(parser: argparse.ArgumentParser, *, number: Callable[[str], int | None] | None = None) -> None:
+    parser.add_argument("run", metavar="RUN", help=SOURCE)
+    more = ", or all: every start once, for exact returns" if number else ""
+    parser.add_argument(
+        "--episodes", type=number or _count, default=EPISODES, metavar="N", help=f"default {EPISODES}{more}"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     parser.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
 
@@ -190,6 +215,11 @@ def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
 
 def _add_switch(group: Any, name: str, summary: str) -> None:
     group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=summary)
+
+
+def _episodes(text: str) -> int | None:
+    """A number of episodes; None for "all", every start once."""
+    return None if text == "all" else _count(text)
 
 
 def _count(text: str) -> int:

@@ -59,7 +59,7 @@ def export(given: Any) -> Shown:
     """`heliograph export`."""
     from heliograph import sharing
 
-    run = _folder(given.run)
+    run = folder_of(given.run)
     path = sharing.export(run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust)
     result = {"team": str(path), "policy": given.policy, "bytes": path.stat().st_size}
     return result, lambda _: console().print(str(path), markup=False)
@@ -78,10 +78,11 @@ def bench(given: Any) -> Shown:
 def _run(given: Any) -> Any:
     from heliograph.run_folder import read_run
 
-    return read_run(_folder(given.run), trust=given.trust)
+    return read_run(folder_of(given.run), trust=given.trust)
 
 
-def _folder(given: str) -> pathlib.Path:
+def folder_of(given: str) -> pathlib.Path:
+    """The run that is named; a folder of several runs is refused."""
     from heliograph.run_folder import CONFIG, RunFolderError
     from heliograph.shipped import located
 

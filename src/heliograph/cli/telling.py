@@ -1,0 +1,91 @@
+"""The commands that tell what a team says: `protocol`, its decision table, and `replay`, its episodes turn by turn."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from heliograph.analysis.labels import percent
+from heliograph.analysis.protocol import Protocol, protocol_in
+from heliograph.analysis.replay import MAX_ROWS, told
+from heliograph.cli.shown import console, formatted, table
+from heliograph.run_folder import Run
+
+__all__ = ["episodes_told", "protocol", "replay", "show_episodes", "show_protocol"]
+
+Shown = tuple[Any, Callable[[Any], None]]
+
+
+def protocol(given: Any) -> Shown:
+    """`heliograph protocol`."""
+    from heliograph.cli.reading import folder_of
+
+    folder_of(given.run)
+    found = protocol_in(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust)
+    return found.as_json(), lambda _: show_protocol(found)
+
+
+def replay(given: Any) -> Shown:
+    """`heliograph replay`."""
+    from heliograph.cli.reading import folder_of
+    from heliograph.run_folder import read_run
+
+    folder_of(given.run)
+    found = episodes_told(read_run(given.run, trust=given.trust), num_episodes=given.episodes, seed=given.seed)
+    return {"episodes": found}, lambda _: show_episodes(found)
+
+
+def episodes_told(run: Run, *, num_episodes: int, seed: int) -> list[dict[str, Any]]:
+    """Fresh episodes, greedy, messages as sent: headings and rows, return, and success where it is known."""
+    from heliograph.analysis.evaluate import play_run
+
+    played = play_run(run, num_episodes=num_episodes, seed=seed)
+    found = []
+    for rollout in played.rollouts:
+        for copy in range(rollout.num_copies):
+            headings, rows = told(run, rollout, copy=copy)
+            success = float(played.episodes.success[len(found)])
+            found.append(
+                {
+                    "episode": len(found),
+                    "headings": headings,
+                    "rows": rows,
+                    "episode_return": float(played.episodes.returns[len(found)]),
+                    "success": None if success != success else bool(success),
+                }
+            )
+    return found
+
+
+def show_protocol(found: Protocol) -> None:
+    """Print the table, what messages mean, and what the table earns."""
+    out = console()
+    table([escape(text) for text in found.table.headings], _escaped(found.table.rows()))
+    turns = f"{found.table.num_turns:,} turns in {found.num_episodes:,} episodes"
+    out.print(f"\nThe table tells what is said and done in {percent(found.table.followed)} of {turns}.")
+    for meaning in found.meanings:
+        out.print(f"\nWhat a {escape(meaning.role)} means:")
+        for line in meaning.words(found.table.reading):
+            out.print(f"  {escape(line)}")
+    if found.played is not None:
+        played, team = found.played.normalised_return, formatted(found.team_normalised_return)
+        verdict = "this protocol is optimal" if found.optimal else "this protocol is not optimal"
+        out.print(
+            f"\nPlayed by itself over all visiting sequences, the table earns {played:.3f} of the return of full "
+            f"information, and the team {team}: {verdict}."
+        )
+
+
+def show_episodes(episodes: Sequence[dict[str, Any]]) -> None:
+    """Print episodes as tables, each with its outcome."""
+    for place, episode in enumerate(episodes):
+        rows = episode["rows"]
+        console().print(f"{'' if not place else chr(10)}episode {episode['episode']}")
+        table([escape(text) for text in episode["headings"]], _escaped(rows[:MAX_ROWS]))
+        cut = f"; {len(rows) - MAX_ROWS} more turns" if len(rows) > MAX_ROWS else ""
+        success = {None: "", True: ", success", False: ", no success"}[episode["success"]]
+        console().print(f"return {episode['episode_return']:.3g}{success}{cut}")
+
+
+def _escaped(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[escape(text) for text in row] for row in rows]
