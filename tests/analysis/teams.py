@@ -4,6 +4,7 @@ import pathlib
 
 import torch
 
+from heliograph.envs.switch_riddle import scripted_n3
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
 from heliograph.run_folder import Run, write_config, write_team
@@ -40,6 +41,35 @@ def perfect_bits(inputs, memory, heard) -> ScriptedOutput:
     """Bit g for goal g."""
     one_hot = torch.nn.functional.one_hot
     return _output(inputs, heard, lambda goal: goal, size=GOALS, intent=lambda s: say_bits(one_hot(s, GOALS)))
+
+
+def riddle(inputs, memory, heard) -> ScriptedOutput:
+    """The optimal protocol for three prisoners: memory holds the day and whether one has been in the room."""
+    here = inputs.observation[..., 0] > 0
+    day, been = memory[..., 0].long(), memory[..., 1] > 0
+    bit = torch.zeros_like(day) if heard is None else heard.total()[..., 0].long()
+    says, tells = scripted_n3(been, day=day, bit=bit)
+    memory = torch.stack([memory[..., 0] + 1, (been | here).float()], -1)
+    return ScriptedOutput(action_inputs=say_symbol(tells, 2), intent=say_bits(says.unsqueeze(-1)), memory=memory)
+
+
+def last_day(inputs, memory, heard) -> ScriptedOutput:
+    """Whoever is in the room on the sixth day tells; the light says nothing."""
+    tells = (memory[..., 0] == 5).long()
+    says = torch.zeros_like(memory[..., :1])
+    return ScriptedOutput(action_inputs=say_symbol(tells, 2), intent=say_bits(says), memory=memory + 1)
+
+
+def riddle_run(function=riddle, *, channel: str = "dru") -> Run:
+    """A run of a script for the riddle with three prisoners."""
+    choice = EnvChoice(env="switch_riddle")
+    settings = {"function": f"tests.analysis.teams:{function.__name__}", "memory_size": 2}
+    bits = {"bits": 1} if channel == "dru" else {}
+    choices = TeamChoices(model="scripted", model_settings=settings, channel=channel, channel_settings=bits)
+    facts = facts_of(build_env(choice, num_copies=1))
+    config = {"env": choice.model_dump(), "team": choices.model_dump()}
+    team = build_team(choices, facts, seed=0).eval()
+    return Run(folder=pathlib.Path("none"), config=config, env=choice, choices=choices, facts=facts, team=team)
 
 
 def scripted_run(function=perfect, *, channel: str = "symbols", folder: pathlib.Path | None = None, **env) -> Run:

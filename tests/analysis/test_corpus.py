@@ -12,6 +12,7 @@ import torch
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import CorpusError, load
 from heliograph.analysis.evaluate import play_run, record
+from heliograph.analysis.turns import turns
 from heliograph.analysis.utterances import first_from, rows_of
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.rollout import Rollout
@@ -78,8 +79,11 @@ def test_switch_riddle_hearers_are_the_next_occupants() -> None:
             assert row.hearers == [after.sender]
             slot = run.facts.agents.index(after.sender)
             assert row.actions == [[float(rollout.actions["prisoner"][step + 1, episode, slot])]]
+            assert row.read == [step + 1]
         elif row.hearers:  # told: the episode ended before the next occupant came
-            assert row.actions == [None]
+            assert row.actions == row.read == [None]
+        own = rollout.actions["prisoner"][step, episode, run.facts.agents.index(row.sender)]
+        assert row.action == [float(own)]
 
 
 def brute_force_reading(run: Run, rollout: Rollout, *, time: int, copy: int, sender: int, hearer: int) -> int:
@@ -115,12 +119,13 @@ def test_actions_are_those_of_the_step_in_which_a_message_is_read(model: str, en
     starts = {r.name: slots[r.agents[0]] for r in run.facts.roles}
     role_of = {agent: role.name for role in run.facts.roles for agent in role.agents}
     for row in rows_of(run.team, run.facts, rollout).itertuples():
-        for hearer, action in zip(row.hearers, row.actions, strict=True):
+        for hearer, action, step in zip(row.hearers, row.actions, row.read, strict=True):
             read = brute_force_reading(
                 run, rollout, time=row.step, copy=row.episode, sender=slots[row.sender], hearer=slots[hearer]
             )
             if rollout.edges is not None and rollout.edges.senders is not None:
                 continue  # inbox places are shared between senders there: see the test of the riddle
+            assert step == (None if read < 0 else read)
             if read < 0 or not rollout.acting[read, row.episode, slots[hearer]]:
                 assert action is None
             else:
@@ -222,6 +227,17 @@ def test_damaged_tables_are_refused(saved) -> None:
     path.unlink()
     with pytest.raises(CorpusError, match="it has no utterances"):
         load(saved)
+
+
+def test_a_corpus_of_an_earlier_version_is_read(saved) -> None:
+    path, metadata = saved / "utterances.parquet", json.loads((saved / "metadata.json").read_text())
+    pd.read_parquet(path).drop(columns=["action", "read"]).to_parquet(path)
+    del metadata["utterances_sha256"]
+    (saved / "metadata.json").write_text(json.dumps(metadata))
+    old = load(saved)
+    assert len(old) == 3 and old.utterances["read"].isna().all() and old.utterances["action"].isna().all()
+    with pytest.raises(ValueError, match="record it again"):
+        turns(old)
 
 
 def test_nothing_in_a_corpus_is_pickled(saved) -> None:

@@ -11,8 +11,8 @@ from heliograph.analysis.turns import Turn
 
 __all__ = ["Decision", "DecisionTable", "tabulate"]
 
-WORTH = 0.001
-"""A finer condition is added where it decides this share of all turns more."""
+WORTH = 0.05
+"""A finer condition is added where it decides this share of a role's turns more."""
 MAX_ROWS = 100
 """Finer conditions never make more rows than this."""
 
@@ -21,12 +21,11 @@ Key = tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One row: a role and its conditions, the most frequent message and action then, and how sure they are.
+    """One row: the values of the conditions, the most frequent message and action then, and how sure they are.
 
     Messages and actions are as in a corpus (None: none); `says_share` and `does_share` are shares of `num_turns`.
     """
 
-    role: str
     conditions: Key
     says: str | None
     does: str | None
@@ -37,38 +36,39 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DecisionTable:
-    """All decisions of a team; `followed` is the share of turns in which it said and did what the table says."""
+    """All decisions of a role; `followed` is the share of its turns in which was said and done what the table says."""
 
+    role: str
     reading: Reading
     conditions: tuple[Condition, ...]
     decisions: tuple[Decision, ...]
     followed: float
     num_turns: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {row.conditions: row for row in self.decisions})
+
+    _by_key: dict[Key, Decision] = dataclasses.field(init=False, repr=False, default_factory=dict)
+
     def decision(self, turn: Turn) -> Decision | None:
         """The row that a turn belongs to; None where the corpus has no such turn."""
         return self._by_key.get(_key(self.conditions, turn))
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_key", {(row.role, *row.conditions): row for row in self.decisions})
-
-    _by_key: dict[Key, Decision] = dataclasses.field(init=False, repr=False, default_factory=dict)
-
     @property
     def headings(self) -> tuple[str, ...]:
-        """Of `rows`. The role has a column where there are several."""
-        role = ("role",) if self._several_roles else ()
-        reading = self.reading
-        return (*role, *(c.heading for c in self.conditions), reading.says, reading.does, "turns", "sure")
+        """Of `rows`; without what the role never says, or never does."""
+        says, does = self._parts
+        own = (*([self.reading.says] if says else []), *([self.reading.does] if does else []))
+        return (*(c.heading for c in self.conditions), *own, "turns", "sure")
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table in the words of the environment."""
+        says, does = self._parts
         return [
             (
-                *((row.role,) if self._several_roles else ()),
                 *row.conditions,
-                self.reading.said(row.says),
-                self.reading.done(row.does),
+                *([self.reading.said(row.says)] if says else []),
+                *([self.reading.done(row.does)] if does else []),
                 str(row.num_turns),
                 percent(min(row.says_share, row.does_share)),
             )
@@ -76,8 +76,9 @@ class DecisionTable:
         ]
 
     @property
-    def _several_roles(self) -> bool:
-        return len({row.role for row in self.decisions}) > 1
+    def _parts(self) -> tuple[bool, bool]:
+        """Whether the role ever says, and ever does, anything."""
+        return any(row.says is not None for row in self.decisions), any(row.does is not None for row in self.decisions)
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -91,30 +92,35 @@ class DecisionTable:
             }
             for row in self.decisions
         ]
-        return {"decisions": rows, "followed_share": self.followed, "num_turns": self.num_turns}
+        return {"role": self.role, "decisions": rows, "followed_share": self.followed, "num_turns": self.num_turns}
 
 
-def tabulate(found: Sequence[Turn], reading: Reading) -> DecisionTable:
-    """Count what was said and done under each condition; raises ValueError where there are no turns.
+def tabulate(found: Sequence[Turn], reading: Reading) -> list[DecisionTable]:
+    """Count what each role said and did under each condition; raises ValueError where there are no turns.
 
-    Where the conditions of the environment's reading leave decisions open, finer ones are added as long as they decide
-    more, the one that decides most first. What depends on more than that shows as a row that is not sure.
+    Conditions that never vary are left out. Where the others leave decisions open, the reading's finer ones are added
+    as long as they decide more, the one that decides most first. What depends on more shows as a row that is not sure.
     """
     if not found:
         raise ValueError("nothing was said, or acted on: there is no protocol to tabulate")
+    return [_table(role, [t for t in found if t.role == role], reading) for role in sorted({t.role for t in found})]
+
+
+def _table(role: str, found: Sequence[Turn], reading: Reading) -> DecisionTable:
     conditions = _enough(found, reading)
-    decisions = _decisions(found, conditions)
     return DecisionTable(
+        role=role,
         reading=reading,
         conditions=conditions,
-        decisions=tuple(decisions),
+        decisions=tuple(_decisions(found, conditions)),
         followed=_followed(found, conditions),
         num_turns=len(found),
     )
 
 
 def _enough(found: Sequence[Turn], reading: Reading) -> tuple[Condition, ...]:
-    conditions, left = reading.conditions, list(reading.finer)
+    conditions = tuple(c for c in reading.conditions if len({c.value(turn) for turn in found}) > 1)
+    left = list(reading.finer)
     while left:
         now = _followed(found, conditions)
         scores = [_followed(found, (*conditions, finer)) for finer in left]
@@ -128,7 +134,7 @@ def _enough(found: Sequence[Turn], reading: Reading) -> tuple[Condition, ...]:
 
 
 def _key(conditions: Sequence[Condition], turn: Turn) -> Key:
-    return (turn.role, *(condition.value(turn) for condition in conditions))
+    return tuple(condition.value(turn) for condition in conditions)
 
 
 def _counts(found: Sequence[Turn], conditions: Sequence[Condition]) -> dict[Key, Counter[tuple[str | None, ...]]]:
@@ -145,15 +151,14 @@ def _followed(found: Sequence[Turn], conditions: Sequence[Condition]) -> float:
 
 def _decisions(found: Sequence[Turn], conditions: Sequence[Condition]) -> list[Decision]:
     rows = [_decision(key, count) for key, count in _counts(found, conditions).items()]
-    return sorted(rows, key=lambda row: (row.role, [_number_first(value) for value in row.conditions]))
+    return sorted(rows, key=lambda row: [_number_first(value) for value in row.conditions])
 
 
 def _decision(key: Key, count: Counter[tuple[str | None, ...]]) -> Decision:
     total = count.total()
     (says, does), _ = count.most_common(1)[0]
     return Decision(
-        role=key[0],
-        conditions=key[1:],
+        conditions=key,
         says=says,
         does=does,
         num_turns=total,

@@ -10,7 +10,7 @@ from heliograph.analysis.decision_table import DecisionTable, tabulate
 from heliograph.analysis.evaluate import record
 from heliograph.analysis.exact import enumerable
 from heliograph.analysis.interpretation import Interpretation, interpret
-from heliograph.analysis.readings import reading_of
+from heliograph.analysis.readings import Reading, reading_of
 from heliograph.analysis.table_play import TablePlay, play_table, playable
 from heliograph.analysis.turns import turns
 from heliograph.experiment import EnvChoice, build_env
@@ -34,7 +34,8 @@ class Protocol:
 
     env: str
     num_episodes: int
-    table: DecisionTable
+    reading: Reading
+    tables: tuple[DecisionTable, ...]
     meanings: tuple[Interpretation, ...]
     played: TablePlay | None
     team_return: float | None
@@ -51,8 +52,8 @@ class Protocol:
         return {
             "env": self.env,
             "num_episodes": self.num_episodes,
-            **self.table.as_json(),
-            "meanings": [meaning.as_json(self.table.reading) for meaning in self.meanings],
+            "tables": [table.as_json() for table in self.tables],
+            "meanings": [meaning.as_json(self.reading) for meaning in self.meanings],
             "team_return": self.team_return,
             "team_normalised_return": self.team_normalised_return,
             **{f"table_{key}": value for key, value in played.items()},
@@ -93,15 +94,16 @@ def protocol_of(corpus: Corpus) -> Protocol:
     choice = EnvChoice(**about)
     knows = max((len(turn.knows) for turn in found), default=1)
     reading = reading_of(choice.env, agents=corpus.metadata["agents"], knows=knows)
-    table = tabulate(found, reading)
+    tables = tabulate(found, reading)
     mean, bounds = corpus.metadata.get("episode_return_mean"), build_env(choice, num_copies=1).bounds()
     full = None if bounds is None or bounds.full_information <= 0 else bounds.full_information
     return Protocol(
         env=choice.env,
         num_episodes=corpus.metadata["num_episodes"],
-        table=table,
+        reading=reading,
+        tables=tuple(tables),
         meanings=tuple(interpret(found, reading)),
-        played=play_table(table, choice) if playable(choice) else None,
+        played=play_table(tables[0], choice) if playable(choice) else None,
         team_return=mean,
         team_normalised_return=None if mean is None or full is None else mean / full,
     )

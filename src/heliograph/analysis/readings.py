@@ -70,8 +70,8 @@ KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "mu
 
 def _plain(names: Sequence[str], agents: Sequence[str]) -> Reading:
     knows = tuple(Condition(heading=name, value=_known(place)) for place, name in enumerate(names))
-    facts = tuple(Fact(name=name, value=_known(place)) for place, name in enumerate(names))
-    together = (Fact(name=" and ".join(names), value=_all_known),) if len(names) > 1 else ()
+    facts = tuple(Fact(name=name, value=_named(name, knows[place].value)) for place, name in enumerate(names))
+    together = (Fact(name=" and ".join(names), value=_all_of(facts)),) if len(names) > 1 else ()
     return Reading(
         conditions=(*knows, Condition(heading="hears", value=_heard)),
         finer=(
@@ -155,5 +155,9 @@ def _known(place: int) -> Callable[[Turn], str]:
     return lambda turn: str(turn.knows[place]) if place < len(turn.knows) and turn.knows[place] >= 0 else NOTHING
 
 
-def _all_known(turn: Turn) -> str:
-    return ", ".join(map(str, turn.knows)) or NOTHING
+def _named(name: str, value: Callable[[Turn], str]) -> Callable[[Turn], str]:
+    return lambda turn: f"{name} {value(turn)}"
+
+
+def _all_of(facts: Sequence[Fact]) -> Callable[[Turn], str]:
+    return lambda turn: " and ".join(fact.value(turn) for fact in facts)

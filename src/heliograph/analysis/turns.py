@@ -48,9 +48,11 @@ def turns(corpus: Corpus) -> list[Turn]:
 
 
 def _check(corpus: Corpus) -> None:
+    if not len(corpus):
+        return
     if not corpus.discrete:
         raise ValueError("messages are vectors: a decision table needs symbols or bits (channels symbols, dru)")
-    if len(corpus) and corpus.utterances["read"].isna().all():
+    if corpus.utterances["read"].isna().all():
         raise ValueError("the corpus does not say who read what, as those of earlier versions: record it again")
     rows = zip(corpus.utterances["action"], corpus.utterances["actions"], strict=True)
     for action in (action for own, others in rows for action in (own, *others)):

@@ -1,4 +1,4 @@
-"""What the demo shows in the end: every team beside its controls, and where the report is."""
+"""What the demo shows in the end: every team beside its controls, the report, and the riddle's protocol."""
 
 import pathlib
 from collections.abc import Sequence
@@ -6,9 +6,11 @@ from typing import Any
 
 from heliograph.analysis.evaluate import evaluate, value_of_communication
 from heliograph.analysis.interventions import Messages
+from heliograph.analysis.protocol import protocol_in
 from heliograph.analysis.report import write_report
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import console, formatted, table
+from heliograph.cli.telling import episodes_told, show_episodes, show_protocol
 from heliograph.experiment import build_env
 from heliograph.run_folder import Run, read_run
 
@@ -26,7 +28,12 @@ EXPLAINED = (
     "By chance: the bits about the meaning that as many meaningless messages show. Resampled: each message replaced by "
     "one that its speaker said in another episode."
 )
+RIDDLE = (
+    "The switch riddle, learnt by DIAL. Each day one of three prisoners, drawn anew, enters a room with a light, finds "
+    "it as the last one left it, and may tell that all have been there: 1 if that is true, else -1. What they agreed on:"
+)
 EPISODES = 1000
+SOME = 20
 REPORT_EPISODES = 500
 
 
@@ -44,8 +51,15 @@ def findings(jobs: Sequence[Job], *, summaries: dict[str, dict[str, Any]]) -> di
     return {"runs": rows, "report": str(write_report(jobs[0].out, num_episodes=REPORT_EPISODES))}
 
 
+def riddle_findings(folder: pathlib.Path) -> dict[str, Any]:
+    """The protocol of the riddle's team, from every visiting sequence, and an episode in which it tells."""
+    episodes = episodes_told(read_run(folder), num_episodes=SOME, seed=0)
+    solved = [episode for episode in episodes if episode["success"]]
+    return {"protocol": protocol_in(folder).as_json(), "episode": (solved or episodes)[0], "run": str(folder)}
+
+
 def show(result: dict[str, Any]) -> None:
-    """The table, and the path of the report."""
+    """The table, the riddle, and the path of the report."""
     names = {"silent": "silent twin", "garbled": "garbled twin"}
     rows = [
         [names.get(name, name), *(formatted(row.get(key), form) for _, key, form in COLUMNS)]
@@ -54,7 +68,12 @@ def show(result: dict[str, Any]) -> None:
     out = console()
     out.print()
     table(("team", *(name for name, _, _ in COLUMNS)), rows)
-    out.print(f"{EXPLAINED}\n\nOpen {pathlib.Path(result['report']).resolve()}")
+    out.print(EXPLAINED)
+    out.print(f"\n{RIDDLE}\n")
+    show_protocol(protocol_in(result["riddle"]["run"]))
+    out.print()
+    show_episodes([result["riddle"]["episode"]])
+    out.print(f"\nOpen {pathlib.Path(result['report']).resolve()}")
 
 
 def _row(run: Run, summary: dict[str, Any]) -> dict[str, Any]:

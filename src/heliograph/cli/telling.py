@@ -60,12 +60,13 @@ def episodes_told(run: Run, *, num_episodes: int, seed: int) -> list[dict[str, A
 def show_protocol(found: Protocol) -> None:
     """Print the table, what messages mean, and what the table earns."""
     out = console()
-    table([escape(text) for text in found.table.headings], _escaped(found.table.rows()))
-    turns = f"{found.table.num_turns:,} turns in {found.num_episodes:,} episodes"
-    out.print(f"\nThe table tells what is said and done in {percent(found.table.followed)} of {turns}.")
+    for part in found.tables:
+        table([escape(text) for text in part.headings], _escaped(part.rows()))
+        turns = f"{part.num_turns:,} turns of a {escape(part.role)} in {found.num_episodes:,} episodes"
+        out.print(f"This is what was said and done in {percent(part.followed)} of the {turns}.\n")
     for meaning in found.meanings:
-        out.print(f"\nWhat a {escape(meaning.role)} means:")
-        for line in meaning.words(found.table.reading):
+        out.print(f"What a {escape(meaning.role)} means:")
+        for line in meaning.words(found.reading):
             out.print(f"  {escape(line)}")
     if found.played is not None:
         played, team = found.played.normalised_return, formatted(found.team_normalised_return)

@@ -16,6 +16,14 @@ from heliograph.rllib.settings import TWINS, check, settings_from
 Shown = tuple[Any, Callable[[Any], None]]
 DEMO = {"dru": "speaker_listener_dru", "symbols": "speaker_listener_symbols"}
 """The recipes of the demo: the first with its twins."""
+RIDDLE = "dial_switch3"
+"""The recipe that the demo ends with, and how long it may take: until every visiting sequence is played perfectly."""
+RIDDLE_BUDGET = {
+    "iterations": 1000,
+    "until": {"evaluation_normalised_return": 0.999},
+    "evaluate_every": 50,
+    "checkpoint_every": 500,
+}
 
 
 def train(given: Any) -> Shown:
@@ -37,23 +45,25 @@ def train(given: Any) -> Shown:
 
 def demo(given: Any) -> Shown:
     """`heliograph demo`."""
-    from heliograph.cli.demo import findings, show
+    from heliograph.cli.demo import findings, riddle_findings, show
 
     out = pathlib.Path(given.out)
     dru, symbols = (_demo_job(name, recipe, out) for name, recipe in DEMO.items())
     silent, garbled = (_replacing(job) for job in twins_of(dru))
-    jobs = [dru, symbols, silent, garbled]
+    riddle = _demo_job(RIDDLE, RIDDLE, out, **RIDDLE_BUDGET)
+    games = [dru, symbols, silent, garbled]
+    jobs = [dru, riddle, symbols, silent, garbled]
     with Display({job.name: job.settings for job in jobs}, err=given.json) as display:
         summaries = run_all(jobs, processes=given.jobs, display=display, command=command_line())
         if len(summaries) < len(jobs):
             raise KeyboardInterrupt
         display.say("writing the report")
-        result = findings(jobs, summaries=summaries)
+        result = findings(games, summaries=summaries) | {"riddle": riddle_findings(riddle.out)}
     return result, show
 
 
-def _demo_job(name: str, recipe: str, out: pathlib.Path) -> Job:
-    settings = settings_from(registry.load("recipe", recipe)().settings)
+def _demo_job(name: str, recipe: str, out: pathlib.Path, **changes: Any) -> Job:
+    settings = settings_from({**registry.load("recipe", recipe)().settings, **changes})
     folder = out if name == next(iter(DEMO)) else out / name
     return _replacing(Job(name=name, settings=settings, out=folder))
 

@@ -1,0 +1,175 @@
+"""Decision tables are what teams do; messages are told by the fact that explains them; tables play as their teams do."""
+
+import dataclasses
+import json
+import pathlib
+
+import pytest
+
+from heliograph.analysis.decision_table import tabulate
+from heliograph.analysis.evaluate import play_run, record
+from heliograph.analysis.interpretation import interpret
+from heliograph.analysis.protocol import protocol_in, protocol_of
+from heliograph.analysis.readings import reading_of
+from heliograph.analysis.replay import HEADINGS, replay, told
+from heliograph.analysis.table_play import play_table, playable
+from heliograph.analysis.turns import Turn, turns
+from heliograph.experiment import EnvChoice
+from heliograph.run_folder import RunFolderError
+from tests.analysis.teams import last_day, perfect_bits, riddle_run, scripted_run
+from tests.analysis.test_corpus import trained
+
+PRISONERS = ("prisoner_0", "prisoner_1", "prisoner_2")
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return record(riddle_run(), num_episodes=None)
+
+
+def test_the_table_of_the_riddle_row_by_row(corpus) -> None:
+    (table,) = protocol_of(corpus).tables
+    assert table.headings == ("day", "been here before", "light before", "light after", "does", "turns", "sure")
+    rows = {row[:3]: row[3:] for row in table.rows()}
+    assert table.followed == 1.0 and len(rows) == 19 and table.num_turns == len(corpus)
+    assert rows["1", "no", "–"] == ("off", "nothing", "729", "100 %")
+    assert rows["2", "no", "off"] == ("on", "nothing", "486", "100 %")
+    assert rows["2", "yes", "off"] == ("off", "nothing", "243", "100 %")
+    assert rows["3", "no", "on"] == ("on", "tells", "162", "100 %")  # 3 * 2 * 1 of 27 sequences of three days
+    assert rows["3", "yes", "on"] == ("on", "nothing", "324", "100 %")
+
+
+def test_what_the_light_means(corpus) -> None:
+    protocol = protocol_of(corpus)
+    (meaning,) = protocol.meanings
+    assert meaning.fact == "2 or more prisoners have visited" and meaning.holds == 1.0
+    assert meaning.num_messages == 2709 and meaning.by_step == pytest.approx(2349 / 2709)
+    assert meaning.words(protocol.reading)[:2] == [
+        "light off: fewer than 2 prisoners have visited",
+        "light on: 2 or more prisoners have visited",
+    ]
+    assert meaning.others["whether I have been here before"] < 0.97
+
+
+def test_a_table_plays_as_its_team(corpus) -> None:
+    found = protocol_of(corpus)
+    assert found.played.normalised_return == pytest.approx(1.0) and found.played.unknown_share == 0.0
+    assert found.optimal and found.team_normalised_return == pytest.approx(1.0)
+    blind = protocol_of(record(riddle_run(last_day), num_episodes=None))
+    assert blind.played.normalised_return == pytest.approx(0.65) and not blind.optimal
+    assert blind.team_normalised_return == pytest.approx(0.65)
+
+
+def test_situations_without_a_row_are_counted(corpus) -> None:
+    (table,) = protocol_of(corpus).tables
+    fewer = dataclasses.replace(table, decisions=tuple(row for row in table.decisions if row.conditions[0] != "6"))
+    played = play_table(fewer, EnvChoice(env="switch_riddle"))
+    told_late = 90 / 729  # sequences in which the third newcomer comes on day six
+    assert played.episode_return_mean == pytest.approx(20 / 27 - told_late)
+    assert played.unknown_share == pytest.approx(279 / 3438)
+
+
+def test_a_table_needs_its_environment() -> None:
+    assert not playable(EnvChoice(env="speaker_listener")) and playable(EnvChoice(env="switch_riddle"))
+    assert not playable(EnvChoice(env="switch_riddle", settings={"talk_steps": 1}))
+    protocol = protocol_of(record(scripted_run(), num_episodes=30))
+    assert protocol.played is None and protocol.optimal is None
+    with pytest.raises(ValueError, match="only tables of switch_riddle"):
+        play_table(protocol.tables[0], EnvChoice(env="speaker_listener"))
+
+
+def test_speaker_and_listener_have_tables_of_their_own() -> None:
+    protocol = protocol_of(record(scripted_run(rounds=2), num_episodes=60))
+    listener, speaker = protocol.tables
+    assert (listener.headings, speaker.headings) == (
+        ("hears", "does", "turns", "sure"),
+        ("goal", "says", "turns", "sure"),
+    )
+    assert [row[:2] for row in listener.rows()] == [(goal, goal) for goal in "012"]
+    assert [row[:2] for row in speaker.rows()] == [(goal, goal) for goal in "012"]
+    assert protocol.meanings[0].words(protocol.reading)[0] == "message 0: goal 0"
+    bits = protocol_of(record(scripted_run(perfect_bits, channel="dru"), num_episodes=40))
+    assert [row[:2] for row in bits.tables[1].rows()] == [("0", "100"), ("1", "010"), ("2", "001")]
+
+
+def turn(step: int, says: str, *, goal: int = 0, visitors: int = 1, **more: object) -> Turn:
+    spoke = frozenset(PRISONERS[:visitors])
+    return Turn(step=step, role="prisoner", knows=(goal, step), says=says, read=True, spoke=spoke, **more)
+
+
+def test_a_message_may_mean_one_thing_on_one_day_and_its_opposite_on_the_next() -> None:
+    said = [turn(1, "0", visitors=1), turn(1, "1", visitors=2), turn(2, "1", visitors=1), turn(2, "0", visitors=2)] * 5
+    reading = reading_of("switch_riddle", agents=PRISONERS)
+    (meaning,) = interpret([*said, turn(3, "1"), dataclasses.replace(turn(4, "1"), read=False)], reading)
+    assert (meaning.fact, meaning.holds, meaning.num_messages) == ("2 or more prisoners have visited", 1.0, 21)
+    assert meaning.by_step == pytest.approx(11 / 21)
+    assert meaning.words(reading)[:4] == [
+        "day 2: light off: fewer than 2 prisoners have visited",
+        "day 2: light on: 2 or more prisoners have visited",
+        "day 3, 4: light off: 2 or more prisoners have visited",
+        "day 3, 4: light on: fewer than 2 prisoners have visited",
+    ]
+
+
+def test_finer_conditions_are_added_where_they_decide_more() -> None:
+    reading = reading_of("speaker_listener", agents=("speaker_0",), knows=1)
+    plain = [Turn(step=0, role="speaker", knows=(goal,), says=str(goal)) for goal in (0, 1)] * 10
+    later = [Turn(step=1, role="speaker", knows=(0,), says="7", said_before=before) for before in "ab"] * 10
+    (table,) = tabulate([*plain, *later], reading)
+    assert [c.heading for c in table.conditions] == ["goal", "step"] and table.followed == 1.0
+    swapped = [dataclasses.replace(t, step=0, says="7" if t.said_before == "a" else "8") for t in later]
+    (table,) = tabulate(swapped, reading)
+    assert [c.heading for c in table.conditions] == ["said before"]
+    noisy = [*plain, dataclasses.replace(plain[0], says="9")]
+    (table,) = tabulate(noisy, reading)
+    assert table.followed == pytest.approx(20 / 21) and table.rows()[0][-1] == "91 %"
+
+
+def test_turns_tell_what_was_heard_said_and_done(corpus) -> None:
+    first, second = turns(corpus)[:2]
+    assert (first.step, first.heard, first.says, first.does, first.read) == (0, None, "0", "0", True)
+    assert (second.heard, second.said_before, second.spoke) == ("0", "0", frozenset({"prisoner_0"}))
+
+
+def test_what_has_no_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="messages are vectors"):
+        protocol_of(record(trained("speaker_listener", channel="continuous"), num_episodes=5))
+    with pytest.raises(ValueError, match="nothing was said"):
+        protocol_of(record(scripted_run(channel="none"), num_episodes=5))
+    continuous = record(scripted_run(), num_episodes=5)
+    continuous.utterances["actions"] = [[[0.5]]] * 5
+    with pytest.raises(ValueError, match="discrete actions"):
+        turns(continuous)
+
+
+def test_a_recorded_corpus_is_read(tmp_path: pathlib.Path) -> None:
+    run = riddle_run()
+    record(run, num_episodes=200, out=tmp_path)
+    found = protocol_in(tmp_path)
+    assert found.num_episodes == 200 and found.optimal
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    metadata["env"]["env"] = "tests.analysis.teams:riddle"
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(RunFolderError, match="would import code"):
+        protocol_in(tmp_path)
+
+
+def test_an_episode_is_told_in_the_words_of_its_environment() -> None:
+    run = riddle_run()
+    rollout = play_run(run, num_episodes=4).rollouts[0]
+    headings, rows = told(run, rollout, copy=2)
+    assert headings == (
+        "day", "in the room", "have visited", "been here before", "light before", "light after", "does", "team reward",
+    )  # fmt: skip
+    assert [row[0] for row in rows] == [str(day + 1) for day in range(len(rows))]
+    assert [row[4] for row in rows[1:]] == [row[5] for row in rows[:-1]]  # each finds what the last one left
+    assert rows[-1][6:] == ("tells", "1") and rows[-1][2] == "3"
+
+
+def test_a_plain_episode_shows_what_was_heard() -> None:
+    run = scripted_run(rounds=2)
+    rollout = play_run(run, num_episodes=2).rollouts[0]
+    headings, rows = told(run, rollout, copy=1)
+    assert headings == HEADINGS and rows == replay(run, rollout, copy=1)
+    hears, says = HEADINGS.index("hears"), HEADINGS.index("says")
+    assert [row[hears] for row in rows] == ["", rows[0][says], "", rows[2][says]]
