@@ -38,7 +38,7 @@ def test_returns_are_exact() -> None:
 
 
 def test_what_cannot_be_enumerated_is_refused() -> None:
-    with pytest.raises(ValueError, match="speaker_listener.*cannot enumerate"):
+    with pytest.raises(ValueError, match=r"speaker_listener.*cannot enumerate"):
         evaluate(scripted_run(), num_episodes=None)
     many = EnvChoice(env="switch_riddle", settings={"prisoners": 5})
     with pytest.raises(ValueError, match="6,103,515,625 starts"):

@@ -1,4 +1,4 @@
-"""Decision tables are what teams do; messages are told by the fact that explains them; tables play as their teams do."""
+"""Decision tables are what teams do; facts explain messages; tables play as their teams do."""
 
 import dataclasses
 import json
@@ -9,6 +9,7 @@ import pytest
 from heliograph.analysis.decision_table import tabulate
 from heliograph.analysis.evaluate import play_run, record
 from heliograph.analysis.interpretation import interpret
+from heliograph.analysis.labels import NOTHING
 from heliograph.analysis.protocol import protocol_in, protocol_of
 from heliograph.analysis.readings import reading_of
 from heliograph.analysis.replay import HEADINGS, replay, told
@@ -32,7 +33,7 @@ def test_the_table_of_the_riddle_row_by_row(corpus) -> None:
     assert table.headings == ("day", "been here before", "light before", "light after", "does", "turns", "sure")
     rows = {row[:3]: row[3:] for row in table.rows()}
     assert table.followed == 1.0 and len(rows) == 19 and table.num_turns == len(corpus)
-    assert rows["1", "no", "–"] == ("off", "nothing", "729", "100 %")
+    assert rows["1", "no", NOTHING] == ("off", "nothing", "729", "100 %")
     assert rows["2", "no", "off"] == ("on", "nothing", "486", "100 %")
     assert rows["2", "yes", "off"] == ("off", "nothing", "243", "100 %")
     assert rows["3", "no", "on"] == ("on", "tells", "162", "100 %")  # 3 * 2 * 1 of 27 sequences of three days

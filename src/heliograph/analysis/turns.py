@@ -1,6 +1,7 @@
 """The turns of a corpus: what an agent knew and had heard when it spoke or acted, and what it said and did."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,17 +65,23 @@ def _of_episode(corpus: Corpus, rows: list[Any]) -> Iterator[Turn]:
     """Turns of one episode, whose utterances are ordered by step, round and sender."""
     parts: dict[tuple[int, str], dict[str, Any]] = {}
     for row in rows:
-        label = word_label(row.symbols, vocabulary=corpus.metadata["vocabulary"])
+        label = word_label([int(symbol) for symbol in row.symbols], vocabulary=corpus.metadata["vocabulary"])
         own = parts.setdefault((row.step, row.sender), {})
         own["knows"], own["does"] = tuple(int(z) for z in row.meaning), row.action
-        own["read"] = own.get("read", False) or any(step is not None and step == step for step in row.read)
+        steps = [_step(step) for step in row.read]
+        own["read"] = own.get("read", False) or any(step is not None for step in steps)
         own.setdefault("says", []).append(label)
-        for hearer, step, action in zip(row.hearers, row.read, row.actions, strict=True):
-            if step is not None and step == step:
-                hears = parts.setdefault((int(step), hearer), {})
+        for hearer, step, action in zip(row.hearers, steps, row.actions, strict=True):
+            if step is not None:
+                hears = parts.setdefault((step, hearer), {})
                 hears.setdefault("heard", []).append(label)
                 hears.setdefault("does", action)
     yield from _in_order(corpus, rows[0].episode, parts)
+
+
+def _step(value: Any) -> int | None:
+    """The step of a reading; None for one that never was, which comes from the disk as NaN."""
+    return None if value is None or math.isnan(value) else int(value)
 
 
 def _in_order(corpus: Corpus, episode: int, parts: dict[tuple[int, str], dict[str, Any]]) -> Iterator[Turn]:

@@ -30,7 +30,7 @@ EXPLAINED = (
 )
 RIDDLE = (
     "The switch riddle, learnt by DIAL. Each day one of three prisoners, drawn anew, enters a room with a light, finds "
-    "it as the last one left it, and may tell that all have been there: 1 if that is true, else -1. What they agreed on:"
+    "it as the last one left it, and may tell that all have been there: 1 if that is true, else -1. Their protocol:"
 )
 EPISODES = 1000
 SOME = 20

@@ -40,7 +40,7 @@ def episodes_told(run: Run, *, num_episodes: int, seed: int) -> list[dict[str, A
     from heliograph.analysis.evaluate import play_run
 
     played = play_run(run, num_episodes=num_episodes, seed=seed)
-    found = []
+    found: list[dict[str, Any]] = []
     for rollout in played.rollouts:
         for copy in range(rollout.num_copies):
             headings, rows = told(run, rollout, copy=copy)
