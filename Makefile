@@ -1,6 +1,6 @@
 # Everything is installed into .venv, once: a stamp is renewed when pyproject.toml or constraints.txt changes.
 #
-#   make demo    train a team that learns to talk, and write runs/demo/report.html
+#   make demo    train teams that learn to talk, write runs/demo/report.html, and print the riddle's protocol
 #   make test    ruff, mypy and the tests
 #   make docs    the documentation, in docs/_build/html
 #   make lint    ruff and mypy alone

@@ -96,6 +96,35 @@ def test_half_precision_halves_a_file_and_is_read_as_single(tmp_path: pathlib.Pa
     assert all(torch.equal(value, again[key]) for key, value in weights.items())  # the shipped ones were rounded before
 
 
+def test_protocol_and_replay_of_a_shipped_team(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["protocol", "recipe:dial_switch3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["table_optimal"] and found["team_normalised_return"] == pytest.approx(1.0)
+    assert found["meanings"][0]["fact"] == "2 or more prisoners have visited"
+    first = found["tables"][0]["decisions"][0]
+    assert {"conditions", "says", "does", "num_turns", "says_share", "does_share"} <= first.keys()
+    assert main(["protocol", "recipe:dial_switch3"]) == 0
+    out = capsys.readouterr().out
+    assert "this protocol is optimal" in out and "light on: " in out and "been here before" in out
+    assert main(["replay", "recipe:dial_switch3", "--episodes", "2", "--json"]) == 0
+    episodes = json.loads(capsys.readouterr().out)["episodes"]
+    assert len(episodes) == 2 and episodes[0]["headings"][0] == "day"
+    assert main(["replay", "recipe:dial_switch3"]) == 0
+    assert "light before" in capsys.readouterr().out
+
+
+def test_the_demo_ends_with_the_riddle(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from heliograph.cli import demo
+
+    riddle = demo.riddle_findings(located("recipe:dial_switch3"))
+    assert riddle["episode"]["success"] and riddle["protocol"]["table_optimal"]
+    row = {"episode_return_mean": 1.0}
+    demo.show({"runs": {"dru": row}, "report": str(tmp_path / "report.html"), "riddle": riddle})
+    out = capsys.readouterr().out
+    told = [out.index(text) for text in ("value of talking", "learnt by DIAL", "this protocol is optimal", "return 1")]
+    assert told == sorted(told)
+
+
 def test_its_policies_can_begin_a_run(tmp_path: pathlib.Path) -> None:
     speaker = read_policy("recipe:speaker_listener_symbols", "speaker")
     own = read_policy(export("recipe:speaker_listener_symbols", tmp_path / "team.safetensors"), "speaker")

@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 
 from heliograph.analysis.evaluate import evaluate
+from heliograph.analysis.exact import exact_return
 from heliograph.cli import main, training
 from heliograph.cli.choosing import Job
 from heliograph.cli.running import run_all
@@ -60,6 +61,23 @@ def test_a_run_leaves_a_whole_folder(ray_session: None, tmp_path: pathlib.Path) 
     assert settings_from(config["training"]) == small(seed=3) and {"torch", "ray"} <= config["versions"].keys()
     again = evaluate(read_run(tmp_path / "run"), num_episodes=20, seed=3)
     assert again["episode_return_mean"] == summary["episode_return_mean"]
+
+
+def test_a_run_is_evaluated_on_the_way_and_stops_when_good_enough(ray_session: None, tmp_path: pathlib.Path) -> None:
+    rows: list[dict[str, Any]] = []
+    riddle = {"env": "switch_riddle", "until": {"evaluation_return_mean": -1.0}, "evaluate_every": 2}
+    summary = train(small(**riddle), out=tmp_path / "run", on_progress=rows.append)
+    assert (summary["stopped_by"], summary["iterations"]) == ("until", 2)
+    assert rows[0]["evaluation_return_mean"] is None
+    team = read_run(tmp_path / "run")
+    exact = exact_return(team.team, team.env)  # over all 729 visiting sequences
+    assert rows[1]["evaluation_return_mean"] == pytest.approx(exact)
+    assert rows[1]["evaluation_normalised_return"] == pytest.approx(exact / (20 / 27))
+    assert read_progress(tmp_path / "run") == rows
+    plain = {key: value for key, value in riddle.items() if key == "env"} | {"iterations": 2}
+    train(small(**plain), out=tmp_path / "plain")  # evaluation changes nothing of the training
+    first, second = weights(tmp_path / "run"), weights(tmp_path / "plain")
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(ray_session: None, tmp_path: pathlib.Path) -> None:

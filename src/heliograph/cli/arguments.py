@@ -181,7 +181,7 @@ def _bench(commands: Any) -> None:
 
 
 def _demo(commands: Any) -> None:
-    p = _command(commands, "demo", "four teams that learn to talk, or cannot, and a report")
+    p = _command(commands, "demo", "teams that learn to talk, or cannot, a report, and the riddle's protocol")
     p.add_argument("--out", required=True, metavar="DIR", help="an earlier demo in it is replaced")
     p.add_argument("--jobs", type=_count, default=2, metavar="N", help="runs at the same time (default 2)")
 
