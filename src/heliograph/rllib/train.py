@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import os
 import pathlib
 import pickle
@@ -240,7 +239,8 @@ class _Life:
 
     def _done(self, row: dict[str, Any], stopped: Stop) -> str | None:
         s = self.settings
-        if row and s.until and all((row.get(key) or -math.inf) >= value for key, value in s.until.items()):
+        reached = {key: row.get(key) for key in s.until}
+        if reached and all(value is not None and value >= s.until[key] for key, value in reached.items()):
             return "until"
         if s.max_iterations is not None and row.get("iteration", 0) >= s.max_iterations:
             return "iterations"
