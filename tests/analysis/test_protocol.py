@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from heliograph.analysis.decision_table import tabulate
+from heliograph.analysis.decisions_section import decisions
 from heliograph.analysis.evaluate import play_run, record
 from heliograph.analysis.interpretation import interpret
 from heliograph.analysis.labels import NOTHING
@@ -73,6 +74,7 @@ def test_situations_without_a_row_are_counted(corpus) -> None:
 def test_a_table_needs_its_environment() -> None:
     assert not playable(EnvChoice(env="speaker_listener")) and playable(EnvChoice(env="switch_riddle"))
     assert not playable(EnvChoice(env="switch_riddle", settings={"talk_steps": 1}))
+    assert not playable(EnvChoice(env="switch_riddle", settings={"prisoners": 5}))  # 6 * 10^9 sequences
     protocol = protocol_of(record(scripted_run(), num_episodes=30))
     assert protocol.played is None and protocol.optimal is None
     with pytest.raises(ValueError, match="only tables of switch_riddle"):
@@ -153,6 +155,19 @@ def test_a_recorded_corpus_is_read(tmp_path: pathlib.Path) -> None:
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(RunFolderError, match="would import code"):
         protocol_in(tmp_path)
+
+
+def test_a_report_has_the_table_where_there_is_one(corpus) -> None:
+    text = "".join(decisions(corpus))
+    assert "light before" in text and "2 or more prisoners have visited" in text and "protocol is optimal" in text
+    assert not list(decisions(record(scripted_run(channel="none"), num_episodes=5)))
+
+
+def test_messages_that_tell_nothing_are_said_to() -> None:
+    reading = reading_of("switch_riddle", agents=PRISONERS)
+    (meaning,) = interpret([turn(day, str(day % 2), visitors=1 + day % 3) for day in range(6)] * 3, reading)
+    (line,) = meaning.words(reading)
+    assert line == "no fact tells more of the 18 messages that somebody read than the day alone: 100 %"
 
 
 def test_an_episode_is_told_in_the_words_of_its_environment() -> None:

@@ -46,7 +46,10 @@ class Interpretation:
         return {**dataclasses.asdict(self), "code": code}
 
     def words(self, reading: Reading) -> list[str]:
-        """The code in words, a line for each message, and how often it holds."""
+        """The code in words, a line for each message, and how often it holds; one line where no fact tells anything."""
+        if self.holds < self.by_step + AS_GOOD:
+            number = f"{self.num_messages:,} messages that somebody read"
+            return [f"no fact tells more of the {number} than the {reading.step} alone: {percent(self.by_step)}"]
         alone = Counter(meaning.steps for meaning in self.code)
         lines = [_line(meaning, reading, alone=alone[meaning.steps] == 1) for meaning in self.code]
         held = (

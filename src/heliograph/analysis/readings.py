@@ -64,7 +64,7 @@ def reading_of(env: object, *, agents: Sequence[str], knows: int = 1) -> Reading
     return _plain(names if names and len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
 
 
-KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "multistep_digits": ("digit",)}
+KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "multistep_digits": ("digit", "step")}
 """What the numbers of a meaning are."""
 
 

@@ -3,6 +3,7 @@
 import pathlib
 
 from heliograph.analysis import sections
+from heliograph.analysis.decisions_section import decisions
 from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.findings import Findings, gather
 from heliograph.analysis.page import page
@@ -48,6 +49,7 @@ def render(findings: Findings) -> str:
         *sections.teams(findings),
         *sections.interventions(findings),
         *sections.code(findings),
+        *decisions(findings.corpus),
         *sections.replays(findings, rollout=rollout, num_episodes=REPLAYED),
         *sections.about(findings),
     )

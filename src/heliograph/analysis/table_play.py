@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from heliograph.analysis.decision_table import DecisionTable
-from heliograph.analysis.exact import mean_over_starts
+from heliograph.analysis.exact import enumerable, mean_over_starts
 from heliograph.analysis.turns import Turn
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.switch_riddle import SwitchRiddle
@@ -32,18 +32,18 @@ class TablePlay:
 
 
 def playable(choice: EnvChoice) -> bool:
-    """Whether tables of this environment can be played: only those of the switch riddle without talk before it."""
+    """Whether tables of this environment can be played: the switch riddle, without talk before it, up to 4 prisoners."""
     env = build_env(choice, num_copies=1)
-    return isinstance(env, SwitchRiddle) and not env.talk_steps
+    return isinstance(env, SwitchRiddle) and not env.talk_steps and enumerable(choice)
 
 
 def play_table(table: DecisionTable, choice: EnvChoice) -> TablePlay:
     """Play the most frequent decision of each row over all visiting sequences; no network takes part.
 
-    Raises ValueError for other environments, and for more sequences than `exact.MAX_STARTS`.
+    Raises ValueError for other environments, and for more sequences than `exact.MAX_STARTS` (those of 4 prisoners fit).
     """
     if not playable(choice):
-        raise ValueError(f"env={choice.env!r}: only tables of switch_riddle can be played")
+        raise ValueError(f"env={choice.env!r}: only tables of switch_riddle can be played, up to 4 prisoners")
     bounds = build_env(choice, num_copies=1).bounds()
     assert bounds is not None
     player = _Player(table)

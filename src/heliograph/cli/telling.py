@@ -62,18 +62,20 @@ def show_protocol(found: Protocol) -> None:
     out = console()
     for part in found.tables:
         table([escape(text) for text in part.headings], _escaped(part.rows()))
-        turns = f"{part.num_turns:,} turns of a {escape(part.role)} in {found.num_episodes:,} episodes"
+        turns = f"{part.num_turns:,} turns of role {escape(part.role)} in {found.num_episodes:,} episodes"
         out.print(f"This is what was said and done in {percent(part.followed)} of the {turns}.\n")
     for meaning in found.meanings:
-        out.print(f"What a {escape(meaning.role)} means:")
+        out.print(f"What role {escape(meaning.role)} means by what it says:")
         for line in meaning.words(found.reading):
             out.print(f"  {escape(line)}")
     if found.played is not None:
-        played, team = found.played.normalised_return, formatted(found.team_normalised_return)
+        played, team = formatted(found.played.normalised_return), formatted(found.team_normalised_return)
         verdict = "this protocol is optimal" if found.optimal else "this protocol is not optimal"
+        if found.meanings:
+            out.print()
         out.print(
-            f"\nPlayed by itself over all visiting sequences, the table earns {played:.3f} of the return of full "
-            f"information, and the team {team}: {verdict}."
+            f"Played by itself over all visiting sequences, the table earns {played} of the return of full information, "
+            f"and the team {team}: {verdict}."
         )
 
 
