@@ -29,20 +29,24 @@ def corpus():
     return record(riddle_run(), num_episodes=None)
 
 
-def test_the_table_of_the_riddle_row_by_row(corpus) -> None:
-    (table,) = protocol_of(corpus).tables
+@pytest.fixture(scope="module")
+def protocol(corpus):
+    return protocol_of(corpus)
+
+
+def test_the_table_of_the_riddle_row_by_row(corpus, protocol) -> None:
+    (table,) = protocol.tables
     assert table.headings == ("day", "been here before", "light before", "light after", "does", "turns", "sure")
     rows = {row[:3]: row[3:] for row in table.rows()}
     assert table.followed == 1.0 and len(rows) == 19 and table.num_turns == len(corpus)
     assert rows["1", "no", NOTHING] == ("off", "nothing", "729", "100 %")
     assert rows["2", "no", "off"] == ("on", "nothing", "486", "100 %")
     assert rows["2", "yes", "off"] == ("off", "nothing", "243", "100 %")
-    assert rows["3", "no", "on"] == ("on", "tells", "162", "100 %")  # 3 * 2 * 1 of 27 sequences of three days
+    assert rows["3", "no", "on"] == (NOTHING, "tells", "162", "100 %")  # 3 * 2 * 1 of 27 sequences of three days
     assert rows["3", "yes", "on"] == ("on", "nothing", "324", "100 %")
 
 
-def test_what_the_light_means(corpus) -> None:
-    protocol = protocol_of(corpus)
+def test_what_the_light_means(protocol) -> None:
     (meaning,) = protocol.meanings
     assert meaning.fact == "2 or more prisoners have visited" and meaning.holds == 1.0
     assert meaning.num_messages == 2709 and meaning.by_step == pytest.approx(2349 / 2709)
@@ -53,17 +57,16 @@ def test_what_the_light_means(corpus) -> None:
     assert meaning.others["whether I have been here before"] < 0.97
 
 
-def test_a_table_plays_as_its_team(corpus) -> None:
-    found = protocol_of(corpus)
-    assert found.played.normalised_return == pytest.approx(1.0) and found.played.unknown_share == 0.0
-    assert found.optimal and found.team_normalised_return == pytest.approx(1.0)
+def test_a_table_plays_as_its_team(protocol) -> None:
+    assert protocol.played.normalised_return == pytest.approx(1.0) and protocol.played.unknown_share == 0.0
+    assert protocol.optimal and protocol.team_normalised_return == pytest.approx(1.0)
     blind = protocol_of(record(riddle_run(last_day), num_episodes=None))
     assert blind.played.normalised_return == pytest.approx(0.65) and not blind.optimal
     assert blind.team_normalised_return == pytest.approx(0.65)
 
 
-def test_situations_without_a_row_are_counted(corpus) -> None:
-    (table,) = protocol_of(corpus).tables
+def test_situations_without_a_row_are_counted(protocol) -> None:
+    (table,) = protocol.tables
     fewer = dataclasses.replace(table, decisions=tuple(row for row in table.decisions if row.conditions[0] != "6"))
     played = play_table(fewer, EnvChoice(env="switch_riddle"))
     told_late = 90 / 729  # sequences in which the third newcomer comes on day six
@@ -116,8 +119,8 @@ def test_a_message_may_mean_one_thing_on_one_day_and_its_opposite_on_the_next() 
 
 def test_finer_conditions_are_added_where_they_decide_more() -> None:
     reading = reading_of("speaker_listener", agents=("speaker_0",), knows=1)
-    plain = [Turn(step=0, role="speaker", knows=(goal,), says=str(goal)) for goal in (0, 1)] * 10
-    later = [Turn(step=1, role="speaker", knows=(0,), says="7", said_before=before) for before in "ab"] * 10
+    plain = [Turn(step=0, role="speaker", knows=(goal,), says=str(goal), read=True) for goal in (0, 1)] * 10
+    later = [Turn(step=1, role="speaker", knows=(0,), says="7", read=True, said_before=before) for before in "ab"] * 10
     (table,) = tabulate([*plain, *later], reading)
     assert [c.heading for c in table.conditions] == ["goal", "step"] and table.followed == 1.0
     swapped = [dataclasses.replace(t, step=0, says="7" if t.said_before == "a" else "8") for t in later]
@@ -126,6 +129,8 @@ def test_finer_conditions_are_added_where_they_decide_more() -> None:
     noisy = [*plain, dataclasses.replace(plain[0], says="9")]
     (table,) = tabulate(noisy, reading)
     assert table.followed == pytest.approx(20 / 21) and table.rows()[0][-1] == "91 %"
+    unread = [*plain, dataclasses.replace(plain[0], says="9", read=False)]
+    assert tabulate(unread, reading)[0].followed == 1.0
 
 
 def test_turns_tell_what_was_heard_said_and_done(corpus) -> None:

@@ -23,7 +23,8 @@ Key = tuple[str, ...]
 class Decision:
     """One row: the values of the conditions, the most frequent message and action then, and how sure they are.
 
-    Messages and actions are as in a corpus (None: none); `says_share` and `does_share` are shares of `num_turns`.
+    Messages and actions are as in a corpus. Messages that nobody read do not count (None: nobody read any, or none was
+    said): `says_share` is a share of the others, `does_share` one of `num_turns`.
     """
 
     conditions: Key
@@ -137,33 +138,43 @@ def _key(conditions: Sequence[Condition], turn: Turn) -> Key:
     return tuple(condition.value(turn) for condition in conditions)
 
 
-def _counts(found: Sequence[Turn], conditions: Sequence[Condition]) -> dict[Key, Counter[tuple[str | None, ...]]]:
-    counts: dict[Key, Counter[tuple[str | None, ...]]] = defaultdict(Counter)
+def _grouped(found: Sequence[Turn], conditions: Sequence[Condition]) -> dict[Key, list[Turn]]:
+    groups: dict[Key, list[Turn]] = defaultdict(list)
     for turn in found:
-        counts[_key(conditions, turn)][turn.says, turn.does] += 1
-    return counts
+        groups[_key(conditions, turn)].append(turn)
+    return groups
+
+
+def _usual(group: Sequence[Turn]) -> tuple[str | None, str | None]:
+    """The most frequent message that somebody read (None: nobody read any), and the most frequent action."""
+    read = Counter(turn.says for turn in group if turn.read)
+    says = read.most_common(1)[0][0] if read else None
+    return says, Counter(turn.does for turn in group).most_common(1)[0][0]
 
 
 def _followed(found: Sequence[Turn], conditions: Sequence[Condition]) -> float:
-    counts = _counts(found, conditions)
-    return sum(count.most_common(1)[0][1] for count in counts.values()) / len(found)
+    number = 0
+    for group in _grouped(found, conditions).values():
+        says, does = _usual(group)
+        number += sum(turn.does == does and (not turn.read or turn.says == says) for turn in group)
+    return number / len(found)
 
 
 def _decisions(found: Sequence[Turn], conditions: Sequence[Condition]) -> list[Decision]:
-    rows = [_decision(key, count) for key, count in _counts(found, conditions).items()]
+    rows = [_decision(key, group) for key, group in _grouped(found, conditions).items()]
     return sorted(rows, key=lambda row: [_number_first(value) for value in row.conditions])
 
 
-def _decision(key: Key, count: Counter[tuple[str | None, ...]]) -> Decision:
-    total = count.total()
-    (says, does), _ = count.most_common(1)[0]
+def _decision(key: Key, group: Sequence[Turn]) -> Decision:
+    says, does = _usual(group)
+    read = [turn for turn in group if turn.read]
     return Decision(
         conditions=key,
         says=says,
         does=does,
-        num_turns=total,
-        says_share=sum(number for (said, _), number in count.items() if said == says) / total,
-        does_share=sum(number for (_, done), number in count.items() if done == does) / total,
+        num_turns=len(group),
+        says_share=sum(turn.says == says for turn in read) / len(read) if read else 1.0,
+        does_share=sum(turn.does == does for turn in group) / len(group),
     )
 
 

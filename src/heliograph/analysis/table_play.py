@@ -32,7 +32,7 @@ class TablePlay:
 
 
 def playable(choice: EnvChoice) -> bool:
-    """Whether tables of this environment can be played: the switch riddle, without talk before it, up to 4 prisoners."""
+    """Whether tables of an environment can be played: the switch riddle up to 4 prisoners, without talk before it."""
     env = build_env(choice, num_copies=1)
     return isinstance(env, SwitchRiddle) and not env.talk_steps and enumerable(choice)
 

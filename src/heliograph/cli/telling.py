@@ -74,8 +74,8 @@ def show_protocol(found: Protocol) -> None:
         if found.meanings:
             out.print()
         out.print(
-            f"Played by itself over all visiting sequences, the table earns {played} of the return of full information, "
-            f"and the team {team}: {verdict}."
+            f"Played by itself over all visiting sequences, the table earns {played} of the return of full "
+            f"information, and the team {team}: {verdict}."
         )
 
 
