@@ -49,9 +49,7 @@ def play_table(table: DecisionTable, choice: EnvChoice) -> TablePlay:
     player = _Player(table)
     mean = mean_over_starts(choice, player.returns)
     share = player.num_unknown / max(1, player.num_turns)
-    return TablePlay(
-        episode_return_mean=mean, normalised_return=mean / bounds.full_information, unknown_share=share
-    )
+    return TablePlay(episode_return_mean=mean, normalised_return=mean / bounds.full_information, unknown_share=share)
 
 
 class _Player:
@@ -82,9 +80,7 @@ class _Player:
             alive = alive & ~step.episode_over
         return total
 
-    def _decide(
-        self, now: Int[Tensor, "B 5"], *, counted: Tensor
-    ) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
+    def _decide(self, now: Int[Tensor, "B 5"], *, counted: Tensor) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
         kinds, which = now.unique(dim=0, return_inverse=True)
         made = [self._look_up(*kind) for kind in kinds.tolist()]
         known = torch.tensor([row[2] for row in made])[which]
