@@ -126,12 +126,17 @@ def test_the_command_trains_and_refuses_to_overwrite(ray_session: None, tmp_path
 def test_the_demo_compares_four_teams_and_can_be_repeated(
     ray_session: None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    tiny = {**SMALL, "iterations": 1}
-    monkeypatch.setattr(training, "settings_from", lambda given: settings_from({**given, **tiny}))
+    tiny, riddle = {**SMALL, "iterations": 1}, {"model_settings": {"size": 8}, "iterations": 1, "evaluate_every": 1}
+
+    def smaller(given: dict[str, Any]) -> TrainSettings:
+        return settings_from({**given, **(tiny if given["algorithm"] == "ppo" else riddle)})
+
+    monkeypatch.setattr(training, "settings_from", smaller)
     command = ["demo", "--out", str(tmp_path), "--jobs", "1"]
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(found["runs"]) == ["dru", "garbled", "silent", "symbols"]
+    assert found["riddle"]["protocol"]["num_episodes"] == 729 and found["riddle"]["episode"]["rows"]
     told = {"episode_return_mean", "success_rate", "value_of_communication", "entropy_bits"}
     told |= {"mutual_information_bits", "mutual_information_baseline_bits", "episode_return_mean_resampled"}
     assert all(found["runs"][name].keys() >= told for name in ("dru", "symbols"))
