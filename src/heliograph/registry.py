@@ -29,7 +29,7 @@ KINDS = {
 ALGORITHMS = ("ppo", "qlearning")
 RESERVED = {
     "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
-    "checking", "digit_game", "digit_images",
+    "attention", "checking", "digit_game", "digit_images",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""
 

@@ -133,10 +133,12 @@ class Heard:
     """What the agents of one policy hear: `messages` are intent features made by the hearer's ear.
 
     The agent axis of `messages` has size 1 where all hearers are offered the same messages; `mask` tells which arrive.
+    `round_index` counts the rounds of a step from 0.
     """
 
     messages: Float[Tensor, "*batch A_or_1 K I"]
     mask: Bool[Tensor, "*batch A K"]
+    round_index: int = 0
 
     def total(self) -> Float[Tensor, "*batch A I"]:
         """The sum of the messages that arrive; linear in the number of edges, never a copy per hearer."""

@@ -26,7 +26,10 @@ def close(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def test_the_models_of_this_package_are_exactly_these() -> None:
-    assert registry.names("model") == ["cnet", "feedforward", "full_information", "scripted", "silent"]
+    assert registry.names("model") == [
+        "cnet", "commnet", "feedforward", "full_information", "graph_attention", "mean_field", "scripted", "silent",
+        "tarmac",
+    ]  # fmt: skip
 
 
 # ---- step and unroll ----------------------------------------------------------------------------------------------

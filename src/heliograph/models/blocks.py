@@ -89,15 +89,17 @@ class InputTorso(nn.Module):
     """Embeds observation, last action and agent index into `size` features each, and adds them.
 
     `use_state` puts what a fully informed team sees in the place of the observation. Without `last_action` last
-    actions are not seen.
+    actions are not seen, and without `agent` those who share the policy are not told apart.
     """
 
-    def __init__(self, spec: ModelSpec, size: int, *, use_state: bool = False, last_action: bool = True):
+    def __init__(
+        self, spec: ModelSpec, size: int, *, use_state: bool = False, last_action: bool = True, agent: bool = True
+    ):
         super().__init__()
         self.use_state = use_state
         self.observation = nn.Linear(spec.state_size, size) if use_state else Torso(spec.observation_space, size)
         self.last_action = nn.Linear(spec.action_features, size, bias=False) if last_action else None
-        self.agent = nn.Linear(spec.num_agents, size, bias=False) if spec.num_agents > 1 else None
+        self.agent = nn.Linear(spec.num_agents, size, bias=False) if agent and spec.num_agents > 1 else None
 
     def forward(self, inputs: Inputs) -> Float[Tensor, "*batch A F"]:
         """The sum of the embeddings; what is a vector goes through one matrix product."""
@@ -251,6 +253,11 @@ def small_head(size_in: int, size_out: int, *, gain: float = 0.1) -> nn.Linear:
     nn.init.orthogonal_(head.weight, gain)
     nn.init.zeros_(head.bias)
     return head
+
+
+def direct(size_in: int, size_out: int) -> nn.Module:
+    """Nothing between equal sizes, else a linear map: mouths and ears of models whose messages are bare numbers."""
+    return nn.Identity() if size_in == size_out else orthogonal_(nn.Linear(size_in, size_out, bias=False))
 
 
 class QuietRecurrent(Model, ABC):

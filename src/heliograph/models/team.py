@@ -291,10 +291,11 @@ class Team(nn.Module):
             fresh = frame.edges.mask & of_senders(frame.speaking & self.talking(r, frame.assignment), frame.edges)
             if r == 0:
                 inbox = self._deliver(inbox, message, fresh, frame)
-                hidden, inbox = self._listen(hidden, here, inbox, frame, first=True)
+                hidden, inbox = self._listen(hidden, here, inbox, frame, round_index=r)
             else:
                 empty = Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
-                hidden, _ = self._listen(hidden, here, self._deliver(empty, message, fresh, frame), frame, first=False)
+                heard = self._deliver(empty, message, fresh, frame)
+                hidden, _ = self._listen(hidden, here, heard, frame, round_index=r)
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
@@ -326,20 +327,20 @@ class Team(nn.Module):
         return hidden, memory
 
     def _listen(
-        self, hidden: dict[str, Tensor], here: list[str], inbox: Inbox, frame: Frame, *, first: bool
+        self, hidden: dict[str, Tensor], here: list[str], inbox: Inbox, frame: Frame, *, round_index: int
     ) -> tuple[dict[str, Tensor], Inbox]:
         listened = dict(hidden)
         for policy in here:
             network = self.policies[policy]
-            if network.communicates and not (first and network.model.timing is Timing.NEXT_STEP):
-                listened[policy] = network.model.listen(hidden[policy], self._heard(policy, inbox))
+            if network.communicates and (round_index or network.model.timing is not Timing.NEXT_STEP):
+                listened[policy] = network.model.listen(hidden[policy], self._heard(policy, inbox, round_index))
         read = frame.observing & ~self._heard_early(frame.assignment)
         return listened, Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
 
-    def _heard(self, policy: str, inbox: Inbox) -> Heard:
+    def _heard(self, policy: str, inbox: Inbox, round_index: int = 0) -> Heard:
         slots = self.layout.slots(policy)
         payload = inbox.payload.unsqueeze(1) if inbox.payload.dim() == 3 else inbox.payload[:, slots]
-        return self.policies[policy].hear(payload, inbox.mask[:, slots])
+        return self.policies[policy].hear(payload, inbox.mask[:, slots], round_index=round_index)
 
     def _intents(self, hidden: Mapping[str, Tensor], here: list[str], assignment: Tensor | None) -> Tensor:
         found = {}

@@ -1,0 +1,100 @@
+"""CommNet: agents hear the mean of the others' hidden states."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from heliograph.checks import check_choice, check_positive
+from heliograph.functional import tanh
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
+from heliograph.types import Heard, Inputs, Timing
+
+__all__ = ["CommNet"]
+
+CORES = {"mlp": None, "rnn": nn.RNNCell, "lstm": nn.LSTMCell}
+
+
+class CommNet(Model):
+    """Hidden states are messages; every agent adds a linear map of the mean (or sum) of those that it hears.
+
+    `core="mlp"`: without memory, h' = tanh(H h + C c + S h0) in each of `rounds` rounds within a step, each with weights
+    of its own, after a first layer that hears nothing (paper, equations 2 to 4, with K = `rounds` + 1; S h0 is its skip
+    connection). "rnn" and "lstm": what was said in the last step enters the gates of the present one (its recurrent
+    modules; one round). Means are over the messages that arrive: of all others who are there on the topology `full`.
+    Agents are not told apart, so permuting them permutes what they do. Source: Sukhbaatar, Szlam and Fergus 2016.
+    Differences: weights start orthogonal (N(0, 0.2) in the Lua code), and a channel of another size than `size` gets a
+    linear map on both sides.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, *, size: int = 128, core: str = "lstm", rounds: int = 1, combine: str = "mean",
+        skip: bool = True,
+    ):  # fmt: skip
+        super().__init__(spec)
+        check_positive("size", size)
+        check_positive("rounds", rounds)
+        check_choice("core", core, valid=tuple(CORES))
+        check_choice("combine", combine, valid=("mean", "sum"))
+        if core != "mlp" and rounds > 1:
+            raise ValueError(f"rounds={rounds}: core={core!r} has one round, from step to step; use core='mlp' for more")
+        self.size, self.core, self.rounds, self.combine = size, core, rounds, combine
+        self.intent_size = size
+        self.torso = InputTorso(spec, size, last_action=False, agent=False)
+        self.head = small_head(size, spec.action_inputs)
+        cell: Any = CORES[core]
+        if cell is None:
+            self.timing, self.hidden_size = Timing.SAME_STEP, 2 * size
+            self.own = nn.ModuleList(orthogonal_(nn.Linear(size, size)) for _ in range(rounds + 1))
+            self.others = nn.ModuleList(orthogonal_(nn.Linear(size, size, bias=False)) for _ in range(rounds))
+            self.skips = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in range(rounds if skip else 0))
+        else:
+            self.timing, self.hidden_size = Timing.NEXT_STEP, size
+            self.memory_size = 2 * size if core == "lstm" else size
+            self.cell = orthogonal_(cell(2 * size, size))
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """The first hidden state, r(s)."""
+        return tanh(self.torso(inputs))
+
+    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+        """The first layer, or a step of the recurrent core over features and what was heard."""
+        if self.core == "mlp":
+            return Perceived(hidden=torch.cat([tanh(self.own[0](features)), features], -1), memory=memory)
+        heard = torch.zeros_like(features) if inbox is None else self._combined(inbox)
+        x, past = torch.cat([features, heard], -1).flatten(0, 1), memory.flatten(0, 1)
+        found = self.cell(x, past) if self.core == "rnn" else self.cell(x, tuple(past.chunk(2, -1)))
+        hidden = found if self.core == "rnn" else found[0]
+        kept = found if self.core == "rnn" else torch.cat(found, -1)
+        return Perceived(hidden=hidden.unflatten(0, features.shape[:2]), memory=kept.unflatten(0, features.shape[:2]))
+
+    def speak(self, hidden: Tensor) -> Tensor:
+        """The hidden state."""
+        return hidden[..., : self.size]
+
+    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+        """One more layer over the hidden state, what was heard, and the first hidden state."""
+        if self.core != "mlp":
+            return hidden
+        state, first = hidden.chunk(2, -1)
+        layer = heard.round_index
+        mixed = self.own[layer + 1](state) + self.others[layer](self._combined(heard))
+        if len(self.skips):
+            mixed = mixed + self.skips[layer](first)
+        return torch.cat([tanh(mixed), first], -1)
+
+    def act(self, hidden: Tensor) -> Tensor:
+        """Inputs of the action distribution."""
+        return self.head(hidden[..., : self.size])
+
+    def build_mouth(self, intent_size: int) -> nn.Module:
+        """Nothing, where the channel carries as many numbers."""
+        return direct(self.intent_size, intent_size)
+
+    def build_ear(self, payload_size: int) -> nn.Module:
+        """Nothing, where the channel carries as many numbers."""
+        return direct(payload_size, self.intent_size)
+
+    def _combined(self, heard: Heard) -> Tensor:
+        return heard.mean() if self.combine == "mean" else heard.total()

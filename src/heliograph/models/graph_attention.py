@@ -1,0 +1,81 @@
+"""Graph attention: rounds of multi-head attention over the graph of who hears whom."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from heliograph.checks import check_positive
+from heliograph.functional import tanh
+from heliograph.models.attention import weighted_sum, weights_of
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
+from heliograph.types import Heard, Inputs, Timing
+
+__all__ = ["GraphAttention"]
+
+
+class GraphAttention(Model):
+    """A GRU whose hidden states pass through `rounds` layers of graph attention within the step.
+
+    In each layer and head an edge from j to i has the score LeakyReLU(a . W h_i + b . W h_j), the softmax over the edges
+    of i and its own weighs W h_j; heads are concatenated and pass an ELU. Agents act on the hidden state of the GRU beside
+    that of the last layer. The graph is the topology's, and costs in proportion to its edges. Source: Velickovic et al.
+    2018, equations 1 to 5 (no dropout); the layout is that of MAGIC's message processor without its scheduler.
+    """
+
+    timing = Timing.SAME_STEP
+
+    def __init__(self, spec: ModelSpec, *, size: int = 128, heads: int = 4, rounds: int = 1):
+        super().__init__(spec)
+        for name, number in {"size": size, "heads": heads, "rounds": rounds}.items():
+            check_positive(name, number)
+        if size % heads:
+            raise ValueError(f"size={size}, heads={heads}: size must be a multiple of heads")
+        self.size, self.heads, self.rounds = size, heads, rounds
+        self.hidden_size, self.intent_size, self.memory_size = 2 * size, size, size
+        self.torso = InputTorso(spec, size, agent=False)
+        self.cell = orthogonal_(nn.GRUCell(size, size))
+        self.values = nn.ModuleList(orthogonal_(nn.Linear(size, size, bias=False)) for _ in range(rounds))
+        self.scores = nn.ParameterList(nn.Parameter(0.1 * torch.randn(2, heads, size // heads)) for _ in range(rounds))
+        self.head = small_head(2 * size, spec.action_inputs)
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """Embedded observation and last action."""
+        return tanh(self.torso(inputs))
+
+    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+        """Step the GRU."""
+        state = self.cell(features.flatten(0, 1), memory.flatten(0, 1)).view_as(memory)
+        return Perceived(hidden=torch.cat([state, state], -1), memory=state)
+
+    def speak(self, hidden: Tensor) -> Tensor:
+        """The hidden state of the last layer."""
+        return hidden[..., self.size :]
+
+    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+        """One layer of attention."""
+        state, last = hidden.chunk(2, -1)
+        values, (of_hearer, of_sender) = self.values[heard.round_index], self.scores[heard.round_index]
+        own = values(last).unflatten(-1, (self.heads, -1))
+        theirs = values(heard.messages).unflatten(-1, (self.heads, -1))
+        from_me, from_them = (own * of_hearer).sum(-1), (theirs * of_sender).sum(-1)
+        mine = (own * of_sender).sum(-1)
+        mixed = []
+        for h in range(self.heads):
+            edges = from_me[..., h].unsqueeze(-1) + from_them[..., h]
+            scores = F.leaky_relu(torch.cat([edges, (from_me + mine)[..., h].unsqueeze(-1)], -1), 0.2)
+            weights = weights_of(scores, torch.cat([heard.mask, torch.ones_like(heard.mask[..., :1])], -1))
+            mixed.append(weighted_sum(weights[..., :-1], theirs[..., h, :]) + weights[..., -1:] * own[..., h, :])
+        return torch.cat([state, F.elu(torch.cat(mixed, -1))], -1)
+
+    def act(self, hidden: Tensor) -> Tensor:
+        """Inputs of the action distribution."""
+        return self.head(hidden)
+
+    def build_mouth(self, intent_size: int) -> nn.Module:
+        """Nothing, where the channel carries as many numbers."""
+        return direct(self.intent_size, intent_size)
+
+    def build_ear(self, payload_size: int) -> nn.Module:
+        """Nothing, where the channel carries as many numbers."""
+        return direct(payload_size, self.intent_size)
