@@ -1,4 +1,4 @@
-"""Attention over messages that arrive: scores, weights and sums, for hearers who are offered the same messages or not."""
+"""Attention over messages that arrive: scores, weights, and sums."""
 
 import torch
 from jaxtyping import Bool, Float

@@ -38,7 +38,7 @@ class CommNet(Model):
         check_choice("core", core, valid=tuple(CORES))
         check_choice("combine", combine, valid=("mean", "sum"))
         if core != "mlp" and rounds > 1:
-            raise ValueError(f"rounds={rounds}: core={core!r} has one round, from step to step; use core='mlp' for more")
+            raise ValueError(f"rounds={rounds}: core={core!r} has one, from step to step; use core='mlp' for more")
         self.size, self.core, self.rounds, self.combine = size, core, rounds, combine
         self.intent_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)

@@ -17,10 +17,10 @@ __all__ = ["GraphAttention"]
 class GraphAttention(Model):
     """A GRU whose hidden states pass through `rounds` layers of graph attention within the step.
 
-    In each layer and head an edge from j to i has the score LeakyReLU(a . W h_i + b . W h_j), the softmax over the edges
-    of i and its own weighs W h_j; heads are concatenated and pass an ELU. Agents act on the hidden state of the GRU beside
-    that of the last layer. The graph is the topology's, and costs in proportion to its edges. Source: Velickovic et al.
-    2018, equations 1 to 5 (no dropout); the layout is that of MAGIC's message processor without its scheduler.
+    In each layer and head an edge from j to i scores LeakyReLU(a . W h_i + b . W h_j); the softmax over the edges
+    of i, itself among them, weighs W h_j; heads are concatenated and pass an ELU. Agents act on the hidden state of
+    the GRU beside that of the last layer. The graph is the topology's, and costs in proportion to its edges. Source:
+    Velickovic et al. 2018, equations 1 to 5 (no dropout), laid out as MAGIC's message processor without its scheduler.
     """
 
     timing = Timing.SAME_STEP

@@ -16,8 +16,8 @@ class MeanField(Model):
     """A GRU over what it sees and the mean of the messages of the step before, whoever they are from.
 
     The cost of listening is one sum an agent, however many neighbours it has. After Yang et al. 2018 (mean field
-    reinforcement learning), where the mean is of the neighbours' last actions and enters a Q-function; here it is of what
-    they choose to say, and any algorithm trains it.
+    reinforcement learning), where the mean is of the neighbours' last actions and enters a Q-function; here it is of
+    what they choose to say, and any algorithm trains it.
     """
 
     timing = Timing.NEXT_STEP

@@ -18,12 +18,12 @@ TIMINGS = {"next_step": Timing.NEXT_STEP, "same_step": Timing.SAME_STEP}
 class TarMAC(Model):
     """A message is a signature and a value; hearers weigh values by how well signatures match their query.
 
-    Weights are softmax(query . signature / sqrt(`signature_size`)) over what arrives and the hearer's own message, which
-    crosses no channel. `timing="next_step"`: the weighted sum enters the GRU in the next step, as published.
+    Weights are softmax(query . signature / sqrt(`signature_size`)) over what arrives and the hearer's own message,
+    which crosses no channel. `timing="next_step"`: the weighted sum enters the GRU in the next step, as published.
     "same_step": `rounds` rounds after the GRU, each h' = tanh(W [c, h]), as the paper's several rounds and public codes
-    have it. Source: Das et al. 2019, equations 1 to 4. No code was released. Its centralised critic is the team's
-    setting `critic="state"` (it takes hidden states and actions there). Difference: queries are made from what the hearer
-    remembered when it read the messages, and nothing is told of an agent's index.
+    have it. Source: Das et al. 2019; no code was released. Its centralised critic (over hidden states and actions) is
+    nearest to the team's setting `critic="state"`. Difference: a query is made from what the hearer remembers when it
+    reads. Agents are not told their index.
     """
 
     def __init__(

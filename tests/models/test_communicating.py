@@ -1,0 +1,152 @@
+"""Models that mix what several others say: order does not matter, nor who is not heard; sums worked by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from gymnasium import spaces
+
+from heliograph.models.attention import dot_products, weighted_sum, weights_of
+from heliograph.models.base import Model, ModelSpec
+from heliograph.models.commnet import CommNet
+from heliograph.models.graph_attention import GraphAttention
+from heliograph.models.mean_field import MeanField
+from heliograph.models.tarmac import TarMAC
+from heliograph.types import Heard, Inputs, Timing
+
+AGENTS, SIZE = 5, 8
+MODELS: dict[str, Callable[[ModelSpec], Model]] = {
+    "commnet-mlp": lambda spec: CommNet(spec, size=SIZE, core="mlp", rounds=2),
+    "commnet-sum": lambda spec: CommNet(spec, size=SIZE, core="mlp", combine="sum", skip=False),
+    "commnet-rnn": lambda spec: CommNet(spec, size=SIZE, core="rnn"),
+    "commnet-lstm": lambda spec: CommNet(spec, size=SIZE),
+    "tarmac": lambda spec: TarMAC(spec, size=SIZE, signature_size=3, value_size=4),
+    "tarmac-rounds": lambda spec: TarMAC(spec, size=SIZE, timing="same_step", rounds=2),
+    "graph_attention": lambda spec: GraphAttention(spec, size=SIZE, heads=2, rounds=2),
+    "mean_field": lambda spec: MeanField(spec, size=SIZE),
+}
+each_model = pytest.mark.parametrize("name", MODELS)
+
+
+def built(name: str) -> Model:
+    torch.manual_seed(0)
+    space, actions = spaces.Box(-1.0, 1.0, (4,)), spaces.Discrete(3)
+    model = MODELS[name](ModelSpec(observation_space=space, action_space=actions, num_agents=AGENTS, state_size=0))
+    for weight in model.parameters():
+        weight.data = 0.5 * torch.randn(weight.shape)
+    return model
+
+
+def conversation(model: Model, observation: torch.Tensor, memory: torch.Tensor, heard_of: torch.Tensor) -> torch.Tensor:
+    """Two steps in which all see the same again, hearing whom `heard_of` [A, A] allows: the last action inputs."""
+    copies = len(observation)
+    inputs = Inputs(
+        observation=observation, last_action=torch.zeros(copies, AGENTS, 3),
+        agent=torch.eye(AGENTS).expand(copies, -1, -1),
+    )  # fmt: skip
+    said = torch.zeros(copies, AGENTS, model.intent_size)
+    mask = heard_of.expand(copies, -1, -1)
+    for _ in range(2):
+        inbox = Heard(messages=said.unsqueeze(1), mask=mask) if model.timing is Timing.NEXT_STEP else None
+        out = model.perceive(model.encode(inputs), memory, inbox)
+        hidden, memory = out.hidden, out.memory
+        for r in range(model.rounds):
+            said = model.speak(hidden)
+            if model.timing is Timing.SAME_STEP:
+                hidden = model.listen(hidden, Heard(messages=said.unsqueeze(1), mask=mask, round_index=r))
+    return model.act(hidden)
+
+
+def others() -> torch.Tensor:
+    return ~torch.eye(AGENTS, dtype=torch.bool)
+
+
+@each_model
+def test_permuting_agents_permutes_what_they_do(name: str) -> None:
+    model, order = built(name), torch.randperm(AGENTS)
+    seen, memory = torch.randn(6, AGENTS, 4), 0.5 * torch.randn(6, AGENTS, model.memory_size)
+    done = conversation(model, seen, memory, others())
+    permuted = conversation(model, seen[:, order], memory[:, order], others())
+    assert torch.allclose(permuted, done[:, order], atol=1e-5)
+
+
+@each_model
+def test_who_is_not_heard_changes_nobody_and_who_is_does(name: str) -> None:
+    model = built(name)
+    seen, memory = torch.randn(6, AGENTS, 4), 0.5 * torch.randn(6, AGENTS, model.memory_size)
+    other = seen.clone()
+    other[:, 0] += 1.0
+    unheard = others()
+    unheard[:, 0] = False
+    rest = slice(1, None)
+    for heard_of, same in ((unheard, True), (others(), False)):
+        one, two = (conversation(model, x, memory, heard_of)[:, rest] for x in (seen, other))
+        assert torch.allclose(one, two, atol=1e-5) is same
+    assert torch.isfinite(conversation(model, seen, memory, torch.zeros_like(unheard))).all()
+
+
+def test_attention_is_a_softmax_over_what_arrives() -> None:
+    query, keys = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[[2.0, 5.0], [0.0, 1.0], [9.0, 9.0]]]])
+    mask = torch.tensor([[[True, True, False]]])
+    weights = weights_of(dot_products(query, keys), mask)
+    share = 1 / (1 + torch.exp(torch.tensor(-2.0)))
+    assert torch.allclose(weights, torch.stack([share, 1 - share, torch.tensor(0.0)]).view(1, 1, 3))
+    values = torch.tensor([[[[1.0], [3.0], [100.0]]]])
+    assert weighted_sum(weights, values).item() == pytest.approx(float(share + 3 * (1 - share)))
+    assert weights_of(dot_products(query, keys), torch.zeros_like(mask)).abs().sum() == 0
+
+
+def test_shared_and_separate_offers_give_the_same() -> None:
+    query, keys = torch.randn(3, 4, 5), torch.randn(3, 1, 6, 5)
+    apart = keys.expand(-1, 4, -1, -1)
+    mask = torch.rand(3, 4, 6) > 0.4
+    one, two = (weights_of(dot_products(query, k), mask) for k in (keys, apart))
+    assert torch.allclose(one, two, atol=1e-6)
+    assert torch.allclose(weighted_sum(one, keys), weighted_sum(one, apart), atol=1e-6)
+
+
+def test_a_commnet_layer_by_hand() -> None:
+    """h' = tanh(H h + C c + S h0) with weights of 1/2: half of own, of the others' mean, and of first."""
+    model = built("commnet-mlp")
+    assert isinstance(model, CommNet)
+    for layer in (*model.own, *model.others, *model.skips):
+        layer.weight.data = 0.5 * torch.eye(SIZE)
+        if layer.bias is not None:
+            layer.bias.data.zero_()
+    state, first = torch.randn(1, AGENTS, SIZE), torch.randn(1, AGENTS, SIZE)
+    heard = Heard(messages=state.unsqueeze(1), mask=others().unsqueeze(0), round_index=1)
+    found = model.listen(torch.cat([state, first], -1), heard)
+    mean = (state.sum(1, keepdim=True) - state) / (AGENTS - 1)
+    assert torch.allclose(found[..., :SIZE], torch.tanh((state + mean + first) / 2), atol=1e-5)
+    assert torch.equal(found[..., SIZE:], first)
+
+
+def test_tarmac_hears_itself_where_nobody_else_speaks() -> None:
+    model = built("tarmac")
+    assert isinstance(model, TarMAC)
+    hidden = torch.randn(2, AGENTS, SIZE)
+    nobody = Heard(messages=torch.randn(2, 1, AGENTS, 7), mask=torch.zeros(2, AGENTS, AGENTS, dtype=torch.bool))
+    own = model.message(hidden)[..., 3:]
+    assert torch.allclose(model.attended(hidden, nobody), own, atol=1e-6)
+    assert torch.allclose(model.attended(hidden, None), own)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "words"),
+    [
+        (CommNet, {"core": "gru"}, "core='gru': must be 'mlp', 'rnn' or 'lstm'"),
+        (CommNet, {"rounds": 2}, "rounds=2: core='lstm' has one"),
+        (CommNet, {"combine": "max"}, "combine='max'"),
+        (TarMAC, {"rounds": 2}, "rounds=2: there is one from step to step"),
+        (TarMAC, {"timing": "later"}, "timing='later': must be 'next_step' or 'same_step'"),
+        (GraphAttention, {"size": 10, "heads": 4}, "size=10, heads=4"),
+        (MeanField, {"size": 0}, "size=0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(model: Any, settings: dict[str, Any], words: str) -> None:
+    spec = ModelSpec(
+        observation_space=spaces.Box(-1.0, 1.0, (4,)), action_space=spaces.Discrete(3), num_agents=2, state_size=0
+    )
+    with pytest.raises(ValueError, match=words):
+        model(spec, **settings)
