@@ -19,8 +19,8 @@ CORES = {"mlp": None, "rnn": nn.RNNCell, "lstm": nn.LSTMCell}
 class CommNet(Model):
     """Hidden states are messages; every agent adds a linear map of the mean (or sum) of those that it hears.
 
-    `core="mlp"`: without memory, h' = tanh(H h + C c + S h0) in each of `rounds` rounds within a step, each with weights
-    of its own, after a first layer that hears nothing (paper, equations 2 to 4, with K = `rounds` + 1; S h0 is its skip
+    `core="mlp"`: without memory, h' = tanh(H h + C c + S h0) in each of `rounds` rounds within a step, each with
+    weights of its own, after a first layer that hears nothing (in the paper K = `rounds` + 1, and S h0 is its skip
     connection). "rnn" and "lstm": what was said in the last step enters the gates of the present one (its recurrent
     modules; one round). Means are over the messages that arrive: of all others who are there on the topology `full`.
     Agents are not told apart, so permuting them permutes what they do. Source: Sukhbaatar, Szlam and Fergus 2016.
