@@ -10,7 +10,6 @@ trained with other settings (budget and seed apart). After that `heliograph eval
 """
 
 import argparse
-import dataclasses
 import json
 import math
 import pathlib
@@ -21,7 +20,7 @@ from protocols import commit, machine
 
 from heliograph.analysis.evaluate import evaluate
 from heliograph.analysis.exact import enumerable, exact_return
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiment import build_env
 from heliograph.recipes.base import Recipe
 from heliograph.registry import load
 from heliograph.rllib.settings import settings_from
@@ -64,13 +63,13 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
 
 def score_of(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     """What the team reaches, exactly where that is possible."""
-    env = EnvChoice(env=run.env.env, settings={**run.env.settings, **changes})
-    bounds = build_env(env, num_copies=1).bounds()
-    if not enumerable(env):
-        found = evaluate(dataclasses.replace(run, env=env), num_episodes=EPISODES)
+    run = run.in_env(changes)
+    bounds = build_env(run.env, num_copies=1).bounds()
+    if not enumerable(run.env):
+        found = evaluate(run, num_episodes=EPISODES)
         kept = ("episode_return_mean", "episode_return_se", "normalised_return", "success_rate", "num_episodes")
         return {"exact": False, **{key: found[key] for key in kept}}
-    mean = exact_return(run.team, env)
+    mean = exact_return(run.team, run.env)
     assert bounds is not None
     return {"exact": True, "episode_return_mean": mean, "normalised_return": mean / bounds.full_information}
 

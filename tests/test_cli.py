@@ -28,8 +28,8 @@ FROZEN = {
         "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds",
         "--env-runners", "--learners", "--jobs", "--checkpoint-every", "--evaluate-every",
     },
-    "evaluate": RUN | {"--actions", "--messages"},
-    "record": RUN | {"--actions", "--out"},
+    "evaluate": RUN | {"--actions", "--env", "--messages"},
+    "record": RUN | {"--actions", "--env", "--out"},
     "protocol": RUN,
     "replay": RUN,
     "report": RUN | {"--out"},
@@ -229,6 +229,15 @@ def test_evaluate_prints_json_and_facts(run_folder: pathlib.Path, capsys: pytest
     assert (found["num_episodes"], found["messages"], found["actions"]) == (50, "noise", "sampled")
     assert main(command) == 0
     assert "episode_return_mean" in capsys.readouterr().out
+
+
+def test_evaluate_elsewhere(run_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run_folder), "--episodes", "5", "--env", "rounds=3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["episode_len_mean"] == 6
+    assert main(["evaluate", str(run_folder), "--episodes", "5", "--env", "goals=7"]) == 2
+    assert "goals=7: agents, observations or actions would not be those of" in capsys.readouterr().err
+    assert main(["evaluate", str(run_folder), "--episodes", "5", "--env", "round=3"]) == 2
+    assert "rounds" in capsys.readouterr().err
 
 
 def test_a_folder_of_runs_names_its_runs(run_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

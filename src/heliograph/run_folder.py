@@ -63,6 +63,18 @@ class Run:
     facts: EnvFacts
     team: Team
 
+    def in_env(self, settings: Mapping[str, Any]) -> "Run":
+        """The same team in its environment with some settings changed: other images, other odds, a longer episode.
+
+        Raises `RunFolderError` where agents would see or do something else than they were built for.
+        """
+        env = EnvChoice(env=self.env.env, settings={**self.env.settings, **settings})
+        facts = facts_of(build_env(env, num_copies=1))
+        if facts.roles != self.facts.roles:
+            changed = ", ".join(f"{key}={value}" for key, value in settings.items())
+            raise RunFolderError(f"{changed}: agents, observations or actions would not be those of {self.source}")
+        return dataclasses.replace(self, env=env, facts=facts)
+
 
 def write_json(path: pathlib.Path, content: Any) -> None:
     """Write JSON so that the file is either the old or the new one, never half."""

@@ -192,6 +192,10 @@ def _add_metric(group: Any) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_folder(parser, number=_episodes)
+    parser.add_argument(
+        "--env", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="settings of the environment that are not those of training, such as split=test",
+    )  # fmt: skip
     parser.add_argument("--actions", choices=ACTIONS, default="greedy", help="default greedy")
 
 

@@ -113,10 +113,10 @@ def _set(settings: dict[str, Any], texts: Iterable[str]) -> None:
         if section == "team":
             if key not in TEAM:
                 raise registry.UnknownNameError(what="setting of team", name=key, valid=list(TEAM))
-            settings[key] = _value(text)
+            settings[key] = value_of(text)
         else:
             inside: Mapping[str, Any] = settings.get(SECTIONS[section], {})
-            settings[SECTIONS[section]] = {**inside, key: _value(text)}
+            settings[SECTIONS[section]] = {**inside, key: value_of(text)}
 
 
 def _budget(given: Any) -> dict[str, Any]:
@@ -140,7 +140,8 @@ def _number(key: str, text: str) -> float:
         raise ValueError(f"{key}={text}: must be a number") from None
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """What JSON makes of it, else the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

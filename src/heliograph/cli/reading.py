@@ -76,9 +76,12 @@ def bench(given: Any) -> Shown:
 
 
 def _run(given: Any) -> Any:
+    from heliograph.cli.choosing import pairs, value_of
     from heliograph.run_folder import read_run
 
-    return read_run(folder_of(given.run), trust=given.trust)
+    run = read_run(folder_of(given.run), trust=given.trust)
+    changes = {key: value_of(text) for key, text in pairs(given.env, option="--env")}
+    return run.in_env(changes) if changes else run
 
 
 def folder_of(given: str) -> pathlib.Path:
