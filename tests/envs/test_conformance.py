@@ -14,6 +14,7 @@ from heliograph.envs.identity import Identity
 from heliograph.envs.multistep_digits import MultistepDigits
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.testing import CHECKS, ConformanceError, check_env, episodes, random_actions
 from tests.envs.mixed import DRIVERS, SCOUTS, Mixed
 
@@ -23,6 +24,7 @@ VARIANTS = {
     "speaker_listener-rounds-dict": functools.partial(SpeakerListener, goals=4, rounds=3, observation="dict"),
     "colour_digit-image": functools.partial(ColourDigit, observation="image", split="test", team_reward="sum"),
     "multistep_digits-2": functools.partial(MultistepDigits, steps=2, observation="image"),
+    "traffic_junction-short": functools.partial(TrafficJunction, steps=6, cars=3, vision=1, p_arrive=0.7),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
@@ -33,7 +35,7 @@ def maker(name: str):
 
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
-    own = ["colour_digit", "identity", "multistep_digits", "speaker_listener", "switch_riddle"]
+    own = ["colour_digit", "identity", "multistep_digits", "speaker_listener", "switch_riddle", "traffic_junction"]
     assert registry.names("env") == own
     for name in registry.names("env"):
         assert issubclass(registry.load("env", name), TeamEnv)
