@@ -35,7 +35,10 @@ def maker(name: str):
 
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
-    own = ["colour_digit", "identity", "multistep_digits", "speaker_listener", "switch_riddle", "traffic_junction"]
+    own = [
+        "colour_digit", "identity", "levers", "multistep_digits", "speaker_listener", "switch_riddle",
+        "traffic_junction",
+    ]  # fmt: skip
     assert registry.names("env") == own
     for name in registry.names("env"):
         assert issubclass(registry.load("env", name), TeamEnv)
