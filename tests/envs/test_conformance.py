@@ -12,6 +12,7 @@ from heliograph.envs.base import TeamEnv
 from heliograph.envs.colour_digit import ColourDigit
 from heliograph.envs.identity import Identity
 from heliograph.envs.multistep_digits import MultistepDigits
+from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.envs.traffic_junction import TrafficJunction
@@ -24,6 +25,8 @@ VARIANTS = {
     "speaker_listener-rounds-dict": functools.partial(SpeakerListener, goals=4, rounds=3, observation="dict"),
     "colour_digit-image": functools.partial(ColourDigit, observation="image", split="test", team_reward="sum"),
     "multistep_digits-2": functools.partial(MultistepDigits, steps=2, observation="image"),
+    "predator_prey-cooperative": functools.partial(PredatorPrey, size=4, vision=1, mode="cooperative"),
+    "predator_prey-competitive": functools.partial(PredatorPrey, size=3, steps=5, mode="competitive"),
     "traffic_junction-short": functools.partial(TrafficJunction, steps=6, cars=3, vision=1, p_arrive=0.7),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
@@ -36,8 +39,8 @@ def maker(name: str):
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
     own = [
-        "colour_digit", "identity", "levers", "multistep_digits", "speaker_listener", "switch_riddle",
-        "traffic_junction",
+        "colour_digit", "identity", "levers", "multistep_digits", "predator_prey", "speaker_listener",
+        "switch_riddle", "traffic_junction",
     ]  # fmt: skip
     assert registry.names("env") == own
     for name in registry.names("env"):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.grid import draw_distinct
 from heliograph.types import Bounds, Role
 
 __all__ = ["Levers", "expected_score"]
@@ -66,17 +67,10 @@ class Levers(TeamEnv):
         self._number = torch.where(starting[:, None], number, self._number)
 
     def _draw(self) -> Int[Tensor, "B N"]:
-        """Numbers of the pool; without repetition, each is drawn from those left and moved past those taken."""
-        shape, stream = self._number.shape, self.start_generator
         if self.repeats:
-            return torch.randint(self.pool, shape, generator=stream, device=self.device)
-        taken = torch.zeros(self.num_copies, 0, dtype=torch.long, device=self.device)
-        for left in range(self.pool, self.pool - self.levers, -1):
-            new = torch.randint(left, shape[:1], generator=stream, device=self.device)
-            for lower in taken.sort(1).values.unbind(1):
-                new = new + (new >= lower)
-            taken = torch.cat([taken, new[:, None]], 1)
-        return taken
+            shape = self._number.shape
+            return torch.randint(self.pool, shape, generator=self.start_generator, device=self.device)
+        return draw_distinct(self.num_copies, number=self.levers, among=self.pool, generator=self.start_generator)
 
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         distinct = F.one_hot(actions["agent"], self.levers).any(1).sum(1)

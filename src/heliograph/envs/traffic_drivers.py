@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.envs.grid import count_on
 from heliograph.envs.traffic_roads import RoadMap
 
 __all__ = ["BRAKE", "GAS", "right_of_way", "yield_to_seen"]
@@ -24,7 +25,7 @@ def right_of_way(roads: RoadMap, *, route: Int[Tensor, "B N"], place: Int[Tensor
     rank = _rank(roads, route=route, place=place, cell=cell, alive=alive)
     goes = alive
     for _ in range(2 * route.shape[1]):
-        standing = _on(roads, cell, alive & ~goes)
+        standing = count_on(cell, alive & ~goes, num_cells=roads.nowhere)
         free = goes & (standing.gather(1, ahead) == 0)
         first = torch.full_like(standing, torch.inf).scatter_reduce(1, ahead, rank.where(free, torch.inf), "amin")
         still = free & ((ahead == roads.nowhere) | (rank <= first.gather(1, ahead)))
@@ -38,7 +39,7 @@ def _rank(roads: RoadMap, *, route: Tensor, place: Tensor, cell: Tensor, alive: 
     """Free cells behind each car up to its entry, cars with fewer first; ties by slot."""
     cars = route.shape[1]
     way = roads.routes[route]
-    taken = _on(roads, cell, alive).gather(1, way.flatten(1)).view(way.shape) > 0
+    taken = count_on(cell, alive, num_cells=roads.nowhere).gather(1, way.flatten(1)).view(way.shape) > 0
     behind = torch.arange(way.shape[-1], device=way.device) < place[..., None]
     free = (behind & ~taken).sum(-1).masked_fill(_on_crossing(roads)[cell], -1)
     return (free * cars + torch.arange(cars, device=way.device)).float()
@@ -67,7 +68,7 @@ def yield_to_seen(
     `distance` 1 a car that has left its entry brakes behind another too. `vision` is at least 1.
     """
     alive = route < roads.num_routes
-    occupied = _on(roads, roads.routes[route, place], alive) > 0
+    occupied = count_on(roads.routes[route, place], alive, num_cells=roads.nowhere) > 0
     brakes = (_threats(roads, vision)[route, place] & occupied[:, None]).any(-1)
     if distance:
         brakes = brakes | (occupied.gather(1, roads.routes[route, place + 1]) & (place > 0))
@@ -90,8 +91,3 @@ def _threats(roads: RoadMap, vision: int) -> Bool[Tensor, "R1 longest cells"]:
     first = order[None, :] > order[:, None]
     ahead = torch.cat([routes[:, 1:], routes.new_full((len(routes), 1), roads.nowhere)], 1)
     return leads.T[ahead] & (near & first)[routes]
-
-
-def _on(roads: RoadMap, cell: Tensor, mask: Tensor) -> Float[Tensor, "B cells"]:
-    """How many cars of the mask stand on each cell."""
-    return torch.zeros(len(cell), roads.nowhere + 1, device=cell.device).scatter_add(1, cell, mask.float())

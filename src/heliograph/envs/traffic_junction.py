@@ -12,6 +12,7 @@ from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.grid import check_vision, count_on, grid_sights
 from heliograph.envs.traffic_drivers import GAS, right_of_way, yield_to_seen
 from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
 from heliograph.types import Bounds, Role
@@ -77,8 +78,7 @@ class TrafficJunction(TeamEnv):
         self.p_arrive = published.p_arrive if p_arrive is None else p_arrive
         check_positive("cars", self.cars)
         check_positive("steps", self.steps)
-        if not isinstance(self.vision, int) or self.vision < 0:
-            raise ValueError(f"vision={self.vision!r}: must be a whole number of at least 0")
+        check_vision(self.vision)
         roads = road_map(published, faithful=faithful)
         window = (2 * self.vision + 1) ** 2
         role = Role(
@@ -89,7 +89,11 @@ class TrafficJunction(TeamEnv):
         )
         super().__init__((role,), **base)
         self.roads = roads.to(self.device)
-        self._sights = _sights(self.roads, self.vision)
+        sights = grid_sights(
+            self.roads.cell_ids, vision=self.vision, outside=roads.outside_id, vocabulary=roads.vocabulary
+        )
+        self._sights = dataclasses.replace(sights, numbers=F.pad(sights.numbers, (2, 0)))
+        self._slots = _one_hot_slots(self.roads)
         shape, device = (self.num_copies, self.cars), self.device
         self._route = torch.full(shape, roads.num_routes, device=device)
         self._place, self._wait, self._last = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(3))
@@ -195,12 +199,7 @@ class TrafficJunction(TeamEnv):
 
     def _collided(self) -> Bool[Tensor, "B N"]:
         alive, cell = self._alive(), self._cell()
-        return alive & (self._cars_on(cell, alive).gather(1, cell) > 1)
-
-    def _cars_on(self, cell: Tensor, alive: Tensor) -> Float[Tensor, "B cells"]:
-        """How many cars stand on each cell, row by row; on `nowhere`, which comes last, none."""
-        none = torch.zeros(self.num_copies, self.roads.nowhere + 1, device=self.device)
-        return none.scatter_add(1, cell, alive.float())
+        return alive & (count_on(cell, alive, num_cells=self.roads.nowhere).gather(1, cell) > 1)
 
     # ---- what is seen -----------------------------------------------------------------------------------------
 
@@ -220,16 +219,17 @@ class TrafficJunction(TeamEnv):
         )
 
     def _seen(self, alive: Tensor, cell: Tensor) -> Float[Tensor, "B N O"]:
-        seen = self._sights.empty[cell]
+        seen = self._sights.numbers[cell]
         seen[..., 0] = self._last * alive
         seen[..., 1] = self._route * alive / max(1, self.roads.num_routes - 1)
-        cars = self._cars_on(cell, alive).gather(1, self._sights.cells[cell].flatten(1))
-        seen[..., 2 + self.roads.car_id :: self.roads.vocabulary] = cars.view(self.num_copies, self.cars, -1)
+        cars = count_on(cell, alive, num_cells=self.roads.nowhere)
+        cars = cars.gather(1, self._sights.cells[cell].flatten(1)).view(self.num_copies, self.cars, -1)
+        seen[..., 2 + self.roads.car_id :: self.roads.vocabulary] = cars
         return seen
 
     def _state(self, cell: Tensor) -> Float[Tensor, "B S"]:
         """Slot by slot the number of the cell and the route of its car, zeros for none; then the time."""
-        cars = torch.cat([self._sights.number[cell], self._sights.route[self._route]], -1)
+        cars = torch.cat([self._slots["cell"][cell], self._slots["route"][self._route]], -1)
         return torch.cat([cars.flatten(1), self._time[:, None] / self.steps], 1)
 
     def _extra_state(self) -> float:
@@ -239,33 +239,11 @@ class TrafficJunction(TeamEnv):
         self.p_arrive = extra
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Sights:
-    """What is seen from each cell (`nowhere` last): the observation on an empty map, and which cells are in sight.
-
-    `number` and `route` are one-hot rows for the state, of zeros for `nowhere` and for no route.
-    """
-
-    empty: Float[Tensor, "cells O"]
-    cells: Int[Tensor, "cells window"]
-    number: Float[Tensor, "cells V"]
-    route: Float[Tensor, "R1 R"]
-
-
-def _sights(roads: RoadMap, vision: int) -> _Sights:
-    size, width = roads.size, 2 * vision + 1
-    grid = torch.arange(size * size, device=roads.cell_ids.device).view(size, size)
-    fillings = ((roads.cell_ids, roads.outside_id), (grid, roads.nowhere))
-    padded = [F.pad(table, (vision,) * 4, value=filling) for table, filling in fillings]
-    ids, cells = (table.unfold(0, width, 1).unfold(1, width, 1).reshape(size * size, -1) for table in padded)
-    seen = F.one_hot(ids, roads.vocabulary).float().flatten(1)
+def _one_hot_slots(roads: RoadMap) -> dict[str, Float[Tensor, "number features"]]:
+    """One-hot rows for cells and routes; zeros for nowhere and for no route, which come last."""
     number = F.one_hot(roads.cell_ids.flatten(), roads.vocabulary).float()
-    return _Sights(
-        empty=F.pad(seen, (2, 0, 0, 1)),
-        cells=F.pad(cells, (0, 0, 0, 1), value=roads.nowhere),
-        number=F.pad(number, (0, 0, 0, 1)),
-        route=torch.eye(roads.num_routes + 1, roads.num_routes, device=ids.device),
-    )
+    route = torch.eye(roads.num_routes + 1, roads.num_routes, device=number.device)
+    return {"cell": F.pad(number, (0, 0, 0, 1)), "route": route}
 
 
 @functools.lru_cache(maxsize=64)
