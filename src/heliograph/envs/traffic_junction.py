@@ -13,6 +13,7 @@ from torch import Tensor
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid import check_vision, count_on, grid_sights
+from heliograph.envs.simulation import simulated_return
 from heliograph.envs.traffic_drivers import GAS, right_of_way, yield_to_seen
 from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
 from heliograph.types import Bounds, Role
@@ -253,6 +254,9 @@ def _simulated_bounds(difficulty: str, cars: int, steps: int, p_arrive: float, v
     )
     stream = torch.Generator().manual_seed(1)
 
+    def score(driver: Callable[[], Tensor]) -> float:
+        return simulated_return(env, lambda _: {"car": driver()})
+
     def yielding(distance: int) -> Tensor:
         return yield_to_seen(env.roads, route=env._route, place=env._place, vision=vision, distance=distance)
 
@@ -260,16 +264,8 @@ def _simulated_bounds(difficulty: str, cars: int, steps: int, p_arrive: float, v
     if vision:
         blind += [functools.partial(yielding, distance) for distance in (0, 1)]
     return Bounds(
-        random=_mean_return(env, lambda: torch.randint(2, env._route.shape, generator=stream)),
-        blind=max(_mean_return(env, driver) for driver in blind),
-        full_information=_mean_return(env, lambda: env.oracle()["car"]),
+        random=score(lambda: torch.randint(2, env._route.shape, generator=stream)),
+        blind=max(score(driver) for driver in blind),
+        full_information=score(lambda: env.oracle()["car"]),
         source=SOURCE,
     )
-
-
-def _mean_return(env: TrafficJunction, driver: Callable[[], Tensor]) -> float:
-    """Mean over agents and copies of the return of one episode each; nothing is shown to anyone, which saves time."""
-    everywhere = torch.ones(env.num_copies, dtype=torch.bool)
-    env.seed(0)
-    env._start(everywhere)
-    return sum(float(env._advance({"car": driver()}, everywhere).rewards.mean()) for _ in range(env.steps))
