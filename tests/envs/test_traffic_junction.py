@@ -312,12 +312,29 @@ def test_right_of_way_by_hand() -> None:
     assert action.tolist() == [[BRAKE, GAS, GAS, GAS, BRAKE]]  # the lane that is full up to its entry goes first
 
 
-def test_scores_of_other_settings_are_simulated_once() -> None:
+def test_scores_of_scripted_drivers_are_simulated_once_for_any_settings() -> None:
     short = TrafficJunction(steps=5, p_arrive=0.5, vision=1)
-    bounds = short.bounds()
-    assert bounds is short.bounds()
+    found, bounds = short.scores(), short.bounds()
+    assert found is short.scores()
+    assert set(found) == {"random", "gas", "brake", "yield", "distance", "right_of_way"}
+    assert bounds.random == found["random"].episode_return
+    assert bounds.blind == max(found[name].episode_return for name in ("gas", "yield", "distance"))
     assert bounds.random < bounds.blind <= bounds.full_information <= 0
+    assert found["gas"].success_rate < found["right_of_way"].success_rate
     assert bounds.source.startswith("simulated")
+    short.p_arrive = 0.1
+    assert short.scores()["gas"].success_rate > found["gas"].success_rate
+
+
+def test_scores_agree_with_the_published_ones_and_with_whole_episodes() -> None:
+    env = TrafficJunction(num_copies=2048, seed=9)
+    found, bounds = env.scores(), env.bounds()
+    assert set(found) == {"random", "gas", "brake", "right_of_way"}
+    assert within_three_errors(found["gas"].success_rate, 0.288, copies=found["gas"].episodes, error=0.01)
+    assert bounds.blind == pytest.approx(found["gas"].episode_return, abs=0.8)
+    returns, _ = episodes(env, number=2048, policy=lambda _: {"car": torch.full((2048, 5), GAS)})
+    spread = returns.std().item() * math.sqrt(1 / 2048 + 1 / found["gas"].episodes)
+    assert abs(returns.mean().item() - found["gas"].episode_return) < 3.5 * spread
 
 
 # ---- the arrival rate ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Combat: a team of soldiers that see little fights as many scripted bots on a grid."""
 
 import functools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.combat_tactics import SHOOT, STAY, Units, bot_action, charge, patrol
 from heliograph.envs.grid import check_vision
-from heliograph.envs.simulation import simulated_return
+from heliograph.envs.simulation import simulate
 from heliograph.types import Bounds, Role
 
 __all__ = ["Combat"]
@@ -231,9 +232,10 @@ def _simulated_bounds(soldiers: int, size: int, steps: int, vision: int, dispers
     )
     stream = torch.Generator().manual_seed(1)
     shape = (env.num_copies, soldiers)
-    chance = simulated_return(env, lambda _: {"soldier": torch.randint(SHOOT + soldiers, shape, generator=stream)})
-    patrolling = simulated_return(
-        env, lambda time: {"soldier": patrol(env._units(), size=size, time=time, vision=vision)}
-    )
-    informed = simulated_return(env, lambda _: env.oracle())
+    policies: list[Callable[[int], dict[str, Tensor]]] = [
+        lambda _: {"soldier": torch.randint(SHOOT + soldiers, shape, generator=stream)},
+        lambda time: {"soldier": patrol(env._units(), size=size, time=time, vision=vision)},
+        lambda _: env.oracle(),
+    ]
+    chance, patrolling, informed = (simulate(env, policy).episode_return for policy in policies)
     return Bounds(random=chance, blind=max(chance, patrolling), full_information=informed, source=SOURCE)

@@ -1,5 +1,6 @@
-"""Mean returns of scripted teams by simulation, without showing anything to anyone, which saves most of the time."""
+"""Scores of scripted teams by simulation, without showing anything to anyone, which saves most of the time."""
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -7,23 +8,35 @@ from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
 
-__all__ = ["simulated_return"]
+__all__ = ["Simulated", "simulate"]
 
 
-def simulated_return(env: TeamEnv, policy: Callable[[int], dict[str, Tensor]], *, seed: int = 0) -> float:
-    """Mean over agents and copies of the return of one episode each; `policy` gives the actions of a step.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """Means over episodes: the return (over agents too), and the share of successes."""
 
-    The environment must have a horizon; it is left in the middle of things.
+    episode_return: float
+    success_rate: float
+    episodes: int
+
+
+def simulate(env: TeamEnv, policy: Callable[[int], dict[str, Tensor]], *, seed: int = 0) -> Simulated:
+    """Play one episode in each copy; `policy` gives the actions of a step, which it may read off the environment.
+
+    The environment must have a horizon and report success; it is left in the middle of things.
     """
     assert env.horizon is not None, "episodes must end"
     env.seed(seed)
     playing = torch.ones(env.num_copies, dtype=torch.bool, device=env.device)
     env._start(playing)
     total = torch.zeros(env.num_copies, dtype=torch.float64, device=env.device)
+    successes = 0
     for time in range(env.horizon - env.talk_steps):
         outcome = env._advance(policy(time), playing)
         total += outcome.rewards.double().mean(1) * playing
+        successes += int((outcome.info["success"] & outcome.episode_over & playing).sum())
         playing = playing & ~outcome.episode_over
         if not bool(playing.any()):
             break
-    return float(total.mean())
+    copies = env.num_copies
+    return Simulated(episode_return=float(total.mean()), success_rate=successes / copies, episodes=copies)
