@@ -10,10 +10,14 @@ from gymnasium import spaces
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.colour_digit import ColourDigit
+from heliograph.envs.combat import Combat
+from heliograph.envs.graph_colouring import GraphColouring
 from heliograph.envs.identity import Identity
 from heliograph.envs.multistep_digits import MultistepDigits
+from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.testing import CHECKS, ConformanceError, check_env, episodes, random_actions
 from tests.envs.mixed import DRIVERS, SCOUTS, Mixed
 
@@ -23,6 +27,11 @@ VARIANTS = {
     "speaker_listener-rounds-dict": functools.partial(SpeakerListener, goals=4, rounds=3, observation="dict"),
     "colour_digit-image": functools.partial(ColourDigit, observation="image", split="test", team_reward="sum"),
     "multistep_digits-2": functools.partial(MultistepDigits, steps=2, observation="image"),
+    "combat-2": functools.partial(Combat, soldiers=2, size=6, steps=12, vision=2),
+    "graph_colouring-2": functools.partial(GraphColouring, agents=6, degree=2, colours=2, steps=3),
+    "predator_prey-cooperative": functools.partial(PredatorPrey, size=4, vision=1, mode="cooperative"),
+    "predator_prey-competitive": functools.partial(PredatorPrey, size=3, steps=5, mode="competitive"),
+    "traffic_junction-short": functools.partial(TrafficJunction, steps=6, cars=3, vision=1, p_arrive=0.7),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
@@ -33,7 +42,10 @@ def maker(name: str):
 
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
-    own = ["colour_digit", "identity", "multistep_digits", "speaker_listener", "switch_riddle"]
+    own = [
+        "colour_digit", "combat", "graph_colouring", "identity", "levers", "multistep_digits", "predator_prey",
+        "speaker_listener", "switch_riddle", "traffic_junction",
+    ]  # fmt: skip
     assert registry.names("env") == own
     for name in registry.names("env"):
         assert issubclass(registry.load("env", name), TeamEnv)

@@ -1,0 +1,103 @@
+"""Levers: some of a large pool of agents meet for one step, and each must pull a lever that no other pulls."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Int
+from torch import Tensor
+
+from heliograph.checks import check_positive
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.grid import draw_distinct
+from heliograph.types import Bounds, Role
+
+__all__ = ["Levers", "expected_score"]
+
+
+class Levers(TeamEnv):
+    """`levers` agents are drawn from a `pool`; each sees its own number, says something, and pulls one of the levers.
+
+    All get (distinct levers - 1) / (levers - 1), so 1 where nobody pulls the same. The episode is one step: messages
+    must arrive in the step in which they are said, or `talk_steps` must make room for them. `meaning` is the number.
+    Success is a lever for each. The scripted solver pulls by rank among the numbers that were drawn.
+
+    A team whose agents know their slot needs no messages: agent i pulls lever i. The task is one for models that do not
+    see the agent's index, and the blind score is that of such a team.
+
+    Rules: Sukhbaatar et al. 2016, Learning multiagent communication with backpropagation, section 4.1, with the reward
+    of its code. Difference: numbers are distinct, as in the paper; the code draws them with repetition (`repeats`).
+    """
+
+    def __init__(self, *, levers: int = 5, pool: int = 500, repeats: bool = False, **base: Unpack[BaseSettings]):
+        check_positive("levers", levers)
+        check_positive("pool", pool)
+        if levers < 2:
+            raise ValueError(f"levers={levers}: needs at least 2, or there is nothing to agree on")
+        if pool < levers:
+            raise ValueError(f"pool={pool}: must hold at least the {levers} agents that are drawn (levers={levers})")
+        self.levers, self.pool, self.repeats = levers, pool, repeats
+        role = Role(
+            name="agent",
+            agents=tuple(f"agent_{i}" for i in range(levers)),
+            observation_space=spaces.Discrete(pool),
+            action_space=spaces.Discrete(levers),
+        )
+        super().__init__((role,), **base)
+        self._number = torch.zeros(self.num_copies, levers, dtype=torch.long, device=self.device)
+
+    @property
+    def horizon(self) -> int:
+        """One env step, after the talking."""
+        return 1 + self.talk_steps
+
+    def bounds(self) -> Bounds:
+        """Exact; the best that agents can do blindly, if they do not know their slots, is to share the pool evenly."""
+        blind = expected_score(self.levers, pool=None if self.repeats else self.pool)
+        source = "exact; blind: agents that do not know their slot"
+        return Bounds(random=expected_score(self.levers), blind=blind, full_information=1.0, source=source)
+
+    def oracle(self) -> dict[str, Tensor]:
+        """The rank of each number among those drawn; ties by slot."""
+        return {"agent": self._number.argsort(dim=1, stable=True).argsort(1)}
+
+    def _start(self, starting: Tensor) -> None:
+        number = self._draw()
+        self._number = torch.where(starting[:, None], number, self._number)
+
+    def _draw(self) -> Int[Tensor, "B N"]:
+        if self.repeats:
+            shape = self._number.shape
+            return torch.randint(self.pool, shape, generator=self.start_generator, device=self.device)
+        return draw_distinct(self.num_copies, number=self.levers, among=self.pool, generator=self.start_generator)
+
+    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        distinct = F.one_hot(actions["agent"], self.levers).any(1).sum(1)
+        reward = ((distinct - 1) / (self.levers - 1))[:, None].expand(-1, self.levers)
+        everyone = torch.ones_like(reward, dtype=torch.bool)
+        over = torch.ones_like(moving)
+        return Outcome(
+            rewards=reward, terminated=everyone, episode_over=over, info={"success": distinct == self.levers}
+        )
+
+    def _observe(self) -> View:
+        everyone = torch.ones_like(self._number, dtype=torch.bool)
+        return View(
+            observations={"agent": self._number},
+            observing=everyone,
+            acting=everyone.clone(),
+            speaking=everyone.clone(),
+            meaning=self._number[..., None],
+            state=self._number / self.pool,
+        )
+
+
+def expected_score(levers: int, *, pool: int | None = None) -> float:
+    """Mean reward if each agent pulls a lever at random, or by its number where the levers share a pool evenly."""
+    if pool is None:
+        missed = (1 - 1 / levers) ** levers * levers
+    else:
+        shares = [pool // levers + (i < pool % levers) for i in range(levers)]
+        missed = sum(math.comb(pool - share, levers) for share in shares) / math.comb(pool, levers)
+    return (levers - missed - 1) / (levers - 1)

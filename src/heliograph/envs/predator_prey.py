@@ -1,0 +1,178 @@
+"""Predator-Prey: predators with a short sight look for a prey that does not move, and help each other to find it."""
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Float
+from torch import Tensor
+
+from heliograph.checks import check_positive
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.grid import check_vision, count_on, draw_distinct, grid_sights
+from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, Scores, team_scores
+from heliograph.types import Bounds, Role
+
+__all__ = ["PredatorPrey"]
+
+MODES = ("mixed", "cooperative", "competitive")
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (0, 0))
+"""Up, right, down, left, stay."""
+UP, RIGHT, DOWN, LEFT, STAY = range(5)
+
+
+class PredatorPrey(TeamEnv):
+    """Predators start on different cells of a grid, one prey stands on another; each may move to a neighbouring cell.
+
+    A predator that reaches the prey stays there. In every step each predator that is not on the prey is paid -0.05;
+    one that is gets 0 ("mixed"), 0.05 times how many are there ("cooperative"), or a share of 0.05 ("competitive").
+    A mixed episode ends when all are there, others after `steps`, as mixed ones do at the latest. Success is all on the
+    prey in the last step. By default there are 3 predators on 5 x 5 cells (20 steps, vision 0), 5 on 10 x 10 (40
+    steps, vision 1) and 10 on 20 x 20 (80 steps, vision 1). An observation is, for each cell within `vision`, its
+    number and the numbers of prey and predators on it. `meaning` is the own cell and that of the prey where it is seen.
+
+    Rules: Singh et al. 2019, Individualized controlled continuous communication model (IC3Net), and its code.
+    Differences: a predator on the prey is not asked for actions (the code asks, and ignores them), though it goes on
+    to see and speak; success is defined in competitive mode too.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 5,
+        predators: int | None = None,
+        steps: int | None = None,
+        vision: int | None = None,
+        mode: str = "mixed",
+        **base: Unpack[BaseSettings],
+    ):
+        check_positive("size", size)
+        if size < 2:
+            raise ValueError(f"size={size}: needs at least 2 x 2 cells")
+        if mode not in MODES:
+            raise ValueError(f"mode={mode!r}: must be one of {', '.join(MODES)}")
+        self.size, self.mode = size, mode
+        self.predators = (size + 1) // 2 if predators is None else predators
+        self.steps = 4 * size if steps is None else steps
+        self.vision = int(size > 5) if vision is None else vision
+        check_positive("predators", self.predators)
+        check_positive("steps", self.steps)
+        check_vision(self.vision)
+        cells = size * size
+        if self.predators >= cells:
+            raise ValueError(f"predators={self.predators}: must be fewer than the {cells} cells (size={size})")
+        self._prey_feature, self._predator_feature, vocabulary = cells + 2, cells + 3, cells + 4
+        role = Role(
+            name="predator",
+            agents=tuple(f"predator_{i}" for i in range(self.predators)),
+            observation_space=spaces.Box(0.0, float(self.predators), ((2 * self.vision + 1) ** 2 * vocabulary,)),
+            action_space=spaces.Discrete(len(MOVES)),
+        )
+        super().__init__((role,), **base)
+        grid = torch.arange(cells, device=self.device).view(size, size)
+        self._sights = grid_sights(grid, vision=self.vision, outside=cells + 1, vocabulary=vocabulary)
+        self._place = torch.zeros(self.num_copies, self.predators, 2, dtype=torch.long, device=self.device)
+        self._prey = torch.zeros(self.num_copies, 2, dtype=torch.long, device=self.device)
+        self._reached = torch.zeros(self.num_copies, self.predators, dtype=torch.bool, device=self.device)
+        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+
+    @property
+    def horizon(self) -> int:
+        """The longest episode, after the talking."""
+        return self.steps + self.talk_steps
+
+    def bounds(self) -> Bounds:
+        """Exact scores; blind is a scripted search, in which each goes where it sees most that is new."""
+        found = {name: getattr(value, self.mode) for name, value in self.scores().items()}
+        return Bounds(
+            random=found["random"],
+            blind=found["search"],
+            full_information=found["direct"],
+            source="exact; blind: the best search known",
+        )
+
+    def scores(self) -> dict[str, Scores]:
+        """Exact scores of three teams: `random`, `search` (each for itself, told nothing), `direct` (all know)."""
+        return team_scores(self.size, self.predators, self.steps, self.vision)
+
+    def oracle(self) -> dict[str, Tensor]:
+        """Straight to the prey, along its column last."""
+        down, right = (self._prey[:, None] - self._place).unbind(-1)
+        sideways = torch.where(right > 0, RIGHT, LEFT)
+        upright = torch.where(down > 0, DOWN, UP)
+        action = torch.where(right != 0, sideways, torch.where(down != 0, upright, STAY))
+        return {"predator": action}
+
+    # ---- the rules --------------------------------------------------------------------------------------------
+
+    def _start(self, starting: Tensor) -> None:
+        cell = draw_distinct(
+            self.num_copies, number=self.predators + 1, among=self.size**2, generator=self.start_generator
+        )
+        place = torch.stack([cell // self.size, cell % self.size], -1)
+        self._place = torch.where(starting[:, None, None], place[:, :-1], self._place)
+        self._prey = torch.where(starting[:, None], place[:, -1], self._prey)
+        self._reached = self._reached & ~starting[:, None]
+        self._time = self._time.masked_fill(starting, 0)
+
+    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        free = ~self._reached & moving[:, None]
+        step = torch.tensor(MOVES, device=self.device)[actions["predator"]]
+        moved = (self._place + step).clamp(0, self.size - 1)
+        self._place = torch.where(free[..., None], moved, self._place)
+        there = (self._place == self._prey[:, None]).all(-1)
+        self._reached = self._reached | (there & moving[:, None])
+        self._time = self._time + moving
+        everyone = there.all(1)
+        over = self._time >= self.steps
+        over = over | everyone if self.mode == "mixed" else over
+        return Outcome(
+            rewards=torch.where(there, self._prey_reward(there), STEP_PENALTY),
+            terminated=torch.zeros_like(there),
+            episode_over=over,
+            info={"success": everyone},
+        )
+
+    def _prey_reward(self, there: Tensor) -> Float[Tensor, "B 1"]:
+        """What a predator on the prey is paid."""
+        number = there.sum(1, keepdim=True)
+        if self.mode == "cooperative":
+            return PREY_REWARD * number
+        if self.mode == "competitive":
+            return PREY_REWARD / number.clamp(min=1)
+        return torch.zeros_like(number, dtype=torch.float32)
+
+    # ---- what is seen -----------------------------------------------------------------------------------------
+
+    def _observe(self) -> View:
+        cell = self._cells(self._place)
+        prey = self._cells(self._prey)[:, None]
+        window = self._sights.cells[cell]
+        prey_seen = window == prey[..., None]
+        everyone = torch.ones_like(self._reached)
+        known = torch.where(prey_seen.any(-1), prey, -1)
+        return View(
+            observations={"predator": self._seen(cell, window, prey_seen)},
+            observing=everyone,
+            acting=~self._reached,
+            speaking=everyone.clone(),
+            meaning=torch.stack([cell, known], -1),
+            state=self._state(),
+            positions=self._place.float(),
+        )
+
+    def _cells(self, place: Tensor) -> Tensor:
+        return place[..., 0] * self.size + place[..., 1]
+
+    def _seen(self, cell: Tensor, window: Tensor, prey_seen: Tensor) -> Float[Tensor, "B N O"]:
+        seen = self._sights.numbers[cell]
+        width = self._predator_feature + 1
+        predators = count_on(cell, torch.ones_like(self._reached), num_cells=self.size**2)
+        predators = predators.gather(1, window.flatten(1)).view(window.shape)
+        seen[..., self._prey_feature :: width] = prey_seen.float()
+        seen[..., self._predator_feature :: width] = predators
+        return seen
+
+    def _state(self) -> Float[Tensor, "B S"]:
+        """Row and column of every predator and of the prey, one-hot, and the time."""
+        places = torch.cat([self._place, self._prey[:, None]], 1)
+        return torch.cat([F.one_hot(places, self.size).flatten(1), self._time[:, None] / self.steps], 1)

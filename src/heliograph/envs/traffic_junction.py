@@ -1,0 +1,283 @@
+"""Traffic Junction: cars arrive, drive a fixed route, and choose in each step to go or to wait; they must not meet."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.checks import check_number, check_positive
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.grid import check_vision, count_on, grid_sights
+from heliograph.envs.simulation import Simulated, simulate
+from heliograph.envs.traffic_drivers import BRAKE, GAS, right_of_way, yield_to_seen
+from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
+from heliograph.types import Bounds, Role
+
+__all__ = ["TrafficJunction"]
+
+WAITING_PENALTY = -0.01
+COLLISION_PENALTY = -10.0
+FAR_AWAY = -1000.0
+SIMULATED_EPISODES = 1024
+PUBLISHED_SCORES = {
+    ("easy", 0): (-40.30, -4.62, -0.364),
+    ("easy", 1): (-40.30, -4.62, -0.364),
+    ("medium", 0): (-70.5, -21.3, -1.853),
+    ("medium", 1): (-70.5, -10.8, -1.853),
+    ("hard", 0): (-53.5, -12.4, -2.490),
+    ("hard", 1): (-53.5, -3.35, -2.490),
+}
+"""Random, blind and full information of the settings as published, by vision; from 8,192 episodes."""
+SOURCE = "simulated; blind: the best of always gas and yielding to what is seen"
+
+
+class TrafficJunction(TeamEnv):
+    """Cars arrive at the entries with probability `p_arrive` a step, and drive their routes by gas (0) and brake (1).
+
+    In every step all cars on the road move, then at each entry a car may arrive while fewer than `cars` are there,
+    whether or not the entry is free. A car is paid -0.01 for each step since it arrived, and -10 in each step in which
+    it shares its cell. Nothing is removed by a collision; the episode ends after `steps`, and is a success if there was
+    none. Rewards are each car's own. A slot is one car: it ends when the car leaves, and an empty one neither observes,
+    acts nor speaks. `difficulty` is "easy", "medium" or "hard"; `cars`, `steps`, `p_arrive` and `vision` are by default
+    those of that difficulty (vision 0, 1, 1). An observation is the last action, the route, and the cells within
+    `vision`: the number of each, and the cars on it. `meaning` is the route and the place on it.
+
+    `p_arrive` is an attribute too: episodes that start after it was changed have the new rate (a curriculum).
+
+    Rules: Singh et al. 2019, Individualized controlled continuous communication model (IC3Net), and its code.
+    Differences: the penalty of a car that arrives on another is paid with its first own step (the code pays it to the
+    action of a car that had left, or of nobody); empty slots stand nowhere rather than in the corner; and unless
+    `faithful`, every cell has a number of its own and a new car starts with gas as its last action (in the code one
+    road cell of the easy map looks like no road, and the last action of a slot outlives its car).
+    """
+
+    bounds_exact = False
+
+    def __init__(
+        self,
+        *,
+        difficulty: str = "easy",
+        cars: int | None = None,
+        steps: int | None = None,
+        p_arrive: float | None = None,
+        vision: int | None = None,
+        faithful: bool = False,
+        **base: Unpack[BaseSettings],
+    ):
+        if difficulty not in DIFFICULTIES:
+            raise ValueError(f"difficulty={difficulty!r}: must be one of {', '.join(DIFFICULTIES)}")
+        published = DIFFICULTIES[difficulty]
+        self.difficulty, self.faithful = difficulty, faithful
+        self.cars = published.cars if cars is None else cars
+        self.steps = published.steps if steps is None else steps
+        self.vision = published.vision if vision is None else vision
+        self.p_arrive = published.p_arrive if p_arrive is None else p_arrive
+        check_positive("cars", self.cars)
+        check_positive("steps", self.steps)
+        check_vision(self.vision)
+        roads = road_map(published, faithful=faithful)
+        window = (2 * self.vision + 1) ** 2
+        role = Role(
+            name="car",
+            agents=tuple(f"car_{i}" for i in range(self.cars)),
+            observation_space=spaces.Box(0.0, float(self.cars), (2 + window * roads.vocabulary,)),
+            action_space=spaces.Discrete(2),
+        )
+        super().__init__((role,), **base)
+        self.roads = roads.to(self.device)
+        sights = grid_sights(
+            self.roads.cell_ids, vision=self.vision, outside=roads.outside_id, vocabulary=roads.vocabulary
+        )
+        self._sights = dataclasses.replace(sights, numbers=F.pad(sights.numbers, (2, 0)))
+        self._slots = _one_hot_slots(self.roads)
+        shape, device = (self.num_copies, self.cars), self.device
+        self._route = torch.full(shape, roads.num_routes, device=device)
+        self._place, self._wait, self._last = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(3))
+        self._owed = torch.zeros(shape, device=device)
+        self._failed = torch.zeros(self.num_copies, dtype=torch.bool, device=device)
+        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=device)
+        self._rate = torch.full((self.num_copies,), self.p_arrive, device=device)
+
+    @property
+    def p_arrive(self) -> float:
+        """The probability of an arrival at each entry, for the episodes that start from now on."""
+        return self._p_arrive
+
+    @p_arrive.setter
+    def p_arrive(self, value: float) -> None:
+        check_number("p_arrive", value, minimum=0, maximum=1)
+        self._p_arrive = float(value)
+
+    @property
+    def horizon(self) -> int:
+        """The steps of an episode, after the talking."""
+        return self.steps + self.talk_steps
+
+    def bounds(self) -> Bounds:
+        """Simulated; blind is the better of always going and, where cars see, yielding to what is seen."""
+        published = DIFFICULTIES[self.difficulty]
+        known = PUBLISHED_SCORES.get((self.difficulty, self.vision))
+        if known is None or (self.cars, self.steps, self.p_arrive) != (
+            published.cars, published.steps, published.p_arrive,
+        ):  # fmt: skip
+            found = {name: score.episode_return for name, score in self.scores().items()}
+            blind = max(found[name] for name in ("gas", "yield", "distance") if name in found)
+            known = (found["random"], blind, found["right_of_way"])
+        return Bounds(random=known[0], blind=known[1], full_information=known[2], source=SOURCE)
+
+    def scores(self) -> dict[str, Simulated]:
+        """Returns and successes of scripted drivers with these settings and the present `p_arrive`, simulated once.
+
+        `random`, `gas` and `brake` (always), `yield` and `distance` (silent, with vision alone; see `yield_to_seen`),
+        and `right_of_way`, the scripted solver.
+        """
+        return _simulated(self.difficulty, self.cars, self.steps, self.p_arrive, self.vision)
+
+    def oracle(self) -> dict[str, Tensor]:
+        """A right of way that sees all: who has less room behind goes first, and nobody enters a cell that is taken."""
+        return {"car": right_of_way(self.roads, route=self._route, place=self._place)}
+
+    # ---- the rules --------------------------------------------------------------------------------------------
+
+    def _start(self, starting: Tensor) -> None:
+        new = starting[:, None]
+        self._route = self._route.masked_fill(new, self.roads.num_routes)
+        self._place, self._wait, self._last = (x.masked_fill(new, 0) for x in (self._place, self._wait, self._last))
+        self._owed = self._owed.masked_fill(new, 0.0)
+        self._failed = self._failed & ~starting
+        self._time = self._time.masked_fill(starting, 0)
+        self._rate = self._rate.masked_fill(starting, self.p_arrive)
+
+    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        going = moving[:, None]
+        left = self._drive(actions["car"], self._alive() & going)
+        arrived = self._arrive(going)
+        collided = self._collided() & going
+        self._failed = self._failed | collided.any(1)
+        crashes = COLLISION_PENALTY * collided
+        rewards = self._owed + WAITING_PENALTY * self._wait + crashes.masked_fill(arrived, 0.0)
+        self._owed = torch.where(going, crashes * arrived, self._owed)
+        self._time = self._time + moving
+        return Outcome(
+            rewards=rewards,
+            terminated=left,
+            episode_over=self._time >= self.steps,
+            info={"success": ~self._failed, "collided": collided},
+        )
+
+    def _drive(self, action: Tensor, asked: Tensor) -> Bool[Tensor, "B N"]:
+        """Move the cars on the road; returns those that leave it."""
+        self._place = self._place + (asked & (action == GAS))
+        left = asked & (self._place >= self.roads.lengths[self._route])
+        stayed = asked & ~left
+        self._last = torch.where(stayed, action, self._last)
+        self._wait = (self._wait + asked).masked_fill(left, 0)
+        self._place = self._place.masked_fill(left, 0)
+        self._route = self._route.masked_fill(left, self.roads.num_routes)
+        return left
+
+    def _arrive(self, going: Tensor) -> Bool[Tensor, "B N"]:
+        """Put arriving cars into empty slots drawn at random, entry after entry, while there are any."""
+        copies, arms = self.num_copies, self.roads.num_arms
+        per_arm = self.roads.num_routes // arms
+        luck = torch.rand(copies, arms, generator=self.generator, device=self.device)
+        way = torch.randint(per_arm, (copies, arms), generator=self.generator, device=self.device)
+        order = torch.rand(copies, self.cars, generator=self.generator, device=self.device)
+        alive = self._alive()
+        arrives = (luck < self._rate[:, None]) & going
+        nth = arrives.cumsum(1) - 1
+        arrives = arrives & (alive.sum(1, keepdim=True) + nth < self.cars)
+        empty = order.masked_fill(alive, 2.0).argsort(1)
+        slot = torch.where(arrives, empty.gather(1, nth.clamp(0, self.cars - 1)), self.cars)
+        route = way + per_arm * torch.arange(arms, device=self.device)
+        taken = torch.full((copies, self.cars + 1), self.roads.num_routes, device=self.device)
+        taken = taken.scatter(1, slot, route)[:, :-1]
+        arrived = taken < self.roads.num_routes
+        self._route = torch.where(arrived, taken, self._route)
+        if not self.faithful:
+            self._last = self._last.masked_fill(arrived, GAS)
+        return arrived
+
+    def _alive(self) -> Bool[Tensor, "B N"]:
+        return self._route < self.roads.num_routes
+
+    def _cell(self) -> Int[Tensor, "B N"]:
+        return self.roads.routes[self._route, self._place]
+
+    def _collided(self) -> Bool[Tensor, "B N"]:
+        alive, cell = self._alive(), self._cell()
+        return alive & (count_on(cell, alive, num_cells=self.roads.nowhere).gather(1, cell) > 1)
+
+    # ---- what is seen -----------------------------------------------------------------------------------------
+
+    def _observe(self) -> View:
+        alive, cell = self._alive(), self._cell()
+        row = torch.where(alive, cell // self.roads.size, FAR_AWAY)
+        column = torch.where(alive, cell % self.roads.size, FAR_AWAY)
+        known = torch.stack([self._route, self._place], -1)
+        return View(
+            observations={"car": self._seen(alive, cell)},
+            observing=alive,
+            acting=alive,
+            speaking=alive,
+            meaning=torch.where(alive[..., None], known, -1),
+            state=self._state(cell),
+            positions=torch.stack([row, column], -1),
+        )
+
+    def _seen(self, alive: Tensor, cell: Tensor) -> Float[Tensor, "B N O"]:
+        seen = self._sights.numbers[cell]
+        seen[..., 0] = self._last * alive
+        seen[..., 1] = self._route * alive / max(1, self.roads.num_routes - 1)
+        cars = count_on(cell, alive, num_cells=self.roads.nowhere)
+        cars = cars.gather(1, self._sights.cells[cell].flatten(1)).view(self.num_copies, self.cars, -1)
+        seen[..., 2 + self.roads.car_id :: self.roads.vocabulary] = cars
+        return seen
+
+    def _state(self, cell: Tensor) -> Float[Tensor, "B S"]:
+        """Slot by slot the number of the cell and the route of its car, zeros for none; then the time."""
+        cars = torch.cat([self._slots["cell"][cell], self._slots["route"][self._route]], -1)
+        return torch.cat([cars.flatten(1), self._time[:, None] / self.steps], 1)
+
+    def _extra_state(self) -> float:
+        return self.p_arrive
+
+    def _set_extra_state(self, extra: float) -> None:
+        self.p_arrive = extra
+
+
+def _one_hot_slots(roads: RoadMap) -> dict[str, Float[Tensor, "number features"]]:
+    """One-hot rows for cells and routes; zeros for nowhere and for no route, which come last."""
+    number = F.one_hot(roads.cell_ids.flatten(), roads.vocabulary).float()
+    route = torch.eye(roads.num_routes + 1, roads.num_routes, device=number.device)
+    return {"cell": F.pad(number, (0, 0, 0, 1)), "route": route}
+
+
+@functools.lru_cache(maxsize=64)
+def _simulated(difficulty: str, cars: int, steps: int, p_arrive: float, vision: int) -> dict[str, Simulated]:
+    env = TrafficJunction(
+        difficulty=difficulty, cars=cars, steps=steps, p_arrive=p_arrive, vision=vision, num_copies=SIMULATED_EPISODES
+    )
+    stream = torch.Generator().manual_seed(1)
+
+    def yielding(distance: int) -> Tensor:
+        return yield_to_seen(env.roads, route=env._route, place=env._place, vision=vision, distance=distance)
+
+    drivers: dict[str, Callable[[], Tensor]] = {
+        "random": lambda: torch.randint(2, env._route.shape, generator=stream),
+        "gas": lambda: torch.full_like(env._route, GAS),
+        "brake": lambda: torch.full_like(env._route, BRAKE),
+        "right_of_way": lambda: env.oracle()["car"],
+    }
+    if vision:
+        drivers |= {"yield": lambda: yielding(0), "distance": lambda: yielding(1)}
+    return {name: simulate(env, functools.partial(_driven, driver)) for name, driver in drivers.items()}
+
+
+def _driven(driver: Callable[[], Tensor], time: int) -> dict[str, Tensor]:
+    return {"car": driver()}
