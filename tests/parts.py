@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.identity import Identity
+from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.experiment import EnvFacts, PolicyChoice, TeamChoices, build_channel, build_team, facts_of, resolve
@@ -29,6 +30,7 @@ ENVS = {
     "switch_riddle": SwitchRiddle,
     "mixed": Mixed,
 }
+MORE_ENVS = {"predator_prey": PredatorPrey}
 ESTIMATORS = {"continuous": ("pathwise", "score"), "symbols": ("score", "gumbel", "straight_through")}
 
 
@@ -148,7 +150,7 @@ def stir(team: Team, *, seed: int = 0) -> Team:
 
 def make_sampler(name: str = "speaker_listener", *, copies: int = 6, seed: int = 0, **more: Any) -> Sampler:
     """A sampler of a team in one of `ENVS`; `time_limit` and the like in `env`."""
-    env = ENVS[name](num_copies=copies, seed=seed, **more.pop("env", {}))
+    env = {**ENVS, **MORE_ENVS}[name](num_copies=copies, seed=seed, **more.pop("env", {}))
     return Sampler(env, make_team(env, seed=seed, **more), seed=seed)
 
 

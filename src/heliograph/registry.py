@@ -30,7 +30,7 @@ ALGORITHMS = ("ppo", "qlearning")
 RESERVED = {
     "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
     "attention", "checking", "digit_game", "digit_images",
-    "combat_tactics", "grid", "predator_prey_scores", "simulation", "traffic_drivers", "traffic_roads",
+    "combat_tactics", "grid_world", "predator_prey_scores", "simulation", "traffic_drivers", "traffic_roads",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""
 

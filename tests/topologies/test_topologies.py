@@ -13,6 +13,9 @@ from tests.envs.mixed import Mixed
 from tests.parts import Ring, make_sampler, replaced
 
 PLAIN = [name for name in registry.names("topology")]
+SETTINGS = {"grid": {"columns": 2}, "radius": {"radius": 1.5}}
+PLACED = ("nearest", "radius")
+"""They read the positions of the environment."""
 
 
 def pairs(edges: Edges, *, copy: int = 0) -> set[tuple[int, int]]:
@@ -29,18 +32,34 @@ def step_of(env=Mixed) -> TeamStep:
 
 def made(name: str, step: TeamStep) -> Topology:
     number = step.speaking.shape[1]
-    settings = {"mask": [[True] * number] * number} if name == "given" else {}
+    settings = {"mask": [[True] * number] * number} if name == "given" else SETTINGS.get(name, {})
     return build_topology(name, settings)
 
 
+def placed(*places: tuple[float, float]) -> TeamStep:
+    """A step of three copies in which agents stand at these places, and all take part."""
+    where = torch.tensor([places]).expand(3, -1, -1)
+    flags, nothing = torch.ones(3, len(places), dtype=torch.bool), torch.zeros(3, len(places))
+    return TeamStep(
+        observations={}, rewards=nothing, terminated=~flags, truncated=~flags, episode_over=~flags[:, 0],
+        observing=flags, acting=flags, speaking=flags, meaning=nothing.long()[..., None], state=nothing,
+        positions=where,
+    )  # fmt: skip
+
+
+def team_of(number: int) -> TeamStep:
+    return placed(*[(0.0, float(i)) for i in range(number)])
+
+
 def test_the_topologies_of_this_package_are_exactly_these() -> None:
-    assert PLAIN == ["full", "given", "none"]
+    assert PLAIN == ["exponential", "full", "given", "grid", "nearest", "none", "radius", "random", "ring"]
 
 
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("env", [Identity, SwitchRiddle, Mixed])
 def test_edges_have_their_shape_and_respect_the_environment(name: str, env) -> None:
     step = step_of(env)
+    step.positions = torch.rand(*step.speaking.shape, 2)
     topology = made(name, step)
     edges = topology.edges(step)
     number, width = step.speaking.shape[1], edges.mask.shape[-1]
@@ -53,8 +72,9 @@ def test_edges_have_their_shape_and_respect_the_environment(name: str, env) -> N
 
 @pytest.mark.parametrize("name", [*PLAIN, Ring])
 def test_every_topology_trains(name) -> None:
-    settings = {"mask": [[False, True], [True, False]]} if name == "given" else {}
-    sampler = make_sampler("identity", topology=name, topology_settings=settings)
+    settings = {"mask": [[False, True], [True, False]]} if name == "given" else SETTINGS.get(name, {})
+    env = "predator_prey" if name in PLACED else "identity"
+    sampler = make_sampler(env, topology=name, topology_settings=settings)
     rollout = sampler.fragment(4)
     assert torch.allclose(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob, atol=1e-5)
 
@@ -119,3 +139,60 @@ def test_intersections_hold_what_both_allow_in_the_sparser_form() -> None:
         assert pairs(intersect(edges, nothing)) == pairs(intersect(nothing, edges)) == set()
     many = Edges(senders=None, mask=some.mask.expand(4, 3, 3))
     assert intersect(many, other).mask.shape == (4, 3, 3)
+
+
+# ---- patterns -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "given"])
+@pytest.mark.parametrize("number", [2, 3, 4, 7])
+def test_nobody_hears_itself_or_anyone_twice(name: str, number: int) -> None:
+    step = team_of(number)
+    edges = made(name, step).edges(step)
+    assert all(hearer != sender for hearer, sender in pairs(edges))
+    assert int(edges.mask[0].sum()) == len(pairs(edges))
+
+
+def test_a_ring() -> None:
+    sides = {(0, 1), (1, 2), (2, 3), (3, 0)}
+    assert pairs(build_topology("ring", {}).edges(team_of(4))) == sides | {(b, a) for a, b in sides}
+    assert len(pairs(build_topology("ring", {"reach": 2}).edges(team_of(7)))) == 28
+    assert pairs(build_topology("ring", {}).edges(team_of(2))) == {(0, 1), (1, 0)}
+
+
+def test_a_grid() -> None:
+    """0 1 2 / 3 4"""
+    found = pairs(build_topology("grid", {"columns": 3}).edges(team_of(5)))
+    one_way = {(0, 1), (1, 2), (0, 3), (1, 4), (3, 4)}
+    assert found == one_way | {(b, a) for a, b in one_way}
+    closed = build_topology("grid", {"columns": 3, "wrap": True}).edges(team_of(9))
+    assert closed.mask.sum(-1).unique().tolist() == [4] and (0, 2) in pairs(closed) and (0, 6) in pairs(closed)
+    with pytest.raises(ValueError, match="columns=3: 5 agents fill no whole rows"):
+        build_topology("grid", {"columns": 3, "wrap": True}).edges(team_of(5))
+
+
+def test_exponential_reaches_all_in_few_steps() -> None:
+    edges = build_topology("exponential", {}).edges(team_of(64))
+    assert edges.mask.shape == (1, 64, 6) and {s for h, s in pairs(edges) if h == 0} == {1, 2, 4, 8, 16, 32}
+    known = {0}
+    for _ in range(6):
+        known |= {sender for hearer, sender in pairs(edges) if hearer in known}
+    assert len(known) == 64
+
+
+def test_random_is_decided_by_its_seed() -> None:
+    one, two, other = (build_topology("random", {"degree": 3, "seed": s}).edges(team_of(20)) for s in (0, 0, 1))
+    assert pairs(one) == pairs(two) != pairs(other) and one.mask.sum(-1).unique().tolist() == [3]
+
+
+def test_nearest_and_radius_read_positions() -> None:
+    step = placed((0.0, 0.0), (0.0, 1.0), (0.0, 3.0), (9.0, 0.0))
+    assert {p for p in pairs(build_topology("nearest", {"number": 1}).edges(step))} == {(0, 1), (1, 0), (2, 1), (3, 0)}
+    within = {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert pairs(build_topology("radius", {"radius": 2.0}).edges(step)) == within
+    few = build_topology("radius", {"radius": 2.0, "at_most": 1}).edges(step)
+    assert few.mask.shape == (3, 4, 1) and pairs(few) == within - {(1, 2)}
+    silent = replaced(step, speaking=torch.tensor([[True, False, True, True]]).expand(3, -1))
+    assert pairs(build_topology("nearest", {"number": 1}).edges(silent)) == {(0, 2), (1, 0), (2, 0), (3, 0)}
+    with pytest.raises(ValueError, match="gives no positions"):
+        build_topology("nearest", {}).edges(step_of(Identity))

@@ -12,7 +12,7 @@ from torch import Tensor
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.combat_tactics import SHOOT, STAY, Units, bot_action, charge, patrol
-from heliograph.envs.grid import check_vision
+from heliograph.envs.grid_world import check_vision
 from heliograph.envs.simulation import simulate
 from heliograph.types import Bounds, Role
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
-from heliograph.envs.grid import draw_distinct
+from heliograph.envs.grid_world import draw_distinct
 from heliograph.types import Bounds, Role
 
 __all__ = ["Levers", "expected_score"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
-from heliograph.envs.grid import check_vision, count_on, draw_distinct, grid_sights
+from heliograph.envs.grid_world import check_vision, count_on, draw_distinct, grid_sights
 from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, Scores, team_scores
 from heliograph.types import Bounds, Role
 

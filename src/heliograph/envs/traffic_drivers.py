@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.envs.grid import count_on
+from heliograph.envs.grid_world import count_on
 from heliograph.envs.traffic_roads import RoadMap
 
 __all__ = ["BRAKE", "GAS", "right_of_way", "yield_to_seen"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
-from heliograph.envs.grid import check_vision, count_on, grid_sights
+from heliograph.envs.grid_world import check_vision, count_on, grid_sights
 from heliograph.envs.simulation import Simulated, simulate
 from heliograph.envs.traffic_drivers import BRAKE, GAS, right_of_way, yield_to_seen
 from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
