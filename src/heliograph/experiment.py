@@ -198,6 +198,9 @@ def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: C
         state_size=facts.state_size,
         intent_size=channel.intent_size,
         payload_size=channel.payload_size,
+        vocabulary=channel.vocabulary or 0,
+        word_size=channel.word_size,
+        can_be_silent=channel.can_be_silent,
     )
     own = choices.policies[name] if choices.policies else PolicyChoice(agents=())
     model_name = choices.model if own.model is None else own.model

@@ -18,10 +18,12 @@ class Channel(nn.Module, ABC):
     """A medium that carries `intent_size` numbers in and `payload_size` numbers out for each message.
 
     `vocabulary` is the number of symbols at each of `length` places, None for a channel without symbols;
-    `bits_per_message` is what the execution form of one message costs.
+    `bits_per_message` is what the execution form of one message costs. Where a speaker `can_be_silent`, symbol 0 is
+    silence.
     """
 
     gradient: Gradient
+    can_be_silent = False
 
     def __init__(
         self, *, intent_size: int, payload_size: int, vocabulary: int | None, length: int, bits_per_message: float
@@ -30,6 +32,16 @@ class Channel(nn.Module, ABC):
         self.intent_size, self.payload_size = intent_size, payload_size
         self.vocabulary, self.length = vocabulary, length
         self.bits_per_message = bits_per_message
+
+    @property
+    def scored(self) -> bool:
+        """Whether something in a message is an action, which `log_prob` scores."""
+        return self.gradient is Gradient.ACTION
+
+    @property
+    def word_size(self) -> int:
+        """Numbers in the one-hot form of a message's symbols; 0 where it has none."""
+        return (self.vocabulary or 0) * self.length
 
     @abstractmethod
     def sample(self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice) -> Tree:

@@ -26,6 +26,12 @@ class Garbled(Channel):
         )
         self.inner = inner
         self.gradient = inner.gradient
+        self.can_be_silent = inner.can_be_silent
+
+    @property
+    def scored(self) -> bool:
+        """As the wrapped channel."""
+        return self.inner.scored
 
     def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """The wrapped channel's draw, and the noise that is heard."""

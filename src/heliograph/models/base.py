@@ -18,7 +18,11 @@ from heliograph.types import Execution, Heard, Inputs, Timing, Tree
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """What a model must know of its environment: spaces, how many agents share it, sizes of the other inputs."""
+    """What a model must know of its environment: spaces, how many agents share it, sizes of the other inputs.
+
+    `vocabulary` and `word_size` are of a channel with symbols (else 0): how many there are, and the size of a
+    `last_message`. Where speakers `can_be_silent`, symbol 0 is silence.
+    """
 
     observation_space: spaces.Space
     action_space: spaces.Space
@@ -26,6 +30,9 @@ class ModelSpec:
     state_size: int
     intent_size: int = 0
     payload_size: int = 0
+    vocabulary: int = 0
+    word_size: int = 0
+    can_be_silent: bool = False
 
     @property
     def action_inputs(self) -> int:

@@ -46,7 +46,7 @@ class CNet(Model):
         self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
         self.out = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)
-        self.own_message = nn.Linear(spec.intent_size, size, bias=False) if own_message and spec.intent_size else None
+        self.own_message = nn.Linear(spec.word_size, size, bias=False) if own_message and spec.word_size else None
         self._initialise(initialisation)
 
     def _initialise(self, initialisation: str) -> None:

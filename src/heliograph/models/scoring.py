@@ -7,7 +7,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.rollout import Rollout
-from heliograph.types import Gradient, Tree, map_tensors
+from heliograph.types import Tree, map_tensors
 from heliograph.unrolled import Presence, Scores, Unrolled
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def message_terms(
 ) -> distributions.Score:
     """Of the messages of all rounds together, where they are actions; zeros on other channels."""
     log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
-    if team.channel.gradient is not Gradient.ACTION:
+    if not team.channel.scored:
         return distributions.Score(log_prob=log_prob, entropy=entropy)
     for r, (intent, draw) in enumerate(zip(intents, draws, strict=True)):
         talking = speaking & team.talking(r, assignment)

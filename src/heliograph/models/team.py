@@ -57,7 +57,7 @@ class Team(nn.Module):
         self.policies = nn.ModuleDict(dict(policies))
         self.channel = channel
         self.silent = channel.gradient is Gradient.NONE or not any(p.communicates for p in policies.values())
-        self.spells = not self.silent and channel.gradient is Gradient.ACTION and channel.vocabulary is not None
+        self.spells = not self.silent and channel.scored and channel.vocabulary is not None
         self.rounds = 0 if self.silent else max(p.model.rounds for p in policies.values() if p.communicates)
         teams = torch.zeros(len(layout.agents), dtype=torch.long) if team_of_agent is None else team_of_agent
         self.register_buffer("team_of_agent", teams.cpu().clone(), persistent=False)
@@ -103,7 +103,7 @@ class Team(nn.Module):
             for r in self.layout.roles
         }
         channel = self.channel.initial_state(num_copies, num_agents, device)
-        said = torch.zeros(num_copies, num_agents, self.channel.intent_size, device=device) if self.spells else None
+        said = torch.zeros(num_copies, num_agents, self.channel.word_size, device=device) if self.spells else None
         return TeamState(
             memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment,
             last_message=said,

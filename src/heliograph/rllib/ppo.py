@@ -19,7 +19,7 @@ from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
-from heliograph.types import Gradient, Tree, map_tensors
+from heliograph.types import Tree, map_tensors
 from heliograph.unrolled import Presence, Unrolled
 
 __all__ = ["CommPPOConfig", "CommPPO", "PPOLearner"]  # noqa: RUF022 - the registry takes the first
@@ -295,7 +295,7 @@ class PPOLearner(TeamLearner):
     def _deciding(self, rollout: Rollout) -> Tensor:
         """Agents whose own log-probability the step depends on: they act, or say a sampled message."""
         team = self.team_module.team
-        if team.channel.gradient is Gradient.ACTION and team.rounds:
+        if team.channel.scored and team.rounds:
             return rollout.acting | (rollout.speaking & team.talks)
         return rollout.acting
 

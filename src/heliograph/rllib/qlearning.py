@@ -20,7 +20,6 @@ from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
-from heliograph.types import Gradient
 from heliograph.unrolled import Unrolled
 
 __all__ = ["CommDQNConfig", "CommDQN", "QLearner"]  # noqa: RUF022 - the registry takes the first
@@ -145,7 +144,7 @@ class CommDQNConfig(CommunicationConfig):
                 raise ValueError(f"role {role.name!r} has action space {role.action_space}: Q-learning needs Discrete")
         choices = self.choices()
         channel = build_channel(choices.channel, choices.channel_settings)
-        if channel.gradient is Gradient.ACTION and channel.vocabulary is None:
+        if channel.scored and (channel.vocabulary is None or channel.can_be_silent):
             raise ValueError(
                 f"channel={choices.channel!r}, channel_settings={choices.channel_settings}: Q-learning chooses among "
                 "finitely many messages; choose channel='symbols', or a gradient that passes through the channel"

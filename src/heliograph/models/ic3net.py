@@ -1,0 +1,78 @@
+"""IC3Net: agents hear the mean of the others' hidden states, and choose when to take part."""
+
+import torch
+from torch import Tensor, nn
+
+from heliograph.checks import check_positive
+from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
+from heliograph.types import Heard, Inputs, Timing, Tree
+
+__all__ = ["IC3Net"]
+
+
+class IC3Net(Model):
+    """An LSTM over the embedded observation plus a linear map of the mean of what the others said in the step before.
+
+    On a `gated` channel (channel="gated+continuous") each agent chooses in every step whether it takes part: one whose
+    gate was closed is counted as silent by all, and itself hears nothing in the next step. Without gates it is the
+    paper's CommNet; on channel "none" its IC, and IRIC with rewards of one's own. Source: Singh, Jain and Sukhbaatar
+    2019 (equations 1 to 4), and its public code: the mean is over all other living agents, gates closed or open; in an
+    episode's first step nobody hears anything; gates are actions with the same advantage. Differences: weights start
+    orthogonal; whether gradients stop every so many steps is a matter of the fragment's length.
+    """
+
+    timing = Timing.NEXT_STEP
+
+    def __init__(self, spec: ModelSpec, *, size: int = 128):
+        super().__init__(spec)
+        check_positive("size", size)
+        self.hidden_size = self.intent_size = size
+        self.memory_size = 2 * size
+        self.torso = InputTorso(spec, size, last_action=False, agent=False)
+        self.others = orthogonal_(nn.Linear(size, size, bias=False))
+        self.cell = orthogonal_(nn.LSTMCell(size, size))
+        self.head = small_head(size, spec.action_inputs)
+
+    def encode(self, inputs: Inputs) -> Tree:
+        """The embedded observation, and whether the agent's gate was open."""
+        own = self.torso(inputs)
+        took_part = torch.ones_like(own[..., :1])
+        if self.spec.can_be_silent and inputs.last_message is not None:
+            took_part = inputs.last_message.unflatten(-1, (-1, self.spec.vocabulary))[..., 0, 1:].sum(-1, keepdim=True)
+        return {"own": own, "took_part": took_part}
+
+    def perceive(self, features: Tree, memory: Tensor, inbox: Heard | None) -> Perceived:
+        """Step the LSTM."""
+        x = features["own"]
+        if inbox is not None:
+            x = x + features["took_part"] * self.others(inbox.mean())
+        hidden, cell = self.cell(x.flatten(0, 1), tuple(memory.flatten(0, 1).chunk(2, -1)))
+        hidden, cell = hidden.unflatten(0, x.shape[:2]), cell.unflatten(0, x.shape[:2])
+        return Perceived(hidden=hidden, memory=torch.cat([hidden, cell], -1))
+
+    def act(self, hidden: Tensor) -> Tensor:
+        """Inputs of the action distribution."""
+        return self.head(hidden)
+
+    def build_mouth(self, intent_size: int) -> nn.Module:
+        """Nothing, where the channel carries as many numbers; beside them the logits of a gate, where it has one."""
+        if not self.spec.can_be_silent:
+            return direct(self.intent_size, intent_size)
+        return Mouth(direct(self.intent_size, intent_size - 2), nn.Linear(self.intent_size, 2))
+
+    def build_ear(self, payload_size: int) -> nn.Module:
+        """Nothing, where the channel carries as many numbers."""
+        return direct(payload_size, self.intent_size)
+
+
+class Mouth(nn.Module):
+    """A message, and the logits of the gate after it."""
+
+    def __init__(self, message: nn.Module, gate: nn.Module):
+        super().__init__()
+        self.message, self.gate = message, gate
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Both, side by side."""
+        return torch.cat([self.message(hidden), self.gate(hidden)], -1)
