@@ -91,7 +91,7 @@ def log_softmax(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
 class _Tanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = torch.sigmoid(2 * x).mul_(2).sub_(1)
+        y = (2 * x).sigmoid_().mul_(2).sub_(1)
         ctx.save_for_backward(y)
         return y
 
