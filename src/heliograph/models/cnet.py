@@ -18,8 +18,9 @@ class CNet(Model):
     senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
     and appendix A. The heads put out Q-values under `qlearning`, logits under policy gradients. `own_message` adds an
     embedding of what the agent itself said last, where messages are symbols chosen as actions (RIAL has it). Batch norm
-    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`). Difference: weights
-    start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
+    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`). `observation_layers`
+    is 2 in the paper's digit games. Differences: weights start orthogonal, where the Lua code has
+    `initialisation="uniform"`, recurrent weights in +-0.08; layer norm in the observation's MLP, not batch norm.
     """
 
     timing = Timing.NEXT_STEP
@@ -33,16 +34,18 @@ class CNet(Model):
         message_norm: bool = True,
         initialisation: str = "orthogonal",
         own_message: bool = False,
+        observation_layers: int = 1,
     ):
         super().__init__(spec)
         check_positive("size", size)
         check_positive("layers", layers)
+        check_positive("observation_layers", observation_layers)
         if initialisation not in ("orthogonal", "uniform"):
             raise ValueError(f"initialisation={initialisation!r}: must be 'orthogonal' or 'uniform' (as published)")
         self.size, self.layers, self.message_norm = size, layers, message_norm
         self.hidden_size = self.intent_size = size
         self.memory_size = size * layers
-        self.torso = InputTorso(spec, size)
+        self.torso = InputTorso(spec, size, layers=observation_layers)
         self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
         self.out = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)

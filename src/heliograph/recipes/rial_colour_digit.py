@@ -1,0 +1,29 @@
+"""RIAL on the colour-digit game, as published but for the images."""
+
+from heliograph.recipes.base import Recipe
+
+__all__ = ["rial_colour_digit"]
+
+
+def rial_colour_digit() -> Recipe:
+    """RIAL: what is said is an action, with a Q head of its own, from two symbols.
+
+    Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `dial_colour_digit`; an agent is shown
+    what it said last. To reach: more than silence, 0 (in the paper its reward fluctuates far below DIAL's).
+    """
+    return Recipe(
+        name="rial_colour_digit",
+        paper="Foerster et al. 2016 (RIAL), arXiv:1605.06676",
+        target={"episode_return_mean": 0.0},
+        settings={
+            "env": "colour_digit",
+            "env_settings": {},
+            "model": "cnet",
+            "model_settings": {"observation_layers": 2, "own_message": True},
+            "channel": "symbols",
+            "channel_settings": {"vocabulary": 2},
+            "algorithm": "qlearning",
+            "algorithm_settings": {"momentum": 0.05},
+            "iterations": 3000,
+        },
+    )
