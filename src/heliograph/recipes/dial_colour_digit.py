@@ -26,6 +26,6 @@ def dial_colour_digit() -> Recipe:
             "channel_settings": {"bits": 1, "sigma": 2.0, "limit": None},
             "algorithm": "qlearning",
             "algorithm_settings": {"momentum": 0.05},
-            "iterations": 3000,
+            "iterations": 2000,
         },
     )

@@ -24,6 +24,6 @@ def rial_colour_digit() -> Recipe:
             "channel_settings": {"vocabulary": 2},
             "algorithm": "qlearning",
             "algorithm_settings": {"momentum": 0.05},
-            "iterations": 3000,
+            "iterations": 2000,
         },
     )
