@@ -23,7 +23,11 @@ def rial_colour_digit() -> Recipe:
             "channel": "symbols",
             "channel_settings": {"vocabulary": 2},
             "algorithm": "qlearning",
-            "algorithm_settings": {"momentum": 0.05},
-            "iterations": 2000,
+            "algorithm_settings": {
+                "momentum": 0.05,
+                "num_envs_per_env_runner": 128,
+                "lr": [[0, 1e-5], [25_000, 5e-4], [75_000, 5e-4], [150_000, 5e-5]],
+            },
+            "iterations": 600,
         },
     )
