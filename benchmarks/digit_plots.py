@@ -84,10 +84,10 @@ def sigmas_of(runs: list[dict[str, Any]]) -> list[float]:
 
 
 def runs_of(name: str, *, kind: str) -> list[dict[str, Any]]:
-    """The runs of a kind in a file of results; none where there is no file."""
-    path = RESULTS / f"{name}.json"
-    found = json.loads(path.read_text(encoding="utf8"))["runs"] if path.exists() else []
-    return [run for run in found if run["kind"] == kind]
+    """The runs of a kind in the files of a recipe, its own and that of its twins; none where there is no file."""
+    paths = [RESULTS / f"{name}.json", RESULTS / f"{name}_twins.json"]
+    found = [json.loads(path.read_text(encoding="utf8"))["runs"] for path in paths if path.exists()]
+    return [run for runs in found for run in runs if run["kind"] == kind]
 
 
 if __name__ == "__main__":

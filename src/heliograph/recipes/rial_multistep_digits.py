@@ -19,11 +19,15 @@ def rial_multistep_digits() -> Recipe:
             "env": "multistep_digits",
             "env_settings": {},
             "model": "cnet",
-            "model_settings": {"observation_layers": 2, "own_message": True},
+            "model_settings": {"size": 64, "observation_layers": 2, "own_message": True},
             "channel": "symbols",
             "channel_settings": {"vocabulary": 2},
             "algorithm": "qlearning",
-            "algorithm_settings": {"momentum": 0.05},
-            "iterations": 5000,
+            "algorithm_settings": {
+                "momentum": 0.05,
+                "num_envs_per_env_runner": 128,
+                "lr": [[0, 1e-5], [64_000, 1e-3], [800_000, 1e-3], [1_280_000, 2e-4]],
+            },
+            "iterations": 2000,
         },
     )
