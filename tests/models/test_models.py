@@ -290,6 +290,20 @@ def test_observations_pass_as_many_layers_as_asked_for_and_keep_the_scale_of_mes
         build_team(TeamChoices(model_settings={"observation_layers": 0}), facts_of(env))
 
 
+def test_the_gain_of_the_mouth_is_the_scale_of_first_messages() -> None:
+    said = {}
+    for gain in (1.0, 5.0):
+        env = build_env(EnvChoice(env="colour_digit"), num_copies=256, seed=0)
+        settings = {"observation_layers": 2, "mouth_gain": gain}
+        choices = TeamChoices(model="cnet", model_settings=settings, channel="dru", channel_settings={"limit": None})
+        team = build_team(choices, facts_of(env), seed=0)
+        said[gain] = team.unroll(Sampler(env, team, seed=0).fragment(1)).intents[0].detach()
+        assert team.policies["player"].mouth.weight.norm(dim=1).tolist() == pytest.approx([gain] * 2)
+    assert float(said[5.0].std() / said[1.0].std()) == pytest.approx(5, rel=0.3)
+    with pytest.raises(ValueError, match="mouth_gain=0"):
+        build_team(TeamChoices(model_settings={"mouth_gain": 0.0}), facts_of(env))
+
+
 def test_the_message_norm_moves_when_told_and_only_then() -> None:
     sampler = make_sampler("identity", model="cnet", channel="dru")
     (norm,) = sampler.team.policies["agent"].message_norms()
