@@ -26,8 +26,8 @@ def rial_multistep_digits() -> Recipe:
             "algorithm_settings": {
                 "momentum": 0.05,
                 "num_envs_per_env_runner": 128,
-                "lr": [[0, 1e-5], [64_000, 1e-3], [800_000, 1e-3], [1_280_000, 2e-4]],
+                "lr": [[0, 1e-5], [64_000, 1e-3], [1_600_000, 1e-3], [1_920_000, 2e-4]],
             },
-            "iterations": 2000,
+            "iterations": 3000,
         },
     )
