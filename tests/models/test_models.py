@@ -279,9 +279,10 @@ def test_observations_pass_as_many_layers_as_asked_for_and_keep_the_scale_of_mes
     for layers in (1, 2, 3):
         choices = TeamChoices(model="cnet", model_settings={"observation_layers": layers}, channel="dru")
         team = build_team(choices, facts_of(env), seed=0)
-        embed = team.policies["player"].model.torso.observation
-        assert sum(isinstance(m, torch.nn.Linear) for m in embed.modules()) == layers
-        scale = embed(step.observations["player"]).square().mean().sqrt()
+        torso = team.policies["player"].model.torso
+        deeper = torso.deeper or torch.nn.Identity()
+        assert sum(isinstance(m, torch.nn.Linear) for m in deeper.modules()) == layers - 1
+        scale = deeper(torso.observation(step.observations["player"])).square().mean().sqrt()
         assert scale > 2 if layers == 1 else 0.5 < scale < 2
     sampler = Sampler(env, team, seed=0)
     rollout = sampler.fragment(2)
