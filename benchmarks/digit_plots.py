@@ -21,7 +21,7 @@ LINES = {
     ("dial", "real"): ("DIAL", BLUE),
     ("rial", "real"): ("RIAL", GREEN),
     ("dial", "garbled"): ("DIAL, garbled", VERMILION),
-    ("rial", "garbled"): ("RIAL, garbled", ORANGE),
+    ("rial", "garbled"): ("RIAL, garbled", INK),
     ("dial", "silent"): ("silent", MUTED),
 }
 GAMES = {"colour_digit": ("Colour-digit", 2.0, 0.0), "multistep_digits": ("Multi-step digits", 1.0, 0.1)}
@@ -29,21 +29,23 @@ GAMES = {"colour_digit": ("Colour-digit", 2.0, 0.0), "multistep_digits": ("Multi
 
 
 def curves() -> Figure:
-    """The return on test images, messages hard, of every seed, one panel a game."""
+    """Returns of every seed, one panel a game: on test images with hard messages, and DIAL's in training form."""
     figure = Figure(figsize=(8.6, 3.2), layout="constrained")
     for axes, (game, (title, full, blind)) in zip(figure.subplots(1, 2), GAMES.items(), strict=True):
         for (system, kind), (label, colour) in LINES.items():
             _lines(axes, runs_of(f"{system}_{game}", kind=kind), label=label, colour=colour)
+        soft = [run for run in runs_of(f"dial_{game}", kind="real") if "train_soft" in run]
+        _lines(axes, soft, label="DIAL, training form", colour=ORANGE, key="train_soft")
         for level in (full, blind):
             axes.axhline(level, color=INK, linewidth=0.8, linestyle=":")
-        axes.set(title=title, xlabel="updates", ylabel="return, test images, hard messages")
+        axes.set(title=title, xlabel="updates", ylabel="mean return")
         axes.legend(loc="best", fontsize=8)
     return figure
 
 
-def _lines(axes: Axes, runs: list[dict[str, Any]], *, label: str, colour: str) -> None:
+def _lines(axes: Axes, runs: list[dict[str, Any]], *, label: str, colour: str, key: str = "test") -> None:
     for number, run in enumerate(runs):
-        points = [(0, np.nan), *((update, found["test"]) for update, found in run["curve"])]
+        points = [(0, np.nan), *((update, found[key]) for update, found in run["curve"])]
         axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.9, label=None if number else label)
 
 
