@@ -12,7 +12,7 @@ def dial_multistep_digits() -> Recipe:
     updates, two layers for the image. Differences: 3,000 updates of 128 episodes, not 50,000 of 32; 64 units, not 128;
     a learning rate of 1e-3, not 5e-4, that rises over the first 100 updates and falls fivefold in the last 500;
     momentum .05, as in a public code, not .95; images of 8x8 unless `mnist_dir` is set. To reach: 0.9, where
-    four bits can name every digit, 1, and a blind guess is worth 0.1.
+    four bits can name every digit, 1, and a blind guess is worth 0.1; not reached with hard messages in this budget.
     """
     return Recipe(
         name="dial_multistep_digits",

@@ -9,12 +9,12 @@ def rial_colour_digit() -> Recipe:
     """RIAL: what is said is an action, with a Q head of its own, from two symbols.
 
     Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `dial_colour_digit`; an agent is shown
-    what it said last. To reach: more than silence, 0 (in the paper its reward fluctuates far below DIAL's).
+    what it said last. To reach: more than the colour as code, 1 (in the paper it finds local success only).
     """
     return Recipe(
         name="rial_colour_digit",
         paper="Foerster et al. 2016 (RIAL), arXiv:1605.06676",
-        target={"episode_return_mean": 0.0},
+        target={"episode_return_mean": 1.0},
         settings={
             "env": "colour_digit",
             "env_settings": {},
