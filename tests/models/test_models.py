@@ -9,6 +9,7 @@ from heliograph import registry
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.cnet import CNet
 from heliograph.models.team import Team
+from heliograph.sampler import Sampler
 from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of
 from tests.parts import ENVS, MODELS, Chatter, make_sampler, make_team, perturbed, replaced, steps_of
 
@@ -270,6 +271,38 @@ def test_cnet_is_the_published_network() -> None:
     assert len(policy.message_norms()) == 1
     bare = build_team(TeamChoices(model_settings={"message_norm": False, "size": 8, "layers": 1}), facts_of(env))
     assert bare.policies["prisoner"].message_norms() == [] and bare.policies["prisoner"].model.memory_size == 8
+
+
+def test_observations_pass_as_many_layers_as_asked_for_and_keep_the_scale_of_messages() -> None:
+    env = build_env(EnvChoice(env="colour_digit"), num_copies=256)
+    step = env.reset()
+    for layers in (1, 2, 3):
+        choices = TeamChoices(model="cnet", model_settings={"observation_layers": layers}, channel="dru")
+        team = build_team(choices, facts_of(env), seed=0)
+        torso = team.policies["player"].model.torso
+        deeper = torso.deeper or torch.nn.Identity()
+        assert sum(isinstance(m, torch.nn.Linear) for m in deeper.modules()) == layers - 1
+        scale = deeper(torso.observation(step.observations["player"])).square().mean().sqrt()
+        assert scale > 2 if layers == 1 else 0.5 < scale < 2
+    sampler = Sampler(env, team, seed=0)
+    rollout = sampler.fragment(2)
+    assert close(sampler.team.unroll(rollout).messages[0].payload, rollout.messages[0].payload)
+    with pytest.raises(ValueError, match="observation_layers=0"):
+        build_team(TeamChoices(model_settings={"observation_layers": 0}), facts_of(env))
+
+
+def test_the_gain_of_the_mouth_is_the_scale_of_first_messages() -> None:
+    said = {}
+    for gain in (1.0, 5.0):
+        env = build_env(EnvChoice(env="colour_digit"), num_copies=256, seed=0)
+        settings = {"observation_layers": 2, "mouth_gain": gain}
+        choices = TeamChoices(model="cnet", model_settings=settings, channel="dru", channel_settings={"limit": None})
+        team = build_team(choices, facts_of(env), seed=0)
+        said[gain] = team.unroll(Sampler(env, team, seed=0).fragment(1)).intents[0].detach()
+        assert team.policies["player"].mouth.weight.norm(dim=1).tolist() == pytest.approx([gain] * 2)
+    assert float(said[5.0].std() / said[1.0].std()) == pytest.approx(5, rel=0.3)
+    with pytest.raises(ValueError, match="mouth_gain=0"):
+        build_team(TeamChoices(model_settings={"mouth_gain": 0.0}), facts_of(env))
 
 
 def test_the_message_norm_moves_when_told_and_only_then() -> None:

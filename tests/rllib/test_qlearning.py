@@ -171,6 +171,17 @@ def test_a_team_learns_to_talk_in_seconds(channel: str) -> None:
     assert sum(returns[-5:]) / 5 >= 0.93, returns[-20:]
 
 
+def test_dial_learns_to_tell_more_than_the_colour_of_digits_in_seconds() -> None:
+    """Telling the colour, the local optimum, would be worth 1 without exploration."""
+    torch.manual_seed(0)
+    settings = config("colour_digit", copies=64, lr=[[0, 1e-4], [6400, 2e-3]])
+    settings.communication(model_settings={"size": 32, "layers": 1, "observation_layers": 2})
+    trainer, returns = LocalTrainer(settings), [0.0]
+    while len(returns) < 400 and sum(returns[-5:]) / 5 < 1.3:
+        returns.append(trainer.train().env_runner["episode_return_mean"])
+    assert sum(returns[-5:]) / 5 >= 1.3, returns[-20:]
+
+
 @each_channel
 def test_resumed_equals_uninterrupted_target_team_too(channel: str, tmp_path: Any) -> None:
     made = [LocalTrainer(config(channel=channel, target_update_every=3)) for _ in range(2)]

@@ -89,27 +89,36 @@ class InputTorso(nn.Module):
     """Embeds observation, last action and agent index into `size` features each, and adds them.
 
     `use_state` puts what a fully informed team sees in the place of the observation. Without `last_action` last
-    actions are not seen, and without `agent` those who share the policy are not told apart.
+    actions are not seen, and without `agent` those who share the policy are not told apart. With more `layers` than one
+    the observation passes an MLP, with layer norm before each ReLU, so that pixels do not drown what is added to them.
     """
 
     def __init__(
-        self, spec: ModelSpec, size: int, *, use_state: bool = False, last_action: bool = True, agent: bool = True
-    ):
+        self, spec: ModelSpec, size: int, *, use_state: bool = False, last_action: bool = True, agent: bool = True,
+        layers: int = 1,
+    ):  # fmt: skip
         super().__init__()
         self.use_state = use_state
         self.observation = nn.Linear(spec.state_size, size) if use_state else Torso(spec.observation_space, size)
+        self.deeper = deeper(size, layers - 1) if layers > 1 else None
         self.last_action = nn.Linear(spec.action_features, size, bias=False) if last_action else None
         self.agent = nn.Linear(spec.num_agents, size, bias=False) if agent and spec.num_agents > 1 else None
 
     def forward(self, inputs: Inputs) -> Float[Tensor, "*batch A F"]:
         """The sum of the embeddings; what is a vector goes through one matrix product."""
-        if self.use_state:
-            features = self.observation(inputs.state).unsqueeze(-2)
-            if self.last_action is not None:
-                features = features + self.last_action(inputs.last_action)
+        if self.use_state or self.deeper is not None:
+            features = self._apart(inputs)
         else:
             features = self.observation(inputs.observation, beside=self._beside(inputs))
         return features if self.agent is None else features + self.agent(_once(inputs.agent))
+
+    def _apart(self, inputs: Inputs) -> Tensor:
+        seen = inputs.state if self.use_state else inputs.observation
+        features = self.observation(seen)
+        if self.deeper is not None:
+            features = self.deeper(features)
+        features = features.unsqueeze(-2) if self.use_state else features
+        return features if self.last_action is None else features + self.last_action(inputs.last_action)
 
     def _beside(self, inputs: Inputs) -> Beside | None:
         if self.last_action is None:
@@ -123,6 +132,14 @@ def _once(repeated: Tensor) -> Tensor:
         if repeated.stride(axis) == 0:
             repeated = repeated.narrow(axis, 0, 1)
     return repeated
+
+
+def deeper(size: int, layers: int) -> nn.Sequential:
+    """Hidden layers after a first linear map: layer norm, ReLU and a linear map each."""
+    parts: list[nn.Module] = []
+    for _ in range(layers):
+        parts += [nn.LayerNorm(size), nn.ReLU(), orthogonal_(nn.Linear(size, size), gain=math.sqrt(2))]
+    return nn.Sequential(*parts)
 
 
 class MessageNorm(nn.Module):

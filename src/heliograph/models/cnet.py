@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from heliograph.envs.base import check_positive
+from heliograph.checks import check_number, check_positive
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, MessageNorm, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing
@@ -18,8 +18,11 @@ class CNet(Model):
     senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
     and appendix A. The heads put out Q-values under `qlearning`, logits under policy gradients. `own_message` adds an
     embedding of what the agent itself said last, where messages are symbols chosen as actions (RIAL has it). Batch norm
-    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`). Difference: weights
-    start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08.
+    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`). `observation_layers`
+    is 2 in the paper's digit games. `mouth_gain` is the scale of the mouth's first, orthogonal weights: where first
+    messages are small beside the channel's noise, nobody can learn from them for long. Differences: weights start
+    orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08; layer norm in the
+    observation's MLP, not batch norm.
     """
 
     timing = Timing.NEXT_STEP
@@ -33,16 +36,21 @@ class CNet(Model):
         message_norm: bool = True,
         initialisation: str = "orthogonal",
         own_message: bool = False,
+        observation_layers: int = 1,
+        mouth_gain: float | None = None,
     ):
         super().__init__(spec)
         check_positive("size", size)
         check_positive("layers", layers)
+        check_positive("observation_layers", observation_layers)
+        if mouth_gain is not None:
+            check_number("mouth_gain", mouth_gain, above=0)
         if initialisation not in ("orthogonal", "uniform"):
             raise ValueError(f"initialisation={initialisation!r}: must be 'orthogonal' or 'uniform' (as published)")
-        self.size, self.layers, self.message_norm = size, layers, message_norm
+        self.size, self.layers, self.message_norm, self.mouth_gain = size, layers, message_norm, mouth_gain
         self.hidden_size = self.intent_size = size
         self.memory_size = size * layers
-        self.torso = InputTorso(spec, size)
+        self.torso = InputTorso(spec, size, layers=observation_layers)
         self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
         self.out = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)
@@ -81,6 +89,11 @@ class CNet(Model):
     def act(self, hidden: Tensor) -> Tensor:
         """Logits."""
         return self.head(hidden)
+
+    def build_mouth(self, intent_size: int) -> nn.Module:
+        """A linear map."""
+        mouth = super().build_mouth(intent_size)
+        return mouth if self.mouth_gain is None else orthogonal_(mouth, gain=self.mouth_gain)
 
     def build_ear(self, payload_size: int) -> nn.Module:
         """Batch norm and a one-layer MLP."""

@@ -1,0 +1,112 @@
+"""What `riddle.py` and `digits.py` share: teams that are evaluated while they train, seeds x kinds in processes."""
+
+import argparse
+import concurrent.futures
+import json
+import multiprocessing
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from protocols import RESULTS, commit, machine
+
+from heliograph.experiment import build_team
+from heliograph.models.team import Team
+from heliograph.registry import load
+from heliograph.rllib.local import LocalTrainer
+from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
+from heliograph.rllib.train import config_of, versions
+from heliograph.run_folder import write_json
+
+KINDS = ["real", "silent", "garbled"]
+UNPRINTED = ("curve", "intents")
+
+
+def settings_of(recipe: str, kind: str, seed: int, changes: dict[str, Any]) -> TrainSettings:
+    """Those of a recipe with some changed, or of one of its twins."""
+    settings = settings_from({**changed(recipe, changes), "seed": seed})
+    return settings if kind == "real" else twin_of(settings, kind)
+
+
+def changed(recipe: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe with some changed; those of a part one by one."""
+    own = load("recipe", recipe)().settings
+    return {**own, **{k: {**own.get(k, {}), **v} if isinstance(v, dict) else v for k, v in changes.items()}}
+
+
+def watched(
+    settings: TrainSettings, *, judge: Callable[[LocalTrainer], Any], updates: int, every: int
+) -> tuple[LocalTrainer, dict[str, Any]]:
+    """Train in this process with one thread; what `judge` says every so many updates, and what an update costs."""
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    trainer = LocalTrainer(config_of(settings))
+    curve, cpu, wall = [], 0.0, 0.0
+    for update in range(1, updates + 1):
+        began = time.process_time(), time.perf_counter()
+        trainer.train()
+        cpu, wall = cpu + time.process_time() - began[0], wall + time.perf_counter() - began[1]
+        if update % every == 0:
+            curve.append((update, judge(trainer)))
+    cost = {"cpu_ms_per_update": round(1e3 * cpu / updates, 1), "wall_ms_per_update": round(1e3 * wall / updates, 1)}
+    return trainer, {**cost, "curve": curve}
+
+
+def deployed(trainer: LocalTrainer) -> Team:
+    """A copy of the team as it would be deployed."""
+    team = build_team(trainer.config.choices(), trainer.config.facts(), seed=0).eval()
+    team.load_state_dict(trainer.team.state_dict())
+    return team
+
+
+def parser_of(description: str, *, kinds: list[str], updates: int | None) -> argparse.ArgumentParser:
+    """The options that both benchmarks have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("recipe")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--kinds", nargs="+", default=kinds, choices=KINDS)
+    parser.add_argument("--updates", type=int, default=updates)
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=pathlib.Path, default=None)
+    return parser
+
+
+def header_of(recipe: str, *, changes: dict[str, Any], updates: int) -> dict[str, Any]:
+    """What must stand beside numbers."""
+    return {
+        "recipe": recipe,
+        "command": "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": commit(),
+        "versions": versions(),
+        "hardware": machine(),
+        "settings": changed(recipe, changes),
+        "updates": updates,
+    }
+
+
+def run_all(
+    train_one: Callable[..., dict[str, Any]],
+    jobs: list[dict[str, Any]],
+    *,
+    at_once: int,
+    out: pathlib.Path,
+    header: dict[str, Any],
+) -> None:
+    """Call `train_one` with each job in processes, and write the results, in the order of the jobs, as they come."""
+    done: dict[int, dict[str, Any]] = {}
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(at_once, mp_context=context) as pool:
+        todo = {pool.submit(train_one, **job): number for number, job in enumerate(jobs)}
+        for future in concurrent.futures.as_completed(todo):
+            done[todo[future]] = future.result()
+            write_json(out, {**header, "runs": [done[number] for number in sorted(done)]})
+            print(json.dumps({k: v for k, v in future.result().items() if k not in UNPRINTED}), flush=True)
+
+
+def result_file(folder: str, name: str) -> pathlib.Path:
+    """Where the results of a recipe are kept."""
+    return RESULTS / folder / f"{name}.json"
