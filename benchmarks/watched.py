@@ -96,15 +96,36 @@ def run_all(
     out: pathlib.Path,
     header: dict[str, Any],
 ) -> None:
-    """Call `train_one` with each job in processes, and write the results, in the order of the jobs, as they come."""
-    done: dict[int, dict[str, Any]] = {}
+    """Call `train_one` with each job in processes, and write the results, in the order of the jobs, as they come.
+
+    Runs that `out` holds already are kept, with the commit they were made with, and not trained again.
+    """
+    done = {name_of(run): run for run in finished(out, header)}
+    order = list(dict.fromkeys([*map(name_of, jobs), *done]))
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(at_once, mp_context=context) as pool:
-        todo = {pool.submit(train_one, **job): number for number, job in enumerate(jobs)}
+        todo = [pool.submit(train_one, **job) for job in jobs if name_of(job) not in done]
         for future in concurrent.futures.as_completed(todo):
-            done[todo[future]] = future.result()
-            write_json(out, {**header, "runs": [done[number] for number in sorted(done)]})
-            print(json.dumps({k: v for k, v in future.result().items() if k not in UNPRINTED}), flush=True)
+            run = {**future.result(), "commit": header["commit"]}
+            done[name_of(run)] = run
+            write_json(out, {**header, "runs": [done[name] for name in order if name in done]})
+            print(json.dumps({k: v for k, v in run.items() if k not in UNPRINTED}), flush=True)
+
+
+def name_of(run: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells a run or job from others of its file."""
+    return run["kind"], run["seed"], run.get("sigma")
+
+
+def finished(out: pathlib.Path, header: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of a file of the same settings and budget; one of others is refused, so that nothing is overwritten."""
+    if not out.exists():
+        return []
+    found = json.loads(out.read_text(encoding="utf8"))
+    other = [key for key in ("recipe", "settings", "updates") if found.get(key) != json.loads(json.dumps(header[key]))]
+    if other:
+        raise SystemExit(f"{out} holds runs with other {', '.join(other)}: name another --out, or remove it")
+    return [{"commit": found["commit"], **run} for run in found["runs"]]
 
 
 def result_file(folder: str, name: str) -> pathlib.Path:
