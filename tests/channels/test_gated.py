@@ -84,3 +84,9 @@ def test_ic3net_hears_nothing_where_its_own_gate_was_closed() -> None:
     one, two = (model.perceive(features, state.memory["agent"], h).hidden for h in (heard, loud))
     changed = (one != two).any(-1)
     assert not bool(changed[gates == 0].any()) and bool(changed[gates == 1].all())
+
+
+def test_what_travels_on_average() -> None:
+    channel = Gated(Symbols(vocabulary=2))
+    intent = torch.tensor([[[0.0, math.log(3), 0.0, 0.0]]])
+    assert channel.expected_payload(intent).flatten().tolist() == pytest.approx([0.125, 0.375])

@@ -69,6 +69,15 @@ class Channel(nn.Module, ABC):
         """How likely each symbol is at each place, in training form; only channels with symbols can tell."""
         raise NotImplementedError(f"{type(self).__name__} has no symbols")
 
+    def expected_payload(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
+        """What travels on average, for losses that need a gradient where a sampled message carries none.
+
+        By default the probabilities of one-hot symbols; tanh of the intent on a channel without symbols.
+        """
+        if self.vocabulary is None:
+            return torch.tanh(intent)
+        return self.symbol_log_probs(intent).exp().flatten(-2)
+
     def initial_state(self, num_copies: int, num_agents: int, device: torch.device) -> Tree:
         """State such as queues at the start of an episode; None where a channel has none."""
         return None

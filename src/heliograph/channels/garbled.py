@@ -55,6 +55,10 @@ class Garbled(Channel):
         """That of the wrapped channel."""
         return self.inner.symbol_log_probs(intent)
 
+    def expected_payload(self, intent: Tensor) -> Tensor:
+        """That of the wrapped channel."""
+        return self.inner.expected_payload(intent)
+
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """That of the wrapped channel."""
         return self.inner.babble(like, generator=generator)

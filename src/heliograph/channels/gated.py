@@ -70,6 +70,10 @@ class Gated(Channel):
             return torch.cat([closed, opened], -1)
         return torch.cat([closed, opened + self.inner.symbol_log_probs(intent[..., :-2])], -1)
 
+    def expected_payload(self, intent: Tensor) -> Tensor:
+        """That of the wrapped channel, as often as it is sent."""
+        return intent[..., -2:].softmax(-1)[..., 1:] * self.inner.expected_payload(intent[..., :-2])
+
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Noise of the wrapped channel, sent half of the time."""
         said = self.inner.babble(like[..., :-2], generator=generator)

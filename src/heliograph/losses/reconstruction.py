@@ -18,7 +18,7 @@ class Reconstruction(AuxiliaryLoss):
     """Mean squared error of an MLP that decodes the speaker's flat observation from its message, where it spoke.
 
     On a PATHWISE channel the gradient reaches the speaker through the message. On an ACTION channel a sampled message
-    carries none, so the intent (for symbols: their probabilities) is decoded in its place. Uses round 0.
+    carries none, so what travels on average (for symbols: their probabilities) is decoded in its place. Uses round 0.
     """
 
     def __init__(self, team: Team, *, size: int = 64):
@@ -26,11 +26,9 @@ class Reconstruction(AuxiliaryLoss):
         check_positive("size", size)
         channel = team.channel
         self.sampled = channel.gradient is Gradient.ACTION
-        self.vocabulary, self.length = channel.vocabulary, channel.length
-        message_size = channel.intent_size if self.sampled else channel.payload_size
         speakers = [p for p in team.layout.policies if team.policies[p].communicates]
         self.decoders = nn.ModuleDict(
-            {p: mlp([message_size, size, flat_size(team.layout.seats[p].observation_space)]) for p in speakers}
+            {p: mlp([channel.payload_size, size, flat_size(team.layout.seats[p].observation_space)]) for p in speakers}
         )
 
     def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
@@ -52,7 +50,4 @@ class Reconstruction(AuxiliaryLoss):
     def _carried(self, batch: LossBatch) -> Tensor:
         if not self.sampled:
             return batch.unrolled.messages[0].payload
-        intent = batch.unrolled.intents[0]
-        if self.vocabulary is None:
-            return torch.tanh(intent)
-        return intent.unflatten(-1, (self.length, self.vocabulary)).softmax(-1).flatten(-2)
+        return batch.team.channel.expected_payload(batch.unrolled.intents[0])
