@@ -4,8 +4,10 @@ import argparse
 import concurrent.futures
 import json
 import multiprocessing
+import os
 import pathlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -103,13 +105,25 @@ def run_all(
     done = {name_of(run): run for run in finished(out, header)}
     order = list(dict.fromkeys([*map(name_of, jobs), *done]))
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(at_once, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(at_once, mp_context=context, initializer=end_with_parent) as pool:
         todo = [pool.submit(train_one, **job) for job in jobs if name_of(job) not in done]
         for future in concurrent.futures.as_completed(todo):
             run = {**future.result(), "commit": header["commit"]}
             done[name_of(run)] = run
             write_json(out, {**header, "runs": [done[name] for name in order if name in done]})
             print(json.dumps({k: v for k, v in run.items() if k not in UNPRINTED}), flush=True)
+
+
+def end_with_parent() -> None:
+    """Have this process end when the one that started it is gone: a killed benchmark leaves nothing behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def name_of(run: dict[str, Any]) -> tuple[Any, ...]:
