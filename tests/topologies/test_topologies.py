@@ -196,3 +196,9 @@ def test_nearest_and_radius_read_positions() -> None:
     assert pairs(build_topology("nearest", {"number": 1}).edges(silent)) == {(0, 2), (1, 0), (2, 0), (3, 0)}
     with pytest.raises(ValueError, match="gives no positions"):
         build_topology("nearest", {}).edges(step_of(Identity))
+
+
+def test_a_fixed_pattern_is_made_once_and_a_moving_one_in_every_step() -> None:
+    fixed, moving = build_topology("random", {}), build_topology("nearest", {})
+    assert fixed.edges(team_of(5)) is fixed.edges(team_of(5)) is not fixed.edges(team_of(6))
+    assert moving.edges(team_of(5)) is not moving.edges(team_of(5))

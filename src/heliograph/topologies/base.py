@@ -25,8 +25,17 @@ class Topology(ABC):
     def edges(self, step: TeamStep) -> Edges:
         """Who hears what is said in this step: the pattern, intersected with the environment's rule of hearing."""
         if step.hearing is None:
+            return self._pattern(step)
+        return step.hearing if self.yields_to_env else intersect(self._pattern(step), step.hearing)
+
+    def _pattern(self, step: TeamStep) -> Edges:
+        """The pattern; one that does not look at the step is made once for each team size and device."""
+        if not self.static:
             return self._edges(step)
-        return step.hearing if self.yields_to_env else intersect(self._edges(step), step.hearing)
+        key, known = (step.speaking.shape[1], step.speaking.device), self.__dict__.setdefault("_known", {})
+        if key not in known:
+            known[key] = self._edges(step)
+        return known[key]
 
 
 def intersect(first: Edges, second: Edges) -> Edges:
