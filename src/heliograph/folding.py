@@ -16,7 +16,6 @@ from heliograph.types import Tree, map_tensors, tensors_of
 __all__ = ["folded"]
 
 PER_STEP_AND_ONE = ("observations", "state", "last_action", "last_message", "observing", "assignment")
-WHOLE = ("static_edges", "initial")
 
 
 def folded(rollout: Rollout) -> Rollout:
@@ -27,8 +26,8 @@ def folded(rollout: Rollout) -> Rollout:
     period = _period(rollout)
     if period is None:
         return rollout
-    fields = {f.name: getattr(rollout, f.name) for f in dataclasses.fields(rollout) if f.name not in WHOLE}
-    cut = {key: _cut(value, period, overlap=int(key in PER_STEP_AND_ONE)) for key, value in fields.items()}
+    fields = rollout.by_time().items()
+    cut = {key: _cut(value, period, overlap=int(key in PER_STEP_AND_ONE)) for key, value in fields}
     return Rollout(**cut, static_edges=rollout.static_edges, initial=_starts(rollout, period))
 
 

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from heliograph.types import Edges, Message, Tree, map_tensors
 
+WHOLE = ("static_edges", "initial", "trace")
+"""Fields of a rollout that have no time axis."""
+
 
 @dataclasses.dataclass(kw_only=True)
 class Inbox:
@@ -51,7 +54,10 @@ class Advanced:
 
 @dataclasses.dataclass(kw_only=True)
 class Acted:
-    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state."""
+    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state.
+
+    `advanced` is what it was computed with, kept only where gradients are recorded.
+    """
 
     actions: dict[str, Tensor]
     action_log_prob: Float[Tensor, "B N"]
@@ -60,6 +66,7 @@ class Acted:
     messages: tuple[Message, ...]
     edges: Edges
     state: TeamState
+    advanced: Advanced | None = None
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -69,6 +76,8 @@ class Rollout:
     `draws` and `messages` have one entry per round. `edges` is None where they never change, and then `static_edges`
     holds them once; `action_mask`, `assignment` and the final observations are None where there is nothing to say.
     `valid` is False after the end of an episode in rollouts of whole episodes. Times and counts are in env steps.
+    `trace` is what was computed, with its gradients, where a sampler keeps that; it never leaves its process, and
+    parts of a rollout have none.
     """
 
     observations: dict[str, Tree]
@@ -97,6 +106,7 @@ class Rollout:
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     last_message: Float[Tensor, "T1 B N C"] | None = None
     initial: TeamState
+    trace: tuple[Advanced, ...] | None = None
 
     @property
     def num_steps(self) -> int:
@@ -119,27 +129,30 @@ class Rollout:
     def __len__(self) -> int:
         return self.env_steps()
 
+    def by_time(self) -> dict[str, Tree]:
+        """The fields that are time-major."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in WHOLE}
+
     def select(self, copies: Int[Tensor, " b"]) -> "Rollout":
         """The same rollout of some of its copies."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        initial = map_tensors(lambda x: x.index_select(0, copies), fields.pop("initial"))
-        static = fields.pop("static_edges")
-        chosen = map_tensors(lambda x: x.index_select(1, copies), fields)
-        return Rollout(initial=initial, static_edges=static, **chosen)
+        initial = map_tensors(lambda x: x.index_select(0, copies), self.initial)
+        chosen = map_tensors(lambda x: x.index_select(1, copies), self.by_time())
+        return Rollout(initial=initial, static_edges=self.static_edges, **chosen)
 
     def chunks(self, size: int) -> Iterator["Rollout"]:
         """The same rollout in parts of `size` copies (the last may be smaller), which share its memory."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        first, static = fields.pop("initial"), fields.pop("static_edges")
+        fields = self.by_time()
         for start in range(0, self.num_copies, size):
             part = slice(start, start + size)
-            initial = map_tensors(lambda x, part=part: x[part], first)
+            initial = map_tensors(lambda x, part=part: x[part], self.initial)
             chosen = map_tensors(lambda x, part=part: x[:, part], fields)
-            yield Rollout(initial=initial, static_edges=static, **chosen)
+            yield Rollout(initial=initial, static_edges=self.static_edges, **chosen)
 
     def to(self, device: torch.device) -> "Rollout":
         """The same rollout on a device; itself where it is there already."""
-        return self if self.rewards.device == device else map_tensors(lambda x: x.to(device), self)
+        if self.rewards.device == device:
+            return self
+        return map_tensors(lambda x: x.to(device), dataclasses.replace(self, trace=None))
 
     def split(self, num_parts: int, *, generator: torch.Generator | None = None) -> Iterator[Int[Tensor, " b"]]:
         """Shuffle the copies and cut them into equal parts (the ragged rest is left out): indices of each part."""
@@ -153,12 +166,11 @@ def concatenate(rollouts: list[Rollout]) -> Rollout:
     """Rollouts of equal length side by side, as more copies."""
     if len(rollouts) == 1:
         return rollouts[0]
-    fields = [{f.name: getattr(r, f.name) for f in dataclasses.fields(r)} for r in _with_equal_fields(rollouts)]
-    initial = [f.pop("initial") for f in fields]
-    static, *_ = [f.pop("static_edges") for f in fields]
+    fields = [r.by_time() for r in _with_equal_fields(rollouts)]
+    initial = [r.initial for r in rollouts]
     merged = map_tensors(lambda *leaves: torch.cat(leaves, 1), fields[0], *fields[1:])
     first = map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:])
-    return Rollout(initial=first, static_edges=static, **merged)
+    return Rollout(initial=first, static_edges=rollouts[0].static_edges, **merged)
 
 
 def _with_equal_fields(rollouts: list[Rollout]) -> list[Rollout]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import check_values, check_view
 from heliograph.models.team import Acted, Team
-from heliograph.rollout import Rollout, TeamState
+from heliograph.rollout import Advanced, Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
 
 Assign = Callable[[int], Int[Tensor, "B N"]]
@@ -49,14 +49,17 @@ class Sampler:
     """Steps an environment with a team, `B` copies at once.
 
     `assign` redraws who plays whom when episodes start (None: it never changes). With `epsilon` the team's outputs are
-    values, not logits, and what is sampled is epsilon-greedy. All randomness of the team comes from
-    a generator of its own; `get_state` and `set_state` make sampling resumable bit by bit.
+    values, not logits, and what is sampled is epsilon-greedy. Where it is `tracing`, whole episodes that nothing cuts
+    short keep what the team computed, with gradients, as their `trace`: for a learner of the same weights. All
+    randomness of the team comes from a generator of its own; `get_state` and `set_state` make sampling resumable bit by
+    bit.
     """
 
     def __init__(
         self, env: TeamEnv, team: Team, *, seed: int = 0, assign: Assign | None = None, epsilon: float | None = None
     ):
         self.env, self.team, self.assign, self.epsilon = env, team, assign, epsilon
+        self.tracing = False
         self.generator = torch.Generator(device=env.device)
         self.generator.manual_seed(seed)
         self._step: TeamStep | None = None
@@ -105,8 +108,11 @@ class Sampler:
                 break
         else:
             raise ValueError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
-        return self._finish(record)
+        rollout = self._finish(record)
+        self._state = map_tensors(torch.detach, self._state)
+        return rollout
 
+    @torch.no_grad()
     def _finish(self, record: "_Record") -> Rollout:
         """The rollout, once its numbers are known to be sound."""
         rollout = record.finish(*self._now, static=self._static_edges())
@@ -186,9 +192,11 @@ class Sampler:
         seen, state = self._now
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         with self._noting("while the team chose its messages and actions in"), self._blaming(seen, record):
-            acted = self.team.step(
-                seen, state, generator=self.generator, choice=choice, form=form, intervention=told, epsilon=self.epsilon
-            )
+            with torch.set_grad_enabled(self.tracing):
+                acted = self.team.step(
+                    seen, state, generator=self.generator, choice=choice, form=form, intervention=told,
+                    epsilon=self.epsilon,
+                )  # fmt: skip
         with self._noting("in"):
             step = self.env.step(acted.actions)
         self._num_steps += 1
@@ -277,7 +285,12 @@ class _Record:
             final_state=None if final is None else stack([f[1] for f in final]),
             info=self._info(),
             initial=self.initial,
+            trace=None if final is not None else self._trace(),
         )
+
+    def _trace(self) -> tuple[Advanced, ...] | None:
+        found = tuple(a.advanced for a in self.acted if a.advanced is not None)
+        return found if len(found) == self.num_steps else None
 
     def _final_observations(self) -> list[tuple[Tree, Tensor]] | None:
         if not any(bool(s.truncated.any()) for s in self.steps):

@@ -127,7 +127,6 @@ class Team(nn.Module):
     # ---- acting -----------------------------------------------------------------------------------------------
 
     @final
-    @torch.no_grad()
     def step(
         self,
         step: TeamStep,
@@ -142,6 +141,7 @@ class Team(nn.Module):
         """Move once: perceive, talk, act. Draws come from `generator`; `choice` and `form` are chosen apart.
 
         With `epsilon` the outputs are values, and what is sampled is epsilon-greedy, actions and messages apart.
+        Gradients of what is computed (not of what is drawn) are recorded where they are enabled.
         """
         edges = self.edges(step)
         frame = Frame(observing=step.observing, speaking=step.speaking, edges=edges, assignment=state.assignment)
@@ -149,15 +149,18 @@ class Team(nn.Module):
         said: list[Message] = []
 
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
-            odds = intent if explored is None else self._explored(intent, explored)
-            draw = self.channel.sample(odds, generator=generator, choice=choice)
+            with torch.no_grad():
+                odds = intent if explored is None else self._explored(intent, explored)
+                draw = self.channel.sample(odds, generator=generator, choice=choice)
             message, memory = self.channel.send(intent, draw=draw, form=form, state=memory)
             said.append(message)
             return draw, (message if intervention is None else intervention(message, step, edges)), memory
 
         out = self._advance(self._features(step, state), state, frame, converse)
-        acted = self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
-        acted.state = self._remember(acted, step, symbols=said[-1].symbols if said else None)
+        with torch.no_grad():
+            acted = self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
+            acted.state = self._remember(acted, step, symbols=said[-1].symbols if said else None)
+        acted.advanced = out if torch.is_grad_enabled() else None
         return acted
 
     def _features(self, step: TeamStep, state: TeamState) -> dict[str, Tree | None]:
@@ -238,6 +241,18 @@ class Team(nn.Module):
         return Unrolled(
             steps=steps, last=last, finals=finals, presence=presence, score=functools.partial(scores_of, self, rollout)
         )
+
+    @final
+    def traced(self, rollout: Rollout) -> Unrolled:
+        """What `unroll` returns, from the trace of a rollout of whole episodes that this team has just sampled."""
+        if rollout.trace is None:
+            raise ValueError("the rollout has no trace: use unroll")
+        nobody = dict.fromkeys(self.layout.policies)
+        last, _ = self._perceive(nobody, rollout.trace[-1].state, rollout.observing[-1])
+        return Unrolled(
+            steps=list(rollout.trace), last=last, finals=[], presence=presence_in(rollout, self.layout),
+            score=functools.partial(scores_of, self, rollout),
+        )  # fmt: skip
 
     def _recorded_features(self, rollout: Rollout, presence: Mapping[str, Presence]) -> list[dict[str, Tree | None]]:
         """Encoded observations of each step and policy; None where nobody of a policy observes."""

@@ -19,6 +19,7 @@ from ray.rllib.utils.metrics import (
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learning import learners_answering
 from heliograph.rllib.sampling import failure_in, sample_batch
+from heliograph.rllib.weights import share_weights
 from heliograph.rollout import Rollout, concatenate
 
 REMOTE_RUNNERS = "remote_env_runners"
@@ -27,6 +28,13 @@ REMOTE_RUNNERS = "remote_env_runners"
 
 class CommunicationAlgorithm(Algorithm):
     """Base of Heliograph's algorithms: synchronous, on-policy batches of aligned rollouts."""
+
+    def setup(self, config: Any) -> None:
+        """RLlib's; a local env runner and a local learner then share their weights."""
+        super().setup(config)
+        if self.config.num_env_runners == 0 and self.config.num_learners == 0:
+            runner = self.env_runner_group.local_env_runner
+            self.learner_group.foreach_learner(lambda learner: share_weights(runner, learner))
 
     def training_step(self) -> None:
         """Sample a batch from all env runners, update the learners on it, and sync the weights back."""

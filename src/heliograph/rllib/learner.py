@@ -93,6 +93,11 @@ class TeamLearner(TorchLearner, ABC):
         """The team's modules."""
         return self.module
 
+    @property
+    def takes_traces(self) -> bool:
+        """Whether an update goes once through whole rollouts, so that what sampled them can be learnt from."""
+        return False
+
     # ---- updating ---------------------------------------------------------------------------------------------
 
     def update(
@@ -135,9 +140,10 @@ class TeamLearner(TorchLearner, ABC):
         return logged
 
     def _step(self, minibatch: Rollout, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
-        unrolled = self.team_module.team.unroll(minibatch)
+        team = self.team_module.team
+        unrolled = team.unroll(minibatch) if minibatch.trace is None else team.traced(minibatch)
         terms = self.joint_loss(minibatch, unrolled, prepared, copies)
-        loss_batch = LossBatch(rollout=minibatch, unrolled=unrolled, team=self.team_module.team)
+        loss_batch = LossBatch(rollout=minibatch, unrolled=unrolled, team=team)
         for loss in self.config.losses:
             value = self._auxiliary(loss, loss_batch)
             terms[f"loss_{loss.name}"] = value.detach()

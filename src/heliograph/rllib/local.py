@@ -14,6 +14,7 @@ from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.session import quiet
 from heliograph.rllib.state_file import read_state, write_state
+from heliograph.rllib.weights import share_weights
 
 __all__ = ["LocalTrainer", "Progress"]
 
@@ -47,6 +48,7 @@ class LocalTrainer:
             self.env_runner = TeamEnvRunner(config=config)
             self.learner: TeamLearner = learner_class(config=config, module_spec=config.get_multi_rl_module_spec())
             self.learner.build()
+        share_weights(self.env_runner, self.learner)
         self._copies = self._pairs()
         self._sync()
 
@@ -86,11 +88,12 @@ class LocalTrainer:
         self.set_state(read_state(path))
 
     def _pairs(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The env runner's weights and buffers, and the learner's that they are copied from."""
+        """What the env runner does not share with the learner, and the learner's that it is copied from."""
         ours = {name: module.state_dict() for name, module in self.learner.module.items()}
         theirs = {name: module.state_dict() for name, module in self.env_runner.module.items()}
-        names = [(name, key) for name, tensors in theirs.items() for key in tensors]
-        return [theirs[name][key] for name, key in names], [ours[name][key] for name, key in names]
+        pairs = [(tensor, ours[name][key]) for name, tensors in theirs.items() for key, tensor in tensors.items()]
+        apart = [pair for pair in pairs if pair[0].data_ptr() != pair[1].data_ptr()]
+        return [pair[0] for pair in apart], [pair[1] for pair in apart]
 
     @torch.no_grad()
     def _sync(self) -> None:

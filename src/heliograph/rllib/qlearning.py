@@ -195,6 +195,11 @@ class QLearner(TeamLearner):
         self.target = copy.deepcopy(team).requires_grad_(False)
         self.num_updates = 0
 
+    @property
+    def takes_traces(self) -> bool:
+        """Where all policies learn all the time."""
+        return self.config.policies_to_train is None and not self.config.freeze_team
+
     @torch.no_grad()
     def prepare(self, rollout: Rollout) -> Targets:
         """TD targets under the target team, which goes through the rollout by itself."""
