@@ -1,12 +1,16 @@
 """Exact evaluation plays every start once, and refuses what cannot be enumerated."""
 
+from typing import Any
+
 import pytest
 import torch
 
+from heliograph.analysis import exact
 from heliograph.analysis.evaluate import evaluate, play_run
-from heliograph.analysis.exact import all_starts, enumerable, exact_return
+from heliograph.analysis.exact import all_starts, enumerable, exact_return, mean_over_starts
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.experiment import EnvChoice
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.sampler import Sampler, play
 from tests.analysis.teams import last_day, riddle_run, scripted_run
 
 
@@ -35,6 +39,29 @@ def test_returns_are_exact() -> None:
     blind = riddle_run(last_day)
     assert exact_return(blind.team, blind.env) == pytest.approx(2 * 540 / 729 - 1)
     assert not play_run(run, num_episodes=10).exact
+
+
+SHAPES: list[dict[str, Any]] = [{}, {"prisoners": 2, "horizon": 1}, {"prisoners": 4, "horizon": 6}, {"talk_steps": 2}]
+
+
+@pytest.mark.parametrize("channel", ["dru", "symbols", "none"])
+@pytest.mark.parametrize("settings", SHAPES)
+def test_branches_give_the_return_of_all_sequences(
+    channel: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact, "CHUNK", 100)
+    choice = EnvChoice(env="switch_riddle", settings=settings)
+    env = build_env(choice, num_copies=1)
+    model = {"model": "cnet", "model_settings": {"size": 16, "message_norm": False}}
+    for seed in range(5):
+        team = build_team(TeamChoices(channel=channel, **model), facts_of(env), seed=seed).eval()
+        for policy in team.policies.values():  # so that some tell, on different days
+            policy.model.head.weight.data.mul_(100)
+        plain = mean_over_starts(choice, lambda env, team=team: play(Sampler(env, team), env.num_copies)[0].returns)
+        assert exact_return(team, choice) == pytest.approx(plain, abs=1e-6)
+        if plain:
+            return
+    raise AssertionError("nobody told anything: the test shows nothing")
 
 
 def test_what_cannot_be_enumerated_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Exact evaluation: every start that an environment can have is played once, where it can enumerate them."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,9 +11,11 @@ from torch import Tensor
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
+from heliograph.rollout import TeamState
 from heliograph.sampler import Sampler, play
+from heliograph.types import Choice, MessageForm, map_tensors
 
-__all__ = ["Enumerable", "all_starts", "enumerable", "exact_return", "mean_over_starts"]
+__all__ = ["Branching", "Enumerable", "all_starts", "enumerable", "exact_return", "mean_over_starts"]
 
 CHUNK = 8192
 MAX_STARTS = 10_000_000
@@ -31,6 +34,24 @@ class Enumerable(Protocol):
 
     def fix_starts(self, numbers: Int[Tensor, " B"]) -> None:
         """Choose by number, from 0, how the next episode of every copy starts."""
+
+
+@runtime_checkable
+class Branching(Enumerable, Protocol):
+    """An enumerable environment whose starts are told step by step: those that are alike so far are played as one."""
+
+    @property
+    def num_branches(self) -> int:
+        """Ways in which a step may go on; 1 where nothing is left to be told."""
+
+    def sprouted(self) -> TeamEnv:
+        """The environment with a copy for each start as far as its first step shows it, at the first step."""
+
+    def branched(self, parents: Int[Tensor, " b"]) -> TeamEnv:
+        """The environment with `num_branches` copies for each of some copies, one for each way, in that order."""
+
+    def selected(self, copies: Int[Tensor, " b"]) -> TeamEnv:
+        """The environment with some of its copies, as they are."""
 
 
 def enumerable(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> bool:
@@ -65,5 +86,54 @@ def mean_over_starts(choice: EnvChoice, returns_of: Callable[[TeamEnv], Tensor])
 
 
 def exact_return(team: Team, choice: EnvChoice) -> float:
-    """Mean return of a team over all starts: greedy actions, messages in execution form, in units of reward."""
+    """Mean return of a team over all starts: greedy actions, messages in execution form, in units of reward.
+
+    Starts that are alike for some steps are played once for these steps, where the environment tells them apart.
+    """
+    env = build_env(choice, num_copies=1)
+    if isinstance(env, Branching) and enumerable(choice):
+        return _mean_over_branches(team, env.sprouted())
     return mean_over_starts(choice, lambda env: play(Sampler(env, team), env.num_copies)[0].returns)
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Bough:
+    """Copies that have come equally far, each for a share of all starts, and their returns until now."""
+
+    env: Any
+    state: TeamState
+    returns: Tensor
+    share: float
+
+
+def _mean_over_branches(team: Team, env: TeamEnv) -> float:
+    """Depth first, some thousand copies at a time; episodes that are over branch no more."""
+    start = team.initial_state(env.view())
+    total, boughs = 0.0, _split(env, start, torch.zeros(env.num_copies), share=1 / env.num_copies)
+    while boughs:
+        bough = boughs.pop()
+        seen = bough.env.view()
+        with torch.no_grad():
+            acted = team.step(seen, bough.state, choice=Choice.GREEDY, form=MessageForm.EXECUTION)
+        step = bough.env.step(acted.actions)
+        state = team.cut(acted.state, step.terminated | step.truncated, acted.edges)
+        returns = bough.returns + step.rewards.mean(1)
+        total += bough.share * float(returns[step.episode_over].double().sum())
+        on, ways = (~step.episode_over).nonzero().squeeze(1), bough.env.num_branches
+        if len(on):
+            rows = on.repeat_interleave(ways)
+            boughs += _split(bough.env.branched(on), _rows(state, rows), returns[rows], share=bough.share / ways)
+    return total
+
+
+def _split(env: Any, state: TeamState, returns: Tensor, *, share: float) -> list[_Bough]:
+    if env.num_copies <= CHUNK:
+        return [_Bough(env=env, state=state, returns=returns, share=share)]
+    parts = torch.arange(env.num_copies).split(CHUNK)
+    return [
+        _Bough(env=env.selected(rows), state=_rows(state, rows), returns=returns[rows], share=share) for rows in parts
+    ]
+
+
+def _rows(state: TeamState, rows: Tensor) -> TeamState:
+    return map_tensors(lambda leaf: leaf[rows], state)

@@ -1,5 +1,6 @@
 """Switch riddle: one prisoner a day enters a room with a switch; say when all have been there, and be right."""
 
+import copy
 import math
 
 import torch
@@ -47,6 +48,7 @@ class SwitchRiddle(TeamEnv):
         self._fixed = torch.full_like(self._visits, -1)
         self._day = torch.zeros(copies, dtype=torch.long, device=self.device)
         self._counts = torch.zeros(copies, prisoners, dtype=torch.long, device=self.device)
+        self._num_told = self.days
 
     @property
     def horizon(self) -> int:
@@ -78,6 +80,39 @@ class SwitchRiddle(TeamEnv):
         """Set the visiting sequence of the next episode of every copy by its number: its visits are the digits."""
         places = self.prisoners ** torch.arange(self.days - 1, -1, -1, device=numbers.device)
         self.fix_visits(numbers[:, None] // places % self.prisoners)
+
+    def sprouted(self) -> "SwitchRiddle":
+        """The riddle on its first day, with a copy for each way in which visits begin as far as that day shows them."""
+        shown = min(2, self.days)
+        ways = torch.arange(self.prisoners**shown, device=self.device)
+        env = self.selected(torch.zeros_like(ways))
+        env._num_told = shown
+        env.fix_starts(ways * self.prisoners ** (self.days - shown))
+        env.reset()
+        return env
+
+    @property
+    def num_branches(self) -> int:
+        """As many as prisoners, where who enters on the next day is not told yet; else 1."""
+        needed = min(int(self._day.max()) + 2, self.days)
+        return self.prisoners if needed > self._num_told else 1
+
+    def branched(self, parents: Int[Tensor, " b"]) -> "SwitchRiddle":
+        """The riddle with a copy for each of some copies and each visitor of the first day that is not told yet."""
+        ways = self.num_branches
+        env = self.selected(parents.repeat_interleave(ways))
+        if ways > 1:
+            env._visits[:, self._num_told] = self._prisoners.repeat(len(parents))
+            env._num_told = self._num_told + 1
+        return env
+
+    def selected(self, copies: Int[Tensor, " b"]) -> "SwitchRiddle":
+        """The riddle with some of its copies, as they are."""
+        env = copy.copy(self)
+        env.num_copies = len(copies)
+        for name in ("_visits", "_fixed", "_day", "_counts", "_elapsed"):
+            setattr(env, name, getattr(self, name)[copies])
+        return env
 
     def bounds(self) -> Bounds:
         """Exact scores; `blind` is the best silent policy known, `full_information` tells as soon as it is true."""
