@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heliograph import td
+from heliograph.functional import gae_over_turns
 
 
 def test_targets_of_a_three_step_episode_by_hand() -> None:
@@ -32,6 +35,25 @@ def test_a_truncated_part_bootstraps_and_a_broken_off_one_is_unknown() -> None:
     assert found.targets.flatten().tolist() == pytest.approx([6.0, 11.0])
     broken = td.td_targets(rewards, values=values, turns=turns, terminated=none, truncated=none, gamma=0.5)
     assert broken.known.flatten().tolist() == [True, False]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6), st.booleans())
+def test_targets_are_those_of_advantages_over_turns_without_lambda(seed: int, num_steps: int, finals: bool) -> None:
+    stream = torch.Generator().manual_seed(seed)
+    rewards, values, final = torch.randn(3, num_steps, 4, 3, generator=stream)
+    turns, terminated, truncated = torch.rand(3, num_steps, 4, 3, generator=stream) < 0.4
+    found = td.td_targets(
+        rewards, values=values, turns=turns, terminated=terminated, truncated=truncated,
+        final_values=final if finals else None, gamma=0.5,
+    )  # fmt: skip
+    nothing = torch.zeros_like(values[:1])
+    expected = gae_over_turns(
+        rewards, values=torch.cat([values, nothing]), turns=torch.cat([turns, nothing.bool()]), terminated=terminated,
+        truncated=truncated, final_values=final if finals else None, gamma=0.5, lambda_=0.0,
+    )  # fmt: skip
+    assert torch.equal(found.known, expected.known)
+    assert torch.allclose(found.targets, expected.targets, atol=1e-5)
+    assert torch.allclose(found.advantages, expected.advantages, atol=1e-5)
 
 
 def test_best_and_chosen_values() -> None:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.envs.base import TeamEnv
+from heliograph.envs.base import FinalViews, TeamEnv
 from heliograph.envs.checking import check_values, check_view
 from heliograph.models.team import Acted, Team
 from heliograph.rollout import Advanced, Rollout, TeamState
@@ -59,6 +59,7 @@ class Sampler:
         self, env: TeamEnv, team: Team, *, seed: int = 0, assign: Assign | None = None, epsilon: float | None = None
     ):
         self.env, self.team, self.assign, self.epsilon = env, team, assign, epsilon
+        env.final_views = FinalViews.TRUNCATED
         self.tracing = False
         self.generator = torch.Generator(device=env.device)
         self.generator.manual_seed(seed)

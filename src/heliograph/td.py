@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.distributions import MASKED_LOGIT
-from heliograph.functional import Advantages, gae_over_turns
+from heliograph.functional import Advantages
 
 __all__ = ["best_value", "bootstrap_value", "chosen_value", "td_targets"]
 
@@ -53,14 +53,23 @@ def td_targets(
     Nothing comes after a terminated part, `final_values` after a truncated one. Rewards between turns accrue to the
     last one, undiscounted. Of the result, `targets` count where `known`: not where a rollout breaks off.
     """
-    after_the_end = torch.zeros_like(rewards[:1])
-    return gae_over_turns(
-        rewards,
-        values=torch.cat([values, after_the_end]),
-        turns=torch.cat([turns, torch.zeros_like(turns[:1])]),
-        terminated=terminated,
-        truncated=truncated,
-        final_values=final_values,
-        gamma=gamma,
-        lambda_=0.0,
-    )
+    num_steps, ended, nothing = len(rewards), terminated | truncated, torch.zeros_like(rewards[:1])
+    ahead = torch.cat([values, nothing])
+    until = torch.minimum(_next_true(turns, at_least=1), _next_true(ended, at_least=0) + 1)
+    known = turns & (until <= num_steps)
+    until = until.clamp(max=num_steps)
+    so_far = torch.cat([nothing, rewards.cumsum(0)])
+    earned = so_far.gather(0, until) - so_far[:-1]
+    after_cut = torch.where(truncated & ~terminated, ahead[1:] if final_values is None else final_values, 0.0)
+    last = (until - 1).clamp(min=0)
+    follows = torch.where(ended.gather(0, last), after_cut.gather(0, last), ahead.gather(0, until))
+    targets = torch.where(known, earned + gamma * follows, 0.0)
+    return Advantages(advantages=torch.where(known, targets - values, 0.0), targets=targets, known=known)
+
+
+def _next_true(flags: Bool[Tensor, "T B N"], *, at_least: int) -> Int[Tensor, "T B N"]:
+    """The first step, at least so many later, at which a flag is set; T + 1 where there is none."""
+    never = len(flags) + 1
+    steps = torch.arange(len(flags), device=flags.device).view(-1, 1, 1)
+    found = torch.where(flags, steps, never).flip(0).cummin(0).values.flip(0)
+    return torch.cat([found[at_least:], torch.full_like(found[:at_least], never)])

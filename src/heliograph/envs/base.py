@@ -6,6 +6,7 @@ and from `self.generator` elsewhere, always for all `B` copies before masking: i
 """
 
 import dataclasses
+import enum
 from abc import ABC, abstractmethod
 from typing import Any, TypedDict, Unpack, final
 
@@ -65,6 +66,16 @@ class View:
     adjacency: Edges | None = None
 
 
+class FinalViews(enum.Enum):
+    """After which endings of a copy `step` shows what its finished episode came to: all, or where a part was cut off.
+
+    Nobody learns from what was seen after an episode has ended by its rules, and to show it costs time.
+    """
+
+    ENDED = "ended"
+    TRUNCATED = "truncated"
+
+
 class TeamEnv(ABC):
     """`num_copies` independent copies of an environment for a team of agents, stepped together.
 
@@ -74,6 +85,7 @@ class TeamEnv(ABC):
 
     resumable = True
     bounds_exact = True
+    final_views = FinalViews.ENDED
 
     def __init__(
         self,
@@ -202,11 +214,13 @@ class TeamEnv(ABC):
         }
         if not bool(over.any()):
             return self._show(self._observe(), **outcomes)
-        last = self._observe()
+        shown = self.final_views is FinalViews.ENDED or bool(truncated.any())
+        last = self._observe() if shown else None
         self._elapsed.masked_fill_(over, 0)
         self._start(over)
         step = self._show(self._observe(), **outcomes)
-        step.final_observations, step.final_state = last.observations, self._state_of(last)
+        if last is not None:
+            step.final_observations, step.final_state = last.observations, self._state_of(last)
         return step
 
     @final
@@ -319,6 +333,6 @@ def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*
 
 
 __all__ = [
-    "BaseSettings", "EnvError", "Outcome", "TeamEnv", "Unpack", "View", "check_observation_space", "check_positive",
-    "flat_observation", "flat_size", "where",
+    "BaseSettings", "EnvError", "FinalViews", "Outcome", "TeamEnv", "Unpack", "View", "check_observation_space",
+    "check_positive", "flat_observation", "flat_size", "where",
 ]  # fmt: skip

@@ -7,18 +7,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.models.presence import all_observe
 from heliograph.rollout import Inbox, Rollout
 from heliograph.types import Edges, Tree, map_tensors, tensors_of
 
 
 @dataclasses.dataclass(kw_only=True)
 class Frame:
-    """The masks that decide one step: who takes part and who hears whom."""
+    """The masks that decide one step: who takes part and who hears whom; `everyone` where it is known that all do."""
 
     observing: Bool[Tensor, "B N"]
     speaking: Bool[Tensor, "B N"]
     edges: Edges
     assignment: Tensor | None
+    everyone: bool = False
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -37,11 +39,10 @@ def recorded(rollout: Rollout) -> list[Recorded]:
         raise ValueError("the rollout has neither edges nor static_edges")
     assignment = None if rollout.assignment is None else rollout.assignment[:-1]
     masks = (rollout.observing[:-1], rollout.speaking, rollout.terminated | rollout.truncated)
+    steps, everyone = by_step((*masks, assignment, rollout.edges, rollout.draws)), all_observe(rollout.observing[:-1])
     found = []
-    for observing, speaking, ended, seats, of_step, draws in by_step(
-        (*masks, assignment, rollout.edges, rollout.draws)
-    ):
-        now = Frame(observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats)
+    for (observing, speaking, ended, seats, of_step, draws), all_do in zip(steps, everyone, strict=True):
+        now = Frame(observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats, everyone=all_do)
         found.append(Recorded(frame=now, ended=ended, draws=draws))
     return found
 

@@ -1,13 +1,14 @@
 """In which steps of a rollout the agents of a policy take part, so that no network runs where nobody does."""
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from heliograph.models.layout import Layout
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Presence
 
-__all__ = ["presence_in", "present_now"]
+__all__ = ["all_observe", "presence_in", "present_now"]
 
 
 def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Presence]:
@@ -20,6 +21,12 @@ def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Presence]:
         policy: Presence(steps=tuple(any(step[slot] for slot in seats.slots) for step in here))
         for policy, seats in layout.seats.items()
     }
+
+
+def all_observe(observing: Bool[Tensor, "*T B N"]) -> list[bool]:
+    """Whether every agent of every copy observes, in each step or in one; on a GPU, where asking costs more, False."""
+    steps = observing.reshape(-1, *observing.shape[-2:])
+    return [False] * len(steps) if observing.is_cuda else steps.all(-1).all(-1).tolist()
 
 
 def present_now(observing: Tensor, layout: Layout) -> dict[str, bool]:

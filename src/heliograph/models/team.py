@@ -18,7 +18,7 @@ from heliograph.channels.base import Channel
 from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_senders, recorded
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
-from heliograph.models.presence import presence_in, present_now
+from heliograph.models.presence import all_observe, presence_in, present_now
 from heliograph.models.recall import Past, final_inputs, inputs_of, last_actions, last_words, recorded_inputs
 from heliograph.models.scoring import message_terms, scores_of
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState
@@ -144,7 +144,10 @@ class Team(nn.Module):
         Gradients of what is computed (not of what is drawn) are recorded where they are enabled.
         """
         edges = self.edges(step)
-        frame = Frame(observing=step.observing, speaking=step.speaking, edges=edges, assignment=state.assignment)
+        frame = Frame(
+            observing=step.observing, speaking=step.speaking, edges=edges, assignment=state.assignment,
+            everyone=all_observe(step.observing)[0],
+        )  # fmt: skip
         explored = epsilon if choice is Choice.SAMPLED else None
         said: list[Message] = []
 
@@ -234,8 +237,7 @@ class Team(nn.Module):
             out = self._advance(features[t], state, now.frame, self._replay(now))
             steps.append(out)
             if finals_in:
-                everyone = torch.ones_like(now.frame.observing)
-                finals.append(self._perceive(finals_in[t], out.state, everyone)[0])
+                finals.append(self._perceive(finals_in[t], out.state)[0])
             state = self.cut(out.state, now.ended, now.frame.edges)
         last = self._perceive(features[-1], state, rollout.observing[-1])[0]
         return Unrolled(
@@ -293,7 +295,7 @@ class Team(nn.Module):
         self, features: Mapping[str, Tree | None], state: TeamState, frame: Frame,
         converse: Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]],
     ) -> Advanced:  # fmt: skip
-        before, memory = self._perceive(features, state, frame.observing)
+        before, memory = self._perceive(features, state, None if frame.everyone else frame.observing)
         here = [p for p in self.layout.policies if features[p] is not None]
         inbox, channel, hidden = state.inbox, state.channel, dict(before)
         if self.rounds:
@@ -325,7 +327,7 @@ class Team(nn.Module):
         return deliver(inbox, message.payload, fresh, frame, team_of_agent=team)
 
     def _perceive(
-        self, features: Mapping[str, Tree | None], state: TeamState, observing: Tensor
+        self, features: Mapping[str, Tree | None], state: TeamState, observing: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         hidden, memory = {}, {}
         for policy in self.layout.policies:
@@ -338,7 +340,9 @@ class Team(nn.Module):
             inbox = self._heard(policy, state.inbox) if reads and not self.silent else None
             out = network.model.perceive(features[policy], before, inbox)
             hidden[policy] = out.hidden
-            memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, before)
+            memory[policy] = out.memory
+            if observing is not None:
+                memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, before)
         return hidden, memory
 
     def _listen(

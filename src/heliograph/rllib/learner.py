@@ -193,7 +193,7 @@ class TeamLearner(TorchLearner, ABC):
             self._average(gradients)
         if not gradients:
             return torch.zeros(())
-        return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()]))
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
 
     def _clip(self, gradients: dict[Any, Tensor], norm: Tensor) -> None:
         if self.config.grad_clip is None:
