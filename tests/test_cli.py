@@ -187,6 +187,16 @@ def test_what_is_given_replaces_what_the_recipe_says() -> None:
     assert smaller == {**recipe.algorithm_settings, "lr": 0.5}
 
 
+def test_a_curriculum_is_a_section_of_set() -> None:
+    rising = "curriculum.p_arrive=[[0, 0.1], [1e6, 0.3]]"
+    settings = train("traffic_junction", "--set", rising, "env.vision=0").settings
+    assert settings.curriculum == {"p_arrive": [[0, 0.1], [1e6, 0.3]]}
+    assert settings.env_choice().settings == {"vision": 0, "p_arrive": 0.3}
+    assert train("traffic_junction", "--set", rising, "curriculum.p_arrive=null").settings.env_choice().settings == {}
+    with pytest.raises(ValueError, match=r"p_arrive=0.2: its curriculum ends at 0.3"):
+        train("traffic_junction", "--set", rising, "env.p_arrive=0.2")
+
+
 def test_seeds_and_twins_have_folders_of_their_own() -> None:
     out = pathlib.Path("runs")
     (job,) = jobs_of(train("identity"), out=out, seeds=None)

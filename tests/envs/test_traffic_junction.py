@@ -376,3 +376,17 @@ def test_a_curriculum_lowers_the_bar_not_the_task() -> None:
 def test_bad_settings_are_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         TrafficJunction(**settings)
+
+
+def test_the_arrival_rate_changes_while_episodes_are_in_flight() -> None:
+    env = TrafficJunction(p_arrive=0.0, num_copies=4, steps=3)
+    gas = {"car": torch.full((4, 5), GAS)}
+    env.reset()
+    env.change({"p_arrive": 1.0})
+    alive = [bool(env.step(gas).observing.any()) for _ in range(3)]
+    assert alive == [False, False, False] and bool(env.step(gas).observing.any())
+    with pytest.raises(ValueError, match="unknown adjustable setting of TrafficJunction 'steps'.*Valid: p_arrive"):
+        env.change({"p_arrive": 0.5, "steps": 4})
+    with pytest.raises(ValueError, match=r"p_arrive=1.5"):
+        env.change({"p_arrive": 1.5})
+    assert env.p_arrive == 1.0

@@ -105,7 +105,7 @@ def _flat(training: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         section = key.removesuffix("_settings").replace("algorithm", "training")
         if key in NOT_COMPARED or value is None or value in ({}, []):
             continue
-        if key.endswith("_settings") and isinstance(value, dict):
+        if (key.endswith("_settings") or key == "curriculum") and isinstance(value, dict):
             yield from ((f"{section}.{name}", inner) for name, inner in value.items())
         else:
             yield (key if key in plain else f"team.{key}"), value

@@ -90,7 +90,7 @@ def _add_choices(group: Any) -> None:
     )
     group.add_argument(
         "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
-        help="settings of the sections env, model, channel, topology, training and team; values are JSON or plain text",
+        help="settings of the sections env, curriculum, model, channel, topology, training, team; JSON or plain text",
     )  # fmt: skip
     group.add_argument(
         "--load-policy", action="append", metavar="NAME=TEAM",

@@ -12,6 +12,7 @@ from heliograph.rllib.settings import TWINS, TrainSettings, settings_from, twin_
 
 SECTIONS = {
     "env": "env_settings",
+    "curriculum": "curriculum",
     "model": "model_settings",
     "channel": "channel_settings",
     "topology": "topology_settings",
@@ -49,6 +50,8 @@ def chosen(given: Any) -> Chosen:
         if value is not None and value != settings.get(name):
             settings[name] = value
             settings.pop(f"{name}_settings", None)
+            if name == "env":
+                settings.pop("curriculum", None)
     if given.loss:
         settings["losses"] = [_loss(text) for text in given.loss]
     if given.load_policy:

@@ -136,10 +136,10 @@ def _train_jobs(jobs: list[Job], what: Chosen, *, processes: int, json: bool) ->
 def _values(jobs: list[Job], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The value of communication of each run that has a silent twin and known bounds."""
     from heliograph.analysis.evaluate import value_of_communication
-    from heliograph.experiment import EnvChoice, build_env
+    from heliograph.experiment import build_env
 
     settings = jobs[0].settings
-    bounds = build_env(EnvChoice(env=settings.env, settings=settings.env_settings), num_copies=1).bounds()
+    bounds = build_env(settings.env_choice(), num_copies=1).bounds()
     found = {}
     for job in jobs:
         silent = summaries.get("silent" if job.name == MAIN else f"{job.name}/silent")

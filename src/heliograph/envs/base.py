@@ -8,7 +8,8 @@ and from `self.generator` elsewhere, always for all `B` copies before masking: i
 import dataclasses
 import enum
 from abc import ABC, abstractmethod
-from typing import Any, TypedDict, Unpack, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypedDict, Unpack, final
 
 import torch
 from gymnasium import spaces
@@ -18,6 +19,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view
+from heliograph.registry import UnknownNameError
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
 
 
@@ -86,6 +88,8 @@ class TeamEnv(ABC):
     resumable = True
     bounds_exact = True
     final_views = FinalViews.ENDED
+    adjustable: ClassVar[tuple[str, ...]] = ()
+    """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
 
     def __init__(
         self,
@@ -171,6 +175,21 @@ class TeamEnv(ABC):
 
     def _seed(self, seed: int) -> None:
         """Pass the seed on, where a wrapped environment has randomness of its own."""
+
+    @final
+    def change(self, settings: Mapping[str, Any]) -> None:
+        """Set `adjustable` settings, for the episodes that start from now on; others are refused."""
+        for name in settings:
+            if name not in self.adjustable:
+                raise UnknownNameError(
+                    what=f"adjustable setting of {type(self).__name__}", name=name, valid=list(self.adjustable)
+                )
+        for name, value in settings.items():
+            self._change(name, value)
+
+    def _change(self, name: str, value: Any) -> None:
+        """Take a new value of an adjustable setting: by default the attribute of that name, which checks it."""
+        setattr(self, name, value)
 
     @final
     def reset(self) -> TeamStep:

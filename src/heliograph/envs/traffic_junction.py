@@ -47,7 +47,7 @@ class TrafficJunction(TeamEnv):
     those of that difficulty (vision 0, 1, 1). An observation is the last action, the route, and the cells within
     `vision`: the number of each, and the cars on it. `meaning` is the route and the place on it.
 
-    `p_arrive` is an attribute too: episodes that start after it was changed have the new rate (a curriculum).
+    `p_arrive` is an attribute too, and adjustable: episodes that start after it was changed have the new rate.
 
     Rules: Singh et al. 2019, Individualized controlled continuous communication model (IC3Net), and its code.
     Differences: the penalty of a car that arrives on another is paid with its first own step (the code pays it to the
@@ -57,6 +57,7 @@ class TrafficJunction(TeamEnv):
     """
 
     bounds_exact = False
+    adjustable = ("p_arrive",)
 
     def __init__(
         self,

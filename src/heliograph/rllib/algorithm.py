@@ -1,5 +1,6 @@
 """The training step that Heliograph's algorithms share: sample rollouts, learn jointly, send weights."""
 
+import functools
 from typing import Any
 
 import ray
@@ -16,12 +17,15 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from heliograph.curriculum import Curriculum
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learning import learners_answering
 from heliograph.rllib.sampling import failure_in, sample_batch
 from heliograph.rllib.weights import share_weights
 from heliograph.rollout import Rollout, concatenate
 
+CURRICULUM = "curriculum"
+"""Key of a checkpoint: how far the curriculum has come."""
 REMOTE_RUNNERS = "remote_env_runners"
 """Key of a checkpoint: the states of remote env runners by index (RLlib saves that of the local one alone)."""
 
@@ -38,12 +42,14 @@ class CommunicationAlgorithm(Algorithm):
 
     def training_step(self) -> None:
         """Sample a batch from all env runners, update the learners on it, and sync the weights back."""
+        self._log_curriculum()
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
             rollouts, results = sample_batch(
                 self.env_runner_group,
                 num_env_steps=self.config.batch_env_steps(),
                 timeout_seconds=self.config.sample_timeout_s,
                 restore=self._restore_runners,
+                env_settings=self.curriculum.settings(),
             )
             self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
         with learners_answering(self.learner_group):
@@ -51,6 +57,7 @@ class CommunicationAlgorithm(Algorithm):
                 self.metrics.aggregate(self._learn(rollouts), key=LEARNER_RESULTS)
             with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
                 self.env_runner_group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True)
+        self._advance_curriculum()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """RLlib's evaluation; a failure of the user's code in a remote runner is raised, not only logged."""
@@ -70,14 +77,32 @@ class CommunicationAlgorithm(Algorithm):
         ):
             found = self.env_runner_group.foreach_env_runner(_state_of, local_env_runner=False)
             state[REMOTE_RUNNERS] = dict(found)
+        if self._check_component(CURRICULUM, components, not_components):
+            state[CURRICULUM] = self.curriculum.get_state()
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over a state; a remote runner that the saved run had not starts afresh."""
         super().set_state(state)
+        if CURRICULUM in state:
+            self.curriculum.set_state(state[CURRICULUM])
         if state.get(REMOTE_RUNNERS):
             states = ray.put(state[REMOTE_RUNNERS])
             self.env_runner_group.foreach_env_runner(lambda runner: _take(runner, states), local_env_runner=False)
+
+    @functools.cached_property
+    def curriculum(self) -> Curriculum:
+        """How far the schedules of the environment's settings have come."""
+        return Curriculum(self.config.curriculum)
+
+    def _log_curriculum(self) -> None:
+        for key, value in self.curriculum.columns().items():
+            self.metrics.log_value((ENV_RUNNER_RESULTS, key), value, window=1)
+
+    def _advance_curriculum(self) -> None:
+        found = {name: self.metrics.peek((ENV_RUNNER_RESULTS, name), default=None) for name in self.curriculum.metrics}
+        steps = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME))
+        self.curriculum.advance(num_env_steps=int(steps), metrics=found)
 
     def _restore_runners(self) -> list[int]:
         """As RLlib does before each training step, for a batch in which all runners died."""

@@ -16,6 +16,7 @@ from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 from heliograph import registry
 from heliograph.checks import check_positive, check_schedule
 from heliograph.combinations import rehearse
+from heliograph.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiment import (
     RESERVED_POLICY,
     EnvChoice,
@@ -37,6 +38,7 @@ from heliograph.rllib.environments import env_choice
 from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
+from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, load_into, read_policy
@@ -75,6 +77,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.normalise_values = True
         self.critic = "hidden"
         self.freeze_team = False
+        self.curriculum: dict[str, Schedule] = {}
         self.losses: list[LossChoice] = []
         self.load_policies: dict[str, LoadedPolicy] = {}
         self.torch_num_threads = 1
@@ -85,6 +88,18 @@ class CommunicationConfig(AlgorithmConfig):
         self.explore = True
         self.evaluation_config = {"explore": False}
         self._facts: tuple[str, EnvFacts] | None = None
+
+    def environment(self, *args: Any, curriculum: Mapping[str, Any] = NotProvided, **settings: Any) -> Any:
+        """As in RLlib, and `curriculum`: schedules of settings of the environment while the team trains, by name.
+
+        {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} counts env steps. Others are {"by": "iteration", "points": ...}, and
+        {"by": "metric", "metric": "success_rate", "at_least": 0.9, "values": [0.1, 0.2, 0.3]}: see `Points` and
+        `Stages`. What schedules end at is the task: evaluation plays that.
+        """
+        if curriculum is not NotProvided:
+            self.curriculum = schedules_of(curriculum or {}, metrics=SAMPLED)
+        super().environment(*args, **settings)
+        return self
 
     def env_runners(self, **settings: Any) -> "CommunicationConfig":
         """As in RLlib; counts are checked here, so that the message names the setting."""
@@ -137,13 +152,14 @@ class CommunicationConfig(AlgorithmConfig):
 
     # ---- what the settings come to ----------------------------------------------------------------------------
 
-    def env_choice(self) -> EnvChoice:
-        """The environment as Heliograph builds it."""
-        return env_choice(self.env, dict(self.env_config or {}))
+    def env_choice(self, changes: Mapping[str, Any] | None = None) -> EnvChoice:
+        """The environment as Heliograph builds it: with what its curriculum ends at, and what is in `changes`."""
+        settings = task_settings(self.env_config or {}, self.curriculum)
+        return env_choice(self.env, {**settings, **(changes or {})})
 
     def facts(self) -> EnvFacts:
         """Roles, spaces and sizes of the environment, read off one copy and remembered."""
-        key = repr((self.env, self.env_config))
+        key = repr((self.env, self.env_config, self.curriculum))
         if self._facts is None or self._facts[0] != key:
             facts = facts_of(build_env(self.env_choice(), num_copies=1))
             object.__setattr__(self, "_facts", (key, facts))
@@ -231,6 +247,7 @@ class CommunicationConfig(AlgorithmConfig):
         if self.policy_mapping() is None:
             roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
+        check_fits(self.curriculum, self.env_choice)
         self._check_sizes()
         self._check_losses()
         check_gpus(self)

@@ -1,5 +1,6 @@
 """The env runner: steps all copies of a team at once and returns aligned rollouts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -38,6 +39,9 @@ from heliograph.types import Choice, MessageForm
 SAMPLER = "sampler"
 """Component of the runner's state: environment, memories, messages in flight and random streams."""
 
+ENV_SETTINGS = "env_settings"
+"""Key beside it: what a curriculum has set in the environment."""
+
 
 class TeamEnvRunner(EnvRunner, Checkpointable):
     """Samples rollouts of whole teams; works without Ray being started.
@@ -54,6 +58,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         torch.set_num_threads(self.config.torch_num_threads)
         self.sampler: Sampler | None = None
         self.failure: SamplingError | None = None
+        self.env_settings: dict[str, Any] = {}
         self._weights_seq_no = 0
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.device = runner_device(self.config, worker_index=self.worker_index)
@@ -66,13 +71,36 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
     def make_env(self) -> None:
         """Build the copies of the environment, and the sampler over them."""
         seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
-        copies, device = self.config.num_envs_per_env_runner, str(self.device)
-        self.env = build_env(self.config.env_choice(), num_copies=copies, seed=seed, device=device)
+        self._build_env(seed=seed)
         mapping = self.config.policy_mapping()
         assign = None if mapping is None else mapping.assigner(seed=seed)
         epsilon = self.config.exploration_epsilon
         self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign, epsilon=epsilon)
+
+    def _build_env(self, *, seed: int) -> None:
+        copies, device = self.config.num_envs_per_env_runner, str(self.device)
+        choice = self.config.env_choice(self.env_settings)
+        self.env = build_env(choice, num_copies=copies, seed=seed, device=device)
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
+
+    def change_env(self, settings: Mapping[str, Any]) -> None:
+        """Let the environment have some other settings from now on, those of a curriculum.
+
+        Where it calls them adjustable, episodes in flight go on; else it is built anew, and they are dropped.
+        """
+        known = self.env_settings
+        changed = {name: value for name, value in settings.items() if name not in known or known[name] != value}
+        self.env_settings = dict(settings)
+        if not changed or self.sampler is None:
+            return
+        if set(changed) <= set(self.env.adjustable):
+            self.env.change(changed)
+            return
+        stream = self.env.start_generator
+        self.stop()
+        self._build_env(seed=int(torch.randint(2**31, (), generator=stream, device=stream.device)))
+        self.sampler.env = self.env
+        self.sampler.reset()
 
     def make_module(self) -> None:
         """Build the team for inference."""
@@ -200,6 +228,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             state[WEIGHTS_SEQ_NO] = self._weights_seq_no
         if self.sampler is not None and self._check_component(SAMPLER, components, not_components):
             state[SAMPLER] = self.sampler.get_state()
+            state[ENV_SETTINGS] = self.env_settings
             state[STREAMS] = get_streams()
         return state
 
@@ -212,6 +241,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
                 self.module.set_state(ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights)
             self._weights_seq_no = number or self._weights_seq_no
         if SAMPLER in state and self.sampler is not None:
+            self.change_env(state.get(ENV_SETTINGS, {}))
             self.sampler.set_state(state[SAMPLER])
             set_streams(state[STREAMS])
         if NUM_ENV_STEPS_SAMPLED_LIFETIME in state:

@@ -8,6 +8,7 @@ import torch
 from ray.rllib.utils.metrics import ALL_MODULES, NUM_ENV_STEPS_SAMPLED_LIFETIME
 from torch import Tensor
 
+from heliograph.curriculum import Curriculum
 from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
@@ -42,6 +43,7 @@ class LocalTrainer:
             )
         self.config = config
         self.iteration = 0
+        self.curriculum = Curriculum(config.curriculum)
         learner_class = config.get_default_learner_class()
         with quiet():
             config.validate()
@@ -59,25 +61,30 @@ class LocalTrainer:
 
     def train(self) -> Progress:
         """Sample a batch, learn from it, and hand the weights back to the env runner."""
+        columns = self.curriculum.columns()
+        self.env_runner.change_env(self.curriculum.settings())
         rollouts = self.env_runner.sample(num_timesteps=self.config.batch_env_steps())
         sampled = _values(self.env_runner.get_metrics())
         steps = self.env_runner.num_env_steps_sampled_lifetime
         results = self.learner.update(episodes=rollouts, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: steps})
         self._sync()
         self.iteration += 1
-        return Progress(num_env_steps=steps, env_runner=sampled, learner=_values(results[ALL_MODULES]))
+        self.curriculum.advance(num_env_steps=steps, metrics=sampled)
+        return Progress(num_env_steps=steps, env_runner=sampled | columns, learner=_values(results[ALL_MODULES]))
 
     def get_state(self) -> dict[str, Any]:
         """Weights, optimisers, random streams, environments and messages in flight."""
         learner = self.learner.get_state()
         learner.pop("should_module_be_updated")  # the configuration says it, perhaps by a function
-        return {"env_runner": self.env_runner.get_state(), "learner": learner, "iteration": self.iteration}
+        runner, curriculum = self.env_runner.get_state(), self.curriculum.get_state()
+        return {"env_runner": runner, "learner": learner, "iteration": self.iteration, "curriculum": curriculum}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue exactly where `get_state` was called."""
         self.learner.set_state(state["learner"])
         self.env_runner.set_state(state["env_runner"])
         self.iteration = state["iteration"]
+        self.curriculum.set_state(state["curriculum"])
 
     def save(self, path: str | pathlib.Path) -> None:
         """Write the whole state to one safetensors file, which is the old or the new one whatever ends the process."""

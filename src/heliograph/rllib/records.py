@@ -42,6 +42,7 @@ def row_of(results: Mapping[str, Any], *, seconds: float, took: float, steps_bef
     row |= {key: _number(sampled.get(key)) for key in SAMPLED}
     row["num_episodes"] = _count(row["num_episodes"])
     row |= {key: _number(learnt.get(key)) for key in LEARNT}
+    row |= {key: _number(value) for key, value in sampled.items() if key.startswith("curriculum_")}
     return row | {key: _number(value) for key, value in learnt.items() if key.startswith("loss_")}
 
 

@@ -1,8 +1,9 @@
 """Batches from all env runners, in the order of their indices, with those that die in between brought back."""
 
+import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
@@ -22,11 +23,17 @@ Round = list[tuple[list[Rollout], Any]]
 
 
 def sample_batch(
-    group: EnvRunnerGroup, *, num_env_steps: int, timeout_seconds: float, restore: Callable[[], list[int]]
+    group: EnvRunnerGroup,
+    *,
+    num_env_steps: int,
+    timeout_seconds: float,
+    restore: Callable[[], list[int]],
+    env_settings: Mapping[str, Any],
 ) -> tuple[list[Rollout], list[Any]]:
     """Rollouts of at least that many env steps, and the metrics of each runner's part.
 
-    What a runner that died owes, the others sample; where none is left, `restore` is called until it returns some.
+    Environments have `env_settings` from now on. What a runner that died owes, the others sample; where none is left,
+    `restore` is called until it returns some.
     Raises `EnvRunnerError` with the traceback where a user's code failed, `EnvError` where it broke the contract,
     `RunError` where runners keep dying.
     """
@@ -35,7 +42,7 @@ def sample_batch(
     barren = 0
     while sum(r.env_steps() for r in rollouts) < num_env_steps:
         healthy = group.healthy_env_runner_ids()
-        found = _round(group, timeout_seconds)
+        found = _round(group, timeout_seconds, env_settings)
         for index in set(healthy) - set(group.healthy_env_runner_ids()):
             LOG.warning("env runner %d died (killed, out of memory, or its machine is gone): it is started anew", index)
         barren = 0 if found else barren + 1
@@ -63,20 +70,23 @@ def failure_in(group: EnvRunnerGroup | None) -> SamplingError | None:
     return next((failure for failure in found if failure is not None), None)
 
 
-def _round(group: EnvRunnerGroup, timeout_seconds: float) -> Round:
+def _round(group: EnvRunnerGroup, timeout_seconds: float, env_settings: Mapping[str, Any]) -> Round:
     if group.num_remote_env_runners() == 0:
         runner = group.local_env_runner
+        runner.change_env(env_settings)
         return [(runner.sample(), runner.get_metrics())]
-    answers = group.foreach_env_runner(_sample, local_env_runner=False, timeout_seconds=timeout_seconds)
+    sample = functools.partial(_sample, env_settings=dict(env_settings))
+    answers = group.foreach_env_runner(sample, local_env_runner=False, timeout_seconds=timeout_seconds)
     for answer in answers:
         if isinstance(answer, SAMPLING_ERRORS):
             raise answer
     return answers
 
 
-def _sample(runner: Any) -> Any:
+def _sample(runner: Any, *, env_settings: Mapping[str, Any]) -> Any:
     """A failure travels as a value: as an exception, RLlib would only log it and start the runner anew."""
     try:
+        runner.change_env(env_settings)
         return runner.sample(), runner.get_metrics()
     except SAMPLING_ERRORS as error:
         return error

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_vali
 from heliograph import registry
 from heliograph.checks import check_number
 from heliograph.combinations import rehearse
+from heliograph.curriculum import schedules_of, task_settings
 from heliograph.experiment import Choices, EnvChoice, PolicyChoice, TeamChoices, build_env
 from heliograph.models.critic import VIEWS
 
@@ -51,6 +52,9 @@ class TrainSettings(Choices):
 
     `networks`: agents of a role share one ("shared"), or each has its own ("separate").
 
+    `curriculum`: schedules of env settings, {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} by env steps, or as
+    `heliograph.curriculum` has it. What they end at is the task, which is evaluated.
+
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
     `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
     policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
@@ -63,6 +67,7 @@ class TrainSettings(Choices):
 
     env: Any = "speaker_listener"
     env_settings: dict[str, Any] = Field(default_factory=dict)
+    curriculum: dict[str, Any] = Field(default_factory=dict)
     model: Any = "cnet"
     model_settings: dict[str, Any] = Field(default_factory=dict)
     channel: Any = "dru"
@@ -93,6 +98,7 @@ class TrainSettings(Choices):
     def _one_budget(self) -> "TrainSettings":
         if self.iterations is not None and self.env_steps is not None:
             raise ValueError("iterations and env_steps are both given: a budget is one of them")
+        task_settings(self.env_settings, schedules_of(self.curriculum, metrics=SAMPLED))
         for key in self.until:
             if key not in (*COLUMNS, *EVALUATED) and not key.startswith("loss_"):
                 raise registry.UnknownNameError(what="metric in until", name=key, valid=[*COLUMNS, *EVALUATED])
@@ -113,6 +119,11 @@ class TrainSettings(Choices):
             return DEFAULT_ITERATIONS
         return self.iterations
 
+    def env_choice(self) -> EnvChoice:
+        """The environment, with what its curriculum ends at."""
+        schedules = schedules_of(self.curriculum, metrics=SAMPLED)
+        return EnvChoice(env=self.env, settings=task_settings(self.env_settings, schedules))
+
     def choices(self) -> TeamChoices:
         """Model, channel and topology."""
         names = ("model", "channel", "topology")
@@ -122,7 +133,7 @@ class TrainSettings(Choices):
     def _policies(self) -> dict[str, PolicyChoice] | None:
         if self.networks == "shared":
             return None
-        env = build_env(EnvChoice(env=self.env, settings=self.env_settings), num_copies=1)
+        env = build_env(self.env_choice(), num_copies=1)
         return {agent: PolicyChoice(agents=(agent,)) for agent in env.agents}
 
 
@@ -157,7 +168,7 @@ def check(settings: TrainSettings) -> None:
         if settings.algorithm not in (valid := registry.names("algorithm")):
             raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)
     losses = [_loss(loss) for loss in settings.losses]
-    rehearse(EnvChoice(env=settings.env, settings=settings.env_settings), settings.choices(), losses)
+    rehearse(settings.env_choice(), settings.choices(), losses)
 
 
 def _loss(given: Any) -> tuple[Any, dict[str, Any]]:

@@ -137,7 +137,7 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     team = ("model", "channel", "topology")
     chosen = {key: getattr(settings, key) for name in team for key in (name, f"{name}_settings")}
     normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
-    config.environment(settings.env, env_config=dict(settings.env_settings))
+    config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
     config.communication(**chosen, **normalise, critic=settings.critic, freeze_team=settings.freeze_team)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     if settings.networks == "separate":
