@@ -142,3 +142,51 @@ def test_tanh_and_its_gradients_are_those_of_torch() -> None:
     assert torch.allclose(functional.tanh(x), torch.tanh(x), atol=3e-7, rtol=0)
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-6, rtol=0)
     assert torch.autograd.gradcheck(functional.tanh, torch.linspace(-2, 2, 9, dtype=torch.float64, requires_grad=True))
+
+
+REWARDS = torch.tensor([[1.0, 0.0], [2.0, 6.0], [4.0, 0.0]]).unsqueeze(1)
+"""Two agents, three steps: the part of the second ends in step 1, and another takes its slot in step 2."""
+MIXED = {
+    (0.0, 1.0): [[7, 6], [6, 6], [4, 0]],
+    (1.0, 1.0): [[6.5, 6.5], [6, 6], [2, 2]],
+    (0.25, 1.0): [[6.875, 6.125], [6, 6], [3.5, 0.5]],
+    (0.5, 1.0): [[6.75, 6.25], [6, 6], [3, 1]],
+    (0.0, 0.5): [[3, 3], [4, 6], [4, 0]],
+    (1.0, 0.5): [[3, 3], [5, 5], [2, 2]],
+}
+
+
+@pytest.mark.parametrize(("mean_ratio", "gamma"), MIXED)
+def test_monte_carlo_returns_of_agents_and_of_their_team(mean_ratio: float, gamma: float) -> None:
+    no, yes = torch.zeros(3, 1, 2, dtype=torch.bool), torch.ones(4, 1, 2, dtype=torch.bool)
+    terminated = no.clone()
+    terminated[1, :, 1] = terminated[2] = True
+    values = torch.arange(8.0).view(4, 1, 2)
+    found = functional.gae_of_teams(
+        REWARDS, mean_ratio=mean_ratio, team_of_agent=torch.zeros(2, dtype=torch.long), terminated=terminated,
+        truncated=no, episode_over=torch.tensor([[False], [False], [True]]), values=values, turns=yes, gamma=gamma,
+        lambda_=1.0,
+    )  # fmt: skip
+    expected = torch.tensor(MIXED[mean_ratio, gamma], dtype=torch.float)
+    torch.testing.assert_close(found.targets[:, 0], expected)
+    torch.testing.assert_close(found.advantages, found.targets - values[:-1])
+    assert found.known.all()
+
+
+def test_a_team_return_is_estimated_where_the_rollout_or_the_time_ends() -> None:
+    no, turns = torch.zeros(3, 1, 2, dtype=torch.bool), torch.ones(4, 1, 2, dtype=torch.bool)
+    about = {"mean_ratio": 1.0, "team_of_agent": torch.zeros(2, dtype=torch.long), "gamma": 1.0, "lambda_": 1.0}
+    values = torch.full((4, 1, 2), 10.0)
+    goes_on = {"terminated": no, "truncated": no, "episode_over": no[..., 0]}
+    found = functional.gae_of_teams(REWARDS, values=values, turns=turns, **goes_on, **about)
+    assert found.targets[:, 0, 0].tolist() == [16.5, 16.0, 12.0]
+    cut = no.clone()
+    cut[1] = True
+    stops = {"terminated": no, "truncated": cut, "episode_over": cut[..., 0], "final_values": values[1:] / 2}
+    found = functional.gae_of_teams(REWARDS, values=values, turns=turns, **stops, **about)
+    assert found.targets[:, 0, 0].tolist() == [9.5, 9.0, 12.0]
+
+
+def test_means_are_taken_within_teams() -> None:
+    found = functional.mean_over_teams(torch.tensor([[1.0, 2.0, 3.0, 10.0]]), torch.tensor([0, 1, 0, 1]))
+    assert found.tolist() == [[2.0, 6.0, 2.0, 6.0]]

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 SHORT_ROW = 16
@@ -59,14 +59,55 @@ def gae_over_turns(
     return Advantages(advantages=advantages, targets=targets, known=known)
 
 
+def gae_of_teams(
+    rewards: Float[Tensor, "T B N"],
+    *,
+    mean_ratio: float,
+    team_of_agent: Int[Tensor, " N"],
+    episode_over: Bool[Tensor, "T B"],
+    terminated: Bool[Tensor, "T B N"],
+    truncated: Bool[Tensor, "T B N"],
+    **settings: Any,
+) -> Advantages:
+    """`gae_over_turns` of a return that is by `mean_ratio` the mean of an agent's team, and else its own.
+
+    One's own return ends where one's part does, that of the team with the episode. With lambda_ = 1 and whole episodes
+    the targets are the Monte Carlo returns of Singh et al. 2019 (`mean_ratio` of its code).
+    """
+    parts: list[tuple[float, Advantages]] = []
+    if mean_ratio < 1:
+        own = gae_over_turns(rewards, terminated=terminated, truncated=truncated, **settings)
+        parts.append((1 - mean_ratio, own))
+    if mean_ratio > 0:
+        over = episode_over.unsqueeze(-1).expand_as(terminated)
+        cut = over & (truncated & over).any(-1, keepdim=True)
+        shared = mean_over_teams(rewards, team_of_agent)
+        parts.append((mean_ratio, gae_over_turns(shared, terminated=over & ~cut, truncated=cut, **settings)))
+    return _mixed(parts) if len(parts) > 1 else parts[0][1]
+
+
+def _mixed(parts: list[tuple[float, Advantages]]) -> Advantages:
+    known = torch.stack([part.known for _, part in parts]).all(0)
+    advantages = sum(share * part.advantages for share, part in parts) * known
+    targets = sum(share * part.targets for share, part in parts) * known
+    return Advantages(advantages=advantages, targets=targets, known=known)
+
+
+def mean_over_teams(values: Float[Tensor, "*shape N"], team_of_agent: Int[Tensor, " N"]) -> Float[Tensor, "*shape N"]:
+    """For each agent the mean over the agents of its team."""
+    found = torch.empty_like(values)
+    for team in team_of_agent.unique().tolist():
+        mine = team_of_agent == team
+        found[..., mine] = values[..., mine].mean(-1, keepdim=True)
+    return found
+
+
 def masked_mean(values: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """Mean over what the mask keeps; 0 where it keeps nothing."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def normalise_advantages(
-    advantages: Float[Tensor, "T B N"], mask: Bool[Tensor, "T B N"]
-) -> Float[Tensor, "T B N"]:
+def normalise_advantages(advantages: Float[Tensor, "T B N"], mask: Bool[Tensor, "T B N"]) -> Float[Tensor, "T B N"]:
     """Zero mean and unit variance over what the mask keeps."""
     mean = masked_mean(advantages, mask)
     variance = masked_mean((advantages - mean).square(), mask)

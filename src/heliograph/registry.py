@@ -26,7 +26,7 @@ KINDS = {
     "algorithm": "rllib",
     "recipe": "recipes",
 }
-ALGORITHMS = ("ppo", "qlearning")
+ALGORITHMS = ("a2c", "ppo", "qlearning")
 RESERVED = {
     "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
     "attention", "checking", "digit_game", "digit_images",

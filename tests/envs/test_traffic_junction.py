@@ -385,7 +385,7 @@ def test_the_arrival_rate_changes_while_episodes_are_in_flight() -> None:
     env.change({"p_arrive": 1.0})
     alive = [bool(env.step(gas).observing.any()) for _ in range(3)]
     assert alive == [False, False, False] and bool(env.step(gas).observing.any())
-    with pytest.raises(ValueError, match="unknown adjustable setting of TrafficJunction 'steps'.*Valid: p_arrive"):
+    with pytest.raises(ValueError, match=r"unknown adjustable setting of TrafficJunction 'steps'.*Valid: p_arrive"):
         env.change({"p_arrive": 0.5, "steps": 4})
     with pytest.raises(ValueError, match=r"p_arrive=1.5"):
         env.change({"p_arrive": 1.5})

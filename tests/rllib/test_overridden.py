@@ -7,9 +7,26 @@ from typing import Any
 import pytest
 import ray
 
-from heliograph.rllib import algorithm, config, env_runner, learner, learning, module, overridden, ppo, sampling
+from heliograph.rllib import (
+    a2c,
+    actor_critic,
+    algorithm,
+    config,
+    env_runner,
+    learner,
+    learning,
+    module,
+    overridden,
+    ppo,
+    sampling,
+)
 
 CLASSES = (
+    a2c.A2CLearner,
+    a2c.CommA2C,
+    a2c.CommA2CConfig,
+    actor_critic.ActorCriticConfig,
+    actor_critic.ActorCriticLearner,
     algorithm.CommunicationAlgorithm,
     config.CommunicationConfig,
     env_runner.TeamEnvRunner,

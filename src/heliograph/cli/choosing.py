@@ -18,7 +18,10 @@ SECTIONS = {
     "topology": "topology_settings",
     "training": "algorithm_settings",
 }
-TEAM = ("networks", "critic", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team")
+TEAM = (
+    "networks", "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values",
+    "freeze_team",
+)  # fmt: skip
 """Keys of the section `team`."""
 MAIN = "team"
 """What a single run is called beside its twins."""

@@ -15,7 +15,7 @@ class Critic(nn.Module):
     `view` is "hidden" (the policy's hidden features, gradient included), "observation" (a network of its own, `size`
     twice, over the encoded observation) or "state" (the same over all that the environment knows: a centralised
     critic). It never sees a message sent in its own step, so it is a lawful baseline of that message. Values are
-    learnt in normalised units; `moments` hold those of the targets.
+    learnt in normalised units; `moments` hold those of the targets. With size 0 values are linear in what is seen.
     """
 
     def __init__(self, *, view: str, input_size: int, num_agents: int, size: int = 64):
@@ -24,8 +24,8 @@ class Critic(nn.Module):
             raise ValueError(f"critic={view!r}: must be one of {', '.join(map(repr, VIEWS))}")
         self.view = view
         extra = num_agents if view == "state" and num_agents > 1 else 0
-        sizes = [input_size + extra, size, 1] if view == "hidden" else [input_size + extra, size, size, 1]
-        self.net = mlp(sizes)
+        inner = [size] * (1 if view == "hidden" else 2) if size else []
+        self.net = mlp([input_size + extra, *inner, 1])
         self.extra = extra
         self.moments = RunningMoments(1, num_batches=20)
 

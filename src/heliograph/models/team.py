@@ -33,6 +33,7 @@ from heliograph.types import (
     TeamStep,
     Timing,
     Tree,
+    map_tensors,
 )
 from heliograph.unrolled import Presence, Unrolled
 
@@ -56,6 +57,8 @@ class Team(nn.Module):
         self.layout, self.topology = layout, topology
         self.policies = nn.ModuleDict(dict(policies))
         self.channel = channel
+        self.detach_gap: int | None = None
+        """Steps of a rollout after which `unroll` lets no gradient pass (None: it passes through all)."""
         self.silent = channel.gradient is Gradient.NONE or not any(p.communicates for p in policies.values())
         self.spells = not self.silent and channel.scored and channel.vocabulary is not None
         self.rounds = 0 if self.silent else max(p.model.rounds for p in policies.values() if p.communicates)
@@ -239,6 +242,8 @@ class Team(nn.Module):
             if finals_in:
                 finals.append(self._perceive(finals_in[t], out.state)[0])
             state = self.cut(out.state, now.ended, now.frame.edges)
+            if self.detach_gap is not None and (t + 1) % self.detach_gap == 0:
+                state = map_tensors(Tensor.detach, state)
         last = self._perceive(features[-1], state, rollout.observing[-1])[0]
         return Unrolled(
             steps=steps, last=last, finals=finals, presence=presence, score=functools.partial(scores_of, self, rollout)

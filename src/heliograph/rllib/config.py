@@ -14,7 +14,7 @@ from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
-from heliograph.checks import check_positive, check_schedule
+from heliograph.checks import check_number, check_positive, check_schedule
 from heliograph.combinations import rehearse
 from heliograph.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiment import (
@@ -76,6 +76,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.normalise_rewards = False
         self.normalise_values = True
         self.critic = "hidden"
+        self.critic_size = 64
         self.freeze_team = False
         self.curriculum: dict[str, Schedule] = {}
         self.losses: list[LossChoice] = []
@@ -122,6 +123,7 @@ class CommunicationConfig(AlgorithmConfig):
         losses: Sequence[Any] = NotProvided,
         load_policies: Mapping[str, Any] = NotProvided,
         critic: str = NotProvided,
+        critic_size: int = NotProvided,
         normalise_observations: bool = NotProvided,
         normalise_rewards: bool = NotProvided,
         normalise_values: bool = NotProvided,
@@ -131,8 +133,9 @@ class CommunicationConfig(AlgorithmConfig):
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
-        what values are learnt from, "hidden", "observation" or "state" (centralised). `load_policies`: policies that
-        begin with the weights of another run, {"speaker": run folder or team file}. `freeze_team` stops training what
+        what values are learnt from, "hidden", "observation" or "state" (centralised); `critic_size`: units of its
+        hidden layers, 0 for values linear in that. `load_policies`: policies that begin with the weights of another
+        run, {"speaker": run folder or team file}. `freeze_team` stops training what
         belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
@@ -226,7 +229,8 @@ class CommunicationConfig(AlgorithmConfig):
         """The team's modules; spaces come from the environment itself."""
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
-        spec = module_spec(choices, facts, critic=self.critic, losses=losses, inference_only=inference_only)
+        critic = {"view": self.critic, "size": self.critic_size}
+        spec = module_spec(choices, facts, critic=critic, losses=losses, inference_only=inference_only)
         return self._with_user_modules(spec)
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
@@ -248,6 +252,7 @@ class CommunicationConfig(AlgorithmConfig):
             roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
         check_fits(self.curriculum, self.env_choice)
+        check_number("critic_size", self.critic_size, minimum=0)
         self._check_sizes()
         self._check_losses()
         check_gpus(self)

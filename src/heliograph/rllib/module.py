@@ -1,5 +1,6 @@
 """The team as an RLlib MultiRLModule: one RLModule per policy, and one, `team`, for what belongs to nobody."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -48,11 +49,11 @@ class PolicyModule(TorchRLModule, InferenceOnlyAPI):
         """The critic."""
         return ["critic"]
 
-    def _critic(self, view: str, facts: EnvFacts) -> Critic:
+    def _critic(self, chosen: Mapping[str, Any], facts: EnvFacts) -> Critic:
         spec = self.policy.model.spec
         sizes = {"state": facts.state_size, "observation": flat_size(spec.observation_space)}
-        input_size = sizes.get(view, self.policy.model.hidden_size)
-        return Critic(view=view, input_size=input_size, num_agents=spec.num_agents)
+        input_size = sizes.get(chosen["view"], self.policy.model.hidden_size)
+        return Critic(**chosen, input_size=input_size, num_agents=spec.num_agents)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         raise RuntimeError("a Heliograph policy acts in its team: use TeamModule.team.step, or heliograph evaluate")
@@ -101,11 +102,11 @@ def module_spec(
     choices: TeamChoices,
     facts: EnvFacts,
     *,
-    critic: str,
+    critic: Mapping[str, Any],
     losses: dict[str, tuple[type, dict[str, Any]]],
     inference_only: bool = False,
 ) -> MultiRLModuleSpec:
-    """The specification of a team's modules."""
+    """The specification of a team's modules; `critic` are settings of `Critic`, `view` and `size`."""
     names = build_layout(choices, facts).policies
     layout = build_layout(choices, facts)
     specs = {

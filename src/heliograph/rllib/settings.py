@@ -80,6 +80,7 @@ class TrainSettings(Choices):
     load_policies: dict[str, str] = Field(default_factory=dict)
     networks: Literal["shared", "separate"] = "shared"
     critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
+    critic_size: int = Field(default=64, ge=0)
     normalise_observations: bool = False
     normalise_rewards: bool = False
     normalise_values: bool = True

@@ -138,7 +138,8 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     chosen = {key: getattr(settings, key) for name in team for key in (name, f"{name}_settings")}
     normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
     config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
-    config.communication(**chosen, **normalise, critic=settings.critic, freeze_team=settings.freeze_team)
+    config.communication(**chosen, **normalise, freeze_team=settings.freeze_team)
+    config.communication(critic=settings.critic, critic_size=settings.critic_size)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     if settings.networks == "separate":
         config.multi_agent(policies=set(config.facts().agents), policy_mapping_fn=OwnNetwork())

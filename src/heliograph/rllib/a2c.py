@@ -1,0 +1,150 @@
+"""A2C for communicating teams, down to the setting of IC3Net's trainer."""
+
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.algorithm_config import NotProvided
+from ray.tune.registry import register_trainable
+from torch import Tensor
+
+from heliograph.checks import check_choice, check_number
+from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
+from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rollout import Rollout
+from heliograph.unrolled import Unrolled
+
+__all__ = ["CommA2CConfig", "A2CLearner", "CommA2C"]  # noqa: RUF022 - the registry takes the first
+
+OPTIMISERS = ("rmsprop", "adam")
+MEANS = ("turn", "env_step")
+ONE_UPDATE = ("num_epochs", "minibatch_size")
+
+
+class CommA2CConfig(ActorCriticConfig):
+    """Configuration of A2C on whole teams: one update of each batch, REINFORCE with a learnt baseline.
+
+    Returns are sampled ones (`lambda_` 1) as far as the rollout reaches, and the value of what comes after; with
+    `batch_mode="complete_episodes"`, or where a batch holds whole episodes, they are Monte Carlo returns.
+
+    The trainer of Singh et al. 2019 (IC3Net) is `lr=1e-3, rms_decay=0.97, rms_epsilon=1e-6, gamma=1.0,
+    vf_loss_coeff=0.02` (0.01 of the whole squared error in its code), `entropy_coeff=0.0, grad_clip=None,
+    normalise_advantages=False, loss_mean="env_step", detach_gap=10, train_batch_size_per_learner=8000` (16 processes of
+    500 steps), with `normalise_values=False`, `critic_size=0`, and `mean_ratio` 0 (IC3Net, IRIC) or 1 (CommNet, IC).
+    Differences: single precision, and batches of equally many whole copies rather than episodes until 500 steps are
+    full.
+    """
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or CommA2C)
+        self.lr = 1e-3
+        self.lambda_ = 1.0
+        self.entropy_coeff = 0.01
+        self.message_entropy_coeff = 0.01
+        self.grad_clip = 0.5
+        self.optimizer_name = "rmsprop"
+        self.rms_decay = 0.99
+        self.rms_epsilon = 1e-5
+        self.loss_mean = "turn"
+        self.num_epochs = 1
+        self.minibatch_size = None
+        self.train_batch_size_per_learner = 4096
+
+    def training(
+        self,
+        *,
+        lambda_: float = NotProvided,
+        entropy_coeff: Any = NotProvided,
+        message_entropy_coeff: Any = NotProvided,
+        vf_loss_coeff: float = NotProvided,
+        normalise_advantages: bool = NotProvided,
+        mean_ratio: float = NotProvided,
+        detach_gap: int | None = NotProvided,
+        optimizer_name: str = NotProvided,
+        rms_decay: float = NotProvided,
+        rms_epsilon: float = NotProvided,
+        loss_mean: str = NotProvided,
+        **kwargs: Any,
+    ) -> "CommA2CConfig":
+        """Set training settings; counts are in env steps (moves of the whole team).
+
+        `lambda_` of GAE (1: sampled returns); `entropy_coeff` and `message_entropy_coeff` of actions and sampled
+        messages, fixed or a schedule; `vf_loss_coeff` of half the squared error of values. `mean_ratio`: how much of
+        the return that an agent is to raise is its team's mean (1) and not its own (0). `detach_gap`: no gradient
+        crosses the ends of stretches of so many steps of a rollout (None: it reaches back to the first).
+        `optimizer_name`: "rmsprop", with `rms_decay` and `rms_epsilon`, or "adam". `loss_mean`: losses are means over
+        "turn"s, or, summed over agents, over "env_step"s.
+        """
+        for name in ONE_UPDATE:
+            if kwargs.get(name, NotProvided) is not NotProvided:
+                raise ValueError(
+                    f"{name}={kwargs[name]}: A2C makes one update of a whole batch; leave it out, or use ppo"
+                )
+        super().training(**kwargs)
+        given = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "name", "__class__")}
+        for key, value in given.items():
+            if value is not NotProvided:
+                setattr(self, key, value)
+        return self
+
+    def get_default_learner_class(self) -> type:
+        """The learner of this algorithm."""
+        return A2CLearner
+
+    def validate(self) -> None:
+        """Check sizes and coefficients."""
+        self.check_numbers()
+        check_choice("optimizer_name", self.optimizer_name, valid=OPTIMISERS)
+        check_choice("loss_mean", self.loss_mean, valid=MEANS)
+        check_number("rms_decay", self.rms_decay, minimum=0, maximum=1)
+        check_number("rms_epsilon", self.rms_epsilon, above=0)
+        super().validate()
+
+    def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
+        """RMSProp, or Adam in its fused form."""
+        if self.optimizer_name == "adam":
+            return torch.optim.Adam(params, eps=1e-5, fused=True)
+        return torch.optim.RMSprop(params, alpha=self.rms_decay, eps=self.rms_epsilon, foreach=True)
+
+
+class CommA2C(CommunicationAlgorithm):
+    """A2C for communicating teams; see `CommA2CConfig`."""
+
+    @classmethod
+    def get_default_config(cls) -> CommA2CConfig:
+        """The default configuration."""
+        return CommA2CConfig()
+
+
+register_trainable("CommA2C", CommA2C)  # else Tune, given the name, would import all of RLlib's algorithms to find it
+
+
+class A2CLearner(ActorCriticLearner):
+    """The joint A2C loss of a team."""
+
+    def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Prepared, copies: Tensor) -> dict[str, Tensor]:
+        """Policy loss of every deciding agent, value loss of every turn, entropy bonuses."""
+        part = prepared.select(copies)
+        known = part.known & part.trained
+        deciding = known & self.deciding(rollout)
+        log_prob = unrolled.action_log_prob + unrolled.message_log_prob
+        policy_loss = self._mean(-log_prob * part.advantages, deciding, rollout)
+        value_loss = self._mean(self.value_errors(rollout, unrolled, part.targets), known, rollout)
+        entropy = self._mean(unrolled.action_entropy, known & rollout.acting, rollout)
+        message_entropy = self._mean(unrolled.message_entropy, known & rollout.speaking, rollout)
+        total = policy_loss + self.config.vf_loss_coeff * value_loss
+        total = total - self._coefficient("entropy") * entropy
+        total = total - self._coefficient("message_entropy") * message_entropy
+        moved = (log_prob - rollout.action_log_prob - rollout.message_log_prob).detach().exp() - 1
+        return {
+            "total_loss": total,
+            "policy_loss": policy_loss,
+            "vf_loss": value_loss,
+            "entropy": entropy,
+            "message_entropy": message_entropy,
+            "ratio_error": torch.where(deciding, moved.abs(), 0.0).max(),
+        }
+
+    def _mean(self, values: Tensor, mask: Tensor, rollout: Rollout) -> Tensor:
+        if self.config.loss_mean == "turn":
+            return self.mean(values, mask)
+        return self.mean(torch.where(mask, values, 0.0).sum(-1), rollout.valid)

@@ -1,0 +1,215 @@
+"""What PPO and A2C share: settings, critics, advantages over turns, and who of a batch is trained."""
+
+import dataclasses
+from abc import ABC
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from heliograph import functional
+from heliograph.checks import check_number, check_positive, check_schedule
+from heliograph.envs.base import flat_observation
+from heliograph.experiment import RESERVED_POLICY, build_layout
+from heliograph.models.layout import agent_one_hot
+from heliograph.models.presence import presence_in
+from heliograph.models.team import Team
+from heliograph.rllib.config import CommunicationConfig
+from heliograph.rllib.learner import TeamLearner
+from heliograph.rollout import Rollout
+from heliograph.types import Tree, map_tensors
+from heliograph.unrolled import Presence, Unrolled
+
+__all__ = ["ActorCriticConfig", "ActorCriticLearner", "Prepared"]
+
+
+class ActorCriticConfig(CommunicationConfig, ABC):
+    """Settings that algorithms with a policy gradient and critics have; each lists them in its `training`."""
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class)
+        self.gamma = 0.99
+        self.lambda_ = 0.95
+        self.entropy_coeff: Any = 0.0
+        self.message_entropy_coeff: Any = 0.0
+        self.vf_loss_coeff = 0.5
+        self.normalise_advantages = True
+        self.mean_ratio = 0.0
+        self.detach_gap: int | None = None
+
+    def batch_env_steps(self) -> int:
+        """Env steps that are sampled before each update."""
+        return self.total_train_batch_size
+
+    def schedules(self) -> dict[str, Any]:
+        """Coefficients that may follow a schedule."""
+        return {"entropy": self.entropy_coeff, "message_entropy": self.message_entropy_coeff}
+
+    def prepare_team(self, team: Team) -> None:
+        """Where gradients through time stop."""
+        team.detach_gap = self.detach_gap
+
+    def check_numbers(self) -> None:
+        """Refuse settings out of their range."""
+        for name in ("gamma", "lambda_", "mean_ratio"):
+            check_number(name, getattr(self, name), minimum=0, maximum=1)
+        if self.grad_clip is not None:
+            check_number("grad_clip", self.grad_clip, above=0)
+        if self.detach_gap is not None:
+            check_positive("detach_gap", self.detach_gap)
+        for name in ("entropy_coeff", "message_entropy_coeff"):
+            check_schedule(name, getattr(self, name), minimum=0)
+        check_number("vf_loss_coeff", self.vf_loss_coeff, minimum=0)
+        check_schedule("lr", self.lr, above=0)
+        for policy in build_layout(self.choices(), self.facts()).policies:
+            check_schedule(f"lr of policy {policy!r}", self.lr_of(policy), minimum=0)
+        if 0 < self.mean_ratio < 1 and self.lambda_ != 1:
+            raise ValueError(
+                f"mean_ratio={self.mean_ratio}, lambda_={self.lambda_}: a value cannot stand for both an agent's own "
+                "return and its team's; use mean_ratio 0 or 1, or lambda_=1.0"
+            )
+
+
+@dataclasses.dataclass(kw_only=True)
+class Prepared:
+    """What all epochs share: advantages (normalised) and value targets of known turns."""
+
+    advantages: Float[Tensor, "T B N"]
+    targets: Float[Tensor, "T B N"]
+    known: Tensor
+    trained: Tensor
+
+    def select(self, copies: Tensor) -> "Prepared":
+        """Those of some copies."""
+        chosen = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return Prepared(**{k: v.index_select(1, copies) for k, v in chosen.items()})
+
+
+class ActorCriticLearner(TeamLearner, ABC):
+    """Base of learners with critics: `prepare` is written here, `joint_loss` is theirs."""
+
+    @torch.no_grad()
+    def prepare(self, rollout: Rollout) -> Prepared:
+        """Values of all turns under the present weights, then advantages over turns."""
+        values, final = self._values_in_chunks(rollout)
+        gae = functional.gae_of_teams(
+            self._scaled_rewards(rollout) * rollout.valid.unsqueeze(-1),
+            values=values,
+            turns=rollout.observing,
+            terminated=rollout.terminated,
+            truncated=rollout.truncated,
+            episode_over=rollout.episode_over,
+            final_values=final,
+            gamma=self.config.gamma,
+            lambda_=self.config.lambda_,
+            mean_ratio=self.config.mean_ratio,
+            team_of_agent=self.team_module.team.team_of_agent,
+        )
+        known = gae.known & rollout.valid.unsqueeze(-1)
+        targets = self._normalised_targets(gae.targets, known, rollout)
+        advantages = self._normalised_advantages(gae.advantages, known & self.deciding(rollout))
+        return Prepared(advantages=advantages, targets=targets, known=known, trained=self._trained(rollout))
+
+    def value_errors(self, rollout: Rollout, unrolled: Unrolled, targets: Tensor) -> Float[Tensor, "T B N"]:
+        """Half the squared errors of all values."""
+        values, _ = self._values(rollout, unrolled, normalised=True)
+        return 0.5 * (values[:-1] - targets).square()
+
+    def _normalised_advantages(self, advantages: Tensor, deciding: Tensor) -> Tensor:
+        if not self.config.normalise_advantages:
+            return advantages
+        mean, variance, _ = self.moments(advantages.unsqueeze(-1), deciding)
+        return (advantages - mean) * torch.rsqrt(variance + 1e-8)
+
+    # ---- values -----------------------------------------------------------------------------------------------
+
+    def _values_in_chunks(self, rollout: Rollout) -> tuple[Tensor, Tensor | None]:
+        """Values of all steps, a minibatch at a time; the team itself runs only where a critic looks into it."""
+        size = max(1, (self.config.minibatch_size or rollout.env_steps()) // rollout.num_steps)
+        team = self.team_module.team
+        inside = any(self.team_module[name].critic.view == "hidden" for name in team.layout.policies)
+        pairs = [self._values(c, team.unroll(c) if inside else None, normalised=False) for c in rollout.chunks(size)]
+        final = None if pairs[0][1] is None else torch.cat([p[1] for p in pairs], 1)
+        return torch.cat([p[0] for p in pairs], 1), final
+
+    def _values(self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool) -> tuple[Tensor, Tensor | None]:
+        layout, values, finals = self.team_module.team.layout, {}, {}
+        presence = presence_in(rollout, layout) if unrolled is None else unrolled.presence
+        for name in layout.policies:
+            critic = self.team_module[name].critic
+            values[name] = self._present_values(name, presence[name], unrolled, rollout)
+            if rollout.final_observations is not None:
+                hidden = unrolled.final if critic.view == "hidden" and unrolled is not None else None
+                seen, state = rollout.final_observations, rollout.final_state
+                finals[name] = critic(self._critic_input(name, hidden, seen, state), self._agent(name))
+            if not normalised and self.config.normalise_values:
+                values[name] = critic.moments.restore(values[name])
+                finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
+        assignment = rollout.assignment
+        whole = layout.combine(values, lead=2, assignment=assignment)
+        ends = None if assignment is None else assignment[:-1]
+        return whole, layout.combine(finals, lead=2, assignment=ends) if finals else None
+
+    def _present_values(self, name: str, here: Presence, unrolled: Unrolled | None, rollout: Rollout) -> Tensor:
+        """Of the steps in which a policy's agents observe; zeros elsewhere."""
+        critic, span = self.team_module[name].critic, here.span
+        observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, rollout.state))
+        looks_inside = critic.view == "hidden"
+        hidden = {name: unrolled.before_in(name, span)} if looks_inside and unrolled is not None else None
+        found = critic(self._critic_input(name, hidden, observations, state), self._agent(name))
+        return here.padded(found, num_steps=rollout.num_steps + 1)
+
+    def _agent(self, name: str) -> Tensor:
+        layout = self.team_module.team.layout
+        return agent_one_hot(len(layout.seats[name].slots), lead=(1, 1), device=self._device)
+
+    def _critic_input(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
+        layout, view = self.team_module.team.layout, self.team_module[name].critic.view
+        if hidden is not None:
+            return hidden[name]
+        if view == "state" and state is not None:
+            return state.unsqueeze(-2).expand(*state.shape[:-1], len(layout.seats[name].slots), -1)
+        return flat_observation(layout.seats[name].observation_space, layout.gather(name, observations, lead=2))
+
+    def _normalised_targets(self, targets: Tensor, known: Tensor, rollout: Rollout) -> Tensor:
+        if not self.config.normalise_values:
+            return targets
+        layout, found = self.team_module.team.layout, {}
+        assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+        for index, name in enumerate(layout.policies):
+            slots, critic = layout.slots(name), self.team_module[name].critic
+            mine = known if assignment is None else known & (assignment == index)
+            if self.is_trained(name):
+                critic.moments.merge(*self.moments(targets[:, :, slots].unsqueeze(-1), mine[:, :, slots]))
+            found[name] = critic.moments.normalise(targets[:, :, slots])
+        return layout.combine(found, lead=2, assignment=assignment)
+
+    def _scaled_rewards(self, rollout: Rollout) -> Tensor:
+        if not self.config.normalise_rewards:
+            return rollout.rewards
+        total, returns = torch.zeros_like(rollout.rewards[0]), []
+        for t in range(rollout.num_steps):
+            total = rollout.rewards[t] + self.config.gamma * total
+            returns.append(total)
+            total = torch.where(rollout.terminated[t] | rollout.truncated[t], 0.0, total)
+        moments = self.team_module[RESERVED_POLICY].reward_moments
+        valid = rollout.valid.unsqueeze(-1).expand_as(rollout.rewards)
+        moments.merge(*self.moments(torch.stack(returns).unsqueeze(-1), valid))
+        return rollout.rewards * torch.rsqrt(moments.variance + 1e-8)
+
+    # ---- masks ------------------------------------------------------------------------------------------------
+
+    def deciding(self, rollout: Rollout) -> Tensor:
+        """Agents whose own log-probability the step depends on: they act, or say a sampled message."""
+        team = self.team_module.team
+        if team.channel.scored and team.rounds:
+            return rollout.acting | (rollout.speaking & team.talks)
+        return rollout.acting
+
+    def _trained(self, rollout: Rollout) -> Tensor:
+        layout = self.team_module.team.layout
+        flags = torch.tensor([self.is_trained(name) for name in layout.policies], device=rollout.rewards.device)
+        if rollout.assignment is not None:
+            return flags[rollout.assignment[:-1]]
+        return flags[layout.default_assignment().to(flags.device)].expand_as(rollout.rewards)
