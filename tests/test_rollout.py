@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.rollout import Rollout, concatenate, fill_final
+from heliograph.sampler import Sampler
 from heliograph.types import map_tensors, tensors_of
 from tests.parts import make_sampler
 
@@ -95,3 +97,25 @@ def test_chunks_are_the_copies_in_order_and_share_memory() -> None:
         same = zip(tensors_of(part), tensors_of(rollout.select(copies)), strict=True)
         assert all(torch.equal(a, b) for a, b in same)
     assert parts[0].rewards.data_ptr() == rollout.rewards.data_ptr()
+
+
+def test_rollouts_of_whole_episodes_of_different_length_lie_side_by_side() -> None:
+    settings = {"mode": "mixed", "size": 2, "predators": 2, "steps": 30}
+    env = build_env(EnvChoice(env="predator_prey", settings=settings), num_copies=3)
+    choices = TeamChoices(model="ic3net", model_settings={"size": 8}, channel="continuous")
+    team = build_team(choices, facts_of(env), seed=0)
+    sampler = Sampler(env, team)
+    rollouts = [sampler.episodes() for _ in range(4)]
+    lengths = [r.num_steps for r in rollouts]
+    assert len(set(lengths)) > 1
+    whole = concatenate(rollouts)
+    assert whole.num_steps == max(lengths) and whole.num_copies == 12
+    assert whole.env_steps() == sum(r.env_steps() for r in rollouts)
+    for index, r in enumerate(rollouts):
+        part = whole.select(torch.arange(3 * index, 3 * index + 3))
+        assert torch.equal(part.rewards[: r.num_steps], r.rewards)
+        assert torch.equal(part.observations["predator"][: r.num_steps + 1], r.observations["predator"])
+        assert not part.valid[r.num_steps :].any()
+    said = team.unroll(whole).action_log_prob
+    apart = torch.cat([team.unroll(r).action_log_prob[:3] for r in rollouts], 1)
+    torch.testing.assert_close(said[:3], apart)

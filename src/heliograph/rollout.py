@@ -163,14 +163,29 @@ class Rollout:
 
 
 def concatenate(rollouts: list[Rollout]) -> Rollout:
-    """Rollouts of equal length side by side, as more copies."""
+    """Rollouts side by side, as more copies; shorter ones, of whole episodes, go on with steps that are not valid."""
     if len(rollouts) == 1:
         return rollouts[0]
+    longest = max(r.num_steps for r in rollouts)
+    rollouts = [r if r.num_steps == longest else _lengthened(r, longest) for r in rollouts]
     fields = [r.by_time() for r in _with_equal_fields(rollouts)]
     initial = [r.initial for r in rollouts]
     merged = map_tensors(lambda *leaves: torch.cat(leaves, 1), fields[0], *fields[1:])
     first = map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:])
     return Rollout(initial=first, static_edges=rollouts[0].static_edges, **merged)
+
+
+def _lengthened(rollout: Rollout, num_steps: int) -> Rollout:
+    """The rollout with its last step again and again."""
+    last = rollout.num_steps
+
+    def again(leaf: Tensor) -> Tensor:
+        size = num_steps + leaf.shape[0] - last
+        return leaf.index_select(0, torch.arange(size, device=leaf.device).clamp(max=leaf.shape[0] - 1))
+
+    longer = {key: map_tensors(again, value) for key, value in rollout.by_time().items()}
+    longer["valid"][last:] = False
+    return Rollout(**longer, initial=rollout.initial, static_edges=rollout.static_edges)
 
 
 def _with_equal_fields(rollouts: list[Rollout]) -> list[Rollout]:

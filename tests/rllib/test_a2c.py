@@ -20,6 +20,7 @@ IC3NET = {
     "detach_gap": 10, "train_batch_size_per_learner": 320,
 }  # fmt: skip
 VALUE_COEFFICIENT = 0.01
+TALKING = TeamChoices(model="ic3net", model_settings={"size": 8}, channel="continuous")
 
 
 def config(
@@ -75,9 +76,7 @@ def test_an_update_is_that_of_the_published_trainer(mean_ratio: float) -> None:
 @pytest.mark.parametrize("gap", [None, 2, 3])
 def test_gradients_stop_where_a_stretch_ends(gap: int | None) -> None:
     env = build_env(EnvChoice(env="predator_prey", settings={"mode": "cooperative", "steps": 6}), num_copies=4)
-    team = build_team(
-        TeamChoices(model="ic3net", model_settings={"size": 8}, channel="continuous"), facts_of(env), seed=0
-    )
+    team = build_team(TALKING, facts_of(env), seed=0)
     team.detach_gap = gap
     rollout = Sampler(env, team).fragment(6)
     seen = rollout.observations["predator"].requires_grad_()
@@ -91,9 +90,7 @@ def test_gradients_stop_where_a_stretch_ends(gap: int | None) -> None:
 
 def test_no_gradient_passes_from_hearers_to_what_was_said_before_the_gap() -> None:
     env = build_env(EnvChoice(env="predator_prey", settings={"mode": "cooperative", "steps": 4}), num_copies=4)
-    team = build_team(
-        TeamChoices(model="ic3net", model_settings={"size": 8}, channel="continuous"), facts_of(env), seed=0
-    )
+    team = build_team(TALKING, facts_of(env), seed=0)
     rollout = Sampler(env, team).fragment(4)
     passed = {}
     for gap in (None, 2):
@@ -112,6 +109,15 @@ def test_the_first_ratio_is_one_and_all_settings_train() -> None:
     ):
         learner = LocalTrainer(config(settings={"vision": 0}, **changes)).train().learner
         assert learner["first_ratio_error"] <= 1e-5 and learner["gradient_norm"] > 0
+
+
+def test_whole_episodes_of_different_length_make_one_batch() -> None:
+    given = config("predator_prey", settings={"size": 2, "steps": 40}, train_batch_size_per_learner=100)
+    trainer = LocalTrainer(given.env_runners(batch_mode="complete_episodes", num_envs_per_env_runner=2))
+    rollouts = trainer.env_runner.sample(num_timesteps=100)
+    assert len({r.num_steps for r in rollouts}) > 1
+    learner = trainer.learner.update(episodes=rollouts, timesteps={})["__all_modules__"]
+    assert learner["first_ratio_error"].peek() <= 1e-5
 
 
 def test_a2c_learns_to_talk_in_seconds() -> None:

@@ -7,15 +7,30 @@ from typing import Any
 from heliograph import registry
 from heliograph.cli.arguments import KINDS
 from heliograph.cli.shown import console, formatted, listing
+from heliograph.shipped import result_of
 
 Shown = tuple[Any, Callable[[Any], None]]
 
 
 def list_(given: Any) -> Shown:
     """`heliograph list`."""
+    if given.kind == "recipes":
+        return recipes_listed()
     kinds = [given.kind] if given.kind else list(KINDS)
     found = {kind: {n: registry.summary(KINDS[kind], n) for n in registry.names(KINDS[kind])} for kind in kinds}
     return (found[given.kind] if given.kind else found), lambda _: _show_list(found)
+
+
+def recipes_listed() -> Shown:
+    """Every recipe with its paper, what is to be reached, and what its shipped team reaches."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in registry.names("recipe"):
+        recipe, score = registry.load("recipe", name)(), result_of(name)
+        wanted = [*recipe.target, *recipe.at_most]
+        result = None if score is None else {key: score[key] for key in wanted if key in score}
+        about = {"about": registry.summary("recipe", name), "paper": recipe.paper, "target": recipe.goal()}
+        found[name] = {**about, "result": result}
+    return found, lambda _: _show_recipes(found)
 
 
 def evaluate(given: Any) -> Shown:
@@ -101,6 +116,14 @@ def _show_list(found: dict[str, dict[str, str]]) -> None:
         if len(found) > 1:
             console().print(f"{'' if not index else chr(10)}{kind}")
         listing((f"  {name}" if len(found) > 1 else name, text) for name, text in components.items())
+
+
+def _show_recipes(found: dict[str, dict[str, Any]]) -> None:
+    width = max(map(len, found), default=0)
+    for name, about in found.items():
+        result = about["result"]
+        reached = "not measured yet" if result is None else ", ".join(f"{k} {v:.3g}" for k, v in result.items())
+        print(f"{name:{width}}  {about['about']} Paper: {about['paper']}. To reach: {about['target']}; ours: {reached}")
 
 
 def _show_facts(result: dict[str, Any]) -> None:

@@ -12,12 +12,18 @@ class Recipe:
     """A training run with its source and its result to reach.
 
     `settings` are those of `heliograph.rllib.settings.TrainSettings`. `target`: metrics of summary.json and the values
-    that they must reach. The silent and the garbled twin are trained beside it on equal budgets unless `controls` is
-    off.
+    that they must reach; `at_most`: those that must not be higher. The silent and the garbled twin are trained beside
+    it on equal budgets unless `controls` is off.
     """
 
     name: str
     paper: str
     target: Mapping[str, float]
     settings: Mapping[str, Any]
+    at_most: Mapping[str, float] = dataclasses.field(default_factory=dict)
     controls: bool = True
+
+    def goal(self) -> str:
+        """What to reach, in words."""
+        least = [f"{key} >= {value:g}" for key, value in self.target.items()]
+        return ", ".join([*least, *(f"{key} <= {value:g}" for key, value in self.at_most.items())])

@@ -1,0 +1,28 @@
+"""CommNet on Predator-Prey, mixed, 20 x 20 cells."""
+
+from heliograph.recipes.base import Recipe
+from heliograph.recipes.trainers import prey
+
+__all__ = ["commnet_predator_prey_20x20"]
+
+
+def commnet_predator_prey_20x20() -> Recipe:
+    """Predator-Prey, 20 x 20: agents hear the mean of the others, and raise the mean return.
+
+    Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 10
+    predators with vision 1; PPO in place of the paper's trainer, with a fiftieth of its env steps. The model is the
+    paper's LSTM, as the paper of IC3Net used it; the silent twin is that paper's IC. To reach: at most 45.0 steps
+    on average until all are there, where 23.07 is the bound.
+    """
+    return Recipe(
+        name="commnet_predator_prey_20x20",
+        paper="Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755",
+        target={},
+        at_most={"episode_len_mean": 45.0},
+        settings={
+            **prey(20, mean_ratio=1.0),
+            "model": "commnet",
+            "model_settings": {"size": 128, "core": "lstm"},
+            "channel": "continuous",
+        },
+    )

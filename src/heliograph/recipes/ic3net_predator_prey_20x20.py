@@ -1,0 +1,28 @@
+"""IC3Net on Predator-Prey, mixed, 20 x 20 cells."""
+
+from heliograph.recipes.base import Recipe
+from heliograph.recipes.trainers import prey
+
+__all__ = ["ic3net_predator_prey_20x20"]
+
+
+def ic3net_predator_prey_20x20() -> Recipe:
+    """Predator-Prey, 20 x 20: agents hear the mean of the others; each raises its own return.
+
+    Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: 10 predators with vision 1; PPO in
+    place of the paper's trainer, with a fiftieth of its env steps. Each chooses in every step whether to take part.
+    The silent twin is the paper's IRIC. To reach: at most 45.0 steps on average until all are there, where 23.07 is
+    the bound.
+    """
+    return Recipe(
+        name="ic3net_predator_prey_20x20",
+        paper="Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755",
+        target={},
+        at_most={"episode_len_mean": 45.0},
+        settings={
+            **prey(20, mean_ratio=0.0),
+            "model": "ic3net",
+            "model_settings": {"size": 128},
+            "channel": "gated+continuous",
+        },
+    )

@@ -1,0 +1,27 @@
+"""IC3Net on Traffic Junction, hard."""
+
+from heliograph.recipes.base import Recipe
+from heliograph.recipes.trainers import junction
+
+__all__ = ["ic3net_traffic_junction_hard"]
+
+
+def ic3net_traffic_junction_hard() -> Recipe:
+    """Traffic Junction, hard: agents hear the mean of the others; each raises its own return.
+
+    Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: four junctions, 20 cars, vision 1,
+    arrival rate and length as published; PPO in place of the paper's trainer, with a fiftieth of its env steps.
+    Gates stay open, as in the paper's runs on this task. The silent twin is the paper's IRIC. To reach: success in
+    0.85 of fresh episodes at the final rate, where always gas has 0.077 and a right of way that sees all 1.0.
+    """
+    return Recipe(
+        name="ic3net_traffic_junction_hard",
+        paper="Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755",
+        target={"success_rate": 0.85},
+        settings={
+            **junction("hard", mean_ratio=0.0),
+            "model": "ic3net",
+            "model_settings": {"size": 128},
+            "channel": "continuous",
+        },
+    )

@@ -1,0 +1,96 @@
+"""What recipes on IC3Net's tasks share: the tasks as published, PPO on few env steps, and the trainer of the paper."""
+
+import math
+from typing import Any
+
+__all__ = ["JUNCTIONS", "PREY", "junction", "junction_published", "prey", "prey_published"]
+
+JUNCTIONS = {"easy": (20, 0.1, 0.3), "medium": (40, 0.05, 0.2), "hard": (80, 0.02, 0.05)}
+"""Steps of an episode, and the arrival rates between which the curriculum rises."""
+PREY = {5: 20, 10: 40, 20: 80}
+"""Steps of an episode by the size of the grid."""
+COPIES = {20: 256, 40: 64, 80: 32}
+"""Copies of an environment by the steps of its episodes."""
+QUICK_STEPS, RISING_STEPS = 3_000_000, 750_000
+EPOCH_STEPS, EPOCHS, FIRST_RISE, LAST_RISE = 80_000, 2_000, 250, 1_250
+"""Of the published runs: 10 updates of 16 processes with 500 env steps, and when the arrival rate rises, in epochs."""
+
+PPO = {
+    "lr": 1e-3,
+    "gamma": 1.0,
+    "lambda_": 1.0,
+    "clip_param": 0.2,
+    "entropy_coeff": 0.01,
+    "message_entropy_coeff": 0.01,
+    "target_kl": None,
+    "grad_clip": 0.5,
+    "num_epochs": 4,
+}
+TRAINER = {
+    "lr": 1e-3,
+    "rms_decay": 0.97,
+    "rms_epsilon": 1e-6,
+    "gamma": 1.0,
+    "vf_loss_coeff": 0.02,  # of half the squared error: 0.01 of the whole
+    "entropy_coeff": 0.0,
+    "message_entropy_coeff": 0.0,
+    "grad_clip": None,
+    "normalise_advantages": False,
+    "loss_mean": "env_step",
+    "detach_gap": 10,
+    "train_batch_size_per_learner": 8_000,
+    "batch_mode": "complete_episodes",
+}
+
+
+def junction(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
+    """Traffic Junction as published, by PPO; arrivals become more frequent over the first quarter."""
+    steps, low, high = JUNCTIONS[difficulty]
+    rising = {"p_arrive": [[0, low], [RISING_STEPS, high]]}
+    return {**_junction(difficulty), **_quick(steps, mean_ratio), "curriculum": rising}
+
+
+def junction_published(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
+    """Traffic Junction in the trainer of its paper: the rate rises from epoch 250 to 1,250, in steps of 0.01."""
+    steps, low, high = JUNCTIONS[difficulty]
+    rises = round((high - low) / 0.01)
+    epochs = [FIRST_RISE + math.ceil((LAST_RISE - FIRST_RISE) * k / rises) for k in range(1, rises + 1)]
+    points = [[epoch * EPOCH_STEPS, round(low + 0.01 * k, 2)] for k, epoch in enumerate(epochs, start=1)]
+    rising = {"by": "env_steps", "points": [[0, low], *points], "between": "hold"}
+    return {**_junction(difficulty), **_published(steps, mean_ratio), "curriculum": {"p_arrive": rising}}
+
+
+def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
+    """Predator-Prey, mixed, as published, by PPO."""
+    return {**_prey(size), **_quick(PREY[size], mean_ratio)}
+
+
+def prey_published(size: int, *, mean_ratio: float) -> dict[str, Any]:
+    """Predator-Prey, mixed, in the trainer of its paper."""
+    return {**_prey(size), **_published(PREY[size], mean_ratio)}
+
+
+def _junction(difficulty: str) -> dict[str, Any]:
+    return {"env": "traffic_junction", "env_settings": {"difficulty": difficulty}}
+
+
+def _prey(size: int) -> dict[str, Any]:
+    return {"env": "predator_prey", "env_settings": {"size": size, "mode": "mixed"}}
+
+
+def _quick(steps: int, mean_ratio: float) -> dict[str, Any]:
+    batch = COPIES[steps] * steps
+    sizes = {"train_batch_size_per_learner": batch, "minibatch_size": batch // 4}
+    own = {**PPO, **sizes, "num_envs_per_env_runner": COPIES[steps], "mean_ratio": mean_ratio}
+    return {"algorithm": "ppo", "algorithm_settings": own, "env_steps": QUICK_STEPS}
+
+
+def _published(steps: int, mean_ratio: float) -> dict[str, Any]:
+    own = {**TRAINER, "num_envs_per_env_runner": 8_000 // steps, "mean_ratio": mean_ratio}
+    return {
+        "algorithm": "a2c",
+        "algorithm_settings": own,
+        "critic_size": 0,
+        "normalise_values": False,
+        "env_steps": EPOCHS * EPOCH_STEPS,
+    }

@@ -1,0 +1,55 @@
+"""Recipes on the tasks of IC3Net run: an iteration of each, with few copies and short episodes."""
+
+from typing import Any
+
+import pytest
+
+from heliograph import registry
+from heliograph.recipes.trainers import junction_published
+from heliograph.rllib.local import LocalTrainer
+from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
+from heliograph.rllib.train import config_of
+
+TASKS = ("levers", "predator_prey", "traffic_junction")
+NAMES = [name for name in registry.names("recipe") if any(task in name for task in TASKS)]
+
+
+def shortened(name: str) -> TrainSettings:
+    """Two copies, four steps, the model small."""
+    settings: dict[str, Any] = dict(registry.load("recipe", name)().settings)
+    batch = {"num_envs_per_env_runner": 2, "train_batch_size_per_learner": 8}
+    if settings["algorithm"] == "ppo":
+        batch["minibatch_size"] = 8
+    own = {} if "levers" in name else {"steps": 4}
+    return settings_from(
+        {
+            **settings,
+            "env_settings": {**settings["env_settings"], **own},
+            "model_settings": {**settings["model_settings"], "size": 8},
+            "algorithm_settings": {**settings["algorithm_settings"], **batch},
+        }
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_runs_for_an_iteration(name: str) -> None:
+    progress = LocalTrainer(config_of(shortened(name))).train()
+    assert progress.num_env_steps >= 8 and progress.learner["first_ratio_error"] <= 1e-5
+    if "junction" in name:
+        rates = {"easy": 0.1, "medium": 0.05, "hard": 0.02}
+        assert progress.env_runner["curriculum_p_arrive"] == next(r for d, r in rates.items() if d in name)
+
+
+def test_a_silent_twin_has_the_same_task_and_curriculum() -> None:
+    twin = twin_of(shortened("ic3net_traffic_junction_easy"), "silent")
+    assert twin.channel == "none" and twin.curriculum and twin.env_choice().settings["p_arrive"] == 0.3
+    assert LocalTrainer(config_of(twin)).train().num_env_steps == 8
+
+
+def test_the_published_rate_rises_in_steps_of_a_hundredth() -> None:
+    epoch = 80_000
+    for difficulty, (first, second, last) in {"easy": (300, 350, 1250), "medium": (317, 384, 1250)}.items():
+        points = junction_published(difficulty, mean_ratio=0.0)["curriculum"]["p_arrive"]["points"]
+        low = points[0][1]
+        assert points[1] == [first * epoch, round(low + 0.01, 2)] and points[2][0] == second * epoch
+        assert points[-1] == [last * epoch, {"easy": 0.3, "medium": 0.2}[difficulty]]
