@@ -112,7 +112,7 @@ def test_the_first_ratio_is_one_and_all_settings_train() -> None:
 
 
 def test_whole_episodes_of_different_length_make_one_batch() -> None:
-    given = config("predator_prey", settings={"size": 2, "steps": 40}, train_batch_size_per_learner=100)
+    given = config("predator_prey", settings={"size": 2, "predators": 2, "steps": 40}, train_batch_size_per_learner=100)
     trainer = LocalTrainer(given.env_runners(batch_mode="complete_episodes", num_envs_per_env_runner=2))
     rollouts = trainer.env_runner.sample(num_timesteps=100)
     assert len({r.num_steps for r in rollouts}) > 1

@@ -19,7 +19,7 @@ class IC3Net(Model):
     paper's CommNet; on channel "none" its IC, and IRIC with rewards of one's own. Source: Singh, Jain and Sukhbaatar
     2019 (equations 1 to 4), and its public code: the mean is over all other living agents, gates closed or open; in an
     episode's first step nobody hears anything; gates are actions with the same advantage. Differences: weights start
-    orthogonal; whether gradients stop every so many steps is a matter of the fragment's length.
+    orthogonal; that gradients stop every so many steps is the algorithm's `detach_gap`.
     """
 
     timing = Timing.NEXT_STEP
