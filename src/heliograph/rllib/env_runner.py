@@ -96,10 +96,10 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         if set(changed) <= set(self.env.adjustable):
             self.env.change(changed)
             return
-        stream = self.env.start_generator
+        stream, views = self.env.start_generator, self.env.final_views
         self.stop()
         self._build_env(seed=int(torch.randint(2**31, (), generator=stream, device=stream.device)))
-        self.sampler.env = self.env
+        self.env.final_views, self.sampler.env = views, self.env
         self.sampler.reset()
 
     def make_module(self) -> None:
