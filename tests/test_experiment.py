@@ -10,6 +10,7 @@ from heliograph.channels.base import Channel
 from heliograph.channels.dru import DRU
 from heliograph.channels.garbled import Garbled
 from heliograph.channels.symbols import Symbols
+from heliograph.channels.wrapper import Wrapper
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.identity import Identity
 from heliograph.experiment import (
@@ -27,6 +28,7 @@ from heliograph.experiment import (
 )
 from heliograph.models.cnet import CNet
 from heliograph.registry import UnknownNameError
+from heliograph.types import Choice, Tree
 
 
 @pytest.fixture
@@ -101,12 +103,15 @@ def test_classes_are_channels_too() -> None:
     assert isinstance(build_channel(DRU, {"bits": 5}), DRU)
 
 
-class Loud(Garbled):
+class Loud(Wrapper):
     """A wrapper with settings, one of which it shares with the channel inside."""
 
     def __init__(self, inner: Channel, *, volume: float = 1.0, sigma: float = 0.0):
         super().__init__(inner)
         self.volume, self.sigma = volume, sigma
+
+    def _draw(self, intent: torch.Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+        return {}
 
 
 def test_settings_go_to_whoever_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,15 @@ class Message:
     bits: Float[Tensor, "*batch N"]
 
 
+@dataclasses.dataclass(kw_only=True)
+class Arrivals:
+    """What a channel hands to the hearers in one round: `mask` tells whose messages arrive, `bits` what each cost."""
+
+    payload: Float[Tensor, "*batch N P"]
+    bits: Float[Tensor, "*batch N"]
+    mask: Bool[Tensor, "*batch N"]
+
+
 FEW_PAIRS = 8
 """Up to so many pairs of hearer and sender, products one by one are faster than a small matrix product a copy."""
 

@@ -2,16 +2,16 @@
 
 `sample` draws the randomness (recorded in the rollout), `send` is a pure function of intent and draw. For an ACTION
 channel the draw is the message itself and `log_prob` scores it; for a PATHWISE channel it is noise and the gradient
-passes through `send`.
+passes through `send`. What `send` returns has been said; `transit` decides which of it arrives, and when.
 """
 
 from abc import ABC, abstractmethod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
+from heliograph.types import Arrivals, Choice, Gradient, Message, MessageForm, Tree
 
 
 class Channel(nn.Module, ABC):
@@ -24,6 +24,8 @@ class Channel(nn.Module, ABC):
 
     gradient: Gradient
     can_be_silent = False
+    delay_env_steps = 0
+    """How many env steps after it was said a message arrives, if it arrives."""
 
     def __init__(
         self, *, intent_size: int, payload_size: int, vocabulary: int | None, length: int, bits_per_message: float
@@ -43,6 +45,11 @@ class Channel(nn.Module, ABC):
         """Numbers in the one-hot form of a message's symbols; 0 where it has none."""
         return (self.vocabulary or 0) * self.length
 
+    @property
+    def alphabet(self) -> int | None:
+        """How many symbols noise can mistake for one another at each place: all but silence; None without symbols."""
+        return self.vocabulary
+
     @abstractmethod
     def sample(self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Draw all randomness of one round of messages; what it returns is recorded and replayed."""
@@ -56,6 +63,16 @@ class Channel(nn.Module, ABC):
     @abstractmethod
     def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:
         """Messages that look like any other and mean nothing: for garbled twins and noise interventions."""
+
+    def transit(
+        self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
+    ) -> tuple[Arrivals, Tree]:
+        """Which messages arrive now, of those that were said now and before; by default all of those said now.
+
+        `message` is what was said in this round, by whom `speaking` tells. Returns them with the next state. What does
+        not arrive replaces nothing: an older message that was not read yet still waits for its hearer.
+        """
+        return Arrivals(payload=message.payload, bits=message.bits, mask=speaking), state
 
     def log_prob(self, intent: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
         """Log-probability of a sampled message in nats; only ACTION channels have one."""
@@ -78,9 +95,28 @@ class Channel(nn.Module, ABC):
             return torch.tanh(intent)
         return self.symbol_log_probs(intent).exp().flatten(-2)
 
-    def initial_state(self, num_copies: int, num_agents: int, device: torch.device) -> Tree:
-        """State such as queues at the start of an episode; None where a channel has none."""
+    def expected_bits(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
+        """What a message costs on average, in bits, with a gradient where its speaker can choose to be silent."""
+        return full_bits(intent, self.bits_per_message)
+
+    def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
+        """The payload that says at each place the symbol `shift` further on, the first after the last.
+
+        By default that of one-hot symbols; only channels with symbols have it.
+        """
+        if self.vocabulary is None or self.payload_size != self.word_size:
+            raise ValueError(f"{type(self).__name__} does not say its symbols as one-hot vectors: it needs `shifted`")
+        places = torch.arange(self.vocabulary, device=shift.device)
+        source = (places - shift.unsqueeze(-1)).remainder(self.vocabulary)
+        return payload.unflatten(-1, (self.length, self.vocabulary)).gather(-1, source).flatten(-2)
+
+    def initial_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
+        """State such as queues before the first step, all tensors [B, ...]; None where a channel has none."""
         return None
+
+    def cut(self, state: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
+        """Forget what belongs to agents whose part has ended, so that nothing is carried into another episode."""
+        return state
 
     def schedule(self, num_env_steps: int) -> None:
         """Move temperatures and the like to where they belong after so many env steps of training."""

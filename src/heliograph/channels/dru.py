@@ -70,6 +70,10 @@ class DRU(Channel):
         distance = (self._bounded(intent) - self.threshold) / max(self.sigma, 1e-6)
         return torch.stack([torch.special.log_ndtr(-distance), torch.special.log_ndtr(distance)], -1)
 
+    def shifted(self, payload: Tensor, shift: Tensor) -> Tensor:
+        """Flipped bits: one minus the payload, soft or hard."""
+        return torch.where(shift % 2 == 1, 1 - payload, payload)
+
     def schedule(self, num_env_steps: int) -> None:
         """Tighten the limit."""
         self.bound.fill_(self._limit_after(num_env_steps) * self.sigma)

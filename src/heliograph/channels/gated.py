@@ -5,13 +5,14 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.channels.base import Channel
+from heliograph.channels.wrapper import Wrapper
 from heliograph.functional import log_softmax
-from heliograph.types import Choice, Message, MessageForm, Tree
+from heliograph.types import Choice, Message, Tree
 
 __all__ = ["Gated"]
 
 
-class Gated(Channel):
+class Gated(Wrapper):
     """Wraps a channel: two more logits of each speaker decide whether its message is sent.
 
     The choice is an action, trained by its log-probability beside whatever gradient the wrapped channel has. A message
@@ -20,47 +21,31 @@ class Gated(Channel):
     where it has none.
     """
 
-    can_be_silent = True
-
     def __init__(self, inner: Channel):
-        super().__init__(
-            intent_size=inner.intent_size + 2,
-            payload_size=inner.payload_size,
-            vocabulary=1 + (inner.vocabulary or 1),
-            length=inner.length if inner.vocabulary else 1,
-            bits_per_message=inner.bits_per_message,
-        )
-        self.inner = inner
-        self.gradient = inner.gradient
+        super().__init__(inner)
+        self.intent_size = inner.intent_size + 2
+        self.vocabulary = 1 + (inner.vocabulary or 1)
+        self.length = inner.length if inner.vocabulary else 1
+        self.can_be_silent = True
 
     @property
     def scored(self) -> bool:
         """Gates are actions."""
         return True
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
-        """The wrapped channel's draw, and the gates: 1 where open."""
-        said = self.inner.sample(intent[..., :-2], generator=generator, choice=choice)
-        return {"said": said, "gate": distributions.categorical(intent[..., -2:], choice=choice, generator=generator)}
-
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
-        """What is said where the gate is open, zeros elsewhere."""
-        said, state = self.inner.send(intent[..., :-2], draw=draw["said"], form=form, state=state)
-        return self._through(said, draw["gate"]), state
-
     def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
         """That of the gate, and of the message where it is sent and itself an action."""
         found = distributions.categorical_log_prob(intent[..., -2:], draw["gate"])
         if not self.inner.scored:
             return found
-        return found + draw["gate"] * self.inner.log_prob(intent[..., :-2], draw["said"])
+        return found + draw["gate"] * self.inner.log_prob(self._meant(intent), draw["said"])
 
     def entropy(self, intent: Tensor) -> Tensor:
         """That of the gate, and of the message as often as it is sent."""
         found = distributions.categorical_entropy(intent[..., -2:])
         if not self.inner.scored:
             return found
-        return found + intent[..., -2:].softmax(-1)[..., 1] * self.inner.entropy(intent[..., :-2])
+        return found + _chance(intent) * self.inner.entropy(self._meant(intent))
 
     def symbol_log_probs(self, intent: Tensor) -> Tensor:
         """Of silence, and of each symbol."""
@@ -68,27 +53,39 @@ class Gated(Channel):
         closed, opened = gates.expand(*intent.shape[:-1], self.length, 2).chunk(2, -1)
         if self.inner.vocabulary is None:
             return torch.cat([closed, opened], -1)
-        return torch.cat([closed, opened + self.inner.symbol_log_probs(intent[..., :-2])], -1)
+        return torch.cat([closed, opened + self.inner.symbol_log_probs(self._meant(intent))], -1)
 
     def expected_payload(self, intent: Tensor) -> Tensor:
         """That of the wrapped channel, as often as it is sent."""
-        return intent[..., -2:].softmax(-1)[..., 1:] * self.inner.expected_payload(intent[..., :-2])
+        return _chance(intent).unsqueeze(-1) * self.inner.expected_payload(self._meant(intent))
+
+    def expected_bits(self, intent: Tensor) -> Tensor:
+        """Those of the wrapped channel, as often as it is sent."""
+        return _chance(intent) * self.inner.expected_bits(self._meant(intent))
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Noise of the wrapped channel, sent half of the time."""
-        said = self.inner.babble(like[..., :-2], generator=generator)
-        return self._through(said, torch.randint(2, like.shape[:-1], generator=generator, device=like.device))
+        said = self.inner.babble(self._meant(like), generator=generator)
+        gate = torch.randint(2, like.shape[:-1], generator=generator, device=like.device)
+        return self._said(said, draw={"gate": gate})
 
-    def initial_state(self, num_copies: int, num_agents: int, device: torch.device) -> Tree:
-        """That of the wrapped channel."""
-        return self.inner.initial_state(num_copies, num_agents, device)
+    def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+        """The gates: 1 where open."""
+        return {"gate": distributions.categorical(intent[..., -2:], choice=choice, generator=generator)}
 
-    def schedule(self, num_env_steps: int) -> None:
-        """Pass on to the wrapped channel."""
-        self.inner.schedule(num_env_steps)
+    def _meant(self, intent: Tensor) -> Tensor:
+        """All but the gate."""
+        return intent[..., :-2]
 
-    def _through(self, said: Message, gate: Tensor) -> Message:
-        words = torch.ones_like(gate).unsqueeze(-1) if said.symbols is None else said.symbols + 1
+    def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
+        """What is said where the gate is open, zeros elsewhere."""
+        gate = draw["gate"]
+        words = torch.ones_like(gate).unsqueeze(-1) if message.symbols is None else message.symbols + 1
         return Message(
-            payload=said.payload * gate.unsqueeze(-1), symbols=words * gate.unsqueeze(-1), bits=said.bits * gate
+            payload=message.payload * gate.unsqueeze(-1), symbols=words * gate.unsqueeze(-1), bits=message.bits * gate
         )
+
+
+def _chance(intent: Tensor) -> Tensor:
+    """How likely the gate is open."""
+    return intent[..., -2:].softmax(-1)[..., 1]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from heliograph.models.presence import all_observe
 from heliograph.rollout import Inbox, Rollout
-from heliograph.types import Edges, Tree, map_tensors, tensors_of
+from heliograph.types import Arrivals, Edges, Tree, map_tensors, tensors_of
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -67,22 +67,22 @@ def of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or
 
 def deliver(
     inbox: Inbox,
-    payload: Float[Tensor, "B N P"],
-    fresh: Bool[Tensor, "B N K"],
-    frame: Frame,
+    arrivals: Arrivals,
+    edges: Edges,
     *,
     team_of_agent: Int[Tensor, " N"] | None = None,
 ) -> Inbox:
-    """Put fresh messages into the inboxes; an unread one from the same slot is replaced.
+    """Put messages that arrive into the inboxes; an unread one from the same slot is replaced.
 
     Where teams compete (`team_of_agent`), no gradient flows from a hearer to a rival.
     """
+    fresh = edges.mask & of_senders(arrivals.mask, edges)
     if inbox.payload.dim() == 3:
-        latest = torch.where(frame.speaking.unsqueeze(-1), payload, inbox.payload)
+        latest = torch.where(arrivals.mask.unsqueeze(-1), arrivals.payload, inbox.payload)
         return Inbox(payload=latest, mask=inbox.mask | fresh)
-    arrived = _by_hearer(payload, frame.edges)
+    arrived = _by_hearer(arrivals.payload, edges)
     if team_of_agent is not None:
-        arrived = detach_rivals(arrived, edges=frame.edges, team_of_agent=team_of_agent)
+        arrived = detach_rivals(arrived, edges=edges, team_of_agent=team_of_agent)
     return Inbox(payload=torch.where(fresh.unsqueeze(-1), arrived, inbox.payload), mask=inbox.mask | fresh)
 
 

@@ -24,6 +24,7 @@ from heliograph.models.scoring import message_terms, scores_of
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState
 from heliograph.topologies.base import Topology, no_edges
 from heliograph.types import (
+    Arrivals,
     Choice,
     Edges,
     Gradient,
@@ -105,7 +106,7 @@ class Team(nn.Module):
             r.name: torch.zeros(num_copies, len(r.agents), distributions.num_features(r.action_space), device=device)
             for r in self.layout.roles
         }
-        channel = self.channel.initial_state(num_copies, num_agents, device)
+        channel = self.channel.initial_state(num_copies, num_agents, device, rounds=self.rounds)
         said = torch.zeros(num_copies, num_agents, self.channel.word_size, device=device) if self.spells else None
         return TeamState(
             memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment,
@@ -125,7 +126,10 @@ class Team(nn.Module):
         gone = ended.unsqueeze(-1) | of_senders(ended, edges)
         inbox = Inbox(payload=state.inbox.payload, mask=state.inbox.mask & ~gone)
         said = None if state.last_message is None else state.last_message.masked_fill(ended.unsqueeze(-1), 0.0)
-        return dataclasses.replace(state, memory=memory, last_action=last_action, inbox=inbox, last_message=said)
+        channel = self.channel.cut(state.channel, ended)
+        return dataclasses.replace(
+            state, memory=memory, last_action=last_action, inbox=inbox, last_message=said, channel=channel
+        )
 
     # ---- acting -----------------------------------------------------------------------------------------------
 
@@ -310,13 +314,14 @@ class Team(nn.Module):
         for r in range(self.rounds):
             intent = self._intents(hidden, here, frame.assignment)
             draw, message, channel = converse(intent, r, channel)
-            fresh = frame.edges.mask & of_senders(frame.speaking & self.talking(r, frame.assignment), frame.edges)
+            said = frame.speaking & self.talking(r, frame.assignment)
+            arrivals, channel = self.channel.transit(message, speaking=said, draw=draw, state=channel, round_index=r)
             if r == 0:
-                inbox = self._deliver(inbox, message, fresh, frame)
+                inbox = self._deliver(inbox, arrivals, frame)
                 hidden, inbox = self._listen(hidden, here, inbox, frame, round_index=r)
             else:
                 empty = Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
-                heard = self._deliver(empty, message, fresh, frame)
+                heard = self._deliver(empty, arrivals, frame)
                 hidden, _ = self._listen(hidden, here, heard, frame, round_index=r)
             intents.append(intent)
             draws.append(draw)
@@ -327,9 +332,9 @@ class Team(nn.Module):
             state=state,
         )  # fmt: skip
 
-    def _deliver(self, inbox: Inbox, message: Message, fresh: Tensor, frame: Frame) -> Inbox:
+    def _deliver(self, inbox: Inbox, arrivals: Arrivals, frame: Frame) -> Inbox:
         team = None if self._one_team else self.team_of_agent
-        return deliver(inbox, message.payload, fresh, frame, team_of_agent=team)
+        return deliver(inbox, arrivals, frame.edges, team_of_agent=team)
 
     def _perceive(
         self, features: Mapping[str, Tree | None], state: TeamState, observing: Tensor | None = None

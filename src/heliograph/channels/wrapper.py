@@ -1,0 +1,149 @@
+"""The base of wrappers: channels that hold another one, change a little, and pass everything else on."""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.channels.base import Channel
+from heliograph.types import Arrivals, Choice, Message, MessageForm, Tree
+
+__all__ = ["Wrapper"]
+
+
+class Wrapper(Channel):
+    """Wraps a channel, `inner`; one of its own overrides the hooks `_...` of what it changes.
+
+    A message passes the innermost channel first and the outermost last, both when it is said and when it arrives.
+    The draw is a dict: `said` is the wrapped channel's, the rest what `_draw` returned. The state of a wrapper that has
+    one lies beside that of the wrapped channel, under `own` and `inner`.
+    """
+
+    def __init__(self, inner: Channel):
+        super().__init__(
+            intent_size=inner.intent_size,
+            payload_size=inner.payload_size,
+            vocabulary=inner.vocabulary,
+            length=inner.length,
+            bits_per_message=inner.bits_per_message,
+        )
+        self.inner = inner
+        self.gradient, self.can_be_silent = inner.gradient, inner.can_be_silent
+        self.delay_env_steps = inner.delay_env_steps
+
+    # ---- what a wrapper changes -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _draw(
+        self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
+    ) -> dict[str, Tree]:
+        """All randomness of its own, recorded beside the wrapped channel's; {} where it has none."""
+
+    def _meant(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch C2"]:
+        """What the wrapped channel takes of an intent; all of it, as a rule."""
+        return intent
+
+    def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
+        """What becomes of a message when it is said."""
+        return message
+
+    def _arriving(
+        self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int
+    ) -> tuple[Arrivals, Tree]:
+        """What becomes of the messages that would arrive now; with the next state of its own."""
+        return arrivals, own
+
+    def _own_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+        """State of its own, all tensors [B, ...]; None where it has none."""
+        return None
+
+    def _cut_own(self, own: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
+        """State of its own without what belongs to agents whose part has ended."""
+        return own
+
+    # ---- what it passes on ------------------------------------------------------------------------------------
+
+    @property
+    def scored(self) -> bool:
+        """As the wrapped channel."""
+        return self.inner.scored
+
+    @property
+    def alphabet(self) -> int | None:
+        """That of the wrapped channel."""
+        return self.inner.alphabet
+
+    def sample(self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice) -> Tree:
+        """The wrapped channel's draw, then its own."""
+        said = self.inner.sample(self._meant(intent), generator=generator, choice=choice)
+        return {"said": said, **self._draw(intent, generator=generator, choice=choice)}
+
+    def send(
+        self, intent: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
+    ) -> tuple[Message, Tree]:
+        """What the wrapped channel says, changed."""
+        inner, own = _parts(state)
+        message, inner = self.inner.send(self._meant(intent), draw=draw["said"], form=form, state=inner)
+        return self._said(message, draw=draw), _joined(inner, own)
+
+    def transit(
+        self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
+    ) -> tuple[Arrivals, Tree]:
+        """What arrives through the wrapped channel, changed."""
+        inner, own = _parts(state)
+        arrivals, inner = self.inner.transit(
+            message, speaking=speaking, draw=draw["said"], state=inner, round_index=round_index
+        )
+        arrivals, own = self._arriving(arrivals, draw=draw, own=own, round_index=round_index)
+        return arrivals, _joined(inner, own)
+
+    def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:
+        """That of the wrapped channel."""
+        return self.inner.babble(like, generator=generator)
+
+    def log_prob(self, intent: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
+        """That of what was said."""
+        return self.inner.log_prob(self._meant(intent), draw["said"])
+
+    def entropy(self, intent: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
+        """That of the wrapped channel."""
+        return self.inner.entropy(self._meant(intent))
+
+    def symbol_log_probs(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
+        """Of what is said on the wrapped channel."""
+        return self.inner.symbol_log_probs(self._meant(intent))
+
+    def expected_payload(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
+        """That of the wrapped channel."""
+        return self.inner.expected_payload(self._meant(intent))
+
+    def expected_bits(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
+        """That of the wrapped channel."""
+        return self.inner.expected_bits(self._meant(intent))
+
+    def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
+        """That of the wrapped channel."""
+        return self.inner.shifted(payload, shift)
+
+    def initial_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
+        """The wrapped channel's, and its own."""
+        own = self._own_state(num_copies, num_agents, device, rounds=rounds)
+        return _joined(self.inner.initial_state(num_copies, num_agents, device, rounds=rounds), own)
+
+    def cut(self, state: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
+        """The wrapped channel's state and its own, without what belongs to agents whose part has ended."""
+        inner, own = _parts(state)
+        return _joined(self.inner.cut(inner, ended), self._cut_own(own, ended))
+
+    def schedule(self, num_env_steps: int) -> None:
+        """Pass on to the wrapped channel."""
+        self.inner.schedule(num_env_steps)
+
+
+def _parts(state: Tree) -> tuple[Tree, Tree]:
+    return (None, None) if state is None else (state["inner"], state["own"])
+
+
+def _joined(inner: Tree, own: Tree) -> Tree:
+    return None if inner is None and own is None else {"inner": inner, "own": own}
