@@ -36,7 +36,7 @@ def intents(channel: Channel, *, batch: tuple[int, ...] = (64, 3)) -> torch.Tens
 
 
 def test_the_channels_of_this_package_are_exactly_these() -> None:
-    assert registry.names("channel") == ["continuous", "dru", "garbled", "gated", "none", "symbols"]
+    assert registry.names("channel") == ["continuous", "dru", "garbled", "gated", "noisy", "none", "symbols"]
     assert {"dru", "symbols-gumbel", "garbled+continuous-score"} <= set(CHANNELS)
 
 
