@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from heliograph import registry
+from heliograph.channels.wrapper import Wrapper
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
@@ -34,6 +35,16 @@ MORE_ENVS = {"predator_prey": PredatorPrey}
 ESTIMATORS = {"continuous": ("pathwise", "score"), "symbols": ("score", "gumbel", "straight_through")}
 
 
+EACH_KIND = ("continuous-pathwise", "dru", "symbols-score")
+NEEDED: dict[str, dict[str, Any]] = {"limited": {"max_messages": 1}}
+"""Settings without which a channel cannot be made."""
+
+
+def changes_arrivals(name: str) -> bool:
+    """Whether a wrapper decides which messages arrive."""
+    return registry.load("channel", name)._arriving is not Wrapper._arriving
+
+
 def wraps(name: str) -> bool:
     """Whether a channel wraps another."""
     parameters = inspect.signature(registry.load("channel", name)).parameters.values()
@@ -41,17 +52,20 @@ def wraps(name: str) -> bool:
 
 
 def channels() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every channel with each of its estimators, then each of these inside every wrapper."""
+    """Every channel with each of its estimators, then each of these inside every wrapper.
+
+    Wrappers that only decide what arrives do not care for estimators: they wrap one of each kind.
+    """
     plain: dict[str, tuple[str, dict[str, Any]]] = {}
     for name in registry.names("channel"):
         if not wraps(name):
             own = {f"{name}-{g}": (name, {"gradient": g}) for g in ESTIMATORS.get(name, ())}
             plain |= own or {name: (name, {})}
     wrapped = {
-        f"{wrapper}+{key}": (f"{wrapper}+{name}", settings)
+        f"{wrapper}+{key}": (f"{wrapper}+{name}", {**settings, **NEEDED.get(wrapper, {})})
         for wrapper in filter(wraps, registry.names("channel"))
         for key, (name, settings) in plain.items()
-        if name != "none"
+        if name != "none" and (key in EACH_KIND or not changes_arrivals(wrapper))
     }
     return plain | wrapped
 
