@@ -40,6 +40,14 @@ NEEDED: dict[str, dict[str, Any]] = {"limited": {"max_messages": 1}}
 """Settings without which a channel cannot be made."""
 
 
+STACKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "garbled+gated+dru": ("garbled+gated+dru", {}),
+    "gated+noisy+symbols-score": ("gated+noisy+symbols", {}),
+    "garbled+gated+noisy+symbols-score": ("garbled+gated+noisy+symbols", {}),
+    "delayed+limited+lossy+gated+dru": ("delayed+limited+lossy+gated+dru", {"max_messages": 2, "drop": 0.3}),
+}
+
+
 def changes_arrivals(name: str) -> bool:
     """Whether a wrapper decides which messages arrive."""
     return registry.load("channel", name)._arriving is not Wrapper._arriving
@@ -52,7 +60,7 @@ def wraps(name: str) -> bool:
 
 
 def channels() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every channel with each of its estimators, then each of these inside every wrapper.
+    """Every channel with each of its estimators, then each of these inside every wrapper, then some stacks of them.
 
     Wrappers that only decide what arrives do not care for estimators: they wrap one of each kind.
     """
@@ -67,7 +75,7 @@ def channels() -> dict[str, tuple[str, dict[str, Any]]]:
         for key, (name, settings) in plain.items()
         if name != "none" and (key in EACH_KIND or not changes_arrivals(wrapper))
     }
-    return plain | wrapped
+    return plain | wrapped | STACKS
 
 
 CHANNELS = channels()

@@ -154,6 +154,29 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         lambda: config(channel="continuous", losses=["positive_signalling"]),
         ("channel='continuous'", "positive_signalling", "channel='symbols'"),
     ),
+    "a price nobody can avoid": (
+        lambda: config(channel="noisy+dru", losses=["message_cost"]),
+        ("channel='noisy+dru'", "message_cost", "teaches nobody to say less", "channel='gated+dru'"),
+    ),
+    "heard too late": (
+        lambda: config(channel="delayed+dru", channel_settings={"steps": 2}),
+        ("channel='delayed+dru'", "nothing would ever be heard", "channel.steps"),
+    ),
+    "neither limit": (
+        lambda: config(channel="limited+dru"),
+        ("max_messages=None", "max_bits=None", "one of them"),
+    ),
+    "too small a limit": (
+        lambda: config(channel="limited+dru", channel_settings={"bits": 3, "max_bits": 2.0}),
+        ("max_bits=2.0", "3 bits"),
+    ),
+    "flips of vectors": (
+        lambda: config(channel="noisy+continuous", channel_settings={"flip": 0.1}),
+        ("flip=0.1", "vectors", "heard_sigma"),
+    ),
+    "flips beyond 1": (lambda: config(channel="noisy+dru", channel_settings={"flip": 1.5}), ("flip=1.5", "at most 1")),
+    "no delay": (lambda: config(channel="delayed+dru", channel_settings={"steps": 0}), ("steps=0", "at least 1")),
+    "drop beyond 1": (lambda: config(channel="lossy+dru", channel_settings={"drop": 2.0}), ("drop=2.0", "at most 1")),
     "garbled alone": (lambda: config(channel="garbled"), ("'garbled' wraps another", "'garbled+dru'")),
     "two channels": (lambda: config(channel="dru+symbols"), ("'dru' wraps no other", "write it last")),
     "a mask of others": (

@@ -15,12 +15,13 @@ from heliograph import registry
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of, resolve
 from heliograph.losses.base import AuxiliaryLoss
+from heliograph.losses.message_cost import MessageCost
 from heliograph.losses.positive_signalling import PositiveSignalling
 from heliograph.models.team import Team
 from heliograph.sampler import MAX_EPISODE_STEPS, Sampler
 from heliograph.topologies.given import Given
 from heliograph.topologies.none import NoTopology
-from heliograph.types import Gradient, TeamStep
+from heliograph.types import Gradient, TeamStep, Timing
 
 
 class Verdict(enum.Enum):
@@ -77,6 +78,15 @@ def _given_nothing(experiment: Experiment) -> bool:
     return given and step.hearing is None and step.adjacency is None
 
 
+def _arrives_too_late(experiment: Experiment) -> bool:
+    """Whether even what is said in the first step of the longest episode is never read."""
+    limits = [limit for limit in (experiment.env.horizon, experiment.env.time_limit) if limit is not None]
+    talking = [policy.model for policy in experiment.team.policies.values() if policy.model.communicates]
+    delay = experiment.team.channel.delay_env_steps
+    late = all(model.timing is Timing.NEXT_STEP and model.rounds == 1 for model in talking)
+    return bool(delay and limits and talking) and delay + late >= min(limits)
+
+
 RULES = (
     Rule(
         name="a channel, and a team of one agent",
@@ -112,6 +122,20 @@ RULES = (
         why="the entropy of a vector message is not defined, so the loss would be 0",
         remedy="channel='symbols' or 'dru', or loss 'reconstruction'",
         holds=lambda e: e.carries and e.team.channel.vocabulary is None and _has_loss(e, PositiveSignalling),
+    ),
+    Rule(
+        name="loss 'message_cost', and a channel on which nobody can be silent",
+        verdict=Verdict.REFUSED,
+        why="every message costs the same bits, so a price teaches nobody to say less",
+        remedy="a gate in front of the channel, such as channel='gated+dru'",
+        holds=lambda e: e.carries and not e.team.channel.can_be_silent and _has_loss(e, MessageCost),
+    ),
+    Rule(
+        name="channel 'delayed', and episodes that are over before a message arrives",
+        verdict=Verdict.REFUSED,
+        why="nothing would ever be heard",
+        remedy="a smaller channel.steps, or longer episodes",
+        holds=lambda e: e.carries and _arrives_too_late(e),
     ),
     Rule(
         name="channel 'none', and a model that talks",
