@@ -20,10 +20,13 @@ from heliograph.run_folder import Run
 from heliograph.sampler import Sampler, play
 from heliograph.types import Choice, Edges
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
+from tests.channels.arrivals import Queue
 
 
 def trained(env: str, *, channel: str = "symbols", model: str = "cnet", **settings) -> Run:
-    choice, choices = EnvChoice(env=env, settings=settings), TeamChoices(model=model, channel=channel)
+    own = {"drop": 0.4} if channel.startswith("lossy") else {}
+    choice = EnvChoice(env=env, settings=settings)
+    choices = TeamChoices(model=model, channel=channel, channel_settings=own)
     facts = facts_of(build_env(choice, num_copies=1))
     team = build_team(choices, facts, seed=1)
     config = {"env": choice.model_dump(), "team": choices.model_dump()}
@@ -89,11 +92,15 @@ def test_switch_riddle_hearers_are_the_next_occupants() -> None:
 def brute_force_reading(run: Run, rollout: Rollout, *, time: int, copy: int, sender: int, hearer: int) -> int:
     """Walks through time as the runtime does: when does this hearer read what was said at `time`?"""
     late = run.team.policies[run.team.layout.policies[0]].model.timing.value == "next_step"
-    for t in range(time, rollout.num_steps):
+    queue = Queue(rollout, delay=run.team.channel.delay_env_steps, drop="lost" if "lossy" in run.choices.channel else None)
+    arrival = time + queue.delay
+    if arrival >= rollout.num_steps or not queue.arrives(arrival, copy, sender):
+        return -1
+    for t in range(arrival, rollout.num_steps):
         observing = bool(rollout.observing[t, copy, hearer])
-        if late and t > time and observing:
+        if late and t > arrival and observing:
             return t
-        if t > time and bool(rollout.speaking[t, copy, sender]):
+        if t > arrival and queue.arrives(t, copy, sender):
             return -1
         if not late and observing:
             return t
@@ -102,11 +109,16 @@ def brute_force_reading(run: Run, rollout: Rollout, *, time: int, copy: int, sen
     return -1
 
 
-@pytest.mark.parametrize("model", ["cnet", "feedforward"])
+@pytest.mark.parametrize(
+    ("model", "channel"),
+    [("cnet", "symbols"), ("feedforward", "symbols"), ("cnet", "delayed+symbols"), ("cnet", "lossy+symbols")],
+)
 @pytest.mark.parametrize(("env", "settings"), [("speaker_listener", {"rounds": 2}), ("identity", {}),
                                                ("switch_riddle", {"talk_steps": 1})])  # fmt: skip
-def test_actions_are_those_of_the_step_in_which_a_message_is_read(model: str, env: str, settings: dict) -> None:
-    run = trained(env, model=model, **settings)
+def test_actions_are_those_of_the_step_in_which_a_message_is_read(
+    model: str, channel: str, env: str, settings: dict
+) -> None:
+    run = trained(env, model=model, channel=channel, **settings)
     rollout = play_run(run, num_episodes=6, choice=Choice.SAMPLED).rollouts[0]
     # agents that look and speak at random times, so that messages wait, are replaced and get lost
     generator = torch.Generator().manual_seed(3)
@@ -132,6 +144,23 @@ def test_actions_are_those_of_the_step_in_which_a_message_is_read(model: str, en
                 role = role_of[hearer]
                 done = rollout.actions[role][read, row.episode, slots[hearer] - starts[role]]
                 assert action == done.reshape(-1).tolist()
+
+
+@pytest.mark.parametrize("channel", ["delayed+symbols", "lossy+symbols", "symbols"])
+def test_hearers_are_those_whom_a_message_reaches(channel: str) -> None:
+    run = trained("speaker_listener", channel=channel, rounds=3)
+    rollout = play_run(run, num_episodes=50, choice=Choice.SAMPLED).rollouts[0]
+    corpus = corpora.from_rollouts(run.team, run.facts, [rollout])
+    assert corpus.utterances["step"].tolist() == [0, 2, 4] * 50
+    queue = Queue(rollout, delay=run.team.channel.delay_env_steps, drop="lost" if "lossy" in channel else None)
+    for row in corpus.utterances.itertuples():
+        reached = queue.arrives(row.step + queue.delay, row.episode, 0)
+        assert row.hearers == (["listener_0"] if reached else [])
+        if reached:  # it arrives while the listener acts, who has it at hand when it acts next
+            late = row.step + 3 if channel.startswith("delayed") else row.step + 1
+            assert row.read == [late if late < 6 else None]
+    heard = corpus.utterances["hearers"].map(len).mean()
+    assert heard == pytest.approx(0.6, abs=0.12) if "lossy" in channel else heard == 1
 
 
 def test_sparse_edges_and_symbolic_edges_say_the_same() -> None:

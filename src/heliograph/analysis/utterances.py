@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.analysis.arrivals import arrived, times_of_arrival
 from heliograph.experiment import EnvFacts
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
@@ -16,28 +17,42 @@ from heliograph.types import Edges, Timing
 
 @dataclasses.dataclass(kw_only=True)
 class Spoken:
-    """Where something was said: time, copy and sender of each utterance of a round, in the order of rows."""
+    """Where something was said: time, copy and sender of each utterance of a round, in the order of rows.
+
+    `arrives` is the step in which it arrives, -1 where it never does; `arrived` tells whose messages arrive in which.
+    """
 
     time: Int[Tensor, " n"]
     copy: Int[Tensor, " n"]
     sender: Int[Tensor, " n"]
+    arrives: Int[Tensor, " n"]
+    arrived: Bool[Tensor, "T B N"]
 
 
 def rows_of(team: Team, facts: EnvFacts, rollout: Rollout, *, first_episode: int = 0) -> pd.DataFrame:
     """One row for each utterance of a rollout of whole episodes, ordered by episode, step, round and sender."""
     spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks
-    frames = [_rows_of_round(team, facts, rollout, spoke, r, first_episode) for r in range(len(rollout.messages))]
-    if not frames:
+    if not rollout.messages:
         return pd.DataFrame(columns=["episode", "step", "round", "sender", "role", "hearers", "symbols", "vector",
                                      "length", "bits", "meaning", "actions", "reward", "action", "read"])  # fmt: skip
+    frames = [
+        _rows_of_round(team, facts, rollout, _spoken(team, spoke, mask), spoke, r, first_episode)
+        for r, mask in enumerate(arrived(team, rollout))
+    ]
     return pd.concat(frames).sort_values(["episode", "step", "round"], kind="stable", ignore_index=True)
 
 
-def _rows_of_round(
-    team: Team, facts: EnvFacts, rollout: Rollout, spoke: Bool[Tensor, "T B N"], index: int, first_episode: int
-) -> pd.DataFrame:
+def _spoken(team: Team, spoke: Bool[Tensor, "T B N"], mask: Bool[Tensor, "T B N"]) -> Spoken:
     copy, time, sender = spoke.transpose(0, 1).nonzero(as_tuple=True)
-    said = Spoken(time=time, copy=copy, sender=sender)
+    times = times_of_arrival(mask, delay_env_steps=team.channel.delay_env_steps)
+    return Spoken(time=time, copy=copy, sender=sender, arrives=times[time, copy, sender], arrived=mask)
+
+
+def _rows_of_round(
+    team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, spoke: Bool[Tensor, "T B N"], index: int,
+    first_episode: int,
+) -> pd.DataFrame:  # fmt: skip
+    time, copy, sender = said.time, said.copy, said.sender
     message, agents = rollout.messages[index], np.array(facts.agents, dtype=object)
     roles = np.array([role.name for role in facts.roles for _ in role.agents], dtype=object)
     symbols = None if message.symbols is None else message.symbols[time, copy, sender].tolist()
@@ -108,7 +123,10 @@ def _heard(team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index
 
 @dataclasses.dataclass(kw_only=True)
 class Hearing:
-    """One entry for each pair of an utterance and an agent that can hear it; `slot` is the place in its inbox."""
+    """One entry for each pair of an utterance and an agent that can hear it when it arrives, at `time`.
+
+    `slot` is the place in its inbox.
+    """
 
     time: Int[Tensor, " e"]
     copy: Int[Tensor, " e"]
@@ -127,10 +145,11 @@ def edges_of(rollout: Rollout) -> Edges:
 
 
 def _hearings(rollout: Rollout, said: Spoken) -> tuple[Hearing, Int[Tensor, " e"]]:
-    """Pairs of utterance and hearer, with the row of each utterance; ordered by row, then by hearer."""
+    """Pairs of utterance and hearer when it arrives, with the utterance's row; ordered by row, then by hearer."""
     edges = edges_of(rollout)
     row_of = torch.full(rollout.speaking.shape, -1, device=rollout.speaking.device)
-    row_of[said.time, said.copy, said.sender] = torch.arange(len(said.time), device=row_of.device)
+    row = (said.arrives >= 0).nonzero().squeeze(1)
+    row_of[said.arrives[row], said.copy[row], said.sender[row]] = row
     mask = edges.mask.expand(*rollout.valid.shape, -1, -1)
     time, copy, hearer, slot = mask.nonzero(as_tuple=True)
     senders = None if edges.senders is None else edges.senders.expand(mask.shape)
@@ -140,9 +159,9 @@ def _hearings(rollout: Rollout, said: Spoken) -> tuple[Hearing, Int[Tensor, " e"
     order = order[row[order] >= 0]
     time, copy, hearer, slot, sender = (x[order] for x in (time, copy, hearer, slot, sender))
     if senders is None:  # symbolic edges keep one payload for each sender, whoever hears it
-        replaced = first_from(rollout.speaking)[time + 1, copy, sender]
+        replaced = first_from(said.arrived)[time + 1, copy, sender]
     else:
-        fresh = mask & rollout.speaking.gather(2, senders.flatten(2)).view(mask.shape)
+        fresh = mask & said.arrived.gather(2, senders.flatten(2)).view(mask.shape)
         replaced = first_from(fresh)[time + 1, copy, hearer, slot]
     return Hearing(time=time, copy=copy, hearer=hearer, slot=slot, sender=sender, replaced=replaced), row[order]
 
