@@ -92,7 +92,8 @@ def test_switch_riddle_hearers_are_the_next_occupants() -> None:
 def brute_force_reading(run: Run, rollout: Rollout, *, time: int, copy: int, sender: int, hearer: int) -> int:
     """Walks through time as the runtime does: when does this hearer read what was said at `time`?"""
     late = run.team.policies[run.team.layout.policies[0]].model.timing.value == "next_step"
-    queue = Queue(rollout, delay=run.team.channel.delay_env_steps, drop="lost" if "lossy" in run.choices.channel else None)
+    drop = "lost" if "lossy" in run.choices.channel else None
+    queue = Queue(rollout, delay=run.team.channel.delay_env_steps, drop=drop)
     arrival = time + queue.delay
     if arrival >= rollout.num_steps or not queue.arrives(arrival, copy, sender):
         return -1
