@@ -1,6 +1,7 @@
 """The env runner, the learner and PPO without Ray: learning, freezing, mapping, normalising, resuming."""
 
 import copy
+import pathlib
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
     return [key for key in before if not torch.equal(before[key], after[key])]
 
 
-@pytest.mark.parametrize("channel", ["dru", "symbols", "continuous", "none", "garbled+dru"])
+@pytest.mark.parametrize("channel", ["dru", "symbols", "continuous", "none", "garbled+dru", "delayed+lossy+gated+dru"])
 def test_the_first_ratio_of_every_batch_is_one(channel: str) -> None:
     trainer = LocalTrainer(config(settings={"rounds": 2}, channel=channel))
     started = ray.is_initialized()
@@ -194,6 +195,22 @@ def test_resumed_equals_uninterrupted() -> None:
     state = copy.deepcopy(half.get_state())
     resumed = LocalTrainer(config(channel="symbols"))
     resumed.set_state(state)
+    expected, found = whole.train(), resumed.train()
+    assert expected.env_runner["episode_return_mean"] == found.env_runner["episode_return_mean"]
+    for name in ("speaker", "listener", "team"):
+        assert not changed(weights(whole, name), weights(resumed, name))
+
+
+def test_messages_on_their_way_are_saved_and_go_on(tmp_path: pathlib.Path) -> None:
+    def made() -> LocalTrainer:
+        return LocalTrainer(config(settings={"rounds": 3}, channel="delayed+noisy+dru"))
+
+    whole, resumed = made(), made()
+    whole.env_runner.sampler.fragment(1)  # so that batches end within episodes
+    whole.train()
+    whole.save(tmp_path / "state")
+    resumed.restore(tmp_path / "state")
+    assert whole.env_runner.sampler.get_state()["team"].channel["own"][0].mask.any(), "nothing is on its way"
     expected, found = whole.train(), resumed.train()
     assert expected.env_runner["episode_return_mean"] == found.env_runner["episode_return_mean"]
     for name in ("speaker", "listener", "team"):

@@ -13,7 +13,7 @@ from heliograph.rllib.qlearning import CommDQNConfig
 from heliograph.rollout import Rollout, concatenate
 from heliograph.types import tensors_of
 
-each_channel = pytest.mark.parametrize("channel", ["dru", "symbols", "garbled+dru"])
+each_channel = pytest.mark.parametrize("channel", ["dru", "symbols", "garbled+dru", "delayed+noisy+dru"])
 
 
 def config(channel: str = "dru", *, copies: int = 16, env: str = "switch_riddle", **training: Any) -> CommDQNConfig:
