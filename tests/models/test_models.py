@@ -28,8 +28,8 @@ def close(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def test_the_models_of_this_package_are_exactly_these() -> None:
     assert registry.names("model") == [
-        "cnet", "commnet", "feedforward", "full_information", "graph_attention", "ic3net", "magic", "mean_field",
-        "scripted", "silent", "tarmac",
+        "cnet", "commnet", "feedforward", "full_information", "gacomm", "graph_attention", "ic3net", "magic",
+        "mean_field", "scripted", "silent", "tarmac",
     ]  # fmt: skip
 
 
