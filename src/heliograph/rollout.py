@@ -77,9 +77,8 @@ class Rollout:
     `draws`, `messages` and `listening` (what models drew to listen, by policy) have one entry per round. `edges` is
     None where they never change, and then `static_edges` holds them once; `action_mask`, `assignment` and the final
     observations are None where there is nothing to say. `valid` is False after the end of an episode in rollouts of
-    whole episodes. Times and counts are in env steps.
-    `trace` is what was computed, with its gradients, where a sampler keeps that; it never leaves its process, and
-    parts of a rollout have none.
+    whole episodes. Times and counts are in env steps. `trace` is what was computed, with its gradients, where a sampler
+    keeps that; it never leaves its process, and parts of a rollout have none.
     """
 
     observations: dict[str, Tree]
