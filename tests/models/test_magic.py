@@ -93,6 +93,16 @@ def test_where_all_hear_all_every_hearer_finds_the_same_codes() -> None:
             assert torch.allclose(codes[:, hearer, sender], codes[:, sender, -1], atol=1e-6)
 
 
+def test_shared_and_separate_offers_give_the_same() -> None:
+    heads, mask = GraphHeads(4, 3, heads=2), torch.rand(2, 5, 6) > 0.5
+    own, said = torch.randn(2, 5, 4), torch.randn(2, 1, 6, 4)
+    apart = said.expand(-1, 5, -1, -1)
+    assert torch.allclose(heads.among(own, said, mask), heads.among(own, apart, mask), atol=1e-6)
+    one, two = heads(own, said), heads(own, apart)
+    assert torch.allclose(one.scores, two.scores, atol=1e-6)
+    assert torch.allclose(one.mixed(one.scores), two.mixed(one.scores), atol=1e-6)
+
+
 def test_choices_are_as_frequent_as_their_probability_and_have_the_relaxed_gradient() -> None:
     logits = torch.tensor([0.0, math.log(3)]).expand(100_000, 2).clone().requires_grad_()
     noise = logistic((100_000,), generator=torch.Generator().manual_seed(0), device=torch.device("cpu"))

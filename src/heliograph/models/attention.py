@@ -94,12 +94,25 @@ class GraphHeads(nn.Module):
         self, own: Float[Tensor, "B A I"], messages: Float[Tensor, "B A_or_1 K I"], mask: Bool[Tensor, "B A K"]
     ) -> Float[Tensor, "B A K1 D"]:
         """Of all that reach a hearer, itself last: what each of them attends to among them, as a mean over heads."""
-        mine, theirs = self._split(own).unsqueeze(2), self._split(messages)
-        nodes = torch.cat([theirs.expand(-1, mine.shape[1], -1, -1, -1), mine], 2).transpose(2, 3)
-        to, from_ = ((nodes * vector.unsqueeze(-2)).sum(-1) for vector in self.scores)
-        scores = F.leaky_relu(to.unsqueeze(-1) + from_.unsqueeze(-2), 0.2)
-        arrives = and_oneself(mask)[:, :, None, None].expand_as(scores)
-        return (weights_of(scores, arrives) @ nodes).mean(2)
+        if messages.shape[1] > 1:
+            rows = self._among(own.flatten(0, 1).unsqueeze(1), messages.flatten(0, 1), mask.flatten(0, 1).unsqueeze(1))
+            return rows.unflatten(0, own.shape[:2]).squeeze(2)
+        return self._among(own, messages.squeeze(1), mask)
+
+    def _among(self, own: Tensor, messages: Tensor, mask: Tensor) -> Float[Tensor, "B A K1 D"]:
+        """The same where all hearers are offered the same messages `[B, K, I]`."""
+        # [B, K1 sources, heads, A, K1 readers]: a softmax over few numbers is slow along the last axis.
+        mine, theirs = self._split(own), self._split(messages)
+        (to_me, from_me), (to_them, from_them) = self._scored(mine), self._scored(theirs)
+        num_hearers = own.shape[1]
+        to = torch.cat([_for_each(to_them, num_hearers), to_me.transpose(1, 2).unsqueeze(-1)], -1)
+        from_ = torch.cat([from_them.unsqueeze(-1).expand(-1, -1, -1, num_hearers), from_me.mT.unsqueeze(1)], 1)
+        scores = F.leaky_relu(from_.unsqueeze(-1) + to.unsqueeze(1), 0.2)
+        barred = torch.where(and_oneself(mask), 0.0, MASKED_LOGIT).mT[:, :, None, :, None]
+        weights = (scores + barred).softmax(1)
+        of_others = weights[:, :-1].flatten(1, 2).flatten(2).mT @ theirs.flatten(1, 2)
+        of_me = weights[:, -1].permute(0, 2, 3, 1) @ mine
+        return (of_others.view_as(of_me) + of_me) / self.heads
 
     def _split(self, x: Tensor) -> Float[Tensor, "*batch heads D"]:
         return self.values(x).unflatten(-1, (self.heads, -1))
@@ -107,3 +120,8 @@ class GraphHeads(nn.Module):
     def _scored(self, values: Tensor) -> tuple[Tensor, Tensor]:
         of_hearer, of_sender = self.scores
         return (values * of_hearer).sum(-1), (values * of_sender).sum(-1)
+
+
+def _for_each(of_senders: Tensor, num_hearers: int) -> Tensor:
+    """[B, heads, A, K] out of [B, K, heads]."""
+    return of_senders.mT.unsqueeze(2).expand(-1, -1, num_hearers, -1)
