@@ -110,6 +110,11 @@ def gumbel(shape: torch.Size, *, generator: torch.Generator | None, device: torc
     return -torch.log(-torch.log(uniform))
 
 
+def logistic(shape: tuple[int, ...], *, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """Standard logistic noise: the difference of two independent Gumbel draws."""
+    return torch.rand(shape, generator=generator, device=device).logit_(1e-7)
+
+
 def log_prob(
     space: spaces.Space, inputs: Float[Tensor, "*batch D"], action: Tensor, *, mask: Tensor | None = None
 ) -> Float[Tensor, "*batch"]:

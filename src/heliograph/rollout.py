@@ -66,6 +66,7 @@ class Acted:
     messages: tuple[Message, ...]
     edges: Edges
     state: TeamState
+    listening: tuple[dict[str, Tree], ...] = ()
     advanced: Advanced | None = None
 
 
@@ -73,11 +74,11 @@ class Acted:
 class Rollout:
     """`T` steps of `B` copies of a team. Observations and `state` hold one step more, to bootstrap from.
 
-    `draws` and `messages` have one entry per round. `edges` is None where they never change, and then `static_edges`
-    holds them once; `action_mask`, `assignment` and the final observations are None where there is nothing to say.
-    `valid` is False after the end of an episode in rollouts of whole episodes. Times and counts are in env steps.
-    `trace` is what was computed, with its gradients, where a sampler keeps that; it never leaves its process, and
-    parts of a rollout have none.
+    `draws`, `messages` and `listening` (what models drew to listen, by policy) have one entry per round. `edges` is
+    None where they never change, and then `static_edges` holds them once; `action_mask`, `assignment` and the final
+    observations are None where there is nothing to say. `valid` is False after the end of an episode in rollouts of
+    whole episodes. Times and counts are in env steps. `trace` is what was computed, with its gradients, where a sampler
+    keeps that; it never leaves its process, and parts of a rollout have none.
     """
 
     observations: dict[str, Tree]
@@ -91,6 +92,7 @@ class Rollout:
     action_log_prob: Float[Tensor, "T B N"]
     message_log_prob: Float[Tensor, "T B N"]
     draws: tuple[Tree, ...]
+    listening: tuple[dict[str, Tree], ...]
     messages: tuple[Message, ...]
     rewards: Float[Tensor, "T B N"]
     terminated: Bool[Tensor, "T B N"]

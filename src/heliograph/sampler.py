@@ -272,6 +272,7 @@ class _Record:
             action_log_prob=stack([a.action_log_prob for a in self.acted]),
             message_log_prob=stack([a.message_log_prob for a in self.acted]),
             draws=stack([a.draws for a in self.acted]),
+            listening=stack([a.listening for a in self.acted]),
             messages=stack([a.messages for a in self.acted]),
             rewards=stack([s.rewards for s in self.steps]).float(),
             terminated=stack([s.terminated for s in self.steps]),

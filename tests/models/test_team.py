@@ -263,9 +263,10 @@ def test_a_mask_of_one_role_binds_a_policy_that_serves_two() -> None:
     facts = dataclasses.replace(facts_of(world), roles=(same, listener))
     team = build_team(TeamChoices(policies={"both": PolicyChoice(agents=facts.agents)}), facts)
     mask = torch.tensor([[True, False, True]]).expand(4, 1, 3)
-    found = team.action_mask("both", {"listener": mask}, lead=1)
+    found = team.layout.action_mask("both", {"listener": mask}, lead=1)
     assert found.tolist() == [[[True] * 3, [True, False, True]]] * 4
-    assert team.action_mask("both", None, lead=1) is None and team.action_mask("both", {}, lead=1) is None
+    for nothing in (None, {}):
+        assert team.layout.action_mask("both", nothing, lead=1) is None
 
 
 def test_illegal_actions_are_never_taken() -> None:

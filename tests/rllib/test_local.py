@@ -55,6 +55,12 @@ def test_the_first_ratio_is_one_where_agents_leave_and_spaces_differ() -> None:
     assert max(trainer.train().learner["first_ratio_error"] for _ in range(3)) <= 1e-5
 
 
+@pytest.mark.parametrize("model", ["magic", "gacomm"])
+def test_the_first_ratio_is_one_where_models_draw_lots(model: str) -> None:
+    trainer = LocalTrainer(config(Mixed, model=model, channel="continuous"))
+    assert max(trainer.train().learner["first_ratio_error"] for _ in range(2)) <= 1e-5
+
+
 @pytest.mark.parametrize("channel", ["dru", "symbols"])
 def test_a_team_learns_to_talk_in_seconds(channel: str) -> None:
     settings = config(model_settings={"size": 32}, channel=channel)

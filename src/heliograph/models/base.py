@@ -8,12 +8,13 @@ is also batched over time. The runtime around it (delivery of messages, memory o
 import dataclasses
 from abc import ABC, abstractmethod
 
+import torch
 from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from heliograph import distributions
-from heliograph.types import Execution, Heard, Inputs, Timing, Tree
+from heliograph.types import Choice, Execution, Heard, Inputs, Timing, Tree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,8 +91,21 @@ class Model(nn.Module, ABC):
         """What the agents mean to say, before the mouth maps it to what the channel carries."""
         return hidden
 
+    def listens(self, round_index: int) -> bool:
+        """Whether `listen` is called in a round: in those that are heard within the step."""
+        return round_index < self.rounds and (round_index > 0 or self.timing is Timing.SAME_STEP)
+
+    def draw(
+        self, shape: tuple[int, int, int], *, round_index: int, choice: Choice, generator: torch.Generator | None
+    ) -> Tree:
+        """Draw all randomness with which the agents listen in a round: recorded, and replayed as `heard.draw`.
+
+        `shape` is [B, A, K], that of `heard.mask`. None where listening is deterministic, as a greedy choice must be.
+        """
+        return None
+
     def listen(self, hidden: Float[Tensor, "B A H"], heard: Heard) -> Float[Tensor, "B A H"]:
-        """Take in the messages of a round that arrive within the step."""
+        """Take in the messages of a round that arrive within the step; random only through `heard.draw`."""
         return hidden
 
     @abstractmethod

@@ -25,11 +25,12 @@ class Frame:
 
 @dataclasses.dataclass(kw_only=True)
 class Recorded:
-    """One step of a rollout as it is replayed: its masks, whose part ended after it, and the draws of its messages."""
+    """One step of a rollout as it is replayed: its masks, whose part ended after it, and what was drawn."""
 
     frame: Frame
     ended: Bool[Tensor, "B N"]
     draws: tuple[Tree, ...]
+    listening: tuple[dict[str, Tree], ...]
 
 
 def recorded(rollout: Rollout) -> list[Recorded]:
@@ -39,11 +40,12 @@ def recorded(rollout: Rollout) -> list[Recorded]:
         raise ValueError("the rollout has neither edges nor static_edges")
     assignment = None if rollout.assignment is None else rollout.assignment[:-1]
     masks = (rollout.observing[:-1], rollout.speaking, rollout.terminated | rollout.truncated)
-    steps, everyone = by_step((*masks, assignment, rollout.edges, rollout.draws)), all_observe(rollout.observing[:-1])
+    drawn = (rollout.draws, rollout.listening)
+    steps, everyone = by_step((*masks, assignment, rollout.edges, *drawn)), all_observe(rollout.observing[:-1])
     found = []
-    for (observing, speaking, ended, seats, of_step, draws), all_do in zip(steps, everyone, strict=True):
+    for (observing, speaking, ended, seats, of_step, draws, listening), all_do in zip(steps, everyone, strict=True):
         now = Frame(observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats, everyone=all_do)
-        found.append(Recorded(frame=now, ended=ended, draws=draws))
+        found.append(Recorded(frame=now, ended=ended, draws=draws, listening=listening))
     return found
 
 

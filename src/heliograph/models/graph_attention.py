@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from heliograph.checks import check_positive
 from heliograph.functional import tanh
-from heliograph.models.attention import weighted_sum, weights_of
+from heliograph.models.attention import GraphHeads, and_oneself, weights_of
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing
@@ -35,8 +35,7 @@ class GraphAttention(Model):
         self.hidden_size, self.intent_size, self.memory_size = 2 * size, size, size
         self.torso = InputTorso(spec, size, agent=False)
         self.cell = orthogonal_(nn.GRUCell(size, size))
-        self.values = nn.ModuleList(orthogonal_(nn.Linear(size, size, bias=False)) for _ in range(rounds))
-        self.scores = nn.ParameterList(nn.Parameter(0.1 * torch.randn(2, heads, size // heads)) for _ in range(rounds))
+        self.layers = nn.ModuleList(GraphHeads(size, size // heads, heads=heads) for _ in range(rounds))
         self.head = small_head(2 * size, spec.action_inputs)
 
     def encode(self, inputs: Inputs) -> Tensor:
@@ -55,18 +54,10 @@ class GraphAttention(Model):
     def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
         """One layer of attention."""
         state, last = hidden.chunk(2, -1)
-        values, (of_hearer, of_sender) = self.values[heard.round_index], self.scores[heard.round_index]
-        own = values(last).unflatten(-1, (self.heads, -1))
-        theirs = values(heard.messages).unflatten(-1, (self.heads, -1))
-        from_me, from_them = (own * of_hearer).sum(-1), (theirs * of_sender).sum(-1)
-        mine = (own * of_sender).sum(-1)
-        mixed = []
-        for h in range(self.heads):
-            edges = from_me[..., h].unsqueeze(-1) + from_them[..., h]
-            scores = F.leaky_relu(torch.cat([edges, (from_me + mine)[..., h].unsqueeze(-1)], -1), 0.2)
-            weights = weights_of(scores, torch.cat([heard.mask, torch.ones_like(heard.mask[..., :1])], -1))
-            mixed.append(weighted_sum(weights[..., :-1], theirs[..., h, :]) + weights[..., -1:] * own[..., h, :])
-        return torch.cat([state, F.elu(torch.cat(mixed, -1))], -1)
+        offered = self.layers[heard.round_index](last, heard.messages)
+        mask = and_oneself(heard.mask).unsqueeze(2).expand_as(offered.scores)
+        mixed = offered.mixed(weights_of(offered.scores, mask))
+        return torch.cat([state, F.elu(mixed.flatten(2))], -1)
 
     def act(self, hidden: Tensor) -> Tensor:
         """Inputs of the action distribution."""

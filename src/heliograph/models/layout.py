@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.registry import UnknownNameError
@@ -56,6 +56,18 @@ class Layout:
         if index is None:
             return tree
         return map_tensors(lambda leaf: leaf.index_select(lead, index.to(leaf.device)), tree)
+
+    def action_mask(
+        self, policy: str, by_role: Mapping[str, Tensor] | None, *, lead: int
+    ) -> Bool[Tensor, "*lead A n"] | None:
+        """Which actions a policy's agents may choose; None where all."""
+        served = [role for role in self.roles if role.name in self.seats[policy].roles]
+        known = [by_role[role.name] for role in served if by_role is not None and role.name in by_role]
+        if by_role is None or not known:
+            return None
+        some = known[0]
+        free = {r.name: some.new_ones(*some.shape[:lead], len(r.agents), some.shape[-1]) for r in served}
+        return self.gather(policy, {**free, **by_role}, lead=lead)
 
     def slots(self, policy: str) -> slice | list[int]:
         """The slots of a policy, as a slice where they are contiguous."""

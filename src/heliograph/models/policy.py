@@ -68,14 +68,16 @@ class Policy(nn.Module):
             raise RuntimeError("this policy does not communicate")
         return self.mouth(self.model.speak(hidden))
 
-    def hear(self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0) -> Heard:
+    def hear(
+        self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0, draw: Tree = None
+    ) -> Heard:
         """What these agents get from the channel; `payload` is [..., A or 1, K, P]."""
         if self.ear is None:
             raise RuntimeError("this policy does not communicate")
         for norm in self._norms:
             if norm.per_step:
                 norm.expect(mask, shared=payload.shape[-3] == 1)
-        return Heard(messages=self.ear(payload), mask=mask, round_index=round_index)
+        return Heard(messages=self.ear(payload), mask=mask, round_index=round_index, draw=draw)
 
     def message_norms(self) -> list[MessageNorm]:
         """The normalisers of incoming messages, whose statistics the learner moves."""

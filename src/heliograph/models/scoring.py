@@ -40,7 +40,7 @@ def _of_actions(team: "Team", rollout: Rollout, unrolled: Unrolled) -> distribut
             seats.action_space,
             team.policies[policy].model.act(unrolled.after_in(policy, here.span)),
             team.layout.gather(policy, actions, lead=2),
-            mask=team.action_mask(policy, masks, lead=2),
+            mask=team.layout.action_mask(policy, masks, lead=2),
         )
         for key, values in found.items():
             values[policy] = here.padded(getattr(score, key), num_steps=rollout.num_steps)

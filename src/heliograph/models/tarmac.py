@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from heliograph.checks import check_choice, check_positive
 from heliograph.functional import tanh
-from heliograph.models.attention import dot_products, weighted_sum, weights_of
+from heliograph.models.attention import and_oneself, dot_products, weighted_sum, weights_of
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing
@@ -84,8 +84,7 @@ class TarMAC(Model):
         scores = dot_products(query, heard.messages[..., : self.signature_size])
         mine = (query * signature).sum(-1, keepdim=True)
         everything = torch.cat([scores, mine], -1)
-        mask = torch.cat([heard.mask, torch.ones_like(heard.mask[..., :1])], -1)
-        weights = weights_of(everything, mask)
+        weights = weights_of(everything, and_oneself(heard.mask))
         return weighted_sum(weights[..., :-1], heard.messages[..., self.signature_size :]) + weights[..., -1:] * value
 
     def build_mouth(self, intent_size: int) -> nn.Module:

@@ -71,6 +71,7 @@ class Team(nn.Module):
         for policy in communicating:
             talks[list(layout.seats[policy].slots)] = True
         self.register_buffer("talks", talks, persistent=False)
+        self._hearers = [[p for p in communicating if policies[p].model.listens(r)] for r in range(self.rounds)]
         early = [policies[p].model.timing is Timing.NEXT_STEP for p in layout.policies]
         rounds = [policies[p].model.rounds if p in communicating else 0 for p in layout.policies]
         self.register_buffer("_early", torch.tensor(early), persistent=False)
@@ -166,10 +167,12 @@ class Team(nn.Module):
             said.append(message)
             return draw, (message if intervention is None else intervention(message, step, edges)), memory
 
-        out = self._advance(self._features(step, state), state, frame, converse)
+        listening = self._draw(frame, choice=choice, generator=generator)
+        out = self._advance(self._features(step, state), state, frame, converse, listening)
         with torch.no_grad():
             acted = self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
             acted.state = self._remember(acted, step, symbols=said[-1].symbols if said else None)
+        acted.listening = listening
         acted.advanced = out if torch.is_grad_enabled() else None
         return acted
 
@@ -184,6 +187,16 @@ class Team(nn.Module):
                 )
                 found[policy] = self.policies[policy].encode(inputs)
         return found
+
+    def _draw(self, frame: Frame, *, choice: Choice, generator: torch.Generator | None) -> tuple[dict[str, Tree], ...]:
+        """What the models draw to listen, by policy in each round."""
+        num_copies, num_slots = len(frame.observing), frame.edges.mask.shape[-1]
+        found: list[dict[str, Tree]] = [{} for _ in self._hearers]
+        for r, hearers in enumerate(self._hearers):
+            for p in hearers:
+                shape = (num_copies, len(self.layout.seats[p].slots), num_slots)
+                found[r][p] = self.policies[p].model.draw(shape, round_index=r, choice=choice, generator=generator)
+        return tuple(found)
 
     def _remember(self, acted: Acted, step: TeamStep, *, symbols: Tensor | None) -> TeamState:
         """Keep what was done, and what was said whatever became of it on the way."""
@@ -209,7 +222,7 @@ class Team(nn.Module):
         actions, log_probs = {}, {}
         for policy, seats in self.layout.seats.items():
             inputs = self.policies[policy].model.act(out.after[policy])
-            mask = self.action_mask(policy, step.action_mask, lead=1)
+            mask = self.layout.action_mask(policy, step.action_mask, lead=1)
             if epsilon is not None:
                 inputs = distributions.epsilon_greedy(inputs, epsilon=epsilon, mask=mask)
             actions[policy] = distributions.sample(
@@ -241,7 +254,7 @@ class Team(nn.Module):
         state, steps, finals = dataclasses.replace(rollout.initial), [], []
         for t, now in enumerate(recorded(rollout)):
             state.assignment = now.frame.assignment
-            out = self._advance(features[t], state, now.frame, self._replay(now))
+            out = self._advance(features[t], state, now.frame, self._replay(now), now.listening)
             steps.append(out)
             if finals_in:
                 finals.append(self._perceive(finals_in[t], out.state)[0])
@@ -302,7 +315,7 @@ class Team(nn.Module):
 
     def _advance(
         self, features: Mapping[str, Tree | None], state: TeamState, frame: Frame,
-        converse: Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]],
+        converse: Callable[[Tensor, int, Tree], tuple[Tree, Message, Tree]], listening: tuple[dict[str, Tree], ...],
     ) -> Advanced:  # fmt: skip
         before, memory = self._perceive(features, state, None if frame.everyone else frame.observing)
         here = [p for p in self.layout.policies if features[p] is not None]
@@ -318,11 +331,11 @@ class Team(nn.Module):
             arrivals, channel = self.channel.transit(message, speaking=said, draw=draw, state=channel, round_index=r)
             if r == 0:
                 inbox = self._deliver(inbox, arrivals, frame)
-                hidden, inbox = self._listen(hidden, here, inbox, frame, round_index=r)
+                hidden, inbox = self._listen(hidden, here, inbox, frame, listening[r], round_index=r)
             else:
                 empty = Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
                 heard = self._deliver(empty, arrivals, frame)
-                hidden, _ = self._listen(hidden, here, heard, frame, round_index=r)
+                hidden, _ = self._listen(hidden, here, heard, frame, listening[r], round_index=r)
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
@@ -356,20 +369,21 @@ class Team(nn.Module):
         return hidden, memory
 
     def _listen(
-        self, hidden: dict[str, Tensor], here: list[str], inbox: Inbox, frame: Frame, *, round_index: int
-    ) -> tuple[dict[str, Tensor], Inbox]:
+        self, hidden: dict[str, Tensor], here: list[str], inbox: Inbox, frame: Frame, draws: dict[str, Tree], *,
+        round_index: int,
+    ) -> tuple[dict[str, Tensor], Inbox]:  # fmt: skip
         listened = dict(hidden)
-        for policy in here:
-            network = self.policies[policy]
-            if network.communicates and (round_index or network.model.timing is not Timing.NEXT_STEP):
-                listened[policy] = network.model.listen(hidden[policy], self._heard(policy, inbox, round_index))
+        for policy in self._hearers[round_index]:
+            if policy in here:
+                heard = self._heard(policy, inbox, round_index=round_index, draw=draws[policy])
+                listened[policy] = self.policies[policy].model.listen(hidden[policy], heard)
         read = frame.observing & ~self._heard_early(frame.assignment)
         return listened, Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
 
-    def _heard(self, policy: str, inbox: Inbox, round_index: int = 0) -> Heard:
+    def _heard(self, policy: str, inbox: Inbox, *, round_index: int = 0, draw: Tree = None) -> Heard:
         slots = self.layout.slots(policy)
         payload = inbox.payload.unsqueeze(1) if inbox.payload.dim() == 3 else inbox.payload[:, slots]
-        return self.policies[policy].hear(payload, inbox.mask[:, slots], round_index=round_index)
+        return self.policies[policy].hear(payload, inbox.mask[:, slots], round_index=round_index, draw=draw)
 
     def _intents(self, hidden: Mapping[str, Tensor], here: list[str], assignment: Tensor | None) -> Tensor:
         found = {}
@@ -378,13 +392,3 @@ class Team(nn.Module):
             silent = value.new_zeros(*value.shape[:-1], self.channel.intent_size)
             found[policy] = network.intent(value) if network.communicates and policy in here else silent
         return self.layout.combine(found, lead=1, assignment=assignment)
-
-    def action_mask(self, policy: str, masks: Mapping[str, Tensor] | None, *, lead: int) -> Tensor | None:
-        """Which actions a policy's agents may choose, `[..., A, n]`; None where all."""
-        served = [role for role in self.layout.roles if role.name in self.layout.seats[policy].roles]
-        known = [masks[role.name] for role in served if masks is not None and role.name in masks]
-        if masks is None or not known:
-            return None
-        some = known[0]
-        free = {r.name: some.new_ones(*some.shape[:lead], len(r.agents), some.shape[-1]) for r in served}
-        return self.layout.gather(policy, {**free, **masks}, lead=lead)

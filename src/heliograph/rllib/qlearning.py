@@ -245,7 +245,7 @@ class QLearner(TeamLearner):
         for policy in team.layout.policies:
             values = team.policies[policy].model.act(unrolled.after[policy])
             action = team.layout.gather(policy, rollout.actions, lead=2)
-            best[policy] = td.best_value(values, mask=team.action_mask(policy, rollout.action_mask, lead=2))
+            best[policy] = td.best_value(values, mask=team.layout.action_mask(policy, rollout.action_mask, lead=2))
             if every_step:
                 may = rollout.acting[..., team.layout.slots(policy)]
                 action = torch.where(may, action, 0)
