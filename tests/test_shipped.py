@@ -18,6 +18,7 @@ from heliograph.rllib.settings import settings_from
 from heliograph.run_folder import Run, RunFolderError, read_run
 from heliograph.sharing import export, read_policy
 from heliograph.shipped import PREFIX, card_of, located
+from heliograph.types import Choice
 
 TEAMS = shipped.shipped()
 MAX_BYTES = 1_000_000
@@ -129,3 +130,14 @@ def test_its_policies_can_begin_a_run(tmp_path: pathlib.Path) -> None:
     speaker = read_policy("recipe:speaker_listener_symbols", "speaker")
     own = read_policy(export("recipe:speaker_listener_symbols", tmp_path / "team.safetensors"), "speaker")
     assert speaker.tensors and all((own.tensors[key] == value).all() for key, value in speaker.tensors.items())
+
+
+def test_values_of_q_learning_are_not_sampled_as_if_they_were_odds(tmp_path: pathlib.Path) -> None:
+    run = read_run("recipe:dial_switch3")
+    assert run.algorithm == "qlearning" and not run.has_odds
+    with pytest.raises(ValueError, match="values of actions, not odds"):
+        evaluate(run, num_episodes=4, choice=Choice.SAMPLED)
+    assert main(["report", "recipe:dial_switch3", "--episodes", "64", "--out", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf8")
+    assert "qlearning" in page and "not recorded" not in page
+    assert read_run("recipe:speaker_listener_dru").has_odds

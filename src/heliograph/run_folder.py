@@ -37,7 +37,7 @@ from heliograph.safe_files import (
     write_tensors,
     write_text,
 )
-from heliograph.shipped import located
+from heliograph.shipped import card_of, comes_with_us, located
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
@@ -62,6 +62,17 @@ class Run:
     choices: TeamChoices
     facts: EnvFacts
     team: Team
+
+    @property
+    def algorithm(self) -> str | None:
+        """What trained it; None where that is not recorded."""
+        training = self.config.get("training")
+        return training.get("algorithm") if isinstance(training, dict) else None
+
+    @property
+    def has_odds(self) -> bool:
+        """Whether its outputs are logits, which can be sampled; those of Q-learning are values."""
+        return self.algorithm != "qlearning"
 
     def in_env(self, settings: Mapping[str, Any]) -> "Run":
         """The same team in its environment with some settings changed: other images, other odds, a longer episode.
@@ -115,6 +126,8 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
     source = located(folder)
     if source.is_file():
         config, tensors = read_team_file(source)
+        if comes_with_us(source):
+            config = {**config, "training": card_of(source)["training"]}
     else:
         config = read_config(source)
         check_names(source, config, trust=trust)

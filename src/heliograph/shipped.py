@@ -9,7 +9,7 @@ from typing import Any
 from heliograph.registry import UnknownNameError, names
 from heliograph.safe_files import RunFolderError, read_json
 
-__all__ = ["CARD", "PREFIX", "SUFFIX", "card_of", "is_shipped", "located", "result_of", "shipped"]
+__all__ = ["CARD", "PREFIX", "SUFFIX", "card_of", "comes_with_us", "is_shipped", "located", "result_of", "shipped"]
 
 PREFIX = "recipe:"
 TEAMS = pathlib.Path(__file__).parent / "recipes" / "teams"
@@ -24,6 +24,11 @@ def shipped() -> list[str]:
 def is_shipped(source: str | pathlib.Path) -> bool:
     """Whether a source is written `recipe:NAME`."""
     return str(source).startswith(PREFIX)
+
+
+def comes_with_us(team: pathlib.Path) -> bool:
+    """Whether a team file is one of those that come with Heliograph, which have cards."""
+    return team.parent == TEAMS
 
 
 def located(source: str | pathlib.Path) -> pathlib.Path:

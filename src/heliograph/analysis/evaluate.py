@@ -58,6 +58,8 @@ def play_run(
     """
     if num_episodes is not None and num_episodes < 1:
         raise ValueError(f"num_episodes={num_episodes}: must be at least 1")
+    if choice is Choice.SAMPLED and not run.has_odds:
+        raise ValueError("actions=sampled: a team trained by Q-learning has values of actions, not odds; take greedy")
     copies = min(num_episodes or 1, num_copies or DEFAULT_COPIES)
     env = build_env(run.env, num_copies=copies, seed=FRESH + seed)
     replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))

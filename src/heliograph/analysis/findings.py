@@ -21,10 +21,10 @@ SEED_FOLDERS = "seed_*"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TeamFindings:
-    """A trained team: its greedy evaluation, its return with sampled actions, its learning curve if there is one."""
+    """A trained team, evaluated with greedy and, where it has odds, sampled actions; its learning curve, if any."""
 
     greedy: dict[str, Any]
-    sampled: dict[str, Any]
+    sampled: dict[str, Any] | None
     curve: pd.DataFrame | None
 
 
@@ -118,7 +118,6 @@ def _seed_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust:
 
 def _team_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> TeamFindings:
     run = read_run(folder, trust=trust)
-    greedy, sampled = (
-        evaluate(run, num_episodes=num_episodes, choice=choice, seed=seed) for choice in (Choice.GREEDY, Choice.SAMPLED)
-    )
-    return TeamFindings(greedy=greedy, sampled=sampled, curve=read_curve(folder))
+    choices = (Choice.GREEDY, Choice.SAMPLED) if run.has_odds else (Choice.GREEDY,)
+    greedy, *sampled = (evaluate(run, num_episodes=num_episodes, choice=choice, seed=seed) for choice in choices)
+    return TeamFindings(greedy=greedy, sampled=sampled[0] if sampled else None, curve=read_curve(folder))

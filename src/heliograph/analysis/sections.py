@@ -50,14 +50,12 @@ def heading(findings: Findings) -> Iterator[Safe]:
 def choices_of(findings: Findings) -> dict[str, str]:
     """The five choices by name, with the settings that were given."""
     run, team = findings.run, findings.run.choices
-    training = run.config.get("training")
-    algorithm = training.get("algorithm") if isinstance(training, dict) else None
     return {
         "environment": _with_settings(run.env.env, run.env.settings),
         "model": _with_settings(team.model, team.model_settings),
         "channel": _with_settings(team.channel, team.channel_settings),
         "topology": _with_settings(team.topology, team.topology_settings),
-        "algorithm": _name(algorithm or "not recorded"),
+        "algorithm": _name(run.algorithm or "not recorded"),
     }
 
 
@@ -133,8 +131,8 @@ def _team_rows(findings: Findings, seed: SeedFindings) -> Iterator[tuple[Any, ..
 
 
 def _team_cells(team: TeamFindings) -> tuple[Any, ...]:
-    greedy, sampled = team.greedy, team.sampled
-    returns = [with_error(x["episode_return_mean"], x["episode_return_se"]) for x in (greedy, sampled)]
+    greedy, both = team.greedy, (team.greedy, team.sampled)
+    returns = ["" if x is None else with_error(x["episode_return_mean"], x["episode_return_se"]) for x in both]
     return *returns, percent(greedy["success_rate"]), number(greedy["mutual_information_bits"])
 
 
