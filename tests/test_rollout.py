@@ -1,6 +1,7 @@
 """Rollouts are cut along the copies and put together again, all fields in step."""
 
 import dataclasses
+import pickle
 
 import pytest
 import torch
@@ -119,3 +120,14 @@ def test_rollouts_of_whole_episodes_of_different_length_lie_side_by_side() -> No
     said = team.unroll(whole).action_log_prob
     apart = torch.cat([team.unroll(r).action_log_prob[:3] for r in rollouts], 1)
     torch.testing.assert_close(said[:3], apart)
+
+
+def test_a_part_is_taken_as_it_is_asked_for_and_travels_without_the_whole(rollout: Rollout) -> None:
+    part = rollout.select(torch.tensor([4, 1]))
+    assert "rewards" not in vars(part) and torch.equal(part.rewards, rollout.rewards[:, [4, 1]])
+    assert part.rewards is part.rewards and part.num_copies == 2
+    with pytest.raises(AttributeError, match="no attribute 'reward'"):
+        part.reward  # noqa: B018
+    sent = pickle.loads(pickle.dumps(part))
+    assert "_source" not in vars(sent) and equal(sent, part)
+    assert equal(dataclasses.replace(part, info={}).actions, part.actions)

@@ -132,7 +132,7 @@ def log_softmax(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
 class _Tanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = (2 * x).sigmoid_().mul_(2).sub_(1)
+        y = torch.rsub((2 * x).sigmoid_(), -1.0, alpha=-2.0)
         ctx.save_for_backward(y)
         return y
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -136,10 +137,33 @@ class Rollout:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in WHOLE}
 
     def select(self, copies: Int[Tensor, " b"]) -> "Rollout":
-        """The same rollout of some of its copies."""
-        initial = map_tensors(lambda x: x.index_select(0, copies), self.initial)
-        chosen = map_tensors(lambda x: x.index_select(1, copies), self.by_time())
-        return Rollout(initial=initial, static_edges=self.static_edges, **chosen)
+        """The same rollout of some of its copies; most fields are taken when first asked for, as many never are."""
+        part = object.__new__(Rollout)
+        part.__dict__["_source"] = (self, copies)
+        for name in EAGER:
+            part.__dict__[name] = self._taken(name, copies)
+        return part
+
+    def _taken(self, name: str, copies: Int[Tensor, " b"]) -> Any:
+        value = getattr(self, name)
+        if name in ("static_edges", "trace"):
+            return value if name == "static_edges" else None
+        axis = 0 if name == "initial" else 1
+        return map_tensors(lambda x: x.index_select(axis, copies), value)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            source = self.__dict__.get("_source")
+            if source is None or name not in FIELDS:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            whole, copies = source
+            self.__dict__[name] = value = whole._taken(name, copies)
+            return value
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All fields, of a part too: what it was taken from stays behind."""
+        return {name: getattr(self, name) for name in FIELDS}
 
     def chunks(self, size: int) -> Iterator["Rollout"]:
         """The same rollout in parts of `size` copies (the last may be smaller), which share its memory."""
@@ -162,6 +186,11 @@ class Rollout:
         size = self.num_copies // num_parts
         for part in range(num_parts):
             yield order[part * size : (part + 1) * size]
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(Rollout))
+EAGER = tuple(f.name for f in dataclasses.fields(Rollout) if f.default is not dataclasses.MISSING)
+"""Fields whose default would be found on the class where they are not set."""
 
 
 def concatenate(rollouts: list[Rollout]) -> Rollout:

@@ -203,8 +203,7 @@ class TeamLearner(TorchLearner, ABC):
             torch._foreach_clamp_max_(list(gradients.values()), self.config.grad_clip)
         else:
             scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
-            for gradient in gradients.values():
-                gradient.mul_(scale)
+            torch._foreach_mul_(list(gradients.values()), scale)
 
     def _average(self, gradients: dict[Any, Tensor]) -> None:
         """Give every learner the mean gradient, in one message; a missing gradient counts as zero on all of them."""
