@@ -26,8 +26,8 @@ def rial_multistep_digits() -> Recipe:
             "algorithm_settings": {
                 "momentum": 0.05,
                 "num_envs_per_env_runner": 128,
-                "lr": [[0, 1e-5], [64_000, 1e-3], [4_160_000, 1e-3], [5_120_000, 2e-4]],
+                "lr": [[0, 1e-5], [64_000, 1e-3], [2_080_000, 1e-3], [2_560_000, 2e-4]],
             },
-            "iterations": 8000,
+            "iterations": 4000,
         },
     )
