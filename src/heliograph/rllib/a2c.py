@@ -10,6 +10,7 @@ from torch import Tensor
 from heliograph.checks import check_choice, check_number
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.config import refuse_given
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -74,16 +75,9 @@ class CommA2CConfig(ActorCriticConfig):
         `optimizer_name`: "rmsprop", with `rms_decay` and `rms_epsilon`, or "adam". `loss_mean`: losses are means over
         "turn"s, or, summed over agents, over "env_step"s.
         """
-        for name in ONE_UPDATE:
-            if kwargs.get(name, NotProvided) is not NotProvided:
-                raise ValueError(
-                    f"{name}={kwargs[name]}: A2C makes one update of a whole batch; leave it out, or use ppo"
-                )
+        refuse_given(kwargs, names=ONE_UPDATE, why="A2C makes one update of a whole batch; leave it out, or use ppo")
         super().training(**kwargs)
-        given = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "name", "__class__")}
-        for key, value in given.items():
-            if value is not NotProvided:
-                setattr(self, key, value)
+        self.take({k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")})
         return self
 
     def get_default_learner_class(self) -> type:

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -149,9 +149,14 @@ class CommunicationConfig(AlgorithmConfig):
             given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
         if given.get("critic", "hidden") not in VIEWS:
             raise registry.UnknownNameError(what="critic", name=str(critic), valid=list(VIEWS))
-        for key, value in given.items():
-            setattr(self, key, value)
+        self.take(given)
         return self
+
+    def take(self, given: Mapping[str, Any]) -> None:
+        """Set those settings that were given."""
+        for key, value in given.items():
+            if value is not NotProvided:
+                setattr(self, key, value)
 
     # ---- what the settings come to ----------------------------------------------------------------------------
 
@@ -385,3 +390,10 @@ def as_loss(given: Any) -> LossChoice:
         raise ValueError(f"losses: {given!r} must be a name, a callable, or (loss, coefficient, settings)")
     coefficient = parts[1] if len(parts) > 1 else 1.0
     return LossChoice(loss=parts[0], coefficient=coefficient, settings=parts[2] if len(parts) > 2 else {})
+
+
+def refuse_given(given: Mapping[str, Any], *, names: Iterable[str], why: str) -> None:
+    """Refuse settings of RLlib that have no meaning for an algorithm."""
+    for name in names:
+        if given.get(name, NotProvided) is not NotProvided:
+            raise ValueError(f"{name}={given[name]}: {why}")

@@ -60,10 +60,7 @@ class CommPPOConfig(ActorCriticConfig):
         crosses the ends of stretches of so many steps of a rollout (None: it reaches back to the first).
         """
         super().training(**kwargs)
-        given = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
-        for key, value in given.items():
-            if value is not NotProvided:
-                setattr(self, key, value)
+        self.take({k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")})
         return self
 
     def get_default_learner_class(self) -> type:

@@ -17,7 +17,7 @@ from heliograph.experiment import build_channel
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
-from heliograph.rllib.config import CommunicationConfig
+from heliograph.rllib.config import CommunicationConfig, refuse_given
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
@@ -75,17 +75,10 @@ class CommDQNConfig(CommunicationConfig):
         `message_bootstrap`: a head's next value is its "own", or the "average" of both heads (`model_avg_q`).
         `grad_clip_by`: "value", each number as in the Lua code, or "global_norm".
         """
-        for name in PER_BATCH:
-            if kwargs.get(name, NotProvided) is not NotProvided:
-                raise ValueError(
-                    f"{name}={kwargs[name]}: Q-learning makes one update of one episode of each copy; leave it out, "
-                    "and set num_envs_per_env_runner, the episodes of an update"
-                )
+        why = "Q-learning makes one update of one episode of each copy; leave it out, and set num_envs_per_env_runner"
+        refuse_given(kwargs, names=PER_BATCH, why=f"{why}, the episodes of an update")
         super().training(**kwargs)
-        given = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "name", "__class__")}
-        for key, value in given.items():
-            if value is not NotProvided:
-                setattr(self, key, value)
+        self.take({k: v for k, v in locals().items() if k not in ("self", "kwargs", "why", "__class__")})
         return self
 
     def get_default_learner_class(self) -> type:
