@@ -4,7 +4,7 @@ import pathlib
 
 import torch
 
-from heliograph.envs.switch_riddle import scripted_n3
+from heliograph.envs.switch_riddle import scripted_n3, scripted_n4
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
 from heliograph.run_folder import Run, write_config, write_team
@@ -45,10 +45,19 @@ def perfect_bits(inputs, memory, heard) -> ScriptedOutput:
 
 def riddle(inputs, memory, heard) -> ScriptedOutput:
     """The optimal protocol for three prisoners: memory holds the day and whether one has been in the room."""
+    return _by_one_bit(scripted_n3, inputs, memory, heard)
+
+
+def riddle_n4(inputs, memory, heard) -> ScriptedOutput:
+    """The best protocol known for four."""
+    return _by_one_bit(scripted_n4, inputs, memory, heard)
+
+
+def _by_one_bit(protocol, inputs, memory, heard) -> ScriptedOutput:
     here = inputs.observation[..., 0] > 0
     day, been = memory[..., 0].long(), memory[..., 1] > 0
     bit = torch.zeros_like(day) if heard is None else heard.total()[..., 0].long()
-    says, tells = scripted_n3(been, day=day, bit=bit)
+    says, tells = protocol(been, day=day, bit=bit)
     memory = torch.stack([memory[..., 0] + 1, (been | here).float()], -1)
     return ScriptedOutput(action_inputs=say_symbol(tells, 2), intent=say_bits(says.unsqueeze(-1)), memory=memory)
 
@@ -60,9 +69,9 @@ def last_day(inputs, memory, heard) -> ScriptedOutput:
     return ScriptedOutput(action_inputs=say_symbol(tells, 2), intent=say_bits(says), memory=memory + 1)
 
 
-def riddle_run(function=riddle, *, channel: str = "dru") -> Run:
-    """A run of a script for the riddle with three prisoners."""
-    choice = EnvChoice(env="switch_riddle")
+def riddle_run(function=riddle, *, channel: str = "dru", **env) -> Run:
+    """A run of a script for the riddle, with three prisoners unless `env` says otherwise."""
+    choice = EnvChoice(env="switch_riddle", settings=env)
     settings = {"function": f"tests.analysis.teams:{function.__name__}", "memory_size": 2}
     bits = {"bits": 1} if channel == "dru" else {}
     choices = TeamChoices(model="scripted", model_settings=settings, channel=channel, channel_settings=bits)

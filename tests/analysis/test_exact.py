@@ -11,7 +11,7 @@ from heliograph.analysis.exact import all_starts, enumerable, exact_return, mean
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.sampler import Sampler, play
-from tests.analysis.teams import last_day, riddle_run, scripted_run
+from tests.analysis.teams import last_day, riddle_n4, riddle_run, scripted_run
 
 
 def test_visits_are_the_digits_of_a_start() -> None:
@@ -39,6 +39,13 @@ def test_returns_are_exact() -> None:
     blind = riddle_run(last_day)
     assert exact_return(blind.team, blind.env) == pytest.approx(2 * 540 / 729 - 1)
     assert not play_run(run, num_episodes=10).exact
+
+
+def test_parity_errs_for_four_prisoners_only_where_two_have_been() -> None:
+    run = riddle_run(riddle_n4, prisoners=4)
+    two_only = 6 * (2**10 - 2) / 4**10
+    assert exact_return(run.team, run.env) == pytest.approx(102315 / 131072 - two_only, abs=1e-6)
+    assert 102315 / 131072 - two_only == 203097 / 262144
 
 
 SHAPES: list[dict[str, Any]] = [{}, {"prisoners": 2, "horizon": 1}, {"prisoners": 4, "horizon": 6}, {"talk_steps": 2}]

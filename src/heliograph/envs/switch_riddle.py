@@ -11,11 +11,12 @@ from torch import Tensor
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.types import Bounds, Edges, Role
 
-__all__ = ["SwitchRiddle", "scripted_n3"]
+__all__ = ["SwitchRiddle", "scripted_n3", "scripted_n4"]
 
 TELL = 1
 MAX_COUNT = 3
 BEST_SILENT_N3 = 390 / 729
+LAST_DAY_N4 = 9
 
 
 class SwitchRiddle(TeamEnv):
@@ -212,3 +213,18 @@ def scripted_n3(
     bit = torch.where(day > 0, bit, 0)
     newcomer = ~visited_before & (day > 0)
     return (bit.bool() | newcomer).long(), (bit.bool() & newcomer).long()
+
+
+def scripted_n4(
+    visited_before: Bool[Tensor, "*batch"], *, day: Int[Tensor, "*batch"], bit: Int[Tensor, "*batch"]
+) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
+    """The best protocol known for 4 prisoners, 10 days and one bit: what the occupant leaves, and whether it tells.
+
+    The bit is the parity of how many different prisoners have been here: newcomers flip it. The occupant of the last
+    day tells if it is even, and errs where only two have been. Its mean return is that of full information less the
+    chance of that, 203097 / 262144 = 0.7748: 0.9925 of full information. Found by simulated annealing over all protocols
+    of one bit whose occupants know the day and whether (and, in a second search, how) they have been here before.
+    """
+    bit = torch.where(day > 0, bit, 0)
+    parity = bit ^ (~visited_before).long()
+    return parity, ((day == LAST_DAY_N4) & (parity == 0)).long()
