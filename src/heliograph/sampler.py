@@ -205,6 +205,8 @@ class Sampler:
         self._count(step, alive)
         ended = step.terminated | step.truncated
         self._step, self._state = step, self.team.cut(acted.state, ended, acted.edges)
+        if self.tracing and self.team.detaches_after(record.num_steps):
+            self._state = map_tensors(torch.detach, self._state)
         if self.assign is not None:
             new = self.assign(self.env.num_copies).to(self.env.device)
             self._state.assignment = where(step.episode_over, new, self._state.assignment)

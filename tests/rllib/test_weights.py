@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from heliograph.folding import folded
+from heliograph.rllib.a2c import CommA2CConfig
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
 from heliograph.rollout import Rollout, concatenate
 from heliograph.types import tensors_of
 
-each_channel = pytest.mark.parametrize("channel", ["dru", "symbols", "garbled+dru", "delayed+noisy+dru"])
 
 
 def config(channel: str = "dru", *, copies: int = 16, env: str = "switch_riddle", **training: Any) -> CommDQNConfig:
@@ -28,15 +28,36 @@ def config(channel: str = "dru", *, copies: int = 16, env: str = "switch_riddle"
     )
 
 
+def a2c(channel: str, **team: Any) -> CommA2CConfig:
+    """Monte Carlo returns of one joint rollout, gradients that stop, and values from hidden features."""
+    return (
+        CommA2CConfig()
+        .environment("traffic_junction", env_config={"steps": 8})
+        .communication(model="ic3net", model_settings={"size": 16}, channel=channel, **{"critic_size": 0, **team})
+        .env_runners(num_envs_per_env_runner=16, batch_mode="complete_episodes")
+        .training(train_batch_size_per_learner=128, detach_gap=3)
+        .debugging(seed=0)
+    )
+
+
+SETTINGS = {
+    **{channel: config(channel) for channel in ("dru", "symbols", "garbled+dru", "delayed+noisy+dru")},
+    "a2c": a2c("continuous"),
+    "a2c, gated": a2c("gated+continuous"),
+    "a2c, state": a2c("dru", critic="state", critic_size=16),
+}
+each_setting = pytest.mark.parametrize("name", SETTINGS)
+
+
 def sampled(trainer: LocalTrainer) -> Rollout:
     """One batch of whole episodes."""
     (rollout,) = trainer.env_runner.sample(num_timesteps=1)
     return rollout
 
 
-@each_channel
-def test_a_trace_gives_the_gradients_of_unrolling(channel: str) -> None:
-    trainer = LocalTrainer(config(channel))
+@each_setting
+def test_a_trace_gives_the_gradients_of_unrolling(name: str) -> None:
+    trainer = LocalTrainer(SETTINGS[name].copy())
     for _ in range(5):
         trainer.train()
     rollout, learner, team = sampled(trainer), trainer.learner, trainer.team
@@ -53,12 +74,13 @@ def test_a_trace_gives_the_gradients_of_unrolling(channel: str) -> None:
         assert ours is None or torch.allclose(ours, theirs, atol=1e-5, rtol=1e-4), weight.shape
 
 
-@each_channel
-def test_training_is_the_same_without_traces(channel: str) -> None:
+@each_setting
+def test_training_is_the_same_without_traces(name: str) -> None:
     found = []
     for tracing in (True, False):
         torch.manual_seed(5)
-        trainer = LocalTrainer(config(channel))
+        trainer = LocalTrainer(SETTINGS[name].copy())
+        assert trainer.env_runner.sampler.tracing
         trainer.env_runner.sampler.tracing = tracing
         losses = [trainer.train().learner["total_loss"] for _ in range(6)]
         found.append(torch.tensor(losses))
@@ -105,6 +127,8 @@ def test_only_one_pass_over_whole_episodes_of_policies_that_all_learn_is_traced(
     assert LocalTrainer(config()).env_runner.sampler.tracing
     frozen = LocalTrainer(config().multi_agent(policies_to_train=["prisoner"]))
     assert not frozen.env_runner.sampler.tracing
+    fragments = a2c("continuous").env_runners(batch_mode="truncate_episodes")
+    assert not LocalTrainer(fragments).env_runner.sampler.tracing
     ppo = CommPPOConfig().environment("switch_riddle").communication(model="cnet", channel="dru").debugging(seed=0)
     assert not LocalTrainer(ppo.env_runners(num_envs_per_env_runner=16)).env_runner.sampler.tracing
 

@@ -79,6 +79,10 @@ class Team(nn.Module):
         self.register_buffer("_seated", layout.default_assignment(), persistent=False)
         self.register_buffer("_reads_before", self._early[self._seated], persistent=False)
 
+    def detaches_after(self, num_steps: int) -> bool:
+        """Whether no gradient passes on from that many steps of a rollout."""
+        return self.detach_gap is not None and num_steps % self.detach_gap == 0
+
     # ---- carrying state ---------------------------------------------------------------------------------------
 
     def edges(self, step: TeamStep) -> Edges:
@@ -259,7 +263,7 @@ class Team(nn.Module):
             if finals_in:
                 finals.append(self._perceive(finals_in[t], out.state)[0])
             state = self.cut(out.state, now.ended, now.frame.edges)
-            if self.detach_gap is not None and (t + 1) % self.detach_gap == 0:
+            if self.detaches_after(t + 1):
                 state = map_tensors(Tensor.detach, state)
         last = self._perceive(features[-1], state, rollout.observing[-1])[0]
         return Unrolled(

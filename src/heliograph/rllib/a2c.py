@@ -115,6 +115,12 @@ register_trainable("CommA2C", CommA2C)  # else Tune, given the name, would impor
 class A2CLearner(ActorCriticLearner):
     """The joint A2C loss of a team."""
 
+    @property
+    def takes_traces(self) -> bool:
+        """Where batches are of whole episodes, and all policies learn all the time."""
+        config = self.config
+        return config.batch_mode == "complete_episodes" and config.policies_to_train is None and not config.freeze_team
+
     def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Prepared, copies: Tensor) -> dict[str, Tensor]:
         """Policy loss of every deciding agent, value loss of every turn, entropy bonuses."""
         part = prepared.select(copies)

@@ -129,6 +129,8 @@ class ActorCriticLearner(TeamLearner, ABC):
         size = max(1, (self.config.minibatch_size or rollout.env_steps()) // rollout.num_steps)
         team = self.team_module.team
         inside = any(self.team_module[name].critic.view == "hidden" for name in team.layout.policies)
+        if inside and rollout.trace is not None:
+            return self._values(rollout, team.traced(rollout), normalised=False)
         pairs = [self._values(c, team.unroll(c) if inside else None, normalised=False) for c in rollout.chunks(size)]
         final = None if pairs[0][1] is None else torch.cat([p[1] for p in pairs], 1)
         return torch.cat([p[0] for p in pairs], 1), final

@@ -130,8 +130,10 @@ class TeamLearner(TorchLearner, ABC):
         return None if _no_metrics_reduce else self.metrics.reduce()
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
-        parts = _num_parts(rollout, minibatch_size)
         prepared, logged = self.prepare(rollout), []
+        if rollout.trace is not None:
+            return [self._step(rollout, prepared, torch.arange(rollout.num_copies, device=rollout.rewards.device))]
+        parts = _num_parts(rollout, minibatch_size)
         for _ in range(num_epochs):
             for copies in rollout.split(parts, generator=self._shuffler):
                 logged.append(self._step(rollout.select(copies), prepared, copies))
