@@ -14,7 +14,7 @@ from heliograph.analysis.labels import number
 from heliograph.analysis.plots import INK, MUTED, RULE
 
 THEMED = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"}
-WIDE_HEADING = re.compile(r'<\?xml.*?(?=<svg)', re.DOTALL)
+WIDE_HEADING = re.compile(r"<\?xml.*?(?=<svg)", re.DOTALL)
 METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 

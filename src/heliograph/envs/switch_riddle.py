@@ -222,8 +222,9 @@ def scripted_n4(
 
     The bit is the parity of how many different prisoners have been here: newcomers flip it. The occupant of the last
     day tells if it is even, and errs where only two have been. Its mean return is that of full information less the
-    chance of that, 203097 / 262144 = 0.7748: 0.9925 of full information. Found by simulated annealing over all protocols
-    of one bit whose occupants know the day and whether (and, in a second search, how) they have been here before.
+    chance of that, 203097 / 262144 = 0.7748: 0.9925 of full information. Found by simulated annealing over protocols of
+    one bit whose occupants know the day and whether they have been here before; with up to three kinds of memory of
+    having been here the search found none better.
     """
     bit = torch.where(day > 0, bit, 0)
     parity = bit ^ (~visited_before).long()

@@ -79,9 +79,7 @@ class Model(nn.Module, ABC):
         """Features `[..., A, F]` (or a structure of such) of an agent's own inputs; no memory, any leading axes."""
 
     @abstractmethod
-    def perceive(
-        self, features: Tree, memory: Float[Tensor, "B A S"], inbox: Heard | None
-    ) -> Perceived:
+    def perceive(self, features: Tree, memory: Float[Tensor, "B A S"], inbox: Heard | None) -> Perceived:
         """Update the memory, from the features of one step.
 
         `inbox` holds the unread messages of a NEXT_STEP model; it is None for a SAME_STEP one.

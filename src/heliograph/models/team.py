@@ -208,9 +208,7 @@ class Team(nn.Module):
         done = last_actions(
             state.last_action, acted.actions, roles=self.layout.roles, acting=step.acting, observing=step.observing
         )
-        words = last_words(
-            state.last_message, symbols, vocabulary=self.channel.vocabulary, speaking=step.speaking
-        )
+        words = last_words(state.last_message, symbols, vocabulary=self.channel.vocabulary, speaking=step.speaking)
         return dataclasses.replace(state, last_action=done, last_message=words)
 
     def _explored(self, intent: Tensor, epsilon: float) -> Tensor:

@@ -11,7 +11,7 @@ def ic3net_traffic_junction_easy() -> Recipe:
 
     Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: one crossing, 5 cars, no sight
     beyond their own cell, arrival rate and length as published; PPO in place of the paper's trainer, with a
-    fiftieth of its env steps. Gates stay open, as in the paper's runs on this task. The silent twin is the paper's
+    two-hundredth of its env steps. Gates stay open, as in the paper's runs on this task. The silent twin is the paper's
     IRIC. To reach: success in 0.93 of fresh episodes at the final rate, where always gas has 0.284 and a right of
     way that sees all 1.0.
     """

@@ -11,7 +11,7 @@ def tarmac_traffic_junction_easy() -> Recipe:
 
     Paper: Das et al. 2019 (TarMAC), arXiv:1810.11187; task: arXiv:1812.09755. Setting: one crossing, 5 cars, no
     sight beyond their own cell, arrival rate and length as published; PPO in place of the paper's trainer, with a
-    fiftieth of its env steps. Values are learnt from the whole state, which is nearest to the paper's centralised
+    two-hundredth of its env steps. Values are learnt from the whole state, which is nearest to the paper's centralised
     critic. To reach: success in 0.93 of fresh episodes at the final rate, where always gas has 0.284 and a right of
     way that sees all 1.0.
     """

@@ -127,6 +127,4 @@ def module_spec(
         inference_only=inference_only,
         model_config={"choices": choices, "facts": facts, "layout_policies": names, "losses": losses},
     )
-    return MultiRLModuleSpec(
-        multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only
-    )
+    return MultiRLModuleSpec(multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only)

@@ -1,0 +1,27 @@
+"""GA-Comm on Traffic Junction, easy."""
+
+from heliograph.recipes.base import Recipe
+from heliograph.recipes.trainers import junction
+
+__all__ = ["gacomm_traffic_junction_easy"]
+
+
+def gacomm_traffic_junction_easy() -> Recipe:
+    """Traffic Junction, easy: agents choose whom they listen to, hard and soft, within the step.
+
+    Paper: Liu et al. 2020 (G2ANet), arXiv:1911.10715; task: arXiv:1812.09755. Setting: one crossing, 5 cars, no
+    sight beyond their own cell, arrival rate and length of IC3Net's; PPO in place of the paper's trainer. To
+    reach: success in 0.93 of fresh episodes at the final rate, where always gas has 0.284 and a right of way
+    that sees all 1.0.
+    """
+    return Recipe(
+        name="gacomm_traffic_junction_easy",
+        paper="Liu et al. 2020 (G2ANet), arXiv:1911.10715; task: arXiv:1812.09755",
+        target={"success_rate": 0.93},
+        settings={
+            **junction("easy", mean_ratio=0.0),
+            "model": "gacomm",
+            "model_settings": {"size": 128},
+            "channel": "continuous",
+        },
+    )

@@ -1,0 +1,27 @@
+"""MAGIC on Traffic Junction, hard."""
+
+from heliograph.recipes.base import Recipe
+from heliograph.recipes.trainers import junction
+
+__all__ = ["magic_traffic_junction_hard"]
+
+
+def magic_traffic_junction_hard() -> Recipe:
+    """Traffic Junction, hard: agents pass two messages within the step along a graph.
+
+    Paper: Niu, Paleja and Gombolay 2021 (MAGIC), AAMAS; task: arXiv:1812.09755. Setting: four junctions, 20
+    cars, vision 1, arrival rate and length of IC3Net's; PPO in place of the paper's trainer. The scheduler is
+    off, as in the paper's runs on this task: everyone takes every edge. To reach: success in 0.85 of fresh
+    episodes at the final rate, where always gas has 0.077 and a right of way that sees all 1.0.
+    """
+    return Recipe(
+        name="magic_traffic_junction_hard",
+        paper="Niu, Paleja and Gombolay 2021 (MAGIC), AAMAS; task: arXiv:1812.09755",
+        target={"success_rate": 0.85},
+        settings={
+            **junction("hard", mean_ratio=0.0),
+            "model": "magic",
+            "model_settings": {"size": 128, "complete": "all", "self_loop": "forced"},
+            "channel": "continuous",
+        },
+    )
