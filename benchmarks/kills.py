@@ -148,7 +148,10 @@ def measure(*, moments: int, iterations: int, seed: int) -> dict[str, Any]:
         "seconds_of_an_unbroken_run": round(seconds, 3),
         "seed": seed,
         "hardware": {
-            "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "shared": True,
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "shared": True,
         },
         "versions": versions,
     }

@@ -38,7 +38,6 @@ COPIES_OF_RLLIB = (8, 16, 32)
 GROWTH_COPIES, GROWTH_AGENTS = (1024, 4096, 16384), (2, 8, 32, 128, 256)
 
 
-
 def once(to_numpy: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A `to_numpy` that converts an episode the first time it is called, and then returns at once."""
     done: set[str] = set()

@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
     {"types", "rollout", "unrolled", "folding", "registry", "functional", "td", "distributions", "durable", "checks"},
     {"envs", "channels", "topologies", "models", "populations"},
-    {"sampler", "experiment", "curriculum", "safe_files", "run_folder", "sharing", "shipped", "losses", "combinations"},
+    {"sampler", "experiment", "curriculum", "safe_files", "run_folder", "sharing", "shipped", "measured", "losses", "combinations"},
     {"adapters", "analysis", "testing"},
     {"rllib"},
     {"recipes"},

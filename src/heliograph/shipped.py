@@ -9,7 +9,7 @@ from typing import Any
 from heliograph.registry import UnknownNameError, names
 from heliograph.safe_files import RunFolderError, read_json
 
-__all__ = ["CARD", "PREFIX", "SUFFIX", "card_of", "comes_with_us", "is_shipped", "located", "result_of", "shipped"]
+__all__ = ["CARD", "PREFIX", "SUFFIX", "card_of", "comes_with_us", "is_shipped", "located", "shipped"]
 
 PREFIX = "recipe:"
 TEAMS = pathlib.Path(__file__).parent / "recipes" / "teams"
@@ -47,14 +47,6 @@ def located(source: str | pathlib.Path) -> pathlib.Path:
             f"To train it: heliograph train {name} --out runs/{name}"
         )
     return TEAMS / f"{name}{SUFFIX}"
-
-
-def result_of(name: str) -> dict[str, float] | None:
-    """What the shipped team of a recipe scores, by metric; None where none is shipped."""
-    if name not in shipped():
-        return None
-    score: dict[str, float] = card_of(TEAMS / f"{name}{SUFFIX}")["score"]
-    return score
 
 
 def card_of(team: pathlib.Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The commands that read: `list`, `evaluate`, `record`, `report`, `export`; and `bench`."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from heliograph import registry
 from heliograph.cli.arguments import KINDS
 from heliograph.cli.shown import console, formatted, listing
-from heliograph.shipped import result_of
+from heliograph.measured import Measured, measured
 
 Shown = tuple[Any, Callable[[Any], None]]
 
@@ -22,14 +23,12 @@ def list_(given: Any) -> Shown:
 
 
 def recipes_listed() -> Shown:
-    """Every recipe with its paper, what is to be reached, and what its shipped team reaches."""
+    """Every recipe with its paper, what is to be reached, and what every seed of ours reached."""
     found: dict[str, dict[str, Any]] = {}
     for name in registry.names("recipe"):
-        recipe, score = registry.load("recipe", name)(), result_of(name)
-        wanted = [*recipe.target, *recipe.at_most]
-        result = None if score is None else {key: score[key] for key in wanted if key in score}
+        recipe, result = registry.load("recipe", name)(), measured(name)
         about = {"about": registry.summary("recipe", name), "paper": recipe.paper, "target": recipe.goal()}
-        found[name] = {**about, "result": result}
+        found[name] = {**about, "result": None if result is None else dataclasses.asdict(result)}
     return found, lambda _: _show_recipes(found)
 
 
@@ -121,8 +120,7 @@ def _show_list(found: dict[str, dict[str, str]]) -> None:
 def _show_recipes(found: dict[str, dict[str, Any]]) -> None:
     width = max(map(len, found), default=0)
     for name, about in found.items():
-        result = about["result"]
-        reached = "not measured yet" if result is None else ", ".join(f"{k} {v:.3g}" for k, v in result.items())
+        reached = "not measured yet" if about["result"] is None else str(Measured(**about["result"]))
         print(f"{name:{width}}  {about['about']} Paper: {about['paper']}. To reach: {about['target']}; ours: {reached}")
 
 

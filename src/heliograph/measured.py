@@ -1,0 +1,41 @@
+"""What recipes reached when they were run: a table that comes with Heliograph, made by `benchmarks/collect.py`."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+__all__ = ["Measured", "measured"]
+
+TABLE = pathlib.Path(__file__).parent / "recipes" / "measured.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A recipe's metric at the end of training by seed, its silent twins' where they were trained, and the data.
+
+    `budget` is what a run was given, in words; `data` the file under `benchmarks/results`.
+    """
+
+    metric: str
+    by_seed: tuple[float, ...]
+    silent: tuple[float, ...]
+    budget: str
+    data: str
+
+    def __str__(self) -> str:
+        shown = " ".join(f"{value:.3f}" for value in self.by_seed)
+        twins = f"; silent twin {' '.join(f'{value:.3f}' for value in self.silent)}" if self.silent else ""
+        return f"{self.metric} {shown} (every seed, {self.budget}{twins})"
+
+
+def measured(recipe: str) -> Measured | None:
+    """What a recipe reached; None where it has not been run to its end."""
+    found = _table().get(recipe)
+    return None if found is None else Measured(**{**found, **{k: tuple(found[k]) for k in ("by_seed", "silent")}})
+
+
+@functools.cache
+def _table() -> dict[str, dict]:
+    table: dict[str, dict] = json.loads(TABLE.read_text())
+    return table
