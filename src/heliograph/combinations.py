@@ -190,6 +190,7 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
         built = [build_loss(loss, team, settings) for loss, settings in losses]
     check(Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built))
     sampler = Sampler(made, team)
+    sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
     sampler.fragment(2)
     if made.horizon is None and made.time_limit is None:
         _ends(sampler, env)
@@ -209,6 +210,17 @@ def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:
         raise ValueError(f"loss {loss!r} is a {made.__name__}: must be an AuxiliaryLoss, or a function of a LossBatch")
     registry.check_settings(made, settings, what=f"loss {loss!r}")
     return made(team, **settings)
+
+
+def _asks_oracle(loss: Any, env: TeamEnv) -> bool:
+    if not getattr(loss, "needs_oracle", False):
+        return False
+    if type(env).oracle is TeamEnv.oracle:
+        raise ValueError(
+            f"losses: {type(loss).__name__} imitates the scripted solver of the environment, and {type(env).__name__} "
+            "has none: fill in its oracle(), or leave the loss out"
+        )
+    return True
 
 
 def _ends(sampler: Sampler, env: EnvChoice) -> None:

@@ -78,8 +78,9 @@ class Rollout:
     `draws`, `messages` and `listening` (what models drew to listen, by policy) have one entry per round. `edges` is
     None where they never change, and then `static_edges` holds them once; `action_mask`, `assignment` and the final
     observations are None where there is nothing to say. `valid` is False after the end of an episode in rollouts of
-    whole episodes. Times and counts are in env steps. `trace` is what was computed, with its gradients, where a sampler
-    keeps that; it never leaves its process, and parts of a rollout have none.
+    whole episodes. `oracle` is what the scripted solver would have done, by role, where a loss learns from it.
+    Times and counts are in env steps. `trace` is what was computed, with its gradients, where a sampler keeps that;
+    it never leaves its process, and parts of a rollout have none.
     """
 
     observations: dict[str, Tree]
@@ -108,6 +109,7 @@ class Rollout:
     final_state: Float[Tensor, "T B S"] | None = None
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     last_message: Float[Tensor, "T1 B N C"] | None = None
+    oracle: dict[str, Tensor] | None = None
     initial: TeamState
     trace: tuple[Advanced, ...] | None = None
 

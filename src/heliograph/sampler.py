@@ -50,7 +50,8 @@ class Sampler:
 
     `assign` redraws who plays whom when episodes start (None: it never changes). With `epsilon` the team's outputs are
     values, not logits, and what is sampled is epsilon-greedy. Where it is `tracing`, whole episodes that nothing cuts
-    short keep what the team computed, with gradients, as their `trace`: for a learner of the same weights. All
+    short keep what the team computed, with gradients, as their `trace`: for a learner of the same weights. Where it
+    `asks_oracle`, rollouts say what the environment's scripted solver would have done. All
     randomness of the team comes from a generator of its own; `get_state` and `set_state` make sampling resumable bit by
     bit.
     """
@@ -60,7 +61,7 @@ class Sampler:
     ):
         self.env, self.team, self.assign, self.epsilon = env, team, assign, epsilon
         env.final_views = FinalViews.TRUNCATED
-        self.tracing = False
+        self.tracing = self.asks_oracle = False
         self.generator = torch.Generator(device=env.device)
         self.generator.manual_seed(seed)
         self._step: TeamStep | None = None
@@ -198,10 +199,11 @@ class Sampler:
                     seen, state, generator=self.generator, choice=choice, form=form, intervention=told,
                     epsilon=self.epsilon,
                 )  # fmt: skip
+        oracle = self.env.oracle() if self.asks_oracle else None
         with self._noting("in"):
             step = self.env.step(acted.actions)
         self._num_steps += 1
-        record.add(seen, state, acted, step, alive)
+        record.add(seen, state, acted, step, alive, oracle)
         self._count(step, alive)
         ended = step.terminated | step.truncated
         self._step, self._state = step, self.team.cut(acted.state, ended, acted.edges)
@@ -237,14 +239,18 @@ class _Record:
         self.acted: list[Acted] = []
         self.steps: list[TeamStep] = []
         self.alive: list[Tensor] = []
+        self.oracle: list[dict[str, Tensor]] = []
 
     def add(
-        self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None
-    ) -> None:
+        self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None,
+        oracle: dict[str, Tensor] | None,
+    ) -> None:  # fmt: skip
         self.seen.append(seen)
         self.states.append(state)
         self.acted.append(acted)
         self.steps.append(step)
+        if oracle is not None:
+            self.oracle.append(oracle)
         self.alive.append(torch.ones_like(step.episode_over) if alive is None else alive)
 
     @property
@@ -288,6 +294,7 @@ class _Record:
             final_observations=None if final is None else stack([f[0] for f in final]),
             final_state=None if final is None else stack([f[1] for f in final]),
             info=self._info(),
+            oracle=stack(self.oracle) if self.oracle else None,
             initial=self.initial,
             trace=None if final is not None else self._trace(),
         )

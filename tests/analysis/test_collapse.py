@@ -77,9 +77,7 @@ def test_chance_is_what_nonsense_has_and_a_code_exceeds() -> None:
     assert diagnoses == [Diagnosis.BABBLING, Diagnosis.INFORMATIVE]
 
 
-@pytest.mark.parametrize(
-    ("function", "expected"), [(perfect, Diagnosis.INFORMATIVE), (collapsed, Diagnosis.COLLAPSED)]
-)
+@pytest.mark.parametrize(("function", "expected"), [(perfect, Diagnosis.INFORMATIVE), (collapsed, Diagnosis.COLLAPSED)])
 def test_scripted_protocols_are_recognised(function, expected) -> None:
     found = protocol_statistics(play_run(scripted_run(function), num_episodes=300).rollouts[0])
     assert found["num_utterances"] == 300

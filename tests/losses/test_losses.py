@@ -28,7 +28,7 @@ def felt(loss: torch.Tensor, module: torch.nn.Module) -> float:
 
 
 def test_the_losses_of_this_package_are_exactly_these() -> None:
-    assert registry.names("loss") == ["message_cost", "positive_signalling", "reconstruction"]
+    assert registry.names("loss") == ["imitation", "message_cost", "positive_signalling", "reconstruction"]
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
@@ -39,6 +39,7 @@ def test_every_loss_is_a_finite_scalar_on_every_channel(name: str, env: str, cha
     sampler = make_sampler(env, channel=channel)
     loss = registry.load("loss", name)(sampler.team)
     assert isinstance(loss, AuxiliaryLoss)
+    sampler.asks_oracle = loss.needs_oracle
     value = loss(batch_of(sampler.team, sampler.fragment(6)))
     assert value.shape == () and torch.isfinite(value)
 

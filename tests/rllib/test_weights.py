@@ -15,7 +15,6 @@ from heliograph.rollout import Rollout, concatenate
 from heliograph.types import tensors_of
 
 
-
 def config(channel: str = "dru", *, copies: int = 16, env: str = "switch_riddle", **training: Any) -> CommDQNConfig:
     """A small configuration."""
     return (

@@ -21,7 +21,12 @@ class LossBatch:
 
 
 class AuxiliaryLoss(nn.Module, ABC):
-    """A scalar loss with, where it needs them, networks of its own (trained and saved, never used to act)."""
+    """A scalar loss with, where it needs them, networks of its own (trained and saved, never used to act).
+
+    One with `needs_oracle` finds in `rollout.oracle` what the environment's scripted solver would have done.
+    """
+
+    needs_oracle = False
 
     def __init__(self, team: Team):
         super().__init__()

@@ -13,12 +13,12 @@ from heliograph.unrolled import Presence, Scores, Unrolled
 if TYPE_CHECKING:
     from heliograph.models.team import Team
 
-__all__ = ["message_terms", "scores_of"]
+__all__ = ["message_terms", "of_actions", "scores_of"]
 
 
 def scores_of(team: "Team", rollout: Rollout, unrolled: Unrolled) -> Scores:
     """Scores `[T, B, N]` of recorded actions and messages under recomputed features and intents."""
-    actions = _of_actions(team, rollout, unrolled)
+    actions = of_actions(team, rollout, unrolled, done=rollout.actions)
     assignment = None if rollout.assignment is None else rollout.assignment[:-1]
     messages = message_terms(
         team, unrolled.intents, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment, with_entropy=True
@@ -31,11 +31,12 @@ def scores_of(team: "Team", rollout: Rollout, unrolled: Unrolled) -> Scores:
     )
 
 
-def _of_actions(team: "Team", rollout: Rollout, unrolled: Unrolled) -> distributions.Score:
+def of_actions(team: "Team", rollout: Rollout, unrolled: Unrolled, *, done: dict[str, Tensor]) -> distributions.Score:
+    """Scores `[T, B, N]` of actions by role, 0 where nobody acted."""
     found: dict[str, dict[str, Tensor]] = {"log_prob": {}, "entropy": {}}
     for policy, seats in team.layout.seats.items():
         here = Presence(steps=unrolled.presence[policy].steps[:-1])
-        actions, masks = map_tensors(lambda leaf, span=here.span: leaf[span], (rollout.actions, rollout.action_mask))
+        actions, masks = map_tensors(lambda leaf, span=here.span: leaf[span], (done, rollout.action_mask))
         score = distributions.score(
             seats.action_space,
             team.policies[policy].model.act(unrolled.after_in(policy, here.span)),

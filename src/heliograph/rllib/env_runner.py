@@ -26,7 +26,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
-from heliograph.experiment import build_env
+from heliograph.experiment import build_env, resolve
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import runner_device
 from heliograph.rllib.module import TeamModule
@@ -76,6 +76,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         assign = None if mapping is None else mapping.assigner(seed=seed)
         epsilon = self.config.exploration_epsilon
         self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign, epsilon=epsilon)
+        learns_from_it = any(getattr(resolve("loss", x.loss), "needs_oracle", False) for x in self.config.losses)
+        self.sampler.asks_oracle = learns_from_it and not self.config.in_evaluation
 
     def _build_env(self, *, seed: int) -> None:
         copies, device = self.config.num_envs_per_env_runner, str(self.device)
