@@ -129,10 +129,14 @@ def log_softmax(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
     return logits.movedim(-1, 0).contiguous().log_softmax(0).movedim(0, -1)
 
 
+MINUS_ONE = torch.tensor(-1.0)
+
+
 class _Tanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = torch.rsub((2 * x).sigmoid_(), -1.0, alpha=-2.0)
+        y = (2 * x).sigmoid_()
+        torch.add(MINUS_ONE, y, alpha=2.0, out=y)  # in place: a second large block would go back to the system
         ctx.save_for_backward(y)
         return y
 
