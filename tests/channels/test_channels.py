@@ -201,6 +201,15 @@ def test_continuous_by_hand() -> None:
     assert clear.tolist() == [pytest.approx([0.0, math.tanh(1.0)])]
 
 
+def test_a_channel_without_noise_or_bound_carries_what_it_is_given() -> None:
+    intent = 5 * torch.randn(6, 3, 4)
+    channel = Continuous(size=4, noise_std=0.0, squash="none")
+    draw = channel.sample(intent, generator=None, choice=Choice.SAMPLED)
+    for form in MessageForm:
+        assert torch.equal(channel.send(intent, draw=draw, form=form)[0].payload, intent)
+    assert torch.equal(channel.expected_payload(intent), intent)
+
+
 def test_continuous_score_is_a_normal() -> None:
     channel = Continuous(size=3, noise_std=0.2, gradient="score")
     intent = torch.randn(50, 3, generator=stream())
@@ -275,6 +284,7 @@ def test_the_temperature_moves_linearly_and_stops() -> None:
         ("symbols", {"gradient": "gumbel", "final_temperature": -1.0}, "final_temperature=-1.0"),
         ("continuous", {"size": True}, "size=True"),
         ("continuous", {"noise_std": -0.1}, "noise_std=-0.1"),
+        ("continuous", {"squash": "sigmoid"}, "squash='sigmoid'"),
         ("continuous", {"noise_std": 0.0, "gradient": "score"}, "noise_std=0.0"),
         ("continuous", {"gradient": "gumbel"}, "'pathwise' and 'score'"),
     ],

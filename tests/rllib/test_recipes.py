@@ -3,14 +3,18 @@
 from typing import Any
 
 import pytest
+import torch
 
 from heliograph import registry
+from heliograph.experiment import build_team
 from heliograph.recipes.trainers import junction_published
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of
+from heliograph.types import Choice, MessageForm
 
 TASKS = ("levers", "predator_prey", "traffic_junction")
+PUBLISHED_MODELS = ("commnet", "gacomm", "ic3net", "magic", "tarmac")
 NAMES = [name for name in registry.names("recipe") if any(task in name for task in TASKS)]
 
 
@@ -53,3 +57,18 @@ def test_the_published_rate_rises_in_steps_of_a_hundredth() -> None:
         low = points[0][1]
         assert points[1] == [first * epoch, round(low + 0.01, 2)] and points[2][0] == second * epoch
         assert points[-1] == [last * epoch, {"easy": 0.3, "medium": 0.2}[difficulty]]
+
+
+@pytest.mark.parametrize("name", [n for n in registry.names("recipe") if n.startswith(PUBLISHED_MODELS)])
+def test_messages_of_published_models_are_their_hidden_states_untouched(name: str) -> None:
+    """A narrow or noisy channel between them would be another system."""
+    config = config_of(settings_from(registry.load("recipe", name)().settings))
+    team = build_team(config.choices(), config.facts(), seed=0)
+    for policy in team.policies.values():
+        mouth = getattr(policy.mouth, "message", policy.mouth)
+        assert isinstance(mouth, torch.nn.Identity) and isinstance(policy.ear, torch.nn.Identity)
+    said = torch.randn(64, len(team.layout.agents), team.channel.intent_size)
+    draw = team.channel.sample(said, generator=None, choice=Choice.SAMPLED)
+    message, _ = team.channel.send(said, draw=draw, form=MessageForm.TRAINING)
+    carried = message.payload[message.payload.abs().sum(-1) > 0]
+    assert len(carried) and bool(torch.isin(carried, said).all())

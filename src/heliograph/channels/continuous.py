@@ -5,23 +5,27 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.channels.base import Channel, full_bits
-from heliograph.checks import check_number, check_positive
+from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
 
 __all__ = ["Continuous"]
 
 BITS_PER_FLOAT = 32
+SQUASHES = ("tanh", "none")
 
 
 class Continuous(Channel):
     """Carries `size` numbers in (-1, 1) plus noise of standard deviation `noise_std`.
 
-    `gradient="pathwise"`: the gradient passes through; execution is without noise. `gradient="score"`: the noisy
-    vector is an action sampled from a normal, trained by its log-probability (and sent as it is in either form).
+    `squash="none"` carries them as they are, without a bound: with `noise_std=0.0` and as many numbers as a model has
+    hidden units this is the channel of CommNet, IC3Net and MAGIC. `gradient="pathwise"`: the gradient passes through;
+    execution is without noise. `gradient="score"`: the noisy vector is an action sampled from a normal, trained by its
+    log-probability (and sent as it is in either form).
     """
 
-    def __init__(self, *, size: int = 4, noise_std: float = 0.1, gradient: str = "pathwise"):
+    def __init__(self, *, size: int = 4, noise_std: float = 0.1, gradient: str = "pathwise", squash: str = "tanh"):
         check_positive("size", size)
+        check_choice("squash", squash, valid=SQUASHES)
         if gradient not in ("pathwise", "score"):
             raise ValueError(f"gradient={gradient!r}: the channel 'continuous' has 'pathwise' and 'score'")
         check_number("noise_std", noise_std, minimum=0)
@@ -29,7 +33,7 @@ class Continuous(Channel):
             raise ValueError(f"noise_std={noise_std}: must be above 0 for gradient='score', whose messages are sampled")
         bits = float(BITS_PER_FLOAT * size)
         super().__init__(intent_size=size, payload_size=size, vocabulary=None, length=size, bits_per_message=bits)
-        self.noise_std = noise_std
+        self.noise_std, self.squash = noise_std, squash
         self.gradient = Gradient.PATHWISE if gradient == "pathwise" else Gradient.ACTION
 
     def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
@@ -38,7 +42,7 @@ class Continuous(Channel):
         if self.gradient is Gradient.PATHWISE:
             return noise
         scale = self.noise_std if choice is Choice.SAMPLED else 0.0
-        return (torch.tanh(intent) + scale * noise).detach()
+        return (self._mean(intent) + scale * noise).detach()
 
     def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """The bounded intent, with the noise in training form; or the sampled vector."""
@@ -46,14 +50,14 @@ class Continuous(Channel):
             payload = draw
         else:
             scale = self.noise_std if form is MessageForm.TRAINING else 0.0
-            payload = torch.tanh(intent) + scale * draw
+            payload = self._mean(intent) + scale * draw
         return Message(payload=payload, symbols=None, bits=full_bits(intent, self.bits_per_message)), state
 
     def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
         """Log-density of the sampled vector (score only)."""
         if self.gradient is not Gradient.ACTION:
             return super().log_prob(intent, draw)
-        mean = torch.tanh(intent)
+        mean = self._mean(intent)
         return distributions.normal_log_prob(mean, self._log_std(mean), draw)
 
     def entropy(self, intent: Tensor) -> Tensor:
@@ -67,6 +71,13 @@ class Continuous(Channel):
         """Uniform vectors in (-1, 1)."""
         uniform = torch.rand((*like.shape[:-1], self.payload_size), generator=generator, device=like.device)
         return Message(payload=2 * uniform - 1, symbols=None, bits=full_bits(like, self.bits_per_message))
+
+    def expected_payload(self, intent: Tensor) -> Tensor:
+        """The numbers without the noise."""
+        return self._mean(intent)
+
+    def _mean(self, intent: Tensor) -> Tensor:
+        return torch.tanh(intent) if self.squash == "tanh" else intent
 
     def _log_std(self, like: Tensor) -> Tensor:
         return torch.log(torch.full_like(like, self.noise_std))

@@ -22,6 +22,7 @@ def commnet_levers() -> Recipe:
             "model": "commnet",
             "model_settings": {"size": 64, "core": "mlp", "rounds": 2},
             "channel": "continuous",
+            "channel_settings": {"size": 64, "noise_std": 0.0, "squash": "none"},
             "algorithm": "ppo",
             "algorithm_settings": {
                 "num_envs_per_env_runner": 4096,

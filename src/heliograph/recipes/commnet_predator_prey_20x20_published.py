@@ -25,5 +25,6 @@ def commnet_predator_prey_20x20_published() -> Recipe:
             "model": "commnet",
             "model_settings": {"size": 128, "core": "lstm"},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

@@ -24,5 +24,6 @@ def commnet_traffic_junction_medium() -> Recipe:
             "model": "commnet",
             "model_settings": {"size": 128, "core": "lstm"},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

@@ -23,5 +23,6 @@ def gacomm_predator_prey_5x5() -> Recipe:
             "model": "gacomm",
             "model_settings": {"size": 128},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

@@ -23,5 +23,6 @@ def gacomm_traffic_junction_easy() -> Recipe:
             "model": "gacomm",
             "model_settings": {"size": 128},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

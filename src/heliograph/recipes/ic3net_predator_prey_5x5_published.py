@@ -24,5 +24,6 @@ def ic3net_predator_prey_5x5_published() -> Recipe:
             "model": "ic3net",
             "model_settings": {"size": 128},
             "channel": "gated+continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

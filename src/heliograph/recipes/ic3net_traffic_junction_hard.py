@@ -23,5 +23,6 @@ def ic3net_traffic_junction_hard() -> Recipe:
             "model": "ic3net",
             "model_settings": {"size": 128},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

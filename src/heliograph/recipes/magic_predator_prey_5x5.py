@@ -23,5 +23,6 @@ def magic_predator_prey_5x5() -> Recipe:
             "model": "magic",
             "model_settings": {"size": 128},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

@@ -23,5 +23,6 @@ def magic_traffic_junction_hard() -> Recipe:
             "model": "magic",
             "model_settings": {"size": 128, "complete": "all", "self_loop": "forced"},
             "channel": "continuous",
+            "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
         },
     )

@@ -24,6 +24,7 @@ def tarmac_predator_prey_20x20() -> Recipe:
             "model": "tarmac",
             "model_settings": {"size": 128},
             "channel": "continuous",
+            "channel_settings": {"size": 48, "noise_std": 0.0, "squash": "none"},
             "critic": "state",
         },
     )
