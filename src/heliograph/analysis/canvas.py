@@ -1,4 +1,4 @@
-"""A picture to draw on in pixels, its colours, and how messages look: bits as squares, symbols as text, vectors as strips.
+"""A picture to draw on in pixels, its colours, and messages: bits as squares, symbols as text, vectors as strips.
 
 Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart. Nothing depends on a display.
 """
@@ -114,9 +114,7 @@ class Canvas:
             self._said(part, x, y, height=height * fit, width=width * fit, scale=scale, layer=layer)
             x += (width + gap_after(height)) * fit
 
-    def _said(
-        self, said: Said, x: float, y: float, *, height: float, width: float, scale: float, layer: float
-    ) -> None:
+    def _said(self, said: Said, x: float, y: float, *, height: float, width: float, scale: float, layer: float) -> None:
         if said.vector:
             cells = pooled(said.vector) / scale
             colours, top = [STRIP(0.5 + 0.5 * float(np.clip(v, -1, 1))) for v in cells], y - height / 2
@@ -126,7 +124,9 @@ class Canvas:
             self.patch(Rectangle((x, top), width, height), edge=MUTED, width=0.8, layer=layer)
         elif said.vocabulary == 2:
             side, each = height * 0.8, width / len(said.symbols)
-            squares: list[Patch] = [Rectangle((x + n * each, y - side / 2), side, side) for n in range(len(said.symbols))]
+            squares: list[Patch] = [
+                Rectangle((x + n * each, y - side / 2), side, side) for n in range(len(said.symbols))
+            ]
             self.patches(squares, fills=[INK if s else PAPER for s in said.symbols], edge=INK, width=1.2, layer=layer)
         else:
             words = word_label(said.symbols, vocabulary=said.vocabulary)

@@ -24,7 +24,7 @@ from heliograph.run_folder import Run
 from heliograph.safe_files import make_folder
 from heliograph.types import Choice
 
-__all__ = ["MOST_EPISODES", "Shot", "film", "shots", "write_gif", "write_pngs"]
+__all__ = ["MOST_EPISODES", "Shot", "check_fps", "film", "shots", "write_gif", "write_pngs"]
 
 MOST_EPISODES = 100
 FASTEST = 50
@@ -111,7 +111,7 @@ def scenes_of(env: TeamEnv, rollout: Rollout) -> list[list[Scene]]:
 
 def write_gif(frames: Iterable[UInt8[np.ndarray, "H W 3"]], path: pathlib.Path, *, fps: float = 4.0) -> int:
     """Write pictures to an animated GIF that starts over; returns how many. `fps` are pictures a second, at most 50."""
-    check_number("fps", fps, above=0, maximum=FASTEST)
+    check_fps(fps)
     images = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
     if not images:
         raise ValueError("frames: there are none to write")
@@ -125,7 +125,14 @@ def write_gif(frames: Iterable[UInt8[np.ndarray, "H W 3"]], path: pathlib.Path, 
     return len(images)
 
 
-def write_pngs(frames: Iterable[UInt8[np.ndarray, "H W 3"]], folder: pathlib.Path, *, stem: str = "frame") -> list:
+def check_fps(fps: float) -> None:
+    """Refuse a speed that no GIF can have."""
+    check_number("fps", fps, above=0, maximum=FASTEST)
+
+
+def write_pngs(
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]], folder: pathlib.Path, *, stem: str = "frame"
+) -> list[pathlib.Path]:
     """Write each picture to a file of its own, numbered; returns their paths."""
     make_folder(folder)
     paths = []

@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
-from heliograph.analysis.labels import meaning_label, vector_label
+import numpy as np
+
+from heliograph.analysis.labels import NOTHING, vector_label
 from heliograph.analysis.readings import Reading, reading_of
 from heliograph.analysis.replay import role_of
 from heliograph.analysis.utterances import edges_of
@@ -16,6 +18,8 @@ from heliograph.types import Message
 __all__ = ["Said", "Speech", "Telling"]
 
 Utterance = tuple["Said", ...]
+TYPICAL = 0.98
+"""The share of the entries of vectors that lie within the scale on which they are drawn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,8 +55,7 @@ class Telling:
         self.reading: Reading = reading_of(run.env.env, agents=run.facts.agents)
         self.in_words = _innermost(run.team.channel).vocabulary is not None
         self.can_be_silent = run.team.channel.can_be_silent
-        vectors = [] if self.in_words else [float(m.payload.abs().max()) for m in rollout.messages if m.payload.numel()]
-        self.scale = max([1.0, *vectors])
+        self.scale = 1.0 if self.in_words else _scale_of(rollout)
 
     def speech(self, *, time: int, copy: int, before: Utterance = ()) -> Speech:
         """What happened in a step; `before` is handed on."""
@@ -60,7 +63,7 @@ class Telling:
         return Speech(
             said=said,
             hears=tuple(pair for pair in self._hears(time, copy) if said[pair[0]]),
-            knows=tuple(meaning_label(meaning) for meaning in self.rollout.meaning[time, copy].tolist()),
+            knows=tuple(_known(meaning) for meaning in self.rollout.meaning[time, copy].tolist()),
             does=tuple(self._does(time, copy, slot) for slot in range(len(said))),
             before=before,
             scale=self.scale,
@@ -95,6 +98,17 @@ class Telling:
             return ""
         role, place = role_of(self.run.facts.roles, slot)
         return self.reading.done(vector_label(self.rollout.actions[role.name][time, copy, place]))
+
+
+def _known(meaning: list[int]) -> str:
+    return "" if all(z < 0 for z in meaning) else ",".join(NOTHING if z < 0 else str(z) for z in meaning)
+
+
+def _scale_of(rollout: Rollout) -> float:
+    """What all but the largest entries of what was said stay within; 1 where there is nothing."""
+    said = [m.payload[rollout.speaking & rollout.valid.unsqueeze(-1)].abs().flatten() for m in rollout.messages]
+    values = np.concatenate([x.double().numpy(force=True) for x in said]) if said else np.zeros(0)
+    return float(np.quantile(values, TYPICAL)) or 1.0 if len(values) else 1.0
 
 
 def last_said(speeches: Sequence[Speech]) -> Utterance:

@@ -13,7 +13,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.combat_tactics import SHOOT, STAY, Units, bot_action, charge, patrol
 from heliograph.envs.grid_world import check_vision
-from heliograph.envs.scene import Actor, Floor, Ground, Scene, Shape, grid_cells
+from heliograph.envs.scene import Actor, Floor, Ground, Presence, Scene, Shape, grid_cells
 from heliograph.envs.simulation import simulate
 from heliograph.types import Bounds, Role
 
@@ -109,7 +109,7 @@ class Combat(TeamEnv):
         """Soldiers with what they see, bots, and the health of all."""
         units = tuple(self._actor(copy, unit) for unit in range(2 * self.soldiers))
         soldiers, bots = units[: self.soldiers], units[self.soldiers :]
-        standing = [sum(unit.alive for unit in side) for side in (soldiers, bots)]
+        standing = [sum(unit.presence is Presence.ACTIVE for unit in side) for side in (soldiers, bots)]
         return Scene(
             columns=self.size,
             rows=self.size,
@@ -128,7 +128,7 @@ class Combat(TeamEnv):
             place=(float(self._column[copy, unit]), float(self._row[copy, unit])),
             kind=0 if ours else 1,
             shape=Shape.DISC if ours else Shape.SQUARE,
-            alive=alive,
+            presence=Presence.ACTIVE if alive else Presence.GONE,
             health=int(self._health[copy, unit]) / HEALTH,
             sight=self.vision if ours and alive else None,
         )

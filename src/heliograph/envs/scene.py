@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from heliograph.types import Role
 
-__all__ = ["Actor", "Floor", "Ground", "Mark", "Place", "Scene", "Shape", "gathered", "grid_cells"]
+__all__ = ["Actor", "Floor", "Ground", "Mark", "Place", "Presence", "Scene", "Shape", "gathered", "grid_cells"]
 
 Place = tuple[float, float]
 """Column and row, in cells: the centre of the first cell is (0, 0), and rows are counted downwards."""
@@ -35,6 +35,14 @@ class Mark(enum.Enum):
     DONE = "done"
 
 
+class Presence(enum.Enum):
+    """Whether an actor takes part now, waits for its turn, or is gone: fallen, or not come yet."""
+
+    ACTIVE = "active"
+    WAITING = "waiting"
+    GONE = "gone"
+
+
 class Shape(enum.Enum):
     """The outline of an actor."""
 
@@ -56,8 +64,7 @@ class Actor:
     """An agent, or something else that stands in the scene.
 
     `place` None: nowhere. `label` is a few letters to stand on it; those of one `kind` have one colour (-1: none yet).
-    `alive` is False for one that is gone, or takes no part now. `health` is from 0 to 1, `sight` how many cells it sees
-    each way, `path` where it will go next.
+    `health` is from 0 to 1, `sight` how many cells it sees each way, `path` where it will go next.
     """
 
     name: str
@@ -65,7 +72,7 @@ class Actor:
     label: str = ""
     kind: int = 0
     shape: Shape = Shape.DISC
-    alive: bool = True
+    presence: Presence = Presence.ACTIVE
     mark: Mark = Mark.NONE
     health: float | None = None
     sight: int | None = None
@@ -89,7 +96,7 @@ class Scene:
     lamp: Place | None = None
     caption: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.columns < 1 or self.rows < 1:
             raise ValueError(f"columns={self.columns}, rows={self.rows}: a scene needs at least one cell")
         for actor in (*self.agents, *self.things):
@@ -126,10 +133,20 @@ def gathered(roles: Sequence[Role], *, present: Iterable[bool], caption: str = "
     own = [(kind, number, role) for kind, role in enumerate(roles) for number in range(len(role.agents))]
     size, places = _circle(len(own)) if len(own) <= MOST_ON_CIRCLE else _rows(len(own))
     agents = tuple(
-        Actor(name=role.agents[number], place=place, label=str(number), kind=kind, alive=bool(here))
+        Actor(
+            name=role.agents[number],
+            place=place,
+            label=(role.name[:1] if len(roles) > 1 else "") + str(number),
+            kind=kind,
+            presence=_presence(here),
+        )
         for (kind, number, role), place, here in zip(own, places, present, strict=True)
     )
     return Scene(columns=size, rows=size, agents=agents, caption=caption)
+
+
+def _presence(here: bool) -> Presence:
+    return Presence.ACTIVE if here else Presence.WAITING
 
 
 def _circle(number: int) -> tuple[int, list[Place]]:

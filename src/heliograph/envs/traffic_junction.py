@@ -13,7 +13,7 @@ from torch import Tensor
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, grid_sights
-from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene
+from heliograph.envs.scene import Actor, Floor, Ground, Mark, Presence, Scene
 from heliograph.envs.simulation import Simulated, simulate
 from heliograph.envs.traffic_drivers import BRAKE, GAS, right_of_way, yield_to_seen
 from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
@@ -149,7 +149,7 @@ class TrafficJunction(TeamEnv):
         routes, places = self._route[copy].tolist(), self._place[copy].tolist()
         collided = self._collided()[copy].tolist()
         cars = tuple(self._car(n, *now) for n, now in enumerate(zip(routes, places, collided, strict=True)))
-        there, trouble = sum(car.alive for car in cars), sum(collided)
+        there, trouble = sum(car.place is not None for car in cars), sum(collided)
         return Scene(
             columns=self.roads.size,
             rows=self.roads.size,
@@ -166,7 +166,7 @@ class TrafficJunction(TeamEnv):
             label=str(slot),
             place=ahead[place] if ahead else None,
             kind=route * self.roads.num_arms // self.roads.num_routes,
-            alive=bool(ahead),
+            presence=Presence.ACTIVE if ahead else Presence.GONE,
             mark=Mark.TROUBLE if collided else Mark.NONE,
             path=tuple(ahead[place + 1 :]),
         )
