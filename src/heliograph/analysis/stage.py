@@ -40,6 +40,8 @@ LARGEST_ACTOR = 34.0
 SMALLEST_LETTERS = 7.0
 MOST_BUBBLES = 64
 """Agents up to which each has a bubble; of more, what they say stands on themselves, where it is symbols."""
+RING = 1.35
+"""Radius of the ring around a marked actor, in its own."""
 LETTER = 0.74
 """Width of a bold letter, in heights."""
 
@@ -101,6 +103,10 @@ class Stage:
         share = 0.36 if crowd <= 1 else 0.25 if crowd <= 3 else 0.16
         return max(1.5, min(LARGEST_ACTOR, share * self.cell))
 
+    def _reach(self, actor: Actor) -> float:
+        """The radius with what marks an actor."""
+        return self._radius(actor) * (1.0 if actor.mark is Mark.NONE else RING)
+
     def _draw_floors(self) -> None:
         for floor in self.scene.floors:
             boxes: list[Patch] = [
@@ -143,7 +149,7 @@ class Stage:
         lines = sorted(pair for pair in pairs if pair[0] < pair[1] or pair[::-1] not in pairs)
         for speaker, hearer in lines if len(lines) <= MOST_LINES else ():
             start, end = self.spots[speaker], self.spots[hearer]
-            room = [self._radius(self.scene.agents[n]) / PIXELS_PER_POINT + 2 for n in (speaker, hearer)]
+            room = [self._reach(self.scene.agents[n]) / PIXELS_PER_POINT + 2 for n in (speaker, hearer)]
             style = "<|-|>" if (hearer, speaker) in pairs else "-|>"
             arrow = FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=9, shrinkA=room[0], shrinkB=room[1])
             self.canvas.patch(arrow, fill=MUTED, edge=MUTED, width=0.9, layer=1.5, opacity=0.75)
@@ -171,9 +177,9 @@ class Stage:
             self._draw_gone(actor, x, y, radius)
             return
         if actor.mark is Mark.TROUBLE:
-            self.canvas.star(x, y, 1.65 * radius, points=9, inner=0.66, fill=VERMILION, edge=INK, layer=2.5)
+            self.canvas.star(x, y, 1.2 * RING * radius, points=9, inner=0.66, fill=VERMILION, edge=INK, layer=2.5)
         if actor.mark is Mark.DONE:
-            self.canvas.disc(x, y, 1.3 * radius, fill=PAPER, edge=GREEN, width=min(3.0, 0.2 * radius), layer=2.5)
+            self.canvas.disc(x, y, RING * radius, fill=PAPER, edge=GREEN, width=min(3.0, 0.2 * radius), layer=2.5)
         waiting = actor.presence is Presence.WAITING
         fill = WAITING if waiting else colour_of(actor.kind)
         self._draw_body(actor, x, y, radius, fill)
@@ -215,7 +221,7 @@ class Stage:
 
     def _draw_bubbles(self) -> None:
         """What agents say, each beside its speaker, on as little else as can be."""
-        shown = [(spot, self._radius(a)) for spot, a in zip(self.spots, self._actors(), strict=True) if spot]
+        shown = [(spot, self._reach(a)) for spot, a in zip(self.spots, self._actors(), strict=True) if spot]
         taken = [Box(x=x - r, y=y - r, width=2 * r, height=2 * r) for (x, y), r in shown]
         height = max(SMALLEST_LETTERS + 1, min(18.0, 0.42 * self.cell))
         for slot, said in enumerate(self.speech.said):
@@ -230,7 +236,7 @@ class Stage:
         said, actor = self.speech.said[slot], self.scene.agents[slot]
         most = max(1.4 * self.cell, 24.0)
         width = min(utterance_width(said, height=height), most) + 0.7 * height
-        radius, tall = self._radius(actor), 1.5 * height
+        radius, tall = self._reach(actor), 1.5 * height
         if self.scene.floors:
             box = best_place(spot, radius=radius, width=width, height=tall, page=PAGE, taken=taken)
         else:

@@ -136,7 +136,7 @@ def gathered(roles: Sequence[Role], *, present: Iterable[bool], caption: str = "
         Actor(
             name=role.agents[number],
             place=place,
-            label=(role.name[:1] if len(roles) > 1 else "") + str(number),
+            label=(role.name[:1].upper() if len(roles) > 1 else "") + str(number),
             kind=kind,
             presence=_presence(here),
         )
