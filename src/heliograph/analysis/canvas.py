@@ -17,6 +17,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, Patch, Polygon, Rectangle
 
 from heliograph.analysis.labels import word_label
 from heliograph.analysis.speech import Said, Utterance
+from heliograph.checks import Number
 
 __all__ = ["BLUE", "GREEN", "INK", "MUTED", "ORANGE", "PAPER", "RULE", "VERMILION", "YELLOW", "Canvas", "colour_of"]
 
@@ -55,8 +56,8 @@ class Canvas:
         return np.asarray(self.agg.buffer_rgba())[..., :3].copy()
 
     def text(
-        self, words: str, x: float, y: float, *, size: float, colour: str = INK, align: str = "left",
-        mono: bool = False, bold: bool = False, layer: float = 5,
+        self, words: str, x: Number, y: Number, *, size: Number, colour: str = INK, align: str = "left",
+        mono: bool = False, bold: bool = False, layer: Number = 5,
     ) -> None:  # fmt: skip
         """Words whose middle line is at `y`; `size` is the height of letters in pixels. No markup is read in them."""
         self.axes.text(
@@ -66,47 +67,47 @@ class Canvas:
         )  # fmt: skip
 
     def line(
-        self, points: Sequence[tuple[float, float]], *, colour: str, width: float = 1, layer: float = 1,
-        opacity: float = 1,
+        self, points: Sequence[tuple[Number, Number]], *, colour: str, width: Number = 1, layer: Number = 1,
+        opacity: Number = 1,
     ) -> None:  # fmt: skip
         """A line through points."""
         x, y = zip(*points, strict=True)
         self.axes.plot(x, y, color=colour, linewidth=width, zorder=layer, alpha=opacity, solid_capstyle="round")
 
     def patch(
-        self, patch: Patch, *, fill: str = "none", edge: str = "none", width: float = 1, layer: float = 2,
-        opacity: float = 1,
+        self, patch: Patch, *, fill: str = "none", edge: str = "none", width: Number = 1, layer: Number = 2,
+        opacity: Number = 1,
     ) -> None:  # fmt: skip
         """Any shape of matplotlib."""
         patch.set(facecolor=fill, edgecolor=edge, linewidth=width, zorder=layer, alpha=opacity)
         self.axes.add_patch(patch)
 
-    def patches(self, patches: Sequence[Patch], *, fills: Sequence, edge: str, width: float, layer: float) -> None:
+    def patches(self, patches: Sequence[Patch], *, fills: Sequence, edge: str, width: Number, layer: Number) -> None:
         """Many shapes at once."""
         self.axes.add_collection(
             PatchCollection(patches, facecolors=fills, edgecolors=edge, linewidths=width, zorder=layer)
         )
 
-    def disc(self, x: float, y: float, radius: float, *, fill: str, edge: str = "none", width: float = 1,
-             layer: float = 3, opacity: float = 1) -> None:  # fmt: skip
+    def disc(self, x: Number, y: Number, radius: Number, *, fill: str, edge: str = "none", width: Number = 1,
+             layer: Number = 3, opacity: Number = 1) -> None:  # fmt: skip
         """A disc."""
         self.patch(Circle((x, y), radius), fill=fill, edge=edge, width=width, layer=layer, opacity=opacity)
 
-    def star(self, x: float, y: float, radius: float, *, points: int, inner: float, fill: str, edge: str = "none",
-             layer: float = 3) -> None:  # fmt: skip
+    def star(self, x: Number, y: Number, radius: Number, *, points: int, inner: Number, fill: str, edge: str = "none",
+             layer: Number = 3) -> None:  # fmt: skip
         """A star with so many points; `inner` is the radius of its notches, as a share."""
         angle = np.arange(2 * points) * np.pi / points - np.pi / 2
         reach = radius * np.where(np.arange(2 * points) % 2 == 0, 1.0, inner)
         corners = np.stack([x + reach * np.cos(angle), y + reach * np.sin(angle)], 1)
         self.patch(Polygon(corners), fill=fill, edge=edge, layer=layer)
 
-    def bubble(self, x: float, y: float, *, width: float, height: float, edge: str, layer: float = 6) -> None:
+    def bubble(self, x: Number, y: Number, *, width: Number, height: Number, edge: str, layer: Number = 6) -> None:
         """A rounded box for words, `x` and `y` being its upper left corner."""
         box = FancyBboxPatch((x + 2, y + 2), width - 4, height - 4, boxstyle="round,pad=2,rounding_size=4")
         self.patch(box, fill=PAPER, edge=edge, width=1.2, layer=layer, opacity=0.95)
 
-    def utterance(self, said: Utterance, x: float, y: float, *, height: float, scale: float, most: float,
-                  layer: float = 7) -> None:  # fmt: skip
+    def utterance(self, said: Utterance, x: Number, y: Number, *, height: Number, scale: Number, most: Number,
+                  layer: Number = 7) -> None:  # fmt: skip
         """What was said, round after round, from `x` on around the line `y`, within `most` pixels."""
         fit = min(1.0, most / max(utterance_width(said, height=height), 1e-9))
         for part in said:
@@ -114,7 +115,9 @@ class Canvas:
             self._said(part, x, y, height=height * fit, width=width * fit, scale=scale, layer=layer)
             x += (width + gap_after(height)) * fit
 
-    def _said(self, said: Said, x: float, y: float, *, height: float, width: float, scale: float, layer: float) -> None:
+    def _said(
+        self, said: Said, x: Number, y: Number, *, height: Number, width: Number, scale: Number, layer: Number
+    ) -> None:
         if said.vector:
             cells = pooled(said.vector) / scale
             colours, top = [STRIP(0.5 + 0.5 * float(np.clip(v, -1, 1))) for v in cells], y - height / 2
@@ -133,17 +136,17 @@ class Canvas:
             self.text(words, x, y, size=height, mono=True, bold=True, layer=layer)
 
 
-def gap_after(height: float) -> float:
+def gap_after(height: Number) -> Number:
     """Pixels between two rounds."""
     return 0.5 * height
 
 
-def utterance_width(said: Utterance, *, height: float) -> float:
+def utterance_width(said: Utterance, *, height: Number) -> Number:
     """How wide all rounds are that are so high, in pixels."""
     return sum(said_width(part, height=height) + gap_after(height) for part in said) - gap_after(height) * bool(said)
 
 
-def said_width(said: Said, *, height: float) -> float:
+def said_width(said: Said, *, height: Number) -> Number:
     """How wide what was said is, in pixels."""
     if said.vector:
         return height * min(5.0, max(1.0, 0.25 * len(pooled(said.vector))))
@@ -152,12 +155,12 @@ def said_width(said: Said, *, height: float) -> float:
     return text_width(word_label(said.symbols, vocabulary=said.vocabulary), size=height)
 
 
-def text_width(words: str, *, size: float) -> float:
+def text_width(words: str, *, size: Number) -> Number:
     """Width of typewriter text, in pixels."""
     return MONO_WIDTH * size * len(words)
 
 
-def pooled(vector: tuple[float, ...]) -> np.ndarray:
+def pooled(vector: tuple[Number, ...]) -> np.ndarray:
     """The vector itself, or means of neighbouring entries where it is long."""
     values = np.asarray(vector)
     return values if len(values) <= MOST_NUMBERS else np.array([p.mean() for p in np.array_split(values, MOST_NUMBERS)])

@@ -14,7 +14,7 @@ from heliograph.analysis.evaluate import FRESH, Played, play_run
 from heliograph.analysis.frames import draw
 from heliograph.analysis.labels import vector_label
 from heliograph.analysis.speech import Speech, Telling, last_said
-from heliograph.checks import check_number
+from heliograph.checks import Number, check_number
 from heliograph.durable import replacing
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.scene import Scene
@@ -109,7 +109,7 @@ def scenes_of(env: TeamEnv, rollout: Rollout) -> list[list[Scene]]:
     return found
 
 
-def write_gif(frames: Iterable[UInt8[np.ndarray, "H W 3"]], path: pathlib.Path, *, fps: float = 4.0) -> int:
+def write_gif(frames: Iterable[UInt8[np.ndarray, "H W 3"]], path: pathlib.Path, *, fps: Number = 4.0) -> int:
     """Write pictures to an animated GIF that starts over; returns how many. `fps` are pictures a second, at most 50."""
     check_fps(fps)
     images = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
@@ -125,7 +125,7 @@ def write_gif(frames: Iterable[UInt8[np.ndarray, "H W 3"]], path: pathlib.Path, 
     return len(images)
 
 
-def check_fps(fps: float) -> None:
+def check_fps(fps: Number) -> None:
     """Refuse a speed that no GIF can have."""
     check_number("fps", fps, above=0, maximum=FASTEST)
 

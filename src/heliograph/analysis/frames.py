@@ -6,6 +6,7 @@ from jaxtyping import UInt8
 from heliograph.analysis.canvas import INK, MUTED, RULE, Canvas, colour_of, ink_on
 from heliograph.analysis.speech import Speech
 from heliograph.analysis.stage import MARGIN, SIDE, TOP, Stage
+from heliograph.checks import Number
 from heliograph.envs.scene import Actor, Presence, Scene
 
 __all__ = ["HEIGHT", "WIDTH", "draw"]
@@ -50,7 +51,7 @@ def _draw_table(canvas: Canvas, scene: Scene, speech: Speech) -> None:
         canvas.text(f"and {more:,} more agents", left, y + 28 + MOST_ROWS * ROW, size=12, colour=MUTED)
 
 
-def _draw_row(canvas: Canvas, actor: Actor, speech: Speech, *, slot: int, left: float, y: float) -> None:
+def _draw_row(canvas: Canvas, actor: Actor, speech: Speech, *, slot: int, left: Number, y: Number) -> None:
     here = actor.presence is Presence.ACTIVE
     ink = INK if here else PALE
     if here:

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from heliograph.checks import Number
+
 __all__ = ["Box", "best_place"]
 
 
@@ -10,12 +12,12 @@ __all__ = ["Box", "best_place"]
 class Box:
     """A rectangle in pixels, from its upper left corner."""
 
-    x: float
-    y: float
-    width: float
-    height: float
+    x: Number
+    y: Number
+    width: Number
+    height: Number
 
-    def overlap(self, other: "Box") -> float:
+    def overlap(self, other: "Box") -> Number:
         """The area that two boxes share."""
         across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
@@ -28,7 +30,7 @@ class Box:
         return dataclasses.replace(self, x=x, y=y)
 
 
-def best_place(spot: tuple[float, float], *, radius: float, width: float, height: float, page: Box,
+def best_place(spot: tuple[Number, Number], *, radius: Number, width: Number, height: Number, page: Box,
                taken: Sequence[Box]) -> Box:  # fmt: skip
     """The place around a disc that covers least of what is taken; the first of equals, from the upper right on."""
     (x, y), near = spot, 0.6 * radius

@@ -11,6 +11,7 @@ from heliograph.analysis.replay import role_of
 from heliograph.analysis.utterances import edges_of
 from heliograph.channels.base import Channel
 from heliograph.channels.wrapper import Wrapper
+from heliograph.checks import Number
 from heliograph.rollout import Rollout
 from heliograph.run_folder import Run
 from heliograph.types import Message
@@ -27,7 +28,7 @@ class Said:
     """What an agent says in one round: symbols of a vocabulary, or a vector of real numbers."""
 
     symbols: tuple[int, ...] = ()
-    vector: tuple[float, ...] = ()
+    vector: tuple[Number, ...] = ()
     vocabulary: int | None = None
 
 
@@ -44,7 +45,7 @@ class Speech:
     knows: tuple[str, ...] = ()
     does: tuple[str, ...] = ()
     before: Utterance = ()
-    scale: float = 1.0
+    scale: Number = 1.0
 
 
 class Telling:

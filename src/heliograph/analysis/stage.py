@@ -23,6 +23,7 @@ from heliograph.analysis.canvas import (
 from heliograph.analysis.labels import word_label
 from heliograph.analysis.placing import Box, best_place
 from heliograph.analysis.speech import Speech, Utterance
+from heliograph.checks import Number
 from heliograph.envs.scene import Actor, Ground, Mark, Place, Presence, Scene, Shape
 
 __all__ = ["MARGIN", "SIDE", "TOP", "Stage"]
@@ -74,12 +75,12 @@ class Stage:
         if len(self.scene.agents) <= MOST_BUBBLES:
             self._draw_bubbles()
 
-    def _at(self, place: Place) -> tuple[float, float]:
+    def _at(self, place: Place) -> tuple[Number, Number]:
         return self.left + (place[0] + 0.5) * self.cell, self.top + (place[1] + 0.5) * self.cell
 
-    def _spots(self) -> list[tuple[float, float] | None]:
+    def _spots(self) -> list[tuple[Number, Number] | None]:
         """Where agents, then things, are drawn: beside one another where they share a place."""
-        found: list[tuple[float, float] | None] = []
+        found: list[tuple[Number, Number] | None] = []
         counted: collections.Counter[Place] = collections.Counter()
         for actor in self._actors():
             if actor.place is None:
@@ -98,12 +99,12 @@ class Stage:
             found.append((x, y))
         return found
 
-    def _radius(self, actor: Actor) -> float:
+    def _radius(self, actor: Actor) -> Number:
         crowd = self.sharing[actor.place] if actor.place else 1
         share = 0.36 if crowd <= 1 else 0.25 if crowd <= 3 else 0.16
         return max(1.5, min(LARGEST_ACTOR, share * self.cell))
 
-    def _reach(self, actor: Actor) -> float:
+    def _reach(self, actor: Actor) -> Number:
         """The radius with what marks an actor."""
         return self._radius(actor) * (1.0 if actor.mark is Mark.NONE else RING)
 
@@ -196,7 +197,7 @@ class Stage:
         said: Utterance = self.speech.said[slot] if self.speech.said else ()
         return " ".join(word_label(part.symbols, vocabulary=part.vocabulary) for part in said if part.symbols)
 
-    def _draw_body(self, actor: Actor, x: float, y: float, radius: float, fill: str) -> None:
+    def _draw_body(self, actor: Actor, x: Number, y: Number, radius: Number, fill: str) -> None:
         if actor.shape is Shape.DISC:
             self.canvas.disc(x, y, radius, fill=fill, edge=INK, width=1 if radius > 6 else 0.4)
         elif actor.shape is Shape.STAR:
@@ -205,7 +206,7 @@ class Stage:
             box = Rectangle((x - 0.9 * radius, y - 0.9 * radius), 1.8 * radius, 1.8 * radius)
             self.canvas.patch(box, fill=fill, edge=INK, layer=3)
 
-    def _draw_gone(self, actor: Actor, x: float, y: float, radius: float) -> None:
+    def _draw_gone(self, actor: Actor, x: Number, y: Number, radius: Number) -> None:
         """Pale and crossed out."""
         self._draw_body(actor, x, y, 0.8 * radius, WAITING)
         for way in (1, -1):
@@ -213,7 +214,7 @@ class Stage:
             ends = [(x - reach, y - way * reach), (x + reach, y + way * reach)]
             self.canvas.line(ends, colour=MUTED, width=1.6, layer=4)
 
-    def _draw_health(self, health: float, x: float, y: float, radius: float) -> None:
+    def _draw_health(self, health: Number, x: Number, y: Number, radius: Number) -> None:
         width, height, top = 2 * radius, max(2.5, 0.3 * radius), y + 1.02 * radius
         self.canvas.patch(Rectangle((x - radius, top), width, height), fill=PAPER, edge=INK, width=0.7, layer=4)
         fill = GREEN if health > 0.67 else ORANGE if health > 0.34 else VERMILION
@@ -232,7 +233,7 @@ class Stage:
     def _actors(self) -> tuple[Actor, ...]:
         return (*self.scene.agents, *self.scene.things)
 
-    def _draw_bubble(self, slot: int, spot: tuple[float, float], *, height: float, taken: list[Box]) -> Box:
+    def _draw_bubble(self, slot: int, spot: tuple[Number, Number], *, height: Number, taken: list[Box]) -> Box:
         said, actor = self.speech.said[slot], self.scene.agents[slot]
         most = max(1.4 * self.cell, 24.0)
         width = min(utterance_width(said, height=height), most) + 0.7 * height
@@ -247,7 +248,7 @@ class Stage:
         self.canvas.utterance(said, *where, height=height, scale=self.speech.scale, most=most)
         return box
 
-    def _outside(self, spot: tuple[float, float], *, radius: float, width: float, height: float) -> Box:
+    def _outside(self, spot: tuple[Number, Number], *, radius: Number, width: Number, height: Number) -> Box:
         """Away from the middle, where agents are on a circle."""
         middle = self._at(((self.scene.columns - 1) / 2, (self.scene.rows - 1) / 2))
         way = spot[0] - middle[0], spot[1] - middle[1]

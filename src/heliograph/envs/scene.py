@@ -5,11 +5,12 @@ import enum
 import math
 from collections.abc import Iterable, Sequence
 
+from heliograph.checks import Number
 from heliograph.types import Role
 
 __all__ = ["Actor", "Floor", "Ground", "Mark", "Place", "Presence", "Scene", "Shape", "gathered", "grid_cells"]
 
-Place = tuple[float, float]
+Place = tuple[Number, Number]
 """Column and row, in cells: the centre of the first cell is (0, 0), and rows are counted downwards."""
 
 MOST_ON_CIRCLE = 64
@@ -74,7 +75,7 @@ class Actor:
     shape: Shape = Shape.DISC
     presence: Presence = Presence.ACTIVE
     mark: Mark = Mark.NONE
-    health: float | None = None
+    health: Number | None = None
     sight: int | None = None
     path: tuple[Place, ...] = ()
 
