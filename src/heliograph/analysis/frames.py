@@ -48,7 +48,7 @@ def _draw_table(canvas: Canvas, scene: Scene, speech: Speech) -> None:
         _draw_row(canvas, actor, speech, slot=slot, left=left, y=y + 28 + slot * ROW)
     more = len(scene.agents) - MOST_ROWS
     if more > 0:
-        canvas.text(f"and {more:,} more agents", left, y + 28 + MOST_ROWS * ROW, size=12, colour=MUTED)
+        canvas.text(f"and {more:,} more", left, y + 28 + MOST_ROWS * ROW, size=12, colour=MUTED)
 
 
 def _draw_row(canvas: Canvas, actor: Actor, speech: Speech, *, slot: int, left: Number, y: Number) -> None:
