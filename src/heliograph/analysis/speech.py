@@ -7,7 +7,7 @@ import numpy as np
 
 from heliograph.analysis.labels import NOTHING, vector_label
 from heliograph.analysis.readings import Reading, reading_of
-from heliograph.analysis.replay import role_of
+from heliograph.analysis.replay import role_of, senders_of
 from heliograph.analysis.utterances import edges_of
 from heliograph.channels.base import Channel
 from heliograph.channels.wrapper import Wrapper
@@ -88,11 +88,10 @@ class Telling:
     def _hears(self, time: int, copy: int) -> list[tuple[int, int]]:
         """Pairs of speaker and hearer, those who hear themselves left out."""
         edges = edges_of(self.rollout)
-        shape = (*self.rollout.valid.shape, *edges.mask.shape[-2:])
-        hearer, place = edges.mask.expand(shape)[time, copy].nonzero(as_tuple=True)
-        sender = place if edges.senders is None else edges.senders.expand(shape)[time, copy][hearer, place]
-        pairs = {(s, h) for s, h in zip(sender.tolist(), hearer.tolist(), strict=True) if s != h}
-        return sorted(pairs)
+        mask = edges.mask.expand(*self.rollout.valid.shape, -1, -1)[time, copy]
+        hearer, place = mask.nonzero(as_tuple=True)
+        sender = senders_of(edges, self.rollout)[time, copy][hearer, place]
+        return sorted({(s, h) for s, h in zip(sender.tolist(), hearer.tolist(), strict=True) if s != h})
 
     def _does(self, time: int, copy: int, slot: int) -> str:
         if not bool(self.rollout.acting[time, copy, slot]):
