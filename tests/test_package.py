@@ -72,6 +72,21 @@ def test_importing_the_package_is_light(tmp_path: pathlib.Path) -> None:
     assert run("-c", code, cwd=tmp_path).split() == []
 
 
+def test_help_is_light(tmp_path: pathlib.Path) -> None:
+    heavy = {"torch", "ray", "pandas", "matplotlib", "PIL"}
+    code = f"""if True:
+        import sys
+        from heliograph.cli import main
+        for words in (["--help"], ["render", "--help"]):
+            try:
+                main(words)
+            except SystemExit:
+                print("heavy:", *{heavy} & sys.modules.keys())
+    """
+    out = run("-c", code, cwd=tmp_path)
+    assert [line.split()[1:] for line in out.splitlines() if line.startswith("heavy:")] == [[], []]
+
+
 def test_help_answers_at_once(tmp_path: pathlib.Path) -> None:
     """In processor seconds, as other tests run at the same time; the best of three."""
     spent = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from heliograph import shipped
 from heliograph.analysis.evaluate import MAX_STARTS, evaluate
@@ -112,6 +113,38 @@ def test_protocol_and_replay_of_a_shipped_team(capsys: pytest.CaptureFixture[str
     assert len(episodes) == 2 and episodes[0]["headings"][0] == "day"
     assert main(["replay", "recipe:dial_switch3"]) == 0
     assert "light before" in capsys.readouterr().out
+
+
+def test_a_shipped_team_is_drawn(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "recipe:dial_switch3", "--seed", "3", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["episodes"]
+    film = tmp_path / "new" / "film.gif"
+    assert main(["render", "recipe:dial_switch3", "--seed", "3", "--out", str(film), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {
+        "files": [str(film)], "num_frames": len(told["rows"]) + 1, "episode_returns": [told["episode_return"]]
+    }  # fmt: skip
+    with Image.open(film) as image:
+        assert image.n_frames == found["num_frames"]
+    assert main(["render", "recipe:dial_switch3", "--seed", "3", "--out", str(tmp_path / "day.png")]) == 0
+    assert f"{len(told['rows']) + 1} pictures, return 1" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("day_*.png"))) == len(told["rows"]) + 1
+    folder = tmp_path / "days"
+    assert main(["render", "recipe:speaker_listener_dru", "--actions", "sampled", "--out", f"{folder}/"]) == 0
+    assert (folder / "frame_0000.png").exists()
+
+
+def test_pictures_that_cannot_be_written_are_refused_before_playing(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "taken.gif").mkdir()
+    for out, said in (("file/film.gif", "is a file"), ("taken.gif", "is a folder"), ("film.webm", "must end in .gif")):
+        assert main(["render", "recipe:dial_switch3", "--out", str(tmp_path / out)]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["render", "recipe:rial_switch3", "--actions", "sampled", "--out", str(tmp_path / "x.gif")]) == 2
+    assert "actions=sampled" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "taken.gif"}
 
 
 def test_the_demo_ends_with_the_riddle(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,10 @@ from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, see
 from heliograph import testing
 from heliograph.adapters.pettingzoo import FromPettingZoo, ToAEC, ToParallel
 from heliograph.adapters.talk import TalkAsAction
+from heliograph.analysis.frames import draw
 from heliograph.envs.base import Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity
+from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.registry import UnknownNameError
@@ -329,3 +331,53 @@ def test_wrong_actions_are_refused() -> None:
     listener.step({"speaker_0": 0})
     with pytest.raises(ValueError, match="does not fit"):
         listener.step({"listener_0": 7})
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_show_what_was_just_said_and_how_it_ended() -> None:
+    env = ToParallel(SpeakerListener(), vocab_size=3, speakers=["speaker"], render_mode="rgb_array")
+    assert env.metadata["render_modes"] == ["rgb_array"] and env.metadata["render_fps"] > 0
+    with pytest.raises(RuntimeError, match="reset"):
+        env.render()
+    shown = []
+    for symbol in (0, 0, 2):
+        env.reset(seed=0)
+        before = env.render()
+        env.step({"speaker_0": symbol, "listener_0": 0})
+        shown.append(env.render())
+    assert before.dtype == np.uint8 and before.ndim == 3 and before.shape[2] == 3
+    assert np.array_equal(shown[0], shown[1]) and not np.array_equal(shown[0], shown[2])
+    assert not np.array_equal(before, shown[0])
+    env.step({"speaker_0": 0, "listener_0": 0})
+    assert not env.agents and not np.array_equal(env.render(), shown[2])
+
+
+def test_the_last_picture_is_of_the_end_not_of_the_next_start() -> None:
+    env = ToParallel(PredatorPrey(size=2, predators=2, steps=30), render_mode="rgb_array")
+    env.reset(seed=1)
+    while env.agents:
+        best = env.talk.env.oracle()["predator"][0].tolist()
+        env.step(dict(zip(env.agents, best, strict=True)))
+    assert env._picture._end.caption == "2 of 2 predators on the prey"
+    assert env.talk.env.scene().caption == "0 of 2 predators on the prey"
+    assert not np.array_equal(env.render(), draw(env.talk.env.scene(), heading="step 1, the last"))
+
+
+def test_pictures_of_turns_one_by_one() -> None:
+    env = ToAEC(SpeakerListener(rounds=2), vocab_size=3, speakers=["speaker"], render_mode="rgb_array")
+    env.reset(seed=0)
+    for agent in env.agent_iter():
+        *_, terminated, truncated, _ = env.last()
+        env.step(None if terminated or truncated else env.action_space(agent).sample())
+        assert env.render().dtype == np.uint8
+
+
+@pytest.mark.parametrize("form", [ToParallel, ToAEC])
+def test_without_a_render_mode_nothing_is_drawn_and_others_are_refused(form: Any) -> None:
+    env = form(SpeakerListener())
+    env.reset(seed=0)
+    assert env.render() is None and env.talk.env.on_end is None
+    with pytest.raises(ValueError, match="render_mode='human': must be 'rgb_array'"):
+        form(SpeakerListener(), render_mode="human")

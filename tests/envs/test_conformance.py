@@ -15,6 +15,7 @@ from heliograph.envs.graph_colouring import GraphColouring
 from heliograph.envs.identity import Identity
 from heliograph.envs.multistep_digits import MultistepDigits
 from heliograph.envs.predator_prey import PredatorPrey
+from heliograph.envs.scene import Mark
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.envs.traffic_junction import TrafficJunction
@@ -152,6 +153,12 @@ class Elsewhere(Identity):
         return dataclasses.replace(view, positions=torch.zeros(self.num_copies, 2, 2, device="meta"))
 
 
+class LosesSight(SwitchRiddle):
+    def scene(self, copy=0):
+        scene = super().scene(copy)
+        return dataclasses.replace(scene, agents=tuple(a for a in scene.agents if a.mark is Mark.DONE))
+
+
 class LonelyAndSad(SpeakerListener):
     def _advance(self, actions, moving):
         outcome = super()._advance(actions, moving)
@@ -183,6 +190,7 @@ BROKEN = [
     (DeafToSeeds, "check_seeding", "from another seed"),
     (HiddenState, "check_state_round_trip", "keep state in tensors"),
     (Elsewhere, "check_device", "not on meta"),
+    (LosesSight, "check_scene", "in the order of slots"),
     (LonelyAndSad, "check_statistics", "mean return for 1 copy"),
     (Boasts, "check_bounds", r"bounds\(\).random=0.0000"),
     (SolvesBadly, "check_bounds", r"bounds\(\).full_information=0.7407"),

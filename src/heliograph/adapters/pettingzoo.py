@@ -6,10 +6,12 @@ and observations (see `TalkAsAction`), so that an algorithm which knows no chann
 
 from typing import Any, Unpack, final
 
+import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
 from heliograph.adapters.arrays import AgentID
+from heliograph.adapters.picture import RENDERING, picture_of
 from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
@@ -106,11 +108,10 @@ class ToParallel(ParallelEnv):
     agent is `observing`, `acting` and `speaking` now; one that is not is shown zeros, and its action is ignored.
     """
 
-    render_mode = None
-
-    def __init__(self, env: TeamEnv, **talk: Unpack[TalkSettings]):
+    def __init__(self, env: TeamEnv, *, render_mode: str | None = None, **talk: Unpack[TalkSettings]):
         self.talk = TalkAsAction(env, **talk)
-        self.metadata = {"name": type(env).__name__, "render_modes": [], "is_parallelizable": True}
+        self.render_mode, self._picture = render_mode, picture_of(self.talk, mode=render_mode)
+        self.metadata = {"name": type(env).__name__, **RENDERING, "is_parallelizable": True}
         self.possible_agents = list(self.talk.agents)
         self.agents: list[str] = []
 
@@ -135,8 +136,9 @@ class ToParallel(ParallelEnv):
             self.agents = []
         return turn.observations, turn.rewards, turn.terminated, turn.truncated, turn.infos
 
-    def render(self) -> None:
-        """There is nothing to see."""
+    def render(self) -> np.ndarray | None:
+        """An RGB picture [H, W, 3] of the present state with what was just said, where `render_mode` is "rgb_array"."""
+        return None if self._picture is None else self._picture.draw()
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -149,12 +151,11 @@ class ToAEC(AECEnv):
     them sees what the others chose. Agents that neither observe, act nor speak have no turn.
     """
 
-    render_mode = None
-
-    def __init__(self, env: TeamEnv, **talk: Unpack[TalkSettings]):
+    def __init__(self, env: TeamEnv, *, render_mode: str | None = None, **talk: Unpack[TalkSettings]):
         super().__init__()
         self.talk = TalkAsAction(env, **talk)
-        self.metadata = {"name": type(env).__name__, "render_modes": [], "is_parallelizable": False}
+        self.render_mode, self._picture = render_mode, picture_of(self.talk, mode=render_mode)
+        self.metadata = {"name": type(env).__name__, **RENDERING, "is_parallelizable": False}
         self.possible_agents = list(self.talk.agents)
         self.agents: list[str] = []
 
@@ -196,8 +197,9 @@ class ToAEC(AECEnv):
         self._select()
         self._accumulate_rewards()
 
-    def render(self) -> None:
-        """There is nothing to see."""
+    def render(self) -> np.ndarray | None:
+        """An RGB picture [H, W, 3] of the present state with what was just said, where `render_mode` is "rgb_array"."""
+        return None if self._picture is None else self._picture.draw()
 
     def close(self) -> None:
         """There is nothing to close."""

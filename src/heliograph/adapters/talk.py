@@ -54,6 +54,9 @@ class TalkSettings(TypedDict, total=False):
 class TalkAsAction:
     """Puts the messages of a team environment (one copy) into its agents' actions and observations.
 
+    After a step `said` holds the symbols of each agent that spoke in it, `heard_by` who could hear it; `num_steps`
+    counts those of the episode.
+
     Settings: `vocab_size` symbols (0: nobody speaks), `length` symbols in a message, `speakers` (agents or roles that
     may speak; None: all), `topology` (who hears whom, within the environment's rule; None: everyone), and `flat`.
 
@@ -90,6 +93,14 @@ class TalkAsAction:
         self.observation_spaces = {agent: self._observation_space(agent) for agent in self.agents}
         self._inbox = np.zeros((len(self.agents), len(self.agents), self.length), np.int64)
         self._step: TeamStep | None = None
+        self.num_steps: int | None = None
+        self.said: dict[str, tuple[int, ...]] = {}
+        self.heard_by: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether an episode is in progress."""
+        return self._step is not None
 
     def reset(self, *, seed: int | None = None) -> Turn:
         """Begin a new episode, from a fresh random stream where a seed is given."""
@@ -97,6 +108,7 @@ class TalkAsAction:
             self.env.seed(seed)
         self._step = self.env.reset()
         self._inbox[:] = 0
+        self.num_steps, self.said, self.heard_by = 0, {}, {}
         return self._turn(self._step)
 
     def step(self, actions: Mapping[str, Any]) -> Turn:
@@ -105,6 +117,7 @@ class TalkAsAction:
             raise RuntimeError("call reset() first: no episode is running")
         chosen = {agent: self._split(agent, actions) for agent in self._asked(self._step)}
         self._deliver({agent: symbols for agent, (_, symbols) in chosen.items()}, self._step)
+        self.num_steps = (self.num_steps or 0) + 1
         step = self.env.step(self._team_actions({agent: action for agent, (action, _) in chosen.items()}))
         over = bool(step.episode_over[0])
         if not over:
@@ -174,10 +187,13 @@ class TalkAsAction:
         """Put what is said now into the inboxes of those who can hear it."""
         hears = self._hears(step)
         speaking = _numpy(step.speaking)[0]
+        self.said, self.heard_by = {}, {}
         for sender, (agent, speaks) in enumerate(zip(self.agents, speaking, strict=True)):
             symbols = said.get(agent)
             if speaks and symbols is not None:
                 self._inbox[hears[:, sender], sender] = symbols + 1
+                self.said[agent] = tuple(int(symbol) for symbol in symbols)
+                self.heard_by[agent] = tuple(self.agents[n] for n in np.flatnonzero(hears[:, sender]))
 
     def _hears(self, step: TeamStep) -> np.ndarray:
         """Who hears whom, `[N, N]`."""

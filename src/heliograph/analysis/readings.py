@@ -61,11 +61,19 @@ def reading_of(env: object, *, agents: Sequence[str], knows: int = 1) -> Reading
     if env == "switch_riddle":
         return _riddle(agents)
     names = KNOWN.get(env) if isinstance(env, str) else None
-    return _plain(names if names and len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
+    words = ACTIONS.get(env, ()) if isinstance(env, str) else ()
+    plain = _plain(names if names and len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
+    return dataclasses.replace(plain, actions={str(number): word for number, word in enumerate(words)})
 
 
 KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "multistep_digits": ("digit", "step")}
 """What the numbers of a meaning are."""
+ACTIONS = {
+    "traffic_junction": ("gas", "brake"),
+    "predator_prey": ("up", "right", "down", "left", "stay"),
+    "combat": ("up", "down", "left", "right", "stay", *(f"shoot {bot}" for bot in range(20))),
+}
+"""What the first actions are called, in environments with one role."""
 
 
 def _plain(names: Sequence[str], agents: Sequence[str]) -> Reading:

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
+from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.analysis.corpus import from_rollouts
@@ -114,11 +115,12 @@ def _hearers(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:
     t, copy, sender = at
     edges = edges_of(rollout)
     mask = edges.mask.expand(*rollout.valid.shape, -1, -1)[t, copy]
-    hears = mask & (_senders(edges, rollout)[t, copy] == sender)
+    hears = mask & (senders_of(edges, rollout)[t, copy] == sender)
     return [run.facts.agents[n] for n in hears.any(-1).nonzero().flatten().tolist()]
 
 
-def _senders(edges: Edges, rollout: Rollout) -> Tensor:
+def senders_of(edges: Edges, rollout: Rollout) -> Int[Tensor, "T B N K"]:
+    """Whom each place of an inbox listens to, in every step and copy of a rollout."""
     shape = (*rollout.valid.shape, *edges.mask.shape[-2:])
     slots = torch.arange(edges.mask.shape[-1], device=edges.mask.device)
     return slots.expand(shape) if edges.senders is None else edges.senders.expand(shape)

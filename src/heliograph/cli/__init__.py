@@ -1,4 +1,4 @@
-"""The command line `heliograph`; its commands: list, train, sweep, evaluate, record, protocol, replay, report, ..."""
+"""The command line `heliograph`; its commands: list, train, sweep, evaluate, record, protocol, replay, render, ..."""
 
 import contextlib
 import json
@@ -86,6 +86,10 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
         from heliograph.cli import telling
 
         return getattr(telling, name)
+    if name == "render":
+        from heliograph.cli.rendering import render
+
+        return render
     from heliograph.cli import reading
 
     return getattr(reading, name if name != "list" else "list_")

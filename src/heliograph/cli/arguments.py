@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    reading = (_evaluate, _record, _protocol, _replay, _report, _compare, _export)
+    reading = (_evaluate, _record, _protocol, _replay, _render, _report, _compare, _export)
     for add in (_list, _train, _sweep, *reading, _bench, _demo):
         add(commands)
     return parser
@@ -143,9 +143,18 @@ def _protocol(commands: Any) -> None:
 def _replay(commands: Any) -> None:
     p = _command(commands, "replay", "print episodes of a team turn by turn")
     p.add_argument("run", metavar="RUN", help=SOURCE)
-    p.add_argument("--episodes", type=_count, default=1, metavar="N", help="default 1")
-    p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
-    p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
+    _add_episodes(p, number=_count, default=1)
+
+
+def _render(commands: Any) -> None:
+    p = _command(commands, "render", "draw episodes of a team, with what agents say beside them")
+    p.add_argument("run", metavar="RUN", help=SOURCE)
+    p.add_argument(
+        "--out", default="episode.gif", metavar="FILE",
+        help="FILE.gif (default episode.gif), FILE.png, whose name is numbered step by step, or a folder for such",
+    )  # fmt: skip
+    p.add_argument("--fps", type=float, default=4.0, metavar="F", help="pictures a second of the GIF (default 4)")
+    _add_play(p, number=_count, default=1)
 
 
 def _report(commands: Any) -> None:
@@ -191,7 +200,14 @@ def _add_metric(group: Any) -> None:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    _add_folder(parser, number=_episodes)
+    parser.add_argument("run", metavar="RUN", help=SOURCE)
+    _add_play(parser, number=_episodes, default=EPISODES, more=", or all: every start once, for exact returns")
+
+
+def _add_play(
+    parser: argparse.ArgumentParser, *, number: Callable[[str], int | None], default: int, more: str = ""
+) -> None:
+    _add_episodes(parser, number=number, default=default, more=more)
     parser.add_argument(
         "--env", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
         help="settings of the environment that are not those of training, such as split=test",
@@ -199,12 +215,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--actions", choices=ACTIONS, default="greedy", help="default greedy")
 
 
-def _add_folder(parser: argparse.ArgumentParser, *, number: Callable[[str], int | None] | None = None) -> None:
+def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=SOURCE)
-    more = ", or all: every start once, for exact returns" if number else ""
-    parser.add_argument(
-        "--episodes", type=number or _count, default=EPISODES, metavar="N", help=f"default {EPISODES}{more}"
-    )
+    _add_episodes(parser, number=_count, default=EPISODES)
+
+
+def _add_episodes(
+    parser: argparse.ArgumentParser, *, number: Callable[[str], int | None], default: int, more: str = ""
+) -> None:
+    parser.add_argument("--episodes", type=number, default=default, metavar="N", help=f"default {default}{more}")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     parser.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
 

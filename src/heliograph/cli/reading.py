@@ -39,7 +39,7 @@ def evaluate(given: Any) -> Shown:
     from heliograph.types import Choice
 
     result = evaluation.evaluate(
-        _run(given),
+        run_of(given),
         num_episodes=given.episodes,
         choice=Choice(given.actions),
         messages=Messages(given.messages),
@@ -55,7 +55,7 @@ def record(given: Any) -> Shown:
 
     out = pathlib.Path(given.out)
     corpus = evaluation.record(
-        _run(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed
+        run_of(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed
     )
     result = {"corpus": str(out), **{key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}}
     return result, _show_facts
@@ -89,7 +89,8 @@ def bench(given: Any) -> Shown:
         return measure(chosen(given).settings, iterations=given.iterations), _show_facts
 
 
-def _run(given: Any) -> Any:
+def run_of(given: Any) -> Any:
+    """The run that is named, in its environment with the settings that are given."""
     from heliograph.cli.choosing import pairs, value_of
     from heliograph.run_folder import read_run
 

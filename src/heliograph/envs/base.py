@@ -8,7 +8,7 @@ and from `self.generator` elsewhere, always for all `B` copies before masking: i
 import dataclasses
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypedDict, Unpack, final
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view
+from heliograph.envs.scene import Scene, gathered
 from heliograph.registry import UnknownNameError
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
 
@@ -91,6 +92,8 @@ class TeamEnv(ABC):
     final_views = FinalViews.ENDED
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
+    on_end: Callable[[Bool[Tensor, " B"]], None] | None = None
+    """Called in `step` with the copies whose episode has ended, while they still are as it ended."""
 
     def __init__(
         self,
@@ -145,6 +148,10 @@ class TeamEnv(ABC):
     def oracle(self) -> dict[str, Tensor]:
         """Best actions for the present state, seeing everything: the scripted solver beside the environment."""
         raise NotImplementedError(f"{type(self).__name__} has no scripted solver")
+
+    def scene(self, copy: int = 0) -> Scene:
+        """What a copy looks like now, as plain data to be drawn; by default agents on a circle, by role and number."""
+        return gathered(self.roles, present=self.view().observing[copy].tolist())
 
     @property
     def horizon(self) -> int | None:
@@ -236,6 +243,8 @@ class TeamEnv(ABC):
             return self._show(self._observe(), **outcomes)
         shown = self.final_views is FinalViews.ENDED or bool(truncated.any())
         last = self._observe() if shown else None
+        if self.on_end is not None:
+            self.on_end(over)
         self._elapsed.masked_fill_(over, 0)
         self._start(over)
         step = self._show(self._observe(), **outcomes)

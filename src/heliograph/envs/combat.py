@@ -13,6 +13,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.combat_tactics import SHOOT, STAY, Units, bot_action, charge, patrol
 from heliograph.envs.grid_world import check_vision
+from heliograph.envs.scene import Actor, Floor, Ground, Presence, Scene, Shape, grid_cells
 from heliograph.envs.simulation import simulate
 from heliograph.types import Bounds, Role
 
@@ -102,6 +103,34 @@ class Combat(TeamEnv):
     def _units(self) -> Units:
         return Units(
             row=self._row, column=self._column, health=self._health, cooldown=self._cooldown, fallen=self._fallen
+        )
+
+    def scene(self, copy: int = 0) -> Scene:
+        """Soldiers with what they see, bots, and the health of all."""
+        units = tuple(self._actor(copy, unit) for unit in range(2 * self.soldiers))
+        soldiers, bots = units[: self.soldiers], units[self.soldiers :]
+        standing = [sum(unit.presence is Presence.ACTIVE for unit in side) for side in (soldiers, bots)]
+        return Scene(
+            columns=self.size,
+            rows=self.size,
+            agents=soldiers,
+            things=bots,
+            floors=(Floor(ground=Ground.FLOOR, cells=grid_cells(self.size, self.size)),),
+            caption=f"{standing[0]} soldiers (discs) against {standing[1]} bots (squares)",
+        )
+
+    def _actor(self, copy: int, unit: int) -> Actor:
+        number, ours = unit % self.soldiers, unit < self.soldiers
+        alive = not bool(self._fallen[copy, unit])
+        return Actor(
+            name=self.agents[number] if ours else f"bot_{number}",
+            label=str(number),
+            place=(float(self._column[copy, unit]), float(self._row[copy, unit])),
+            kind=0 if ours else 1,
+            shape=Shape.DISC if ours else Shape.SQUARE,
+            presence=Presence.ACTIVE if alive else Presence.GONE,
+            health=int(self._health[copy, unit]) / HEALTH,
+            sight=self.vision if ours and alive else None,
         )
 
     # ---- the rules --------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Graph colouring: agents on a sparse random graph choose colours and must differ from their neighbours."""
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.scene import Mark, Scene
 from heliograph.types import Bounds, Edges, Role
 
 __all__ = ["GraphColouring", "recolour"]
@@ -73,6 +76,19 @@ class GraphColouring(TeamEnv):
     def oracle(self) -> dict[str, Tensor]:
         """A colour for each hidden group."""
         return {"agent": self._group}
+
+    def scene(self, copy: int = 0) -> Scene:
+        """Agents in their colours, the graph between them, and who has the colour of a neighbour."""
+        scene = super().scene(copy)
+        colours, neighbours = self._colour[copy].tolist(), self._neighbours[copy].tolist()
+        clash = [any(c == colours[n] >= 0 for n in around) for c, around in zip(colours, neighbours, strict=True)]
+        agents = [
+            dataclasses.replace(agent, kind=colour, mark=Mark.TROUBLE if clashes else Mark.NONE)
+            for agent, colour, clashes in zip(scene.agents, colours, clash, strict=True)
+        ]
+        links = {(min(a, b), max(a, b)) for a, around in enumerate(neighbours) for b in around}
+        caption = f"{sum(clash)} of {self.num_agents} agents have the colour of a neighbour"
+        return dataclasses.replace(scene, agents=tuple(agents), links=tuple(sorted(links)), caption=caption)
 
     def _start(self, starting: Tensor) -> None:
         members = self._shuffled_slots()

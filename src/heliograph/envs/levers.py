@@ -1,5 +1,6 @@
 """Levers: some of a large pool of agents meet for one step, and each must pull a lever that no other pulls."""
 
+import dataclasses
 import math
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import draw_distinct
+from heliograph.envs.scene import Scene
 from heliograph.types import Bounds, Role
 
 __all__ = ["Levers", "expected_score"]
@@ -61,6 +63,13 @@ class Levers(TeamEnv):
     def oracle(self) -> dict[str, Tensor]:
         """The rank of each number among those drawn; ties by slot."""
         return {"agent": self._number.argsort(dim=1, stable=True).argsort(1)}
+
+    def scene(self, copy: int = 0) -> Scene:
+        """Agents on a circle, each with its number."""
+        scene = super().scene(copy)
+        numbers = self._number[copy].tolist()
+        agents = [dataclasses.replace(a, label=str(n)) for a, n in zip(scene.agents, numbers, strict=True)]
+        return dataclasses.replace(scene, agents=tuple(agents), caption=f"{self.levers} levers")
 
     def _start(self, starting: Tensor) -> None:
         number = self._draw()

@@ -10,6 +10,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, draw_distinct, grid_sights
 from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, Scores, team_scores
+from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, Shape, grid_cells
 from heliograph.types import Bounds, Role
 
 __all__ = ["PredatorPrey"]
@@ -101,6 +102,32 @@ class PredatorPrey(TeamEnv):
         upright = torch.where(down > 0, DOWN, UP)
         action = torch.where(right != 0, sideways, torch.where(down != 0, upright, STAY))
         return {"predator": action}
+
+    def scene(self, copy: int = 0) -> Scene:
+        """The grid, what each predator can see, the prey, and who has reached it."""
+        there = (self._place[copy] == self._prey[copy]).all(-1).tolist()
+        predators = tuple(
+            Actor(
+                name=name,
+                label=str(slot),
+                place=(float(column), float(row)),
+                mark=Mark.DONE if reached else Mark.NONE,
+                sight=self.vision,
+            )
+            for slot, (name, (row, column), reached) in enumerate(
+                zip(self.agents, self._place[copy].tolist(), there, strict=True)
+            )
+        )
+        row, column = self._prey[copy].tolist()
+        prey = Actor(name="prey", place=(float(column), float(row)), kind=1, shape=Shape.STAR)
+        return Scene(
+            columns=self.size,
+            rows=self.size,
+            agents=predators,
+            things=(prey,),
+            floors=(Floor(ground=Ground.FLOOR, cells=grid_cells(self.size, self.size)),),
+            caption=f"{sum(there)} of {self.predators} predators on the prey",
+        )
 
     # ---- the rules --------------------------------------------------------------------------------------------
 

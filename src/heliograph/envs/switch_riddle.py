@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, grid_cells
 from heliograph.types import Bounds, Edges, Role
 
 __all__ = ["SwitchRiddle", "scripted_n3", "scripted_n4"]
@@ -131,6 +132,34 @@ class SwitchRiddle(TeamEnv):
         """Tell if and only if all have visited."""
         in_room = self._in_room()
         return {"prisoner": (in_room & self._visited(in_room).all(1, keepdim=True)).long()}
+
+    def scene(self, copy: int = 0) -> Scene:
+        """The room with its light (the last message), who is in it, the others in their cells; done: has been there."""
+        width = max(3, self.prisoners)
+        middle, cells_row = (width - 1) / 2, 3
+        inside = self._in_room()[copy].tolist()
+        been = self._visited(self._in_room())[copy].tolist()
+        prisoners = tuple(
+            Actor(
+                name=name,
+                label=str(slot),
+                place=(middle, 1.0) if here else (slot + (width - self.prisoners) / 2, float(cells_row)),
+                mark=Mark.DONE if visited else Mark.NONE,
+            )
+            for slot, (name, here, visited) in enumerate(zip(self.agents, inside, been, strict=True))
+        )
+        day = min(int(self._day[copy]) + 1, self.days)
+        return Scene(
+            columns=width,
+            rows=cells_row + 1,
+            agents=prisoners,
+            floors=(
+                Floor(ground=Ground.ROOM, cells=grid_cells(width, 2)),
+                Floor(ground=Ground.FLOOR, cells=tuple((column, cells_row) for column in range(width))),
+            ),
+            lamp=(middle, 0.0),
+            caption=f"day {day} of {self.days}; {sum(been)} of {self.prisoners} have been in the room (ringed)",
+        )
 
     def _occupant(self, *, days_on: int = 0) -> Int[Tensor, "B 1"]:
         """Who is in the room so many days from now, on the last day at the latest."""

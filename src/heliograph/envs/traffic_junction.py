@@ -13,6 +13,7 @@ from torch import Tensor
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, grid_sights
+from heliograph.envs.scene import Actor, Floor, Ground, Mark, Presence, Scene
 from heliograph.envs.simulation import Simulated, simulate
 from heliograph.envs.traffic_drivers import BRAKE, GAS, right_of_way, yield_to_seen
 from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
@@ -142,6 +143,37 @@ class TrafficJunction(TeamEnv):
     def oracle(self) -> dict[str, Tensor]:
         """A right of way that sees all: who has less room behind goes first, and nobody enters a cell that is taken."""
         return {"car": right_of_way(self.roads, route=self._route, place=self._place)}
+
+    def scene(self, copy: int = 0) -> Scene:
+        """The roads, each car with the rest of its way in the colour of its entry, and who shares a cell."""
+        routes, places = self._route[copy].tolist(), self._place[copy].tolist()
+        collided = self._collided()[copy].tolist()
+        cars = tuple(self._car(n, *now) for n, now in enumerate(zip(routes, places, collided, strict=True)))
+        there, trouble = sum(car.place is not None for car in cars), sum(collided)
+        return Scene(
+            columns=self.roads.size,
+            rows=self.roads.size,
+            agents=cars,
+            floors=(Floor(ground=Ground.ROAD, cells=self._road_cells()),),
+            caption=f"{there} of {self.cars} cars on the road" + (f", {trouble} in a collision" if trouble else ""),
+        )
+
+    def _car(self, slot: int, route: int, place: int, collided: bool) -> Actor:
+        size = self.roads.size
+        ahead = [(float(c % size), float(c // size)) for c in self.roads.routes[route].tolist() if c < size * size]
+        return Actor(
+            name=self.agents[slot],
+            label=str(slot),
+            place=ahead[place] if ahead else None,
+            kind=route * self.roads.num_arms // self.roads.num_routes,
+            presence=Presence.ACTIVE if ahead else Presence.GONE,
+            mark=Mark.TROUBLE if collided else Mark.NONE,
+            path=tuple(ahead[place + 1 :]),
+        )
+
+    def _road_cells(self) -> tuple[tuple[int, int], ...]:
+        size = self.roads.size
+        return tuple((c % size, c // size) for c in self.roads.routes.unique().tolist() if c < self.roads.nowhere)
 
     # ---- the rules --------------------------------------------------------------------------------------------
 

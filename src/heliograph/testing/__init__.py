@@ -9,12 +9,13 @@ from heliograph.testing.contract import ConformanceError, MakeEnv
 from heliograph.testing.course import check_auto_reset, check_endings, check_talk_steps, check_time_limit
 from heliograph.testing.play import episodes, random_actions
 from heliograph.testing.runs import check_bounds, check_device, check_seeding, check_state_round_trip, check_statistics
+from heliograph.testing.scenes import check_scene
 from heliograph.testing.steps import check_masks, check_shapes, check_spaces
 
 __all__ = [
     "CHECKS", "ConformanceError", "MakeEnv", "check_auto_reset", "check_bounds", "check_device", "check_endings",
-    "check_env", "check_masks", "check_seeding", "check_shapes", "check_spaces", "check_state_round_trip",
-    "check_statistics", "check_talk_steps", "check_time_limit", "episodes", "random_actions",
+    "check_env", "check_masks", "check_scene", "check_seeding", "check_shapes", "check_spaces",
+    "check_state_round_trip", "check_statistics", "check_talk_steps", "check_time_limit", "episodes", "random_actions",
 ]  # fmt: skip
 
 CHECKS = {
@@ -30,6 +31,7 @@ CHECKS = {
         check_seeding,
         check_state_round_trip,
         check_device,
+        check_scene,
         check_statistics,
         check_bounds,
     )
