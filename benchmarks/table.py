@@ -46,8 +46,34 @@ def interventions(result: dict[str, Any]) -> str:
     return f"Mean return of the real teams, with messages\n\n{head}\n| {' | '.join(f'{m:.3f}' for m in means)} |\n"
 
 
+def traffic(folder: pathlib.Path) -> str:
+    """Recipes that `traffic.py` ran: a row for each kind, with every seed."""
+    lines = [
+        "| recipe | kind | greedy, every seed (95 %) | sampled | first there, env steps | minutes of a core |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf8"))
+        for kind in dict.fromkeys(run["kind"] for run in result["runs"]):
+            runs = [run for run in result["runs"] if run["kind"] == kind]
+            lines.append(f"| `{path.stem}` | {kind} | {' | '.join(cells(runs, updates=result['updates']))} |")
+    return "\n".join(lines)
+
+
+def cells(runs: list[dict[str, Any]], *, updates: int) -> list[str]:
+    """What runs of a kind reached, when, and what they cost."""
+    metric = runs[0]["metric"]
+    greedy = [f"{run['greedy'][metric]:.3f} ({run['greedy'][f'{metric}_interval']:.3f})" for run in runs]
+    sampled = [f"{run['sampled'][metric]:.3f}" for run in runs]
+    first = ["never" if run["first_reached_at"] is None else f"{run['first_reached_at']:,}" for run in runs]
+    minutes = [f"{run['cpu_ms_per_update'] * updates / 60_000:.0f}" for run in runs]
+    return [" ".join(column) for column in (greedy, sampled, first, minutes)]
+
+
 if __name__ == "__main__":
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf8"))
         if "runs" in found:
             print(table(path.stem, found))
+    for folder in ("traffic", "traffic/four_numbers"):
+        print(f"## {folder}\n\n{traffic(RESULTS / folder)}\n")
