@@ -1,4 +1,4 @@
-"""The section of a report on attention and gates; absent where models do not attend and nobody may be silent."""
+"""The sections of a report on attention and on gates; absent where models do not attend and nobody may be silent."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import pandas as pd
 
 from heliograph.analysis import listening_plots
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.labels import number, percent
+from heliograph.analysis.labels import count, number, percent
 from heliograph.analysis.listening import MAX_AGENTS, Attention, attention_of, gates, hearings, who_listens
 from heliograph.analysis.page import Safe, element, figure, table
 
@@ -16,10 +16,11 @@ __all__ = ["listening"]
 EVEN = 0.98
 """Attention whose entropy is at least this part of that of equal weights counts as even."""
 MAX_MAPS = 4
-MAX_MEANINGS = 12
+MAX_MEANINGS = 20
 MAX_CELLS_TOLD = 8
-ATTENTION = """A hearer weighs the messages that it reads at the same moment; with several heads, this is their mean.
-A map may be even although attention selects: then whom an agent listens to changes from moment to moment."""
+ATTENTION = """A hearer weighs the messages that it reads at the same moment; with several heads this is their mean, and
+each of them may select more than it shows. A map may be even although attention selects: then whom an agent
+listens to changes from moment to moment."""
 REST = """Weight that is not on others stays with what a hearer has to say itself, or goes to nobody."""
 GREEDY = """Played greedily: of two choices the likelier one is taken, here and wherever a model chooses whom to hear or
 whether to speak."""
@@ -30,7 +31,6 @@ def listening(corpus: Corpus) -> Iterator[Safe]:
     heard, spoke = hearings(corpus), gates(corpus)
     if not len(heard) and not len(spoke):
         return
-    yield element("h2", "Who listens to whom")
     if len(heard):
         yield from _attention(corpus, heard)
     if len(spoke):
@@ -42,21 +42,23 @@ def listening(corpus: Corpus) -> Iterator[Safe]:
 def _attention(corpus: Corpus, heard: pd.DataFrame) -> Iterator[Safe]:
     found = attention_of(heard)
     num_rounds = len({part.round for part in found})
+    yield element("h2", "Who listens to whom")
     yield element("p", ATTENTION)
     yield element("ul", *(element("li", words(part, num_rounds=num_rounds)) for part in found))
     rounds = sorted({part.round for part in found})[:MAX_MAPS]
     maps = (_map(corpus, heard, [p for p in found if p.round == r], num_rounds=num_rounds) for r in rounds)
     yield element("div", *(drawn for drawn in maps if drawn is not None), class_="figures")
-    rows = [(_who(part, num_rounds=num_rounds), *_cells(part)) for part in found]
+    rows = [(_name(part, num_rounds=num_rounds), *_cells(part)) for part in found]
     headings = ("hearers", "read at once", "of these taken", "weight on others", "entropy, bits", "if even, bits")
     yield table(headings, rows, caption=f"Means over moments in which something is read. {REST}")
 
 
 def words(found: Attention, *, num_rounds: int = 1) -> str:
     """What the numbers say, in two or three sentences."""
-    read = f"{_who(found, num_rounds=num_rounds)} read {number(found.num_read, digits=1)} messages at a time"
+    who, read = _name(found, num_rounds=num_rounds), number(found.num_read, digits=1)
     takes = f" and choose {percent(found.taken)} of them" if found.hard else ""
-    return f"{read}{takes}. {_choice(found)} Others get {percent(found.on_others)} of the weight."
+    others = f"Others get {percent(found.on_others)} of the weight."
+    return f"Hearers of role {who} read {read} messages at a time{takes}. {_choice(found)} {others}"
 
 
 def _choice(found: Attention) -> str:
@@ -69,8 +71,8 @@ def _choice(found: Attention) -> str:
     return f"Attention selects ({told}): as if they listened to {few} of {many}."
 
 
-def _who(found: Attention, *, num_rounds: int) -> str:
-    return f"Hearers of role {found.role}" + (f", round {found.round + 1}" if num_rounds > 1 else "")
+def _name(found: Attention, *, num_rounds: int) -> str:
+    return f"{found.role} in round {found.round + 1}" if num_rounds > 1 else found.role
 
 
 def _cells(found: Attention) -> tuple[str, ...]:
@@ -90,25 +92,25 @@ def _map(corpus: Corpus, heard: pd.DataFrame, found: list[Attention], *, num_rou
     told = "; ".join(f"{cell.hearer} hears {cell.sender}: {cell.share:.2f}" for cell in most)
     later = f", round {index + 1} of {num_rounds}" if num_rounds > 1 else ""
     whom = "" if len(corpus.metadata["agents"]) <= MAX_AGENTS else ", by role"
-    caption = f"{what}{later}{whom}: hearers down, senders across; the largest is darkest."
+    caption = f"{what}{later}{whom}: hearers down, senders across; the largest is darkest, blank is never."
     return figure(drawn, name=f"attention{index}", alt=f"{what}{later}; most: {told}.", caption=caption)
 
 
 def _gates(corpus: Corpus, spoke: pd.DataFrame) -> Iterator[Safe]:
-    yield element("h3", "When they speak")
+    yield element("h2", "Who speaks when")
     roles = list(spoke.groupby("role", sort=False))
     yield element("ul", *(element("li", _openness(role, part)) for role, part in roles))
     agents = [agent for agent in corpus.metadata["agents"] if (spoke["sender"] == agent).any()]
     if 1 < len(agents) <= MAX_AGENTS and len(agents) > len(roles):
         parts = [(agent, spoke[spoke["sender"] == agent]) for agent in agents]
-        rows = [(agent, percent(float(part["gate"].mean())), str(len(part))) for agent, part in parts]
+        rows = [(agent, percent(float(part["gate"].mean())), count(len(part))) for agent, part in parts]
         yield table(("agent", "gate open", "chances"), rows, caption="How often each agent speaks when it may")
     if 0 < spoke["gate"].mean() < 1:
         yield element("div", *_gate_figures(roles, spoke), class_="figures")
 
 
 def _openness(role: str, part: pd.DataFrame) -> str:
-    share, chances = float(part["gate"].mean()), f"{len(part)} chances to speak"
+    share, chances = float(part["gate"].mean()), f"{count(len(part))} chances to speak"
     if share == 1:
         return f"The gates of role {role} are open at all {chances}: they decide nothing."
     if share == 0:
