@@ -142,13 +142,16 @@ class Heard:
     """What the agents of one policy hear: `messages` are intent features made by the hearer's ear.
 
     The agent axis of `messages` has size 1 where all hearers are offered the same messages; `mask` tells which arrive.
-    `round_index` counts the rounds of a step from 0; `draw` is what the model drew to listen in this one.
+    `round_index` counts the rounds of a step from 0; `draw` is what the model drew to listen in this one. A model that
+    `attends` leaves its weights in `attention`: [B, A, K], or [B, A, K + 1] where one's own message is the last; heads,
+    where there are any, are an axis before the last.
     """
 
     messages: Float[Tensor, "*batch A_or_1 K I"]
     mask: Bool[Tensor, "*batch A K"]
     round_index: int = 0
     draw: Tree = None
+    attention: Float[Tensor, "*batch A _K"] | None = None
 
     def total(self) -> Float[Tensor, "*batch A I"]:
         """The sum of the messages that arrive; linear in the number of edges, never a copy per hearer."""

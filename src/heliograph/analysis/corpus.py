@@ -47,9 +47,11 @@ SCHEMA = pa.schema(
         "reward": pa.float64(),
         "action": NUMBERS,
         "read": WORDS,
+        "attention": NUMBERS,
+        "gate": pa.bool_(),
     }
 )
-LATER = ("action", "read")
+LATER = ("action", "read", "attention", "gate")
 """Columns that corpora of earlier versions lack; they are read as nulls."""
 
 
@@ -129,12 +131,16 @@ class Corpus:
 
 
 def from_rollouts(
-    team: Team, facts: EnvFacts, rollouts: list[Rollout], *, metadata: Mapping[str, Any] | None = None
-) -> Corpus:
-    """The corpus of whole episodes, as `heliograph.sampler.play` returns them; `metadata` is added to its own."""
+    team: Team, facts: EnvFacts, rollouts: list[Rollout], *, metadata: Mapping[str, Any] | None = None,
+    with_attention: bool = True,
+) -> Corpus:  # fmt: skip
+    """The corpus of whole episodes, as `heliograph.sampler.play` returns them; `metadata` is added to its own.
+
+    The team must be the one that played them, with the same weights, for its attention to be right.
+    """
     frames, num_episodes = [], 0
     for rollout in rollouts:
-        frames.append(rows_of(team, facts, rollout, first_episode=num_episodes))
+        frames.append(rows_of(team, facts, rollout, first_episode=num_episodes, with_attention=with_attention))
         num_episodes += rollout.num_copies
     utterances = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
     own = {

@@ -91,7 +91,8 @@ def evaluate(
     played = play_run(
         run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_copies=num_copies
     )
-    return {**scores(played), **messages_told(corpora.from_rollouts(run.team, run.facts, played.rollouts), seed=seed)}
+    corpus = corpora.from_rollouts(run.team, run.facts, played.rollouts, with_attention=False)
+    return {**scores(played), **messages_told(corpus, seed=seed)}
 
 
 def scores(played: Played) -> dict[str, Any]:

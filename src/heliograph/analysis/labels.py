@@ -48,6 +48,11 @@ def number(value: float | None, *, digits: int = 2, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", MINUS)
 
 
+def count(value: int) -> str:
+    """A whole number, its thousands apart."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def percent(value: float | None) -> str:
     """A share as a whole percentage; one decimal where rounding would say all or nothing."""
     if value is None:

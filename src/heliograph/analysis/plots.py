@@ -49,7 +49,7 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
     `episode_return_mean`, one for each seed. `bounds` are drawn as dashed lines.
     """
     with rc_context(STYLE):
-        figure, axes = _blank(height=2.9)
+        figure, axes = blank(height=2.9)
         shown = []
         for name, tables in curves.items():
             colour, style = CURVES.get(name, (GREEN, "-"))
@@ -78,7 +78,7 @@ def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plo
     Tables have the columns `num_env_steps` and `column`.
     """
     with rc_context(STYLE):
-        figure, axes = _blank(height=2.9)
+        figure, axes = blank(height=2.9)
         shown = []
         for group, tables in groups.items():
             colour = OKABE_ITO[(group - 1) % len(OKABE_ITO)]
@@ -110,10 +110,10 @@ def heat_map(corpus: Corpus) -> Plot:
     shown = seriated(shares.iloc[:MAX_SHOWN, :MAX_SHOWN])
     rows, columns = shown.shape
     with rc_context(STYLE):
-        figure, axes = _blank(height=1.1 + 0.24 * max(rows, 3))
-        _draw_cells(axes, shown.to_numpy())
+        figure, axes = blank(height=1.1 + 0.24 * max(rows, 3))
+        draw_cells(axes, shown.to_numpy())
         axes.set(xlabel="message", ylabel="meaning", xlim=(0, columns), ylim=(rows, 0))
-        axes.set_xticks(np.arange(columns) + 0.5, shown.columns, rotation=0 if _narrow(shown.columns) else 90)
+        axes.set_xticks(np.arange(columns) + 0.5, shown.columns, rotation=0 if narrow(shown.columns) else 90)
         axes.set_yticks(np.arange(rows) + 0.5, shown.index)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -144,13 +144,13 @@ def message_frequencies(corpus: Corpus) -> Plot:
     share = pd.Series(message_labels(corpus), name="message").value_counts(normalize=True, sort=True)
     shown = share.iloc[:MAX_SHOWN]
     with rc_context(STYLE):
-        figure, axes = _blank(height=2.5)
+        figure, axes = blank(height=2.5)
         bars = axes.bar(np.arange(len(shown)), shown, width=0.7, color=BLUE)
         if len(shown) <= MAX_ANNOTATED:
             axes.bar_label(bars, [f"{100 * value:.0f} %" for value in shown], padding=2, fontsize=9)
         axes.set(xlabel="message", ylabel="share of utterances", ylim=(0, float(shown.max()) * 1.15))
         axes.set_xlim(-0.7, max(len(shown), 4) - 0.3)
-        axes.set_xticks(np.arange(len(shown)), shown.index, rotation=0 if _narrow(shown.index) else 90)
+        axes.set_xticks(np.arange(len(shown)), shown.index, rotation=0 if narrow(shown.index) else 90)
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -169,7 +169,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
     labels = meaning_labels(some)
     tidy = pd.DataFrame({"x": points[:, 0], "y": points[:, 1], "meaning": labels, "message": message_labels(some)})
     with rc_context(STYLE):
-        figure, axes = _blank(height=3.3)
+        figure, axes = blank(height=3.3)
         handles = _draw_points(axes, tidy)
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), handletextpad=0.1,
                       columnspacing=1.2, borderpad=0.1, markerscale=1.4, title="meaning")  # fmt: skip
@@ -228,9 +228,10 @@ def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
     return handles + ([other] if len(rest) else [])
 
 
-def _draw_cells(axes: Axes, values: np.ndarray) -> None:
+def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0) -> None:
+    """Squares of a heat map: white for 0, darker up to that value; with their numbers where there are few."""
     places = [(row, column) for row in range(values.shape[0]) for column in range(values.shape[1])]
-    colours = [(0.0, 0x72 / 255, 0xB2 / 255, float(values[place])) for place in places]
+    colours = [(0.0, 0x72 / 255, 0xB2 / 255, float(values[place] / darkest)) for place in places]
     cells = [Rectangle((column, row), 1, 1) for row, column in places]
     axes.add_collection(PatchCollection(cells, facecolors=colours, edgecolors=RULE, linewidths=0.6))
     if max(values.shape) > MAX_ANNOTATED:
@@ -239,7 +240,7 @@ def _draw_cells(axes: Axes, values: np.ndarray) -> None:
         value = values[row, column]
         if value >= 0.005:
             text = "1" if value > 0.995 else f"{value:.2f}".lstrip("0")
-            colour = "white" if value > 0.55 else INK
+            colour = "white" if value > 0.55 * darkest else INK
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=9)
 
 
@@ -261,7 +262,8 @@ def _draw_bounds(axes: Axes, bounds: Bounds) -> None:
                       linespacing=1.0)  # fmt: skip
 
 
-def _blank(*, height: float) -> tuple[Figure, Axes]:
+def blank(*, height: float) -> tuple[Figure, Axes]:
+    """An empty figure of the usual width, so many inches high."""
     figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
@@ -277,7 +279,8 @@ def _natural(label: str) -> tuple[list[int], str]:
     return [int(part) for part in label.replace(",", " ").split() if part.isdigit()], label
 
 
-def _narrow(labels: pd.Index) -> bool:
+def narrow(labels: pd.Index | pd.Series) -> bool:
+    """Whether labels fit side by side below an axis."""
     return sum(len(str(label)) + 1 for label in labels) <= 42
 
 

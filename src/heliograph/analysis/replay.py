@@ -39,7 +39,8 @@ def replay(run: Run, rollout: Rollout, *, copy: int) -> list[tuple[str, ...]]:
 
 def told(run: Run, rollout: Rollout, *, copy: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Headings and rows of one episode: in the environment's own words where it has some, else those of `replay`."""
-    corpus = from_rollouts(run.team, run.facts, [rollout.select(torch.tensor([copy], device=rollout.valid.device))])
+    played = rollout.select(torch.tensor([copy], device=rollout.valid.device))
+    corpus = from_rollouts(run.team, run.facts, [played], with_attention=False)
     reading = reading_of(run.env.env, agents=run.facts.agents)
     if not (reading.seen and corpus.discrete and len(corpus)):
         return HEADINGS, replay(run, rollout, copy=copy)
@@ -59,7 +60,7 @@ def _heard(run: Run, rollout: Rollout) -> dict[tuple[int, str], list[str]]:
     """What each agent read in each step of a rollout of one copy."""
     heard: dict[tuple[int, str], list[str]] = {}
     vocabulary = run.team.channel.vocabulary
-    for row in rows_of(run.team, run.facts, rollout).itertuples():
+    for row in rows_of(run.team, run.facts, rollout, with_attention=False).itertuples():
         said = vector_label(row.vector) if row.symbols is None else word_label(row.symbols, vocabulary=vocabulary)
         for hearer, step in zip(row.hearers, row.read, strict=True):
             if step is not None:

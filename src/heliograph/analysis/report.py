@@ -6,6 +6,7 @@ from heliograph.analysis import sections
 from heliograph.analysis.decisions_section import decisions
 from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.findings import Findings, gather
+from heliograph.analysis.listening_section import listening
 from heliograph.analysis.page import page
 from heliograph.safe_files import write_text
 from heliograph.shipped import is_shipped, located
@@ -48,6 +49,7 @@ def render(findings: Findings) -> str:
         *sections.headline_numbers(findings),
         *sections.teams(findings),
         *sections.interventions(findings),
+        *listening(findings.corpus),
         *sections.code(findings),
         *decisions(findings.corpus),
         *sections.replays(findings, rollout=rollout, num_episodes=REPLAYED),

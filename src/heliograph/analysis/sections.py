@@ -13,7 +13,7 @@ from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import messages_told
 from heliograph.analysis.findings import TWINS, Findings, SeedFindings, TeamFindings
 from heliograph.analysis.interventions import Messages
-from heliograph.analysis.labels import MINUS, number, percent
+from heliograph.analysis.labels import MINUS, count, number, percent
 from heliograph.analysis.measures.mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import NeighbourPurity, neighbour_purity
 from heliograph.analysis.page import Safe, element, figure, table, with_error
@@ -242,7 +242,7 @@ def _measured(corpus: Corpus, purity: NeighbourPurity | None) -> dict[str, str]:
     normalised = normalised_mutual_information(corpus.codes(), corpus.meanings())
     baseline, upper = told["mutual_information_baseline_bits"], told["mutual_information_baseline_95_bits"]
     return {
-        "utterances": f"{len(corpus):,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+        "utterances": count(len(corpus)),
         "cost of a message, bits": number(told["bits_per_message"], digits=1),
         "entropy of messages, bits": number(told["entropy_bits"], digits=3),
         "entropy of meanings, bits": number(told["meaning_entropy_bits"], digits=3),

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from heliograph.analysis.arrivals import arrived, times_of_arrival
 from heliograph.experiment import EnvFacts
+from heliograph.models.attending import attention_in
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
-from heliograph.types import Edges, Timing
+from heliograph.types import Edges, Message, Timing
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -29,16 +30,24 @@ class Spoken:
     arrived: Bool[Tensor, "T B N"]
 
 
-def rows_of(team: Team, facts: EnvFacts, rollout: Rollout, *, first_episode: int = 0) -> pd.DataFrame:
-    """One row for each utterance of a rollout of whole episodes, ordered by episode, step, round and sender."""
+def rows_of(
+    team: Team, facts: EnvFacts, rollout: Rollout, *, first_episode: int = 0, with_attention: bool = True
+) -> pd.DataFrame:
+    """One row for each utterance of a rollout of whole episodes, ordered by episode, step, round and sender.
+
+    Attention takes about as long as playing the episodes did.
+    """
     spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks
     if not rollout.messages:
         return pd.DataFrame(columns=["episode", "step", "round", "sender", "role", "hearers", "symbols", "vector",
-                                     "length", "bits", "meaning", "actions", "reward", "action", "read"])  # fmt: skip
+                                     "length", "bits", "meaning", "actions", "reward", "action", "read", "attention",
+                                     "gate"])  # fmt: skip
+    weights = attention_in(team, rollout) if with_attention else None
     frames = [
-        _rows_of_round(team, facts, rollout, _spoken(team, spoke, mask), spoke, r, first_episode)
+        _rows_of_round(team, facts, rollout, _spoken(team, spoke, mask), spoke, r, first_episode,
+                       None if weights is None else weights[r])
         for r, mask in enumerate(arrived(team, rollout))
-    ]
+    ]  # fmt: skip
     return pd.concat(frames).sort_values(["episode", "step", "round"], kind="stable", ignore_index=True)
 
 
@@ -50,14 +59,15 @@ def _spoken(team: Team, spoke: Bool[Tensor, "T B N"], mask: Bool[Tensor, "T B N"
 
 def _rows_of_round(
     team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, spoke: Bool[Tensor, "T B N"], index: int,
-    first_episode: int,
+    first_episode: int, weights: Float[Tensor, "T B N K"] | None,
 ) -> pd.DataFrame:  # fmt: skip
     time, copy, sender = said.time, said.copy, said.sender
     message, agents = rollout.messages[index], np.array(facts.agents, dtype=object)
     roles = np.array([role.name for role in facts.roles for _ in role.agents], dtype=object)
     symbols = None if message.symbols is None else message.symbols[time, copy, sender].tolist()
     vector = message.payload[time, copy, sender].double().tolist() if symbols is None else None
-    heard = _heard(team, facts, rollout, said, index=index)
+    heard = _heard(team, facts, rollout, said, index=index, weights=weights)
+    gates = _gates(team, message)
     slots = sender.numpy(force=True)
     return pd.DataFrame(
         {
@@ -76,8 +86,17 @@ def _rows_of_round(
             "reward": _rewards(rollout, spoke)[time, copy, sender].numpy(force=True),
             "action": _column(_actions(facts, rollout, copy=copy, slot=sender, time=time).tolist(), len(slots)),
             "read": heard.read,
+            "attention": heard.attention,
+            "gate": _column(None if gates is None else gates[time, copy, sender].tolist(), len(slots)),
         }
     )
+
+
+def _gates(team: Team, message: Message) -> Bool[Tensor, "T B N"] | None:
+    """Who said anything; None where nobody may be silent."""
+    if not team.channel.can_be_silent or message.symbols is None:
+        return None
+    return (message.symbols > 0).any(-1)
 
 
 def _column(values: list | None, size: int) -> pd.Series:
@@ -98,17 +117,21 @@ def _rewards(rollout: Rollout, spoke: Bool[Tensor, "T B N"]) -> Float[Tensor, "T
 
 @dataclasses.dataclass(kw_only=True)
 class Reception:
-    """For each utterance its hearers; for each of them when it read it, and what it did then.
+    """For each utterance its hearers; for each of them when it read it, what it did then, and the weight it gave it.
 
-    None: it never read it; it was not asked to act then, or never read it.
+    None: it never read it; it was not asked to act then, or never read it; it does not attend, or never read it.
     """
 
     hearers: pd.Series
     read: pd.Series
     actions: pd.Series
+    attention: pd.Series
 
 
-def _heard(team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index: int) -> Reception:
+def _heard(
+    team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index: int,
+    weights: Float[Tensor, "T B N K"] | None,
+) -> Reception:  # fmt: skip
     hearing, row = _hearings(rollout, said)
     read = _reading_time(team, rollout, hearing, round_index=index)
     done = _actions(facts, rollout, copy=hearing.copy, slot=hearing.hearer, time=read)
@@ -118,7 +141,16 @@ def _heard(team: Team, facts: EnvFacts, rollout: Rollout, said: Spoken, *, index
     steps = [None if step < 0 else step for step in read.tolist()]
     columns = {"hearers": agents.tolist(), "read": steps, "actions": done.tolist()}
     size = len(said.time)
-    return Reception(**{key: _column([found[a:b] for a, b in spans], size) for key, found in columns.items()})
+    given = None if weights is None else _weights(weights, hearing, read)
+    received = {key: _column([found[a:b] for a, b in spans], size) for key, found in columns.items()}
+    return Reception(**received, attention=_column(given and [given[a:b] for a, b in spans], size))
+
+
+def _weights(weights: Float[Tensor, "T B N K"], hearing: "Hearing", read: Int[Tensor, " e"]) -> list[float | None]:
+    """What each hearer gave to each utterance when it read it; None where it never did, or does not attend."""
+    given = weights[read.clamp(min=0), hearing.copy, hearing.hearer, hearing.slot].double()
+    known = (read >= 0) & ~given.isnan()
+    return [weight if there else None for weight, there in zip(given.tolist(), known.tolist(), strict=True)]
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -58,13 +58,15 @@ class Model(nn.Module, ABC):
     """The network of one policy. Set `hidden_size`, `intent_size` and `memory_size` in the constructor.
 
     `timing` is NEXT_STEP where round 0 is heard when the hearer next observes, SAME_STEP where it is heard in the step
-    in which it is said; `rounds` of messages are exchanged in a step, the later ones always within it.
+    in which it is said; `rounds` of messages are exchanged in a step, the later ones always within it. A model that
+    `attends` weighs what it hears, and tells how much in `Heard.attention`.
     """
 
     timing = Timing.NEXT_STEP
     execution = Execution.DECENTRALISED
     rounds = 1
     communicates = True
+    attends = False
     trainable = True
     hidden_size: int
     intent_size: int

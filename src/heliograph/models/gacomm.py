@@ -35,6 +35,7 @@ class GAComm(Model):
     """
 
     timing = Timing.SAME_STEP
+    attends = True
 
     def __init__(
         self, spec: ModelSpec, *, size: int = 128, hard_size: int = 128, key_size: int = 32, value_size: int = 32,
@@ -89,7 +90,7 @@ class GAComm(Model):
         if not heard.mask.shape[-1]:
             return hidden
         scores = dot_products(self.query(state) / self.key_size**0.5, self.key(heard.messages))
-        weights = weights_of(scores, heard.mask) * self.taken(state, heard)
+        heard.attention = weights = weights_of(scores, heard.mask) * self.taken(state, heard)
         return torch.cat([state, weighted_sum(weights, self.value(heard.messages))], -1)
 
     def taken(self, state: Float[Tensor, "B A H"], heard: Heard) -> Float[Tensor, "B A K"]:

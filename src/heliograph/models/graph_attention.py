@@ -24,6 +24,7 @@ class GraphAttention(Model):
     """
 
     timing = Timing.SAME_STEP
+    attends = True
 
     def __init__(self, spec: ModelSpec, *, size: int = 128, heads: int = 4, rounds: int = 1):
         super().__init__(spec)
@@ -56,7 +57,8 @@ class GraphAttention(Model):
         state, last = hidden.chunk(2, -1)
         offered = self.layers[heard.round_index](last, heard.messages)
         mask = and_oneself(heard.mask).unsqueeze(2).expand_as(offered.scores)
-        mixed = offered.mixed(weights_of(offered.scores, mask))
+        heard.attention = weights_of(offered.scores, mask)
+        mixed = offered.mixed(heard.attention)
         return torch.cat([state, F.elu(mixed.flatten(2))], -1)
 
     def act(self, hidden: Tensor) -> Tensor:

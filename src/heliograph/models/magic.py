@@ -42,6 +42,7 @@ class Magic(Model):
     """
 
     timing = Timing.SAME_STEP
+    attends = True
 
     def __init__(
         self, spec: ModelSpec, *, size: int = 128, heads: int = 4, rounds: int = 2, encoder_size: int = 32,
@@ -108,7 +109,7 @@ class Magic(Model):
         layer, mask = heard.round_index, and_oneself(heard.mask)
         taken = self.schedulers[str(layer)](last, heard) if str(layer) in self.schedulers else mask.to(last.dtype)
         offered = self.layers[layer](last, heard.messages)
-        weights = self._weights(offered.scores, taken=taken.unsqueeze(2), mask=mask.unsqueeze(2))
+        heard.attention = weights = self._weights(offered.scores, taken=taken.unsqueeze(2), mask=mask.unsqueeze(2))
         mixed = offered.mixed(weights).flatten(2) + self.biases[layer]
         return torch.cat([state, self.decoder(mixed) if layer + 1 == self.rounds else F.elu(mixed)], -1)
 

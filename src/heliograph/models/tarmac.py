@@ -26,6 +26,8 @@ class TarMAC(Model):
     reads. Agents are not told their index.
     """
 
+    attends = True
+
     def __init__(
         self, spec: ModelSpec, *, size: int = 128, signature_size: int = 16, value_size: int = 32,
         timing: str = "next_step", rounds: int = 1,
@@ -84,7 +86,7 @@ class TarMAC(Model):
         scores = dot_products(query, heard.messages[..., : self.signature_size])
         mine = (query * signature).sum(-1, keepdim=True)
         everything = torch.cat([scores, mine], -1)
-        weights = weights_of(everything, and_oneself(heard.mask))
+        heard.attention = weights = weights_of(everything, and_oneself(heard.mask))
         return weighted_sum(weights[..., :-1], heard.messages[..., self.signature_size :]) + weights[..., -1:] * value
 
     def build_mouth(self, intent_size: int) -> nn.Module:
