@@ -26,10 +26,10 @@ def commnet_graph_colouring_1024() -> Recipe:
             "topology": "given",
             "algorithm": "ppo",
             "algorithm_settings": {
-                "num_envs_per_env_runner": 8,
+                "num_envs_per_env_runner": 4,
                 "rollout_fragment_length": 16,
-                "train_batch_size_per_learner": 128,
-                "minibatch_size": 32,
+                "train_batch_size_per_learner": 64,
+                "minibatch_size": 16,
                 "lr": 3e-3,
                 "gamma": 0.9,
                 "lambda_": 0.9,
@@ -37,7 +37,7 @@ def commnet_graph_colouring_1024() -> Recipe:
                 "target_kl": None,
             },
             "critic_size": 32,
-            "iterations": 100,
+            "iterations": 60,
             "evaluation_episodes": 100,
         },
     )
