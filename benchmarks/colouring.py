@@ -104,7 +104,7 @@ def main() -> None:
     updates = given.updates or first.max_iterations
     common = {"recipe": given.recipe, "updates": updates, "every": given.every}
     jobs = [{"kind": kind, "seed": seed, **common} for seed in range(given.seeds) for kind in given.kinds]
-    out: pathlib.Path = given.out or result_file("colouring", given.recipe)
+    out: pathlib.Path = given.out or result_file("large", given.recipe)
     out.parent.mkdir(exist_ok=True)
     header = header_of(given.recipe, changes={}, updates=updates) | {"scripted": scripted(first.env_choice())}
     run_all(train_one, jobs, at_once=given.jobs, out=out, header=header)

@@ -8,7 +8,8 @@ __all__ = ["commnet_graph_colouring_1024"]
 def commnet_graph_colouring_1024() -> Recipe:
     """Agents on a random graph of 1,024 hear the mean of their four neighbours' symbols, two bits each, and differ.
 
-    Paper: Sukhbaatar, Szlam and Fergus 2016, one round within the step, without memory; the task is this library's.
+    Paper: Sukhbaatar, Szlam and Fergus 2016, one round within the step, without memory; but not its messages, which are
+    hidden states: here they are symbols (Gumbel-softmax in training). The task is this library's.
     To reach: 0.82 with greedy actions, where no silent team has more than 0.751. All agents are alike, so greedy ones
     begin with the same colour and lose the first steps; sampled ones reach 0.95.
     """
