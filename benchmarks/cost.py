@@ -16,6 +16,7 @@ choose one of four actions, as there. `--show` prints the tables of docs/growth.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import pathlib
@@ -183,24 +184,32 @@ def apart(cell: Mapping[str, Any], repeats: int) -> dict[str, Any]:
 
 def show(result: Mapping[str, Any]) -> str:
     """The tables of docs/growth.md."""
-    tables = []
-    for key, title in (("rollout_and_learning_microseconds", "rollout and learning"), ("peak_mb", "memory")):
-        for model in dict.fromkeys(cell["model"] for cell in result["cells"]):
-            tables.append(table([c for c in result["cells"] if c["model"] == model], key, f"{model}, {title}"))
-    return "\n\n".join(tables)
+    models = dict.fromkeys(cell["model"] for cell in result["cells"])
+    return "\n\n".join(table([cell for cell in result["cells"] if cell["model"] == model]) for model in models)
 
 
-def table(cells: list[dict[str, Any]], key: str, title: str) -> str:
-    """A row a topology, a column a size of the team."""
+def table(cells: list[dict[str, Any]]) -> str:
+    """Of one model: a row a topology, a column a size of the team."""
     sizes = sorted({cell["agents"] for cell in cells})
-    lines = [f"| `{title.split(',')[0]}`,{title.split(',')[1]} | edges | " + " | ".join(f"{n:,}" for n in sizes) + " |"]
-    lines.append("|---" * (len(sizes) + 2) + "|")
-    for topology in dict.fromkeys(cell["topology"] for cell in cells):
-        row = {cell["agents"]: cell for cell in cells if cell["topology"] == topology}
-        values = [f"{row[n][key]:,.{0 if row[n][key] >= 100 else 1}f}" if key in row.get(n, {}) else "-" for n in sizes]
-        last = next(row[n] for n in reversed(sizes) if n in row and "edges" in row[n])
-        lines.append(f"| `{topology}` | {last['edges']:g} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
+    head = [f"`{cells[0]['model']}`", "edges", *(f"{n:,}" for n in sizes), "MB"]
+    rows = [
+        line_of([c for c in cells if c["topology"] == t], sizes) for t in dict.fromkeys(c["topology"] for c in cells)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def line_of(cells: list[dict[str, Any]], sizes: list[int]) -> list[str]:
+    """Edges an agent, microseconds by size, and memory, of the smallest teams and of the largest that were measured."""
+    found = {cell["agents"]: cell for cell in cells if "edges" in cell}
+    costs = [number(found[n]["rollout_and_learning_microseconds"]) if n in found else "-" for n in sizes]
+    ends = [found[min(found)], found[max(found)]]
+    edges, memory = ([number(cell[key]) for cell in ends] for key in ("edges", "peak_mb"))
+    return [f"`{cells[0]['topology']}`", " to ".join(dict.fromkeys(edges)), *costs, " to ".join(memory)]
+
+
+def number(value: float) -> str:
+    """With two or three digits."""
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.1f}"
 
 
 def main() -> None:
@@ -225,14 +234,20 @@ def main() -> None:
         "hardware": machine(),
         "settings": {"copies_times_agents": TOTAL, "steps": STEPS, "size": SIZE, "repeats": given.repeats},
     }
-    cells: list[dict[str, Any]] = []
-    for model in given.models:
-        for topology in given.topologies:
-            for agents in given.agents:
-                cell = {"model": model, "topology": topology, "agents": agents}
-                cells.append({**cell, **apart(cell, given.repeats)})
-                print(json.dumps(cells[-1]), flush=True)
-                write_json(given.out, {**header, "cells": cells})
+    cells = measured_before(given.out, header)
+    for names in itertools.product(given.models, given.topologies, given.agents):
+        cell = dict(zip(("model", "topology", "agents"), names, strict=True))
+        if not any(cell.items() <= known.items() for known in cells):
+            cells.append({**cell, **apart(cell, given.repeats)})
+            print(json.dumps(cells[-1]), flush=True)
+            write_json(given.out, {**header, "cells": cells})
+
+
+def measured_before(out: pathlib.Path, header: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells that a file of the same commit and settings holds: a benchmark that was ended goes on there."""
+    found = json.loads(out.read_text(encoding="utf8")) if out.exists() else {}
+    same = all(found.get(key) == header[key] for key in ("commit", "settings", "hardware"))
+    return list(found["cells"]) if same else []
 
 
 if __name__ == "__main__":
