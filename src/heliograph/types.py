@@ -181,9 +181,14 @@ class Inputs:
 
     observation: Tree
     last_action: Float[Tensor, "*batch A U"]
-    agent: Float[Tensor, "*batch A A_ids"]
     state: Float[Tensor, "*batch S"] | None = None
     last_message: Float[Tensor, "*batch A C"] | None = None
+
+    @property
+    def agent(self) -> Float[Tensor, "*batch A A"]:
+        """Which of the policy's agents each is, one-hot: the square of their number, made anew when asked for."""
+        *lead, num_agents, _ = self.last_action.shape
+        return torch.eye(num_agents, device=self.last_action.device).expand(*lead, -1, -1)
 
 
 def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree:

@@ -56,8 +56,7 @@ def conversation(
     copies, generator = len(observation), torch.Generator().manual_seed(0)
     inputs = Inputs(
         observation=observation, last_action=torch.zeros(copies, AGENTS, 3),
-        agent=torch.eye(AGENTS).expand(copies, -1, -1),
-    )  # fmt: skip
+    )
     said = torch.zeros(copies, AGENTS, model.intent_size)
     mask = heard_of.expand(copies, -1, -1)
     for _ in range(2):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from heliograph.models.layout import Layout, agent_one_hot, one_policy_per_role
+from heliograph.models.layout import Layout, one_policy_per_role
 from heliograph.registry import UnknownNameError
 from heliograph.types import Role
 
@@ -86,8 +86,3 @@ def test_a_policy_serves_roles_of_equal_spaces_only() -> None:
     roles = (role("cat", 1), role("dog", 1, actions=4))
     with pytest.raises(ValueError, match=r"'all' serves roles 'cat' and 'dog', whose spaces differ.*Discrete\(4\)"):
         Layout(roles, {"all": ("cat_0", "dog_0")})
-
-
-def test_agents_are_told_apart_within_their_policy() -> None:
-    ids = agent_one_hot(3, lead=(2, 4), device=torch.device("cpu"))
-    assert ids.shape == (2, 4, 3, 3) and torch.equal(ids[1, 2], torch.eye(3))

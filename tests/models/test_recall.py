@@ -3,7 +3,7 @@
 import torch
 
 from heliograph.models.recall import last_words
-from heliograph.types import Edges, Message, TeamStep
+from heliograph.types import Edges, Inputs, Message, TeamStep
 from tests.parts import make_sampler
 
 
@@ -13,6 +13,11 @@ def test_symbols_are_one_hot_and_silence_keeps_the_earlier_ones() -> None:
     found = last_words(previous, symbols, vocabulary=3, speaking=torch.tensor([[True, False]]))
     assert found is not None and found.tolist() == [[[0, 0, 1], [0, 0, 1]]]
     assert last_words(None, symbols, vocabulary=3, speaking=torch.ones(1, 2, dtype=torch.bool)) is None
+
+
+def test_agents_are_told_apart_within_their_policy() -> None:
+    inputs = Inputs(observation=torch.zeros(2, 4, 3, 5), last_action=torch.zeros(2, 4, 3, 2))
+    assert inputs.agent.shape == (2, 4, 3, 3) and torch.equal(inputs.agent[1, 2], torch.eye(3))
 
 
 def test_speakers_remember_what_they_said_whatever_becomes_of_it_on_the_way() -> None:

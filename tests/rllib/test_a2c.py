@@ -58,7 +58,7 @@ def test_an_update_is_that_of_the_published_trainer(mean_ratio: float) -> None:
     module = trainer.learner.module["car"]
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
     unrolled = trainer.team.unroll(rollout)
-    values = module.critic(unrolled.before["car"][:-1], torch.ones(1, 1, 5, 1))
+    values = module.critic(unrolled.before["car"][:-1])
     returns, alive = returns_of(rollout, mean_ratio=mean_ratio), rollout.observing[:-1]
     log_prob = unrolled.action_log_prob + unrolled.message_log_prob
     action_loss = (-(returns - values.detach()) * log_prob * alive).sum()

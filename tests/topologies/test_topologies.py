@@ -7,6 +7,7 @@ from heliograph import registry
 from heliograph.envs.identity import Identity
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.experiment import build_topology
+from heliograph.topologies import distances
 from heliograph.topologies.base import Topology, dense, intersect, no_edges
 from heliograph.types import Edges, TeamStep
 from tests.envs.mixed import Mixed
@@ -196,6 +197,47 @@ def test_nearest_and_radius_read_positions() -> None:
     assert pairs(build_topology("nearest", {"number": 1}).edges(silent)) == {(0, 2), (1, 0), (2, 0), (3, 0)}
     with pytest.raises(ValueError, match="gives no positions"):
         build_topology("nearest", {}).edges(step_of(Identity))
+
+
+@pytest.mark.parametrize(("name", "settings"), [("nearest", {"number": 5}), ("radius", {"radius": 0.1, "at_most": 5})])
+def test_the_nearest_of_many_are_those_that_all_distances_give(
+    name: str, settings: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are silent, some stand in the same place, in one copy all but three are silent, in one everyone is."""
+    number = distances.MANY_AGENTS
+    step = placed(*[(0.0, float(i)) for i in range(number)])
+    step.positions, step.speaking = torch.rand(3, number, 2), torch.rand(3, number) < 0.8
+    step.positions[0, :4] = 0.5
+    step.speaking[1] = torch.arange(number) < 3
+    step.speaking[2] = False
+    many = build_topology(name, settings).edges(step)
+    monkeypatch.setattr(distances, "MANY_AGENTS", number + 1)
+    few = build_topology(name, settings).edges(step)
+    assert many.mask.shape == few.mask.shape == (3, number, 5) and not many.mask[2].any()
+    assert torch.equal(many.mask.sum(-1), few.mask.sum(-1)) and int(many.mask.sum()) == len(
+        {(b, *pair) for b in range(3) for pair in pairs(many, copy=b)}
+    )
+    for copy in (0, 1):
+        apart = [distance_sums(step, edges, copy=copy) for edges in (many, few)]
+        assert torch.allclose(*apart, atol=1e-5)
+        assert all(hearer != sender and step.speaking[copy, sender] for hearer, sender in pairs(many, copy=copy))
+
+
+def distance_sums(step: TeamStep, edges: Edges, *, copy: int) -> torch.Tensor:
+    """How far those whom each agent hears are from it, together."""
+    where = step.positions[copy]
+    apart = (where[edges.senders[copy]] - where[:, None]).norm(dim=-1)
+    return (apart * edges.mask[copy]).sum(-1)
+
+
+def test_random_takes_all_choices_equally_often() -> None:
+    """10 agents hear 3 of 9 others each: every ordered pair is there in a third of the seeds."""
+    count = torch.zeros(10, 10)
+    for seed in range(600):
+        for hearer, sender in pairs(build_topology("random", {"degree": 3, "seed": seed}).edges(team_of(10))):
+            count[hearer, sender] += 1
+    share = count[~torch.eye(10, dtype=torch.bool)] / 600
+    assert share.mean() == pytest.approx(1 / 3) and float((share - 1 / 3).abs().max()) < 0.085
 
 
 def test_a_fixed_pattern_is_made_once_and_a_moving_one_in_every_step() -> None:

@@ -110,7 +110,7 @@ class InputTorso(nn.Module):
             features = self._apart(inputs)
         else:
             features = self.observation(inputs.observation, beside=self._beside(inputs))
-        return features if self.agent is None else features + self.agent(_once(inputs.agent))
+        return features if self.agent is None else features + self.agent.weight.T
 
     def _apart(self, inputs: Inputs) -> Tensor:
         seen = inputs.state if self.use_state else inputs.observation
@@ -124,14 +124,6 @@ class InputTorso(nn.Module):
         if self.last_action is None:
             return None
         return Beside(vector=inputs.last_action, weight=self.last_action.weight)
-
-
-def _once(repeated: Tensor) -> Tensor:
-    """One of what was expanded along leading axes."""
-    for axis in range(repeated.dim() - 2):
-        if repeated.stride(axis) == 0:
-            repeated = repeated.narrow(axis, 0, 1)
-    return repeated
 
 
 def deeper(size: int, layers: int) -> nn.Sequential:

@@ -1,6 +1,6 @@
 """The critic: values that only learning needs, never acting."""
 
-import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,11 +26,19 @@ class Critic(nn.Module):
         extra = num_agents if view == "state" and num_agents > 1 else 0
         inner = [size] * (1 if view == "hidden" else 2) if size else []
         self.net = mlp([input_size + extra, *inner, 1])
-        self.extra = extra
+        self.num_agents, self.extra = num_agents, extra
         self.moments = RunningMoments(1, num_batches=20)
 
-    def forward(self, features: Tensor, agent: Tensor) -> Float[Tensor, "*batch A"]:
-        """Normalised values from features `[..., A, F]` and agent one-hots `[..., A, A]`."""
-        if self.extra:
-            features = torch.cat([features, agent.expand(*features.shape[:-1], -1)], -1)
-        return self.net(features).squeeze(-1)
+    def forward(self, features: Tensor) -> Float[Tensor, "*batch A"]:
+        """Normalised values from features `[..., A, F]`; from the state `[..., S]` where `view` is "state".
+
+        What all agents share is computed once, so that the cost grows with their number, and not with its square.
+        """
+        if self.view != "state":
+            return self.net(features).squeeze(-1)
+        if not self.extra:
+            return self.net(features).expand(*features.shape[:-1], self.num_agents)
+        first: nn.Linear = self.net[0]
+        of_state, of_agent = first.weight.split([features.shape[-1], self.extra], 1)
+        mixed = F.linear(features, of_state, first.bias).unsqueeze(-2) + of_agent.T
+        return self.net[1:](mixed).squeeze(-1)

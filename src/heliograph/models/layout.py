@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.registry import UnknownNameError
@@ -35,8 +35,11 @@ class Layout:
         self.policies = tuple(seats_of)
         self.seats = {policy: self._seats(policy, agents) for policy, agents in seats_of.items()}
         self._check_all_seated()
+        self._local = {policy: self._local_index(policy) for policy in self.policies}
+        self._slots = {policy: _contiguous(seats.slots) for policy, seats in self.seats.items()}
         order = [slot for policy in self.policies for slot in self.seats[policy].slots]
         self.constant = len(order) == len(self.agents)
+        self._serving = {role.name: self._servants(role.name) for role in roles}
         self._in_order = order == list(range(len(self.agents)))
         self._inverse = torch.tensor(sorted(range(len(order)), key=order.__getitem__))
 
@@ -52,7 +55,7 @@ class Layout:
         seats = self.seats[policy]
         trees = [by_role[name] for name in seats.roles]
         tree = map_tensors(lambda *leaves: torch.cat(leaves, lead), *trees) if len(trees) > 1 else trees[0]
-        index = self._local_index(policy)
+        index = self._local[policy]
         if index is None:
             return tree
         return map_tensors(lambda leaf: leaf.index_select(lead, index.to(leaf.device)), tree)
@@ -71,9 +74,7 @@ class Layout:
 
     def slots(self, policy: str) -> slice | list[int]:
         """The slots of a policy, as a slice where they are contiguous."""
-        slots = self.seats[policy].slots
-        contiguous = slots == tuple(range(slots[0], slots[0] + len(slots)))
-        return slice(slots[0], slots[0] + len(slots)) if contiguous else list(slots)
+        return self._slots[policy]
 
     def combine(
         self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Int[Tensor, "*lead N"] | None = None
@@ -88,19 +89,17 @@ class Layout:
         self, by_policy: Mapping[str, Tensor], *, lead: int, assignment: Int[Tensor, "*lead N"] | None = None
     ) -> dict[str, Tensor]:
         """Put per-policy tensors together by role, where only policies of one role need equal trailing shapes."""
-        found, start = {}, 0
-        for role in self.roles:
-            stop = start + len(role.agents)
-            found[role.name] = self._role(by_policy, range(start, stop), lead=lead, assignment=assignment)
-            start = stop
-        return found
+        return {r.name: self._role(by_policy, r.name, lead=lead, assignment=assignment) for r in self.roles}
 
-    def _role(self, by_policy: Mapping[str, Tensor], slots: range, *, lead: int, assignment: Tensor | None) -> Tensor:
-        serving = [p for p in self.policies if set(self.seats[p].slots) & set(slots)]
-        if len(serving) == 1 and self.seats[serving[0]].slots == tuple(slots):
+    def _role(self, by_policy: Mapping[str, Tensor], role: str, *, lead: int, assignment: Tensor | None) -> Tensor:
+        serving, index = self._serving[role]
+        if index is None and len(serving) == 1:
             return by_policy[serving[0]]
+        if self.constant:
+            merged = torch.cat([by_policy[p] for p in serving], lead)
+            return merged if index is None else merged.index_select(lead, index.to(merged.device))
         parts = []
-        for slot in slots:
+        for slot in self._slots_of_role(role):
             candidates = [p for p in serving if slot in self.seats[p].slots]
             values = [by_policy[p].select(lead, self.seats[p].slots.index(slot)) for p in candidates]
             chosen = values[0]
@@ -123,7 +122,16 @@ class Layout:
     def _local_index(self, policy: str) -> Tensor | None:
         seats = self.seats[policy]
         available = [slot for name in seats.roles for slot in self._slots_of_role(name)]
-        return None if available == list(seats.slots) else torch.tensor([available.index(s) for s in seats.slots])
+        place = {slot: index for index, slot in enumerate(available)}
+        return None if available == list(seats.slots) else torch.tensor([place[s] for s in seats.slots])
+
+    def _servants(self, role: str) -> tuple[list[str], Tensor | None]:
+        """The policies of a role's agents, and where each agent is in what these put out together (None: in order)."""
+        slots = self._slots_of_role(role)
+        serving = [p for p in self.policies if not set(slots).isdisjoint(self.seats[p].slots)]
+        order = [slot for p in serving for slot in self.seats[p].slots]
+        place = {slot: index for index, slot in enumerate(order)}
+        return serving, None if order == list(slots) else torch.tensor([place[slot] for slot in slots])
 
     def _slots_of_role(self, name: str) -> range:
         start = 0
@@ -136,10 +144,11 @@ class Layout:
     def _seats(self, policy: str, agents: tuple[str, ...]) -> Seats:
         if not agents:
             raise ValueError(f"policy {policy!r} serves no agent; map an agent to it or leave it out")
+        slot_of = {agent: slot for slot, agent in enumerate(self.agents)}
         for agent in agents:
-            if agent not in self.agents:
+            if agent not in slot_of:
                 raise UnknownNameError(what=f"agent of policy {policy!r}", name=agent, valid=list(self.agents))
-        slots = tuple(sorted(self.agents.index(agent) for agent in agents))
+        slots = tuple(sorted(slot_of[agent] for agent in agents))
         roles = [role for role in self.roles if set(role.agents) & set(agents)]
         first = roles[0]
         for role in roles[1:]:
@@ -161,6 +170,12 @@ class Layout:
                 raise ValueError(f"agent {agent!r} has no policy; map it to one of {', '.join(self.policies)}")
 
 
+def _contiguous(slots: tuple[int, ...]) -> slice | list[int]:
+    """The slots as a slice where that is possible."""
+    around = range(slots[0], slots[0] + len(slots))
+    return slice(around.start, around.stop) if slots == tuple(around) else list(slots)
+
+
 def _given(assignment: Tensor | None) -> Tensor:
     if assignment is None:
         raise ValueError("an agent has several candidate policies: an assignment [B, N] must say who plays whom")
@@ -170,8 +185,3 @@ def _given(assignment: Tensor | None) -> Tensor:
 def one_policy_per_role(roles: tuple[Role, ...]) -> dict[str, tuple[str, ...]]:
     """The default: agents of a role share a policy named after the role."""
     return {role.name: role.agents for role in roles}
-
-
-def agent_one_hot(num_agents: int, *, lead: tuple[int, ...], device: torch.device) -> Float[Tensor, "*lead A A"]:
-    """The index of each agent within its policy, as features."""
-    return torch.eye(num_agents, device=device).expand(*lead, num_agents, num_agents)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph import distributions
-from heliograph.models.layout import Layout, agent_one_hot
+from heliograph.models.layout import Layout
 from heliograph.rollout import Rollout
 from heliograph.types import Inputs, Role, Tree, map_tensors
 
@@ -60,12 +60,10 @@ def inputs_of(
     layout: Layout, policy: str, *, observations: Mapping[str, Tree], past: Past, state: Tensor, lead: int
 ) -> Inputs:
     """What a policy's agents perceive by themselves, with `lead` axes before that of the agents."""
-    seats = layout.seats[policy]
     done = layout.gather(policy, past.last_action, lead=lead)
-    agent = agent_one_hot(len(seats.slots), lead=tuple(done.shape[:lead]), device=done.device)
     observation = layout.gather(policy, observations, lead=lead)
     own = None if past.last_message is None else past.last_message[..., layout.slots(policy), :]
-    return Inputs(observation=observation, last_action=done, agent=agent, state=state, last_message=own)
+    return Inputs(observation=observation, last_action=done, state=state, last_message=own)
 
 
 def recorded_inputs(layout: Layout, policy: str, rollout: Rollout, *, steps: slice) -> Inputs:

@@ -12,7 +12,6 @@ from heliograph import functional
 from heliograph.checks import check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
 from heliograph.experiment import RESERVED_POLICY, build_layout
-from heliograph.models.layout import agent_one_hot
 from heliograph.models.presence import presence_in
 from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
@@ -144,7 +143,7 @@ class ActorCriticLearner(TeamLearner, ABC):
             if rollout.final_observations is not None:
                 hidden = unrolled.final if critic.view == "hidden" and unrolled is not None else None
                 seen, state = rollout.final_observations, rollout.final_state
-                finals[name] = critic(self._critic_input(name, hidden, seen, state), self._agent(name))
+                finals[name] = critic(self._critic_input(name, hidden, seen, state))
             if not normalised and self.config.normalise_values:
                 values[name] = critic.moments.restore(values[name])
                 finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
@@ -159,19 +158,15 @@ class ActorCriticLearner(TeamLearner, ABC):
         observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, rollout.state))
         looks_inside = critic.view == "hidden"
         hidden = {name: unrolled.before_in(name, span)} if looks_inside and unrolled is not None else None
-        found = critic(self._critic_input(name, hidden, observations, state), self._agent(name))
+        found = critic(self._critic_input(name, hidden, observations, state))
         return here.padded(found, num_steps=rollout.num_steps + 1)
-
-    def _agent(self, name: str) -> Tensor:
-        layout = self.team_module.team.layout
-        return agent_one_hot(len(layout.seats[name].slots), lead=(1, 1), device=self._device)
 
     def _critic_input(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
         layout, view = self.team_module.team.layout, self.team_module[name].critic.view
         if hidden is not None:
             return hidden[name]
         if view == "state" and state is not None:
-            return state.unsqueeze(-2).expand(*state.shape[:-1], len(layout.seats[name].slots), -1)
+            return state
         return flat_observation(layout.seats[name].observation_space, layout.gather(name, observations, lead=2))
 
     def _normalised_targets(self, targets: Tensor, known: Tensor, rollout: Rollout) -> Tensor:

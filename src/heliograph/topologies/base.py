@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.types import Edges, TeamStep
@@ -65,22 +65,10 @@ def fixed(senders: Int[Tensor, "N K"]) -> Edges:
     return Edges(senders=senders.unsqueeze(0), mask=((senders != own) & ~again).unsqueeze(0))
 
 
-def distances_of(step: TeamStep, *, topology: str) -> Float[Tensor, "B N N"]:
-    """Distances between agents; infinite to oneself, and to those who do not speak.
-
-    Raises ValueError where the environment gives no positions.
-    """
-    if step.positions is None:
-        raise ValueError(f"topology {topology!r}: the environment gives no positions; choose another topology")
-    apart = torch.cdist(step.positions.float(), step.positions.float())
-    hidden = torch.eye(apart.shape[-1], dtype=torch.bool, device=apart.device) | ~step.speaking.unsqueeze(1)
-    return apart.masked_fill(hidden, torch.inf)
-
-
 def no_edges(num_agents: int, device: torch.device) -> Edges:
     """Nobody hears anybody: no slots at all."""
     empty = torch.zeros(1, num_agents, 0, dtype=torch.bool, device=device)
     return Edges(senders=empty.long(), mask=empty)
 
 
-__all__ = ["Topology", "dense", "distances_of", "fixed", "intersect", "no_edges"]
+__all__ = ["Topology", "dense", "fixed", "intersect", "no_edges"]

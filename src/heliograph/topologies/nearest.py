@@ -1,9 +1,8 @@
 """The nearest others."""
 
-import torch
-
 from heliograph.checks import check_positive
-from heliograph.topologies.base import Topology, distances_of
+from heliograph.topologies.base import Topology
+from heliograph.topologies.distances import nearest_of
 from heliograph.types import Edges, TeamStep
 
 __all__ = ["Nearest"]
@@ -19,7 +18,4 @@ class Nearest(Topology):
         self.number = number
 
     def _edges(self, step: TeamStep) -> Edges:
-        distances = distances_of(step, topology="nearest")
-        number = min(self.number, distances.shape[-1] - 1)
-        found = distances.topk(number, dim=-1, largest=False)
-        return Edges(senders=found.indices, mask=torch.isfinite(found.values))
+        return nearest_of(step, number=self.number, topology="nearest")

@@ -1,9 +1,8 @@
 """All within reach."""
 
-import torch
-
 from heliograph.checks import check_number, check_positive
-from heliograph.topologies.base import Topology, dense, distances_of
+from heliograph.topologies.base import Topology, dense
+from heliograph.topologies.distances import distances_of, nearest_of
 from heliograph.types import Edges, TeamStep
 
 __all__ = ["Radius"]
@@ -13,7 +12,7 @@ class Radius(Topology):
     """Each agent hears the others within `radius` of it in this step, by the environment's positions (Euclidean).
 
     With `at_most` only so many of them, the nearest: the cost of talking then grows with the number of agents, and not
-    with its square.
+    with its square, as it does without.
     """
 
     static = False
@@ -25,8 +24,6 @@ class Radius(Topology):
         self.radius, self.at_most = radius, at_most
 
     def _edges(self, step: TeamStep) -> Edges:
-        distances = distances_of(step, topology="radius")
-        if self.at_most is None or self.at_most >= distances.shape[-1] - 1:
-            return dense(distances <= self.radius)
-        found = distances.topk(self.at_most, dim=-1, largest=False)
-        return Edges(senders=found.indices, mask=torch.isfinite(found.values) & (found.values <= self.radius))
+        if self.at_most is None or self.at_most >= step.speaking.shape[1] - 1:
+            return dense(distances_of(step, topology="radius") <= self.radius)
+        return nearest_of(step, number=self.at_most, within=self.radius, topology="radius")

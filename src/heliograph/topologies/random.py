@@ -1,6 +1,8 @@
 """A random graph, drawn once."""
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.topologies.base import Topology
@@ -20,6 +22,16 @@ class Random(Topology):
         num_agents, device = step.speaking.shape[1], step.speaking.device
         generator = torch.Generator().manual_seed(self.seed)
         degree = min(self.degree, num_agents - 1)
-        hops = [1 + torch.randperm(num_agents - 1, generator=generator)[:degree] for _ in range(num_agents)]
-        senders = (torch.arange(num_agents).unsqueeze(1) + torch.stack(hops)) % num_agents
+        hops = 1 + _distinct(num_agents - 1, rows=num_agents, degree=degree, generator=generator)
+        senders = (torch.arange(num_agents).unsqueeze(1) + hops) % num_agents
         return Edges(senders=senders.unsqueeze(0).to(device), mask=torch.ones_like(senders, device=device).bool()[None])
+
+
+def _distinct(below: int, *, rows: int, degree: int, generator: torch.Generator) -> Int[Tensor, "rows degree"]:
+    """In each row so many different numbers, every choice equally likely (Floyd's: no list of all numbers is made)."""
+    found = torch.empty(rows, 0, dtype=torch.long)
+    for last in range(below - degree, below):
+        number = torch.randint(last + 1, (rows, 1), generator=generator)
+        again = (found == number).any(1, keepdim=True)
+        found = torch.cat([found, torch.where(again, last, number)], 1)
+    return found
