@@ -238,15 +238,15 @@ def main() -> None:
     for names in itertools.product(given.models, given.topologies, given.agents):
         cell = dict(zip(("model", "topology", "agents"), names, strict=True))
         if not any(cell.items() <= known.items() for known in cells):
-            cells.append({**cell, **apart(cell, given.repeats)})
+            cells.append({**cell, **apart(cell, given.repeats), "commit": header["commit"]})
             print(json.dumps(cells[-1]), flush=True)
             write_json(given.out, {**header, "cells": cells})
 
 
 def measured_before(out: pathlib.Path, header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The cells that a file of the same commit and settings holds: a benchmark that was ended goes on there."""
+    """The cells that a file of the same settings holds, each with its commit: a benchmark that was ended goes on."""
     found = json.loads(out.read_text(encoding="utf8")) if out.exists() else {}
-    same = all(found.get(key) == header[key] for key in ("commit", "settings", "hardware"))
+    same = all(found.get(key) == header[key] for key in ("settings", "hardware"))
     return list(found["cells"]) if same else []
 
 

@@ -239,6 +239,13 @@ def test_scripts_are_frozen() -> None:
     assert not list(team.policies["agent"].parameters())
 
 
+@each_model
+def test_models_run_where_nobody_is_heard(model: str) -> None:
+    sampler = make_sampler("mixed", model=MODELS[model], topology="none")
+    rollout = sampler.fragment(4)
+    assert close(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob)
+
+
 def test_full_information_sees_the_state_and_not_the_observation() -> None:
     world = ENVS["identity"](num_copies=8)
     team = make_team(world, model="full_information")

@@ -36,7 +36,7 @@ def weighted_sum(weights: Float[Tensor, "B A K"], values: Float[Tensor, "B A_or_
 
 def and_oneself(mask: Bool[Tensor, "B A K"]) -> Bool[Tensor, "B A K1"]:
     """The same mask with a last slot for the hearer itself."""
-    return torch.cat([mask, torch.ones_like(mask[..., :1])], -1)
+    return torch.cat([mask, mask.new_ones(*mask.shape[:-1], 1)], -1)
 
 
 def chosen(
