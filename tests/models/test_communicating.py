@@ -55,7 +55,8 @@ def conversation(
     """
     copies, generator = len(observation), torch.Generator().manual_seed(0)
     inputs = Inputs(
-        observation=observation, last_action=torch.zeros(copies, AGENTS, 3),
+        observation=observation,
+        last_action=torch.zeros(copies, AGENTS, 3),
     )
     said = torch.zeros(copies, AGENTS, model.intent_size)
     mask = heard_of.expand(copies, -1, -1)
