@@ -10,8 +10,8 @@ JUNCTIONS = {"easy": (20, 0.1, 0.3), "medium": (40, 0.05, 0.2), "hard": (80, 0.0
 RISING_STEPS = {"easy": 150_000, "medium": 500_000, "hard": 500_000}
 """How long it rises under PPO."""
 EXPLORING = {"easy": (250_000, 600_000), "medium": (1_000_000, 2_400_000), "hard": (1_000_000, 2_400_000)}
-"""Until when entropy counts a tenth under PPO, and when no more. With a hundredth IC3Net ended at 0.74 on `easy`: one road
-always yields, and nobody ever tries what would help where a car follows close behind."""
+"""Until when entropy counts a tenth under PPO, and when no more. With a hundredth IC3Net ended at 0.74 on `easy`: one
+road always yields, and nobody ever tries what would help where a car follows close behind."""
 PREY = {5: 20, 10: 40, 20: 80}
 """Steps of an episode by the size of the grid."""
 COPIES = {20: 256, 40: 64, 80: 32}
