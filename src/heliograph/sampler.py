@@ -48,12 +48,12 @@ class Episodes:
 class Sampler:
     """Steps an environment with a team, `B` copies at once.
 
-    `assign` redraws who plays whom when episodes start (None: it never changes). With `epsilon` the team's outputs are
-    values, not logits, and what is sampled is epsilon-greedy. Where it is `tracing`, whole episodes that nothing cuts
-    short keep what the team computed, with gradients, as their `trace`: for a learner of the same weights. Where it
-    `asks_oracle`, rollouts say what the environment's scripted solver would have done. All
-    randomness of the team comes from a generator of its own; `get_state` and `set_state` make sampling resumable bit by
-    bit.
+    `assign` redraws who plays whom when episodes start (None: it never changes). With `epsilon` the team's outputs
+    are values, not logits, and what is sampled is epsilon-greedy. Where it is `tracing`, whole episodes that
+    nothing cuts short keep what the team computed, with gradients, as their `trace`: for a learner of the same
+    weights. Where it `asks_oracle`, rollouts say what the environment's scripted solver would have done. All
+    randomness of the team comes from a generator of its own; `get_state` and `set_state` make sampling resumable
+    bit by bit.
     """
 
     def __init__(

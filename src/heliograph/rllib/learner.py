@@ -130,16 +130,20 @@ class TeamLearner(TorchLearner, ABC):
         return None if _no_metrics_reduce else self.metrics.reduce()
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
-        prepared, logged = self.prepare(rollout), []
         if rollout.trace is not None:
-            return [self._step(rollout, prepared, torch.arange(rollout.num_copies, device=rollout.rewards.device))]
-        parts = _num_parts(rollout, minibatch_size)
+            return self._at_once(rollout)
+        prepared, logged, parts = self.prepare(rollout), [], _num_parts(rollout, minibatch_size)
         for _ in range(num_epochs):
             for copies in rollout.split(parts, generator=self._shuffler):
                 logged.append(self._step(rollout.select(copies), prepared, copies))
                 if self.is_enough(logged[-1]):
                     return logged
         return logged
+
+    def _at_once(self, rollout: Rollout) -> list[dict[str, Tensor]]:
+        """One step on the whole rollout, its copies in their order."""
+        everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
+        return [self._step(rollout, self.prepare(rollout), everyone)]
 
     def _step(self, minibatch: Rollout, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
         team = self.team_module.team

@@ -221,10 +221,8 @@ class QLearner(TeamLearner):
         return {"total_loss": total, "td_loss": td_loss, "message_td_loss": message_loss, "mean_q": mean_q}
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
-        everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
-        logged = [self._step(rollout, self.prepare(rollout), everyone)]
         self.num_updates += 1
-        return logged
+        return self._at_once(rollout)
 
     def _after_epochs(self, rollout: Rollout) -> None:
         super()._after_epochs(rollout)
