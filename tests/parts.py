@@ -88,8 +88,8 @@ def script(inputs: Inputs, memory: Tensor, heard: Heard | None, *, actions: int,
     told = torch.zeros_like(seen) if heard is None else heard.total().sum(-1, keepdim=True)
     mood = torch.sin(seen + 0.7 * told + memory.sum(-1, keepdim=True))
     return ScriptedOutput(
-        action_inputs=mood * torch.linspace(-1, 1, actions),
-        intent=mood * torch.linspace(-2, 2, intents),
+        action_inputs=mood * torch.linspace(-1, 1, actions, device=mood.device),
+        intent=mood * torch.linspace(-2, 2, intents, device=mood.device),
         memory=torch.cat([mood, memory[..., :1]], -1),
     )
 

@@ -22,6 +22,11 @@ MASKED_LOGIT = -1e9
 LOG_STD_RANGE = (-5.0, 2.0)
 
 
+def stream_on(device: torch.device) -> torch.Generator:
+    """A random stream of a device; for `meta`, which has none and draws nothing, one of the CPU."""
+    return torch.Generator(device="cpu" if device.type == "meta" else device)
+
+
 def check_action_space(space: spaces.Space) -> None:
     """Refuse action spaces that no policy here can act in."""
     if isinstance(space, spaces.Discrete) and int(space.start) != 0:
@@ -178,8 +183,15 @@ def legal(space: spaces.Space, action: Tensor) -> Tensor:
     """The action as an environment takes it: Box actions are clipped to their bounds."""
     if not isinstance(space, spaces.Box):
         return action
-    low, high = (torch.as_tensor(np.asarray(x)).to(action) for x in (space.low, space.high))
+    low, high = (_bound(np.asarray(x), action) for x in (space.low, space.high))
     return torch.minimum(torch.maximum(action, low), high)
+
+
+def _bound(values: np.ndarray, like: Tensor) -> Tensor:
+    """One number where all bounds are equal, so that nothing is copied to a GPU in every step."""
+    if values.size and (values == values.flat[0]).all():
+        return torch.full((), float(values.flat[0]), dtype=like.dtype, device=like.device)
+    return torch.as_tensor(values).to(like)
 
 
 def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,6 +102,11 @@ def mean_over_teams(values: Float[Tensor, "*shape N"], team_of_agent: Int[Tensor
     return found
 
 
+def surely_none(mask: Bool[Tensor, "*shape"]) -> bool:
+    """Whether a mask is known to keep nothing; on a GPU, where asking stops everything, nobody asks."""
+    return mask.is_cpu and not bool(mask.any())
+
+
 def masked_mean(values: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """Mean over what the mask keeps; 0 where it keeps nothing."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
@@ -124,7 +129,7 @@ def clipped_policy_loss(
 
 def log_softmax(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
     """Normalised logits. Few of them a row are laid across rows, since torch is slow along short last axes on CPUs."""
-    if logits.is_cuda or logits.shape[-1] >= SHORT_ROW:
+    if not logits.is_cpu or logits.shape[-1] >= SHORT_ROW:
         return logits.log_softmax(-1)
     return logits.movedim(-1, 0).contiguous().log_softmax(0).movedim(0, -1)
 
@@ -151,7 +156,7 @@ def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     torch takes a contiguous tanh from MKL's vector library, which is four times slower than its own sigmoid on
     processors of other makers than Intel.
     """
-    return torch.tanh(x) if x.is_cuda else _Tanh.apply(x)
+    return _Tanh.apply(x) if x.is_cpu else torch.tanh(x)
 
 
 def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

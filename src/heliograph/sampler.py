@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph import distributions, functional
 from heliograph.envs.base import FinalViews, TeamEnv
 from heliograph.envs.checking import check_values, check_view
 from heliograph.models.team import Acted, Team
@@ -62,13 +63,13 @@ class Sampler:
         self.env, self.team, self.assign, self.epsilon = env, team, assign, epsilon
         env.final_views = FinalViews.TRUNCATED
         self.tracing = self.asks_oracle = False
-        self.generator = torch.Generator(device=env.device)
+        self.generator = distributions.stream_on(env.device)
         self.generator.manual_seed(seed)
         self._step: TeamStep | None = None
         self._state: TeamState | None = None
         self._returns = torch.zeros(env.num_copies, env.num_agents, device=env.device)
         self._lengths = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
-        self._finished: list[Episodes] = []
+        self._finished: list[tuple[Tensor, Episodes]] = []
         self._num_steps = 0
 
     def reset(self) -> None:
@@ -102,13 +103,14 @@ class Sampler:
         self.reset()
         record = _Record(self._now[1], lengths=self._lengths)
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
-        limit = self.env.horizon or self.env.time_limit or MAX_EPISODE_STEPS
+        bounded = self.env.horizon or self.env.time_limit
+        limit = bounded or MAX_EPISODE_STEPS
         for _ in range(limit):
             over = self._move(record, choice=choice, form=form, intervention=intervention, alive=alive)
             alive = alive & ~over
-            if not bool(alive.any()):
+            if functional.surely_none(alive) or (not bounded and not bool(alive.any())):
                 break
-        else:
+        if bool(alive.any()):
             raise ValueError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
         rollout = self._finish(record)
         self._state = map_tensors(torch.detach, self._state)
@@ -126,7 +128,7 @@ class Sampler:
 
     def take_finished(self) -> Episodes:
         """The episodes that ended since the last call."""
-        done, self._finished = self._finished, []
+        done, self._finished = [_kept(episodes, over) for over, episodes in self._finished], []
         if not done:
             none = torch.zeros(0, device=self.env.device)
             return Episodes(agent_returns=torch.zeros(0, self.env.num_agents), lengths=none.long(), success=none)
@@ -218,14 +220,16 @@ class Sampler:
         self._returns += step.rewards
         self._lengths += 1
         over = step.episode_over if alive is None else step.episode_over & alive
-        if bool(over.any()):
+        if not functional.surely_none(over):
             unknown = torch.full((len(over),), float("nan"), device=over.device)
             success = step.info["success"].float() if "success" in step.info else unknown
-            self._finished.append(
-                Episodes(agent_returns=self._returns[over], lengths=self._lengths[over], success=success[over])
-            )
+            self._finished.append((over, Episodes(agent_returns=self._returns, lengths=self._lengths, success=success)))
         self._returns = self._returns.masked_fill(step.episode_over.unsqueeze(1), 0.0)
         self._lengths = self._lengths.masked_fill(step.episode_over, 0)
+
+
+def _kept(episodes: Episodes, over: Bool[Tensor, " B"]) -> Episodes:
+    return map_tensors(lambda leaf: leaf[over], episodes)
 
 
 class _Record:
@@ -304,7 +308,7 @@ class _Record:
         return found if len(found) == self.num_steps else None
 
     def _final_observations(self) -> list[tuple[Tree, Tensor]] | None:
-        if not any(bool(s.truncated.any()) for s in self.steps):
+        if not bool(torch.stack([s.truncated for s in self.steps]).any()):
             return None
         return [
             (s.observations, s.state) if s.final_observations is None else (s.final_observations, s.final_state)

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph import distributions
+from heliograph import distributions, functional
 from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view
 from heliograph.envs.scene import Scene, gathered
@@ -117,8 +117,8 @@ class TeamEnv(ABC):
         self.device = torch.device(device)
         self.time_limit = time_limit
         self.talk_steps = talk_steps
-        self.generator = torch.Generator(device=device)
-        self.start_generator = torch.Generator(device=device)
+        self.generator = distributions.stream_on(self.device)
+        self.start_generator = distributions.stream_on(self.device)
         self._elapsed = torch.zeros(num_copies, dtype=torch.long, device=device)
         self._is_reset = False
         self._moves = 0
@@ -239,9 +239,9 @@ class TeamEnv(ABC):
             "episode_over": over,
             "info": outcome.info,
         }
-        if not bool(over.any()):
+        if functional.surely_none(over):
             return self._show(self._observe(), **outcomes)
-        shown = self.final_views is FinalViews.ENDED or bool(truncated.any())
+        shown = self.final_views is FinalViews.ENDED or self._may_cut(outcome, truncated)
         last = self._observe() if shown else None
         if self.on_end is not None:
             self.on_end(over)
@@ -251,6 +251,9 @@ class TeamEnv(ABC):
         if last is not None:
             step.final_observations, step.final_state = last.observations, self._state_of(last)
         return step
+
+    def _may_cut(self, outcome: Outcome, truncated: Tensor) -> bool:
+        return (self.time_limit is not None or outcome.truncated is not None) and not functional.surely_none(truncated)
 
     @final
     def get_state(self) -> dict[str, Any]:

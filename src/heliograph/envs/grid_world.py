@@ -37,12 +37,13 @@ def count_on(cell: Int[Tensor, "B n"], mask: Bool[Tensor, "B n"], *, num_cells: 
     return none.scatter_add(1, cell, mask.float())
 
 
-def draw_distinct(copies: int, *, number: int, among: int, generator: torch.Generator) -> Int[Tensor, "B n"]:
+def draw_distinct(
+    copies: int, *, number: int, among: int, generator: torch.Generator, device: torch.device
+) -> Int[Tensor, "B n"]:
     """So many different whole numbers below `among`, all ordered choices being equally likely.
 
     Each is drawn from those left, and moved past those taken.
     """
-    device = generator.device
     taken = torch.zeros(copies, 0, dtype=torch.long, device=device)
     for left in range(among, among - number, -1):
         new = torch.randint(left, (copies,), generator=generator, device=device)

@@ -79,7 +79,9 @@ class Levers(TeamEnv):
         if self.repeats:
             shape = self._number.shape
             return torch.randint(self.pool, shape, generator=self.start_generator, device=self.device)
-        return draw_distinct(self.num_copies, number=self.levers, among=self.pool, generator=self.start_generator)
+        return draw_distinct(
+            self.num_copies, number=self.levers, among=self.pool, generator=self.start_generator, device=self.device
+        )
 
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         distinct = F.one_hot(actions["agent"], self.levers).any(1).sum(1)

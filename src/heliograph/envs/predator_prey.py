@@ -133,8 +133,9 @@ class PredatorPrey(TeamEnv):
 
     def _start(self, starting: Tensor) -> None:
         cell = draw_distinct(
-            self.num_copies, number=self.predators + 1, among=self.size**2, generator=self.start_generator
-        )
+            self.num_copies, number=self.predators + 1, among=self.size**2, generator=self.start_generator,
+            device=self.device,
+        )  # fmt: skip
         place = torch.stack([cell // self.size, cell % self.size], -1)
         self._place = torch.where(starting[:, None, None], place[:, :-1], self._place)
         self._prey = torch.where(starting[:, None], place[:, -1], self._prey)

@@ -26,12 +26,12 @@ def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Presence]:
 def all_observe(observing: Bool[Tensor, "*T B N"]) -> list[bool]:
     """Whether every agent of every copy observes, in each step or in one; on a GPU, where asking costs more, False."""
     steps = observing.reshape(-1, *observing.shape[-2:])
-    return [False] * len(steps) if observing.is_cuda else steps.all(-1).all(-1).tolist()
+    return steps.all(-1).all(-1).tolist() if observing.is_cpu else [False] * len(steps)
 
 
 def present_now(observing: Tensor, layout: Layout) -> dict[str, bool]:
     """Whether any agent of each policy observes in a step [B, N]; always on a GPU, where asking costs more."""
-    if observing.is_cuda:
+    if not observing.is_cpu:
         return dict.fromkeys(layout.policies, True)
     here: list[bool] = observing.any(0).tolist()
     return {p: any(here[i] for i in seats.slots) for p, seats in layout.seats.items()}
