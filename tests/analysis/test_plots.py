@@ -6,7 +6,7 @@ import pytest
 
 from heliograph.analysis import plots
 from heliograph.analysis.evaluate import record
-from heliograph.analysis.labels import meaning_label, number, percent, vector_label, word_label
+from heliograph.analysis.labels import meaning_label, message_label, number, percent, vector_label, word_label
 from heliograph.types import Bounds
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
 
@@ -69,3 +69,10 @@ def test_labels() -> None:
     assert vector_label([0.5, -0.001, -1.0, 3.14159]) == "0.5 0 \N{MINUS SIGN}1 3.14"
     assert (number(-0.001), number(-0.5, sign=True), number(0.5, sign=True)) == ("0.00", "\N{MINUS SIGN}0.50", "+0.50")
     assert (percent(None), percent(0.996), percent(1.0), percent(0.5)) == ("\N{EN DASH}", "99.6 %", "100 %", "50 %")
+
+
+def test_long_vectors_are_strips_of_one_scale() -> None:
+    assert message_label([0.5] * 8) == " ".join(["0.5"] * 8)
+    assert message_label([-9.0, *[0.5] * 8, 9.0]) == "▁▆▆▆▆▆▆▆▆█"
+    assert message_label([*[-9.0] * 64, *[9.0] * 64]) == "▁" * 16 + "█" * 16
+    assert message_label([0.5] * 48) == "▆" * 32

@@ -10,6 +10,8 @@ from heliograph.analysis.corpus import Corpus
 MANY_SYMBOLS = 10
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+HEIGHTS = "▁▂▃▄▅▆▇█"
+FEW_NUMBERS, WIDEST_STRIP = 8, 32
 
 
 def message_labels(corpus: Corpus) -> list[str]:
@@ -38,6 +40,19 @@ def meaning_labels(corpus: Corpus) -> list[str]:
 def vector_label(vector: Any) -> str:
     """Numbers with at most two decimals, without needless zeros."""
     return " ".join(_number(value) for value in np.asarray(vector, dtype=float).reshape(-1).tolist())
+
+
+def message_label(vector: Any) -> str:
+    """A vector that was said: its numbers where they are few, else a strip of at most 32 heights from -1 to 1.
+
+    Heights are of tanh of the mean of neighbouring numbers: the same numbers look the same in every message.
+    """
+    values = np.asarray(vector, dtype=float).reshape(-1)
+    if len(values) <= FEW_NUMBERS:
+        return vector_label(values)
+    means = [part.mean() for part in np.array_split(values, min(len(values), WIDEST_STRIP))]
+    heights = np.rint((np.tanh(means) + 1) / 2 * (len(HEIGHTS) - 1)).astype(int)
+    return "".join(HEIGHTS[height] for height in heights)
 
 
 def number(value: float | None, *, digits: int = 2, sign: bool = False) -> str:

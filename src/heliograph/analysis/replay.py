@@ -8,7 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.analysis.corpus import from_rollouts
-from heliograph.analysis.labels import NOTHING, meaning_label, vector_label, word_label
+from heliograph.analysis.labels import NOTHING, meaning_label, message_label, vector_label, word_label
 from heliograph.analysis.readings import reading_of
 from heliograph.analysis.turns import turns
 from heliograph.analysis.utterances import edges_of, rows_of
@@ -61,7 +61,7 @@ def _heard(run: Run, rollout: Rollout) -> dict[tuple[int, str], list[str]]:
     heard: dict[tuple[int, str], list[str]] = {}
     vocabulary = run.team.channel.vocabulary
     for row in rows_of(run.team, run.facts, rollout, with_attention=False).itertuples():
-        said = vector_label(row.vector) if row.symbols is None else word_label(row.symbols, vocabulary=vocabulary)
+        said = message_label(row.vector) if row.symbols is None else word_label(row.symbols, vocabulary=vocabulary)
         for hearer, step in zip(row.hearers, row.read, strict=True):
             if step is not None:
                 heard.setdefault((step, hearer), []).append(said)
@@ -107,7 +107,7 @@ def seen_label(space: spaces.Space, observation: Any) -> str:
 def _said(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:
     vocabulary = run.team.channel.vocabulary
     return [
-        vector_label(m.payload[at]) if m.symbols is None else word_label(m.symbols[at].tolist(), vocabulary=vocabulary)
+        message_label(m.payload[at]) if m.symbols is None else word_label(m.symbols[at].tolist(), vocabulary=vocabulary)
         for m in rollout.messages
     ]
 
