@@ -74,5 +74,5 @@ def test_labels() -> None:
 def test_long_vectors_are_strips_of_one_scale() -> None:
     assert message_label([0.5] * 8) == " ".join(["0.5"] * 8)
     assert message_label([-9.0, *[0.5] * 8, 9.0]) == "▁▆▆▆▆▆▆▆▆█"
-    assert message_label([*[-9.0] * 64, *[9.0] * 64]) == "▁" * 16 + "█" * 16
-    assert message_label([0.5] * 48) == "▆" * 32
+    assert message_label([*[-9.0] * 64, *[9.0] * 64]) == "▁" * 8 + "█" * 8
+    assert message_label([0.5] * 48) == "▆" * 16

@@ -11,7 +11,7 @@ MANY_SYMBOLS = 10
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 HEIGHTS = "▁▂▃▄▅▆▇█"
-FEW_NUMBERS, WIDEST_STRIP = 8, 32
+FEW_NUMBERS, WIDEST_STRIP = 8, 16
 
 
 def message_labels(corpus: Corpus) -> list[str]:
@@ -43,7 +43,7 @@ def vector_label(vector: Any) -> str:
 
 
 def message_label(vector: Any) -> str:
-    """A vector that was said: its numbers where they are few, else a strip of at most 32 heights from -1 to 1.
+    """A vector that was said: its numbers where they are few, else a strip of at most 16 heights from -1 to 1.
 
     Heights are of tanh of the mean of neighbouring numbers: the same numbers look the same in every message.
     """
