@@ -13,7 +13,15 @@ from heliograph.unrolled import Presence, Scores, Unrolled
 if TYPE_CHECKING:
     from heliograph.models.team import Team
 
-__all__ = ["message_terms", "of_actions", "scores_of"]
+__all__ = ["explored_words", "message_terms", "of_actions", "scores_of"]
+
+
+def explored_words(team: "Team", intent: Tensor, *, epsilon: float) -> Tensor:
+    """Intents that make messages epsilon-greedy, where messages are symbols that are chosen."""
+    if not team.spells:
+        return intent
+    words = intent.unflatten(-1, (team.channel.length, -1))
+    return distributions.epsilon_greedy(words, epsilon=epsilon).flatten(-2)
 
 
 def scores_of(team: "Team", rollout: Rollout, unrolled: Unrolled) -> Scores:

@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from heliograph import distributions
+from heliograph import distributions, functional
 from heliograph.channels.base import Channel
 from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_senders, recorded
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
 from heliograph.models.presence import all_observe, presence_in, present_now
 from heliograph.models.recall import Past, final_inputs, inputs_of, last_actions, last_words, recorded_inputs
-from heliograph.models.scoring import message_terms, scores_of
+from heliograph.models.scoring import explored_words, message_terms, scores_of
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState
 from heliograph.topologies.base import Topology, no_edges
 from heliograph.types import (
@@ -77,7 +77,9 @@ class Team(nn.Module):
         self.register_buffer("_early", torch.tensor(early), persistent=False)
         self.register_buffer("_rounds_of", torch.tensor(rounds), persistent=False)
         self.register_buffer("_seated", layout.default_assignment(), persistent=False)
-        self.register_buffer("_reads_before", self._early[self._seated], persistent=False)
+        talking = self._rounds_of[self._seated] > torch.arange(self.rounds).unsqueeze(1)
+        self.register_buffer("_talking", talking, persistent=False)
+        self._timings = {policies[p].model.timing for p in layout.policies}
 
     def detaches_after(self, num_steps: int) -> bool:
         """Whether no gradient passes on from that many steps of a rollout."""
@@ -120,6 +122,8 @@ class Team(nn.Module):
 
     def cut(self, state: TeamState, ended: Bool[Tensor, "B N"], edges: Edges) -> TeamState:
         """Forget what belongs to slots whose part has ended: memory, last action, messages to and from them."""
+        if functional.surely_none(ended):
+            return state
         memory = {
             p: value.masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0) for p, value in state.memory.items()
         }
@@ -165,7 +169,7 @@ class Team(nn.Module):
 
         def converse(intent: Tensor, round_index: int, memory: Tree) -> tuple[Tree, Message, Tree]:
             with torch.no_grad():
-                odds = intent if explored is None else self._explored(intent, explored)
+                odds = intent if explored is None else explored_words(self, intent, epsilon=explored)
                 draw = self.channel.sample(odds, generator=generator, choice=choice)
             message, memory = self.channel.send(intent, draw=draw, form=form, state=memory)
             said.append(message)
@@ -210,12 +214,6 @@ class Team(nn.Module):
         )
         words = last_words(state.last_message, symbols, vocabulary=self.channel.vocabulary, speaking=step.speaking)
         return dataclasses.replace(state, last_action=done, last_message=words)
-
-    def _explored(self, intent: Tensor, epsilon: float) -> Tensor:
-        if self.spells:
-            words = intent.unflatten(-1, (self.channel.length, -1))
-            return distributions.epsilon_greedy(words, epsilon=epsilon).flatten(-2)
-        return intent
 
     def _act(
         self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None,
@@ -308,10 +306,17 @@ class Team(nn.Module):
 
     def talking(self, round_index: int, assignment: Tensor | None) -> Tensor:
         """Which agents' models exchange messages in this round."""
-        return self._rounds_of[self._seated if assignment is None else assignment] > round_index
+        return self._talking[round_index] if assignment is None else self._rounds_of[assignment] > round_index
 
-    def _heard_early(self, assignment: Tensor | None) -> Tensor:
-        return self._reads_before if assignment is None else self._early[assignment]
+    def _after_reading(self, inbox: Inbox, frame: Frame, timing: Timing) -> Inbox:
+        """Without what those have read who do so at this time."""
+        if timing not in self._timings:
+            return inbox
+        read = frame.observing
+        if len(self._timings) > 1:
+            early = self._early[self._seated if frame.assignment is None else frame.assignment]
+            read = read & (early if timing is Timing.NEXT_STEP else ~early)
+        return Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
 
     # ---- one step, for both -----------------------------------------------------------------------------------
 
@@ -323,8 +328,7 @@ class Team(nn.Module):
         here = [p for p in self.layout.policies if features[p] is not None]
         inbox, channel, hidden = state.inbox, state.channel, dict(before)
         if self.rounds:
-            read = frame.observing & self._heard_early(frame.assignment)
-            inbox = Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
+            inbox = self._after_reading(inbox, frame, Timing.NEXT_STEP)
         intents, draws, messages = [], [], []
         for r in range(self.rounds):
             intent = self._intents(hidden, here, frame.assignment)
@@ -379,8 +383,7 @@ class Team(nn.Module):
             if policy in here:
                 heard = self._heard(policy, inbox, round_index=round_index, draw=draws[policy])
                 listened[policy] = self.policies[policy].model.listen(hidden[policy], heard)
-        read = frame.observing & ~self._heard_early(frame.assignment)
-        return listened, Inbox(payload=inbox.payload, mask=inbox.mask & ~read.unsqueeze(-1))
+        return listened, self._after_reading(inbox, frame, Timing.SAME_STEP)
 
     def _heard(self, policy: str, inbox: Inbox, *, round_index: int = 0, draw: Tree = None) -> Heard:
         slots = self.layout.slots(policy)
