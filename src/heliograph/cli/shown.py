@@ -4,15 +4,15 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from heliograph.rllib.settings import TrainSettings
-from heliograph.run_folder import plain
+if TYPE_CHECKING:
+    from heliograph.rllib.settings import TrainSettings
 
 PLAIN_WIDTH = 200
 SECONDS_BETWEEN_LINES = 2.0
@@ -32,7 +32,11 @@ def jsonable(value: Any) -> Any:
         return [jsonable(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (str, int, bool)) else jsonable(plain(value))
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    from heliograph.run_folder import plain  # which imports torch
+
+    return jsonable(plain(value))
 
 
 def console(*, err: bool = False) -> Console:
@@ -72,7 +76,7 @@ def formatted(value: Any, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def share_done(settings: TrainSettings, row: Mapping[str, Any]) -> float | None:
+def share_done(settings: "TrainSettings", row: Mapping[str, Any]) -> float | None:
     """How much of the budget is used, from 0 to 1; None where it has no end but `until`."""
     if settings.max_iterations is not None:
         return min(1.0, row["iteration"] / settings.max_iterations)
@@ -82,14 +86,14 @@ def share_done(settings: TrainSettings, row: Mapping[str, Any]) -> float | None:
 class Display:
     """Progress of all runs together: bars on a terminal, else a line for a run every two seconds."""
 
-    def __init__(self, runs: Mapping[str, TrainSettings], *, err: bool):
+    def __init__(self, runs: Mapping[str, "TrainSettings"], *, err: bool):
         self.runs = dict(runs)
         self.console = console(err=err)
         self._lines: dict[str, float] = {}
         self._tasks: dict[str, TaskID] = {}
         self._bars = self._build_bars() if self.console.is_terminal else None
 
-    def add(self, runs: Mapping[str, TrainSettings]) -> None:
+    def add(self, runs: Mapping[str, "TrainSettings"]) -> None:
         """More runs, made after the first ones."""
         self.runs |= runs
         if self._bars is not None:
