@@ -54,7 +54,7 @@ def train_one(
     return {
         "seed": seed,
         "kind": kind,
-        "num_env_steps": curve[-1][1]["num_env_steps"] if curve else None,
+        "num_env_steps": trainer.env_runner.num_env_steps_sampled_lifetime,
         "metric": metric,
         "threshold": threshold,
         "first_reached_at": first_reached(curve, metric=metric, threshold=threshold, recipe=recipe),

@@ -92,7 +92,8 @@ def test_list_names_and_explains_all_components(kind: str, capsys: pytest.Captur
 
 
 def test_listing_recipes_needs_neither_torch_nor_ray(tmp_path: pathlib.Path) -> None:
-    code = "import sys; from heliograph.cli import main; main(['list', 'recipes']); print({'torch', 'ray'} & sys.modules.keys())"
+    heavy = "{'torch', 'ray'} & sys.modules.keys()"
+    code = f"import sys; from heliograph.cli import main; main(['list', 'recipes']); print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "set()"
 
