@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from protocols import exact_normalised
-from watched import deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import build_env
 from heliograph.rllib.local import LocalTrainer
@@ -52,7 +52,7 @@ def main() -> None:
     parser = parser_of(str(__doc__).split("\n")[0], kinds=["real"], updates=2000)
     parser.add_argument("--networks", default="shared", choices=["shared", "separate"])
     given: argparse.Namespace = parser.parse_args()
-    changes = {"networks": given.networks}
+    changes = {**changes_of(given.set), "networks": given.networks}
     common = {"recipe": given.recipe, "changes": changes, "updates": given.updates, "every": given.every}
     jobs = [{"kind": kind, "seed": seed, **common} for kind in given.kinds for seed in range(given.seeds)]
     out = given.out or result_file("riddle", f"{given.recipe}{'_ns' if given.networks == 'separate' else ''}")

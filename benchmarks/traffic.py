@@ -19,9 +19,8 @@ import pathlib
 from typing import Any
 
 import torch
-from watched import deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
-from heliograph.cli.choosing import SECTIONS, pairs, value_of
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
@@ -120,25 +119,12 @@ def keep(trainer: LocalTrainer, folder: pathlib.Path) -> None:
     write_config(folder, env=trainer.config.env_choice(), choices=trainer.config.choices())
 
 
-def changes_of(texts: list[str]) -> dict[str, Any]:
-    """Changes of a recipe's settings from SECTION.KEY=VALUE, as `heliograph train --set` takes them."""
-    found: dict[str, Any] = {}
-    for path, text in pairs(texts, option="--set"):
-        section, _, key = path.partition(".")
-        if section == "team":
-            found[key] = value_of(text)
-        else:
-            found.setdefault(SECTIONS[section], {})[key] = value_of(text)
-    return found
-
-
 def main() -> None:
     """Train all seeds and kinds, and write the results as they come."""
     parser = parser_of(str(__doc__).split("\n")[0], kinds=["real", "silent"], updates=None)
     parser.add_argument("--env-steps", type=int, default=None, help="budget of a run, where not the recipe's")
     parser.add_argument("--threshold", type=float, default=None, help="of the metric, where not the recipe's target")
     parser.add_argument("--lengths", type=int, nargs="+", default=[], help="other lengths of episodes to read it at")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--teams", default=None, help="folder for the weights of finished runs")
     given: argparse.Namespace = parser.parse_args()
     recipe, changes = load("recipe", given.recipe)(), changes_of(given.set)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from protocols import RESULTS, commit, machine
 
+from heliograph.cli.choosing import SECTIONS, pairs, value_of
 from heliograph.experiment import build_team
 from heliograph.models.team import Team
 from heliograph.registry import load
@@ -37,6 +38,18 @@ def changed(recipe: str, changes: dict[str, Any]) -> dict[str, Any]:
     """The settings of a recipe with some changed; those of a part one by one."""
     own = load("recipe", recipe)().settings
     return {**own, **{k: {**own.get(k, {}), **v} if isinstance(v, dict) else v for k, v in changes.items()}}
+
+
+def changes_of(texts: list[str]) -> dict[str, Any]:
+    """Changes of a recipe's settings from SECTION.KEY=VALUE, as `heliograph train --set` takes them."""
+    found: dict[str, Any] = {}
+    for path, text in pairs(texts, option="--set"):
+        section, _, key = path.partition(".")
+        if section == "team":
+            found[key] = value_of(text)
+        else:
+            found.setdefault(SECTIONS[section], {})[key] = value_of(text)
+    return found
 
 
 def watched(
@@ -73,6 +86,7 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
     parser.add_argument("--updates", type=int, default=updates)
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--out", type=pathlib.Path, default=None)
     return parser
 

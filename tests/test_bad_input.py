@@ -205,8 +205,12 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         ("gradient='reinforce'", "'gumbel'"),
     ),
     "a flag in words": (
+        lambda: config(model="cnet", model_settings={"own_message": "no"}),
+        ("own_message='no'", "true or false"),
+    ),
+    "no such norm": (
         lambda: config(model="cnet", model_settings={"message_norm": "no"}),
-        ("message_norm='no'", "true or false"),
+        ("message_norm='no'", "'by_step'"),
     ),
     "size 0": (lambda: config(model_settings={"size": 0}), ("size=0", "at least 1")),
     # environments

@@ -30,7 +30,8 @@ class Inbox:
 class TeamState:
     """All that a team carries from step to step: memories and last actions by policy and role, messages in flight.
 
-    `last_message` is what each agent said last, one-hot, on channels whose symbols are actions (else None).
+    `last_message` is what each agent said last, one-hot, on channels whose symbols are actions (else None). `age` is
+    the number of steps since the copy's episode began, where messages are normalised by it (else None).
     """
 
     memory: dict[str, Float[Tensor, "B _A _S"]]
@@ -39,6 +40,7 @@ class TeamState:
     channel: Tree
     assignment: Int[Tensor, "B N"] | None
     last_message: Float[Tensor, "B N C"] | None = None
+    age: Int[Tensor, " B"] | None = None
 
 
 @dataclasses.dataclass(kw_only=True)

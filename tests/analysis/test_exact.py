@@ -59,7 +59,7 @@ def test_branches_give_the_return_of_all_sequences(
     monkeypatch.setattr(exact, "CHUNK", 100)
     choice = EnvChoice(env="switch_riddle", settings=settings)
     env = build_env(choice, num_copies=1)
-    model = {"model": "cnet", "model_settings": {"size": 16, "message_norm": False}}
+    model = {"model": "cnet", "model_settings": {"size": 16, "message_norm": "none"}}
     for seed in range(5):
         team = build_team(TeamChoices(channel=channel, **model), facts_of(env), seed=seed).eval()
         for policy in team.policies.values():  # so that some tell, on different days

@@ -1,6 +1,7 @@
 """Every model keeps the contract of the runtime: unrolling repeats the step, and nobody knows what it was not told."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from heliograph import registry
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.cnet import CNet
+from heliograph.models.recall import ages_in
 from heliograph.models.team import Team
 from heliograph.sampler import Sampler
 from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of
@@ -277,7 +279,7 @@ def test_cnet_is_the_published_network() -> None:
     weights = torch.cat([w.detach().flatten() for w in model.cells.parameters()])
     assert weights.abs().max() <= 0.08 and abs(float(weights.std()) - 0.08 / 3**0.5) < 1e-3
     assert len(policy.message_norms()) == 1
-    bare = build_team(TeamChoices(model_settings={"message_norm": False, "size": 8, "layers": 1}), facts_of(env))
+    bare = build_team(TeamChoices(model_settings={"message_norm": "none", "size": 8, "layers": 1}), facts_of(env))
     assert bare.policies["prisoner"].message_norms() == [] and bare.policies["prisoner"].model.memory_size == 8
 
 
@@ -323,6 +325,45 @@ def test_the_message_norm_moves_when_told_and_only_then() -> None:
     assert norm.mean.tolist() == pytest.approx([0.1, 0.1]) and norm.variance.tolist() == pytest.approx([1.2, 1.2])
     out = norm(torch.full((5, 2), 0.1))
     assert torch.allclose(out, norm.bias.expand(5, 2), atol=1e-6)
+
+
+def counting(env: str = "switch_riddle", **more: Any) -> Sampler:
+    return make_sampler(env, model="cnet", channel="dru", model_settings={"message_norm": "by_step"}, **more)
+
+
+def test_a_norm_by_step_needs_a_horizon() -> None:
+    facts = dataclasses.replace(facts_of(build_env(EnvChoice(env="switch_riddle"), num_copies=1)), horizon=None)
+    with pytest.raises(ValueError, match=r"message_norm='by_step'.*horizon"):
+        build_team(TeamChoices(model_settings={"message_norm": "by_step"}), facts)
+
+
+def test_a_team_that_normalises_by_step_counts_the_steps_of_each_copy() -> None:
+    sampler = counting()
+    rollout = sampler.fragment(20)
+    age, expected = torch.zeros(rollout.num_copies, dtype=torch.long), []
+    for over in rollout.episode_over:
+        expected.append(age)
+        age = torch.where(over, 0, age + 1)
+    assert torch.equal(ages_in(rollout), torch.stack(expected)) and len(rollout.episode_over.any(1).unique()) == 2
+    assert torch.equal(sampler._now[1].age, age)
+    with pytest.raises(ValueError, match="does not count"):
+        ages_in(make_sampler("switch_riddle", model="cnet", channel="dru").fragment(2))
+
+
+def test_each_step_of_an_episode_is_normalised_by_its_own_statistics() -> None:
+    sampler = counting()
+    (norm,) = sampler.team.policies["prisoner"].message_norms()
+    assert norm.mean.shape == (6, 2)
+    norm.track(torch.full((2,), 9.0), torch.full((2,), 4.0), step=3)
+    norm.age = torch.tensor([3, 2])
+    out = norm(torch.ones(2, 1, 3, 2))
+    scale = norm.weight * (1.3 + 1e-5) ** -0.5  # variance 1 + 0.1 (4 - 1), mean 0.1 of 9
+    assert torch.allclose(out[0], 0.1 * scale + norm.bias.expand(1, 3, 2), atol=1e-6)
+    assert torch.allclose(out[1], norm.weight * (1 + 1e-5) ** -0.5 + norm.bias.expand(1, 3, 2), atol=1e-6)
+    norm.age = torch.tensor([40, 5])
+    assert torch.equal(*norm(torch.ones(2, 1, 3, 2)))
+    rollout = sampler.fragment(9)
+    assert close(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob)
 
 
 def test_execution_and_training_forms_differ_and_replay_is_of_training() -> None:

@@ -251,3 +251,16 @@ BAD = [
 def test_bad_input_is_refused_before_training(make: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         LocalTrainer(make())
+
+
+def test_statistics_by_step_are_those_of_the_messages_heard_then() -> None:
+    settings = config().communication(model="cnet", model_settings={**SMALL, "message_norm": "by_step"})
+    trainer = LocalTrainer(settings)
+    (norm,) = trainer.team.policies["prisoner"].message_norms()
+    norm.momentum, rollout = 1.0, sampled(trainer)
+    trainer.learner.update([rollout])
+    assert norm.mean.shape == (6, 1) and float(norm.mean[0]) == 0.0 and float(norm.variance[0]) == 1.0
+    for step in range(1, min(6, rollout.num_steps + 1)):
+        said = rollout.messages[0].payload[step - 1][rollout.speaking[step - 1] & rollout.valid[step - 1, :, None]]
+        assert float(norm.mean[step]) == pytest.approx(float(said.mean()), abs=1e-6)
+        assert float(norm.variance[step]) == pytest.approx(float(said.var(correction=0)), abs=1e-6)

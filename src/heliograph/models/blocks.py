@@ -8,7 +8,7 @@ from abc import ABC
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from heliograph.checks import check_positive
@@ -139,29 +139,41 @@ class MessageNorm(nn.Module):
 
     By running statistics, which the learner moves once an iteration, from the messages that were sent (`track`), so
     that the first ratio of the next batch is 1. Where an algorithm sets `per_step`, in training mode by those of the
-    messages that arrive in the present step in all copies, as DIAL does.
+    messages that arrive in the present step in all copies, as DIAL does. With `num_steps` each of so many steps of an
+    episode has running statistics of its own (those after them share the last ones); the team says how far copies are.
     """
 
-    def __init__(self, size: int, *, momentum: float = 0.1):
+    def __init__(self, size: int, *, momentum: float = 0.1, num_steps: int | None = None):
         super().__init__()
-        self.momentum = momentum
+        self.momentum, self.num_steps = momentum, num_steps
+        self.age: Tensor | None = None
         self.per_step = False
         self.arriving: Tensor | None = None
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size))
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("variance", torch.ones(size))
+        shape = (size,) if num_steps is None else (num_steps, size)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("variance", torch.ones(shape))
 
     def forward(self, payload: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch P"]:
         """Normalise by the running statistics, or by those of this step."""
         mean, variance = self.mean, self.variance
         if self.per_step and self.training and self.arriving is not None:
             mean, variance = self._of_step(payload, self.arriving.to(payload.dtype).unsqueeze(-1))
+        elif self.num_steps is not None:
+            mean, variance = (
+                x[self._row()].view(-1, *[1] * (payload.dim() - 2), x.shape[-1]) for x in (mean, variance)
+            )
         return (payload - mean) * (self.weight * torch.rsqrt(variance + 1e-5)) + self.bias
 
     def expect(self, mask: Bool[Tensor, "*batch A K"], *, shared: bool) -> None:
         """Say which of the next messages arrive; `shared` where all hearers are offered the same ones."""
         self.arriving = mask.any(-2, keepdim=True) if shared else mask
+
+    def _row(self) -> Int[Tensor, " B"]:
+        if self.age is None or self.num_steps is None:
+            raise RuntimeError("nobody said how far the episodes are: a team does")
+        return self.age.clamp(max=self.num_steps - 1)
 
     @staticmethod
     def _of_step(payload: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,10 +183,11 @@ class MessageNorm(nn.Module):
         return mean, ((payload - mean).square() * weight).sum(axes)
 
     @torch.no_grad()
-    def track(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"]) -> None:
-        """Move the running statistics towards those of a batch."""
-        self.mean.lerp_(mean, self.momentum)
-        self.variance.lerp_(variance, self.momentum)
+    def track(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"], *, step: int | None = None) -> None:
+        """Move the running statistics (of a step) towards those of a batch."""
+        place = slice(None) if step is None else step
+        self.mean[place].lerp_(mean, self.momentum)
+        self.variance[place].lerp_(variance, self.momentum)
 
 
 class RunningMoments(nn.Module):

@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from heliograph.checks import check_number, check_positive
+from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, MessageNorm, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing
 
 __all__ = ["CNet"]
+
+
+NORMS = ("pooled", "by_step", "none")
 
 
 class CNet(Model):
@@ -18,7 +21,8 @@ class CNet(Model):
     senders are added. An output MLP feeds both the action and the message. Source: Foerster et al. 2016, section 6.1
     and appendix A. The heads put out Q-values under `qlearning`, logits under policy gradients. `own_message` adds an
     embedding of what the agent itself said last, where messages are symbols chosen as actions (RIAL has it). Batch norm
-    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`). `observation_layers`
+    is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`): of all messages
+    ("pooled"), or of those heard in each step of an episode (`message_norm="by_step"`). `observation_layers`
     is 2 in the paper's digit games. `mouth_gain` is the scale of the mouth's first, orthogonal weights: where first
     messages are small beside the channel's noise, nobody can learn from them for long. Differences: weights start
     orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08; layer norm in the
@@ -33,7 +37,7 @@ class CNet(Model):
         *,
         size: int = 128,
         layers: int = 2,
-        message_norm: bool = True,
+        message_norm: str = "pooled",
         initialisation: str = "orthogonal",
         own_message: bool = False,
         observation_layers: int = 1,
@@ -47,6 +51,9 @@ class CNet(Model):
             check_number("mouth_gain", mouth_gain, above=0)
         if initialisation not in ("orthogonal", "uniform"):
             raise ValueError(f"initialisation={initialisation!r}: must be 'orthogonal' or 'uniform' (as published)")
+        check_choice("message_norm", message_norm, valid=NORMS)
+        if message_norm == "by_step" and spec.horizon is None:
+            raise ValueError("message_norm='by_step': needs an environment whose episodes have a horizon; use 'pooled'")
         self.size, self.layers, self.message_norm, self.mouth_gain = size, layers, message_norm, mouth_gain
         self.hidden_size = self.intent_size = size
         self.memory_size = size * layers
@@ -98,4 +105,7 @@ class CNet(Model):
     def build_ear(self, payload_size: int) -> nn.Module:
         """Batch norm and a one-layer MLP."""
         layers = [nn.Linear(payload_size, self.size), nn.ReLU()]
-        return nn.Sequential(*([MessageNorm(payload_size)] if self.message_norm else []), *layers)
+        if self.message_norm == "none":
+            return nn.Sequential(*layers)
+        num_steps = self.spec.horizon if self.message_norm == "by_step" else None
+        return nn.Sequential(MessageNorm(payload_size, num_steps=num_steps), *layers)

@@ -10,10 +10,19 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.models.layout import Layout
-from heliograph.rollout import Rollout
-from heliograph.types import Inputs, Role, Tree, map_tensors
+from heliograph.rollout import Acted, Rollout, TeamState
+from heliograph.types import Inputs, Role, TeamStep, Tree, map_tensors
 
-__all__ = ["Past", "final_inputs", "inputs_of", "last_actions", "last_words", "recorded_inputs"]
+__all__ = [
+    "Past",
+    "ages_in",
+    "final_inputs",
+    "inputs_of",
+    "last_actions",
+    "last_words",
+    "recorded_inputs",
+    "remembered",
+]
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -43,6 +52,18 @@ def last_actions(
     return found
 
 
+def remembered(
+    layout: Layout, acted: Acted, step: TeamStep, *, symbols: Tensor | None, vocabulary: int | None
+) -> TeamState:
+    """The state after a step with what was done, and what was said whatever became of it on the way."""
+    state = acted.state
+    done = last_actions(
+        state.last_action, acted.actions, roles=layout.roles, acting=step.acting, observing=step.observing
+    )
+    words = last_words(state.last_message, symbols, vocabulary=vocabulary, speaking=step.speaking)
+    return dataclasses.replace(state, last_action=done, last_message=words)
+
+
 def last_words(
     previous: Float[Tensor, "*lead N C"] | None,
     symbols: Int[Tensor, "*lead N L"] | None,
@@ -54,6 +75,18 @@ def last_words(
     if previous is None or symbols is None or vocabulary is None:
         return None
     return torch.where(speaking.unsqueeze(-1), F.one_hot(symbols, vocabulary).flatten(-2).float(), previous)
+
+
+def ages_in(rollout: Rollout) -> Int[Tensor, "T B"]:
+    """Steps since each copy's episode began, in a rollout of a team that counts them."""
+    age, found = rollout.initial.age, []
+    if age is None:
+        raise ValueError("the rollout is of a team that does not count steps")
+    ended = (rollout.terminated | rollout.truncated).all(2)
+    for over in ended:
+        found.append(age)
+        age = (age + 1).masked_fill(over, 0)
+    return torch.stack(found)
 
 
 def inputs_of(

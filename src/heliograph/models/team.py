@@ -19,7 +19,7 @@ from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_sen
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
 from heliograph.models.presence import all_observe, presence_in, present_now
-from heliograph.models.recall import Past, final_inputs, inputs_of, last_actions, last_words, recorded_inputs
+from heliograph.models.recall import Past, final_inputs, inputs_of, recorded_inputs, remembered
 from heliograph.models.scoring import explored_words, message_terms, scores_of
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState
 from heliograph.topologies.base import Topology, no_edges
@@ -79,6 +79,9 @@ class Team(nn.Module):
         self.register_buffer("_seated", layout.default_assignment(), persistent=False)
         talking = self._rounds_of[self._seated] > torch.arange(self.rounds).unsqueeze(1)
         self.register_buffer("_talking", talking, persistent=False)
+        self._timed = [
+            norm for p in communicating for norm in policies[p].message_norms() if norm.num_steps is not None
+        ]
         self._timings = {policies[p].model.timing for p in layout.policies}
 
     def detaches_after(self, num_steps: int) -> bool:
@@ -117,7 +120,7 @@ class Team(nn.Module):
         said = torch.zeros(num_copies, num_agents, self.channel.word_size, device=device) if self.spells else None
         return TeamState(
             memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment,
-            last_message=said,
+            last_message=said, age=torch.zeros(num_copies, dtype=torch.long, device=device) if self._timed else None,
         )  # fmt: skip
 
     def cut(self, state: TeamState, ended: Bool[Tensor, "B N"], edges: Edges) -> TeamState:
@@ -136,8 +139,9 @@ class Team(nn.Module):
         inbox = Inbox(payload=state.inbox.payload, mask=state.inbox.mask & ~gone)
         said = None if state.last_message is None else state.last_message.masked_fill(ended.unsqueeze(-1), 0.0)
         channel = self.channel.cut(state.channel, ended)
+        age = None if state.age is None else state.age.masked_fill(ended.all(1), 0)
         return dataclasses.replace(
-            state, memory=memory, last_action=last_action, inbox=inbox, last_message=said, channel=channel
+            state, memory=memory, last_action=last_action, inbox=inbox, last_message=said, channel=channel, age=age
         )
 
     # ---- acting -----------------------------------------------------------------------------------------------
@@ -179,7 +183,8 @@ class Team(nn.Module):
         out = self._advance(self._features(step, state), state, frame, converse, listening)
         with torch.no_grad():
             acted = self._act(out, step, edges, choice=choice, generator=generator, epsilon=explored)
-            acted.state = self._remember(acted, step, symbols=said[-1].symbols if said else None)
+            symbols = said[-1].symbols if said else None
+            acted.state = remembered(self.layout, acted, step, symbols=symbols, vocabulary=self.channel.vocabulary)
         acted.listening = listening
         acted.advanced = out if torch.is_grad_enabled() else None
         return acted
@@ -205,15 +210,6 @@ class Team(nn.Module):
                 shape = (num_copies, len(self.layout.seats[p].slots), num_slots)
                 found[r][p] = self.policies[p].model.draw(shape, round_index=r, choice=choice, generator=generator)
         return tuple(found)
-
-    def _remember(self, acted: Acted, step: TeamStep, *, symbols: Tensor | None) -> TeamState:
-        """Keep what was done, and what was said whatever became of it on the way."""
-        state = acted.state
-        done = last_actions(
-            state.last_action, acted.actions, roles=self.layout.roles, acting=step.acting, observing=step.observing
-        )
-        words = last_words(state.last_message, symbols, vocabulary=self.channel.vocabulary, speaking=step.speaking)
-        return dataclasses.replace(state, last_action=done, last_message=words)
 
     def _act(
         self, out: Advanced, step: TeamStep, edges: Edges, *, choice: Choice, generator: torch.Generator | None,
@@ -345,7 +341,8 @@ class Team(nn.Module):
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
-        state = dataclasses.replace(state, memory=memory, inbox=inbox, channel=channel)
+        age = None if state.age is None else state.age + 1
+        state = dataclasses.replace(state, memory=memory, inbox=inbox, channel=channel, age=age)
         return Advanced(
             before=before, after=hidden, intents=tuple(intents), draws=tuple(draws), messages=tuple(messages),
             state=state,
@@ -359,6 +356,8 @@ class Team(nn.Module):
         self, features: Mapping[str, Tree | None], state: TeamState, observing: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         hidden, memory = {}, {}
+        for norm in self._timed:
+            norm.age = state.age
         for policy in self.layout.policies:
             network, slots = self.policies[policy], self.layout.slots(policy)
             before = state.memory[policy]

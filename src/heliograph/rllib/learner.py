@@ -26,7 +26,8 @@ from torch import Tensor
 from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
 from heliograph.losses.base import LossBatch
-from heliograph.models.blocks import masked_moments
+from heliograph.models.blocks import MessageNorm, masked_moments
+from heliograph.models.recall import ages_in
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.streams import STREAMS, get_streams, set_streams
@@ -268,11 +269,23 @@ class TeamLearner(TorchLearner, ABC):
             if policy.message_norms() and rollout.messages:
                 payload = torch.stack([m.payload for m in rollout.messages])
                 spoken = (rollout.speaking & valid).expand(len(rollout.messages), -1, -1, -1)
-                mean, variance, count = self.moments(payload, spoken)
-                for norm in policy.message_norms() if count > 0 else ():
-                    norm.track(mean, variance)
+                for norm in policy.message_norms():
+                    self._track_messages(norm, payload, spoken, rollout)
         if not self.config.freeze_team:
             team.channel.schedule(self._env_steps)
+
+    def _track_messages(self, norm: MessageNorm, payload: Tensor, spoken: Tensor, rollout: Rollout) -> None:
+        """Of all messages, or of those that are heard in each step of an episode, which is the one after."""
+        if norm.num_steps is None:
+            mean, variance, count = self.moments(payload, spoken)
+            if count > 0:
+                norm.track(mean, variance)
+            return
+        heard_at = ages_in(rollout).unsqueeze(-1) + 1
+        for step in range(1, norm.num_steps):
+            mean, variance, count = self.moments(payload, spoken & (heard_at == step))
+            if count > 0:
+                norm.track(mean, variance, step=step)
 
     def _track_observations(self, normaliser: Any, seen: Any, mask: Tensor) -> None:
         leaves = seen if isinstance(seen, dict) else {"": seen}
