@@ -27,11 +27,11 @@ class Exploring:
 
 JUNCTIONS = {"easy": (20, 0.1, 0.3), "medium": (40, 0.05, 0.2), "hard": (80, 0.02, 0.05)}
 """Steps of an episode, and the arrival rates between which the curriculum rises."""
-RISING_STEPS = {"easy": 150_000, "medium": 500_000, "hard": 500_000}
+RISING_STEPS = {"easy": 150_000, "medium": 300_000, "hard": 500_000}
 """How long it rises under PPO."""
 EXPLORING = {
     "easy": Exploring(env_steps=800_000, until=250_000, over=600_000),
-    "medium": Exploring(env_steps=3_000_000, until=1_000_000, over=2_400_000),
+    "medium": Exploring(env_steps=1_200_000, until=500_000, over=1_000_000),
     "hard": Exploring(env_steps=3_000_000, until=1_000_000, over=2_400_000),
 }
 PREY = {5: 20, 10: 40, 20: 80}
