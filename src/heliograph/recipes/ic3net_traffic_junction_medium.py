@@ -10,7 +10,7 @@ def ic3net_traffic_junction_medium() -> Recipe:
     """Traffic Junction, medium: agents hear the mean of the others; each raises its own return.
 
     Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: two two-way roads, 10 cars, vision
-    1, arrival rate and length as published; PPO in place of the paper's trainer, with a fiftieth of its env steps.
+    1, arrival rate and length as published; PPO in place of the paper's trainer, with a hundredth of its env steps.
     Gates stay open, as in the paper's runs on this task. The silent twin is the paper's IRIC. To reach: success in
     0.93 of fresh episodes at the final rate, where always gas has 0.031 and a right of way that sees all 1.0.
     """
