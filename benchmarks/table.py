@@ -75,5 +75,5 @@ if __name__ == "__main__":
         found = json.loads(path.read_text(encoding="utf8"))
         if "runs" in found:
             print(table(path.stem, found))
-    for folder in ("traffic", "traffic/four_numbers"):
+    for folder in ("traffic", "traffic/shorter", "traffic/four_numbers"):
         print(f"## {folder}\n\n{traffic(RESULTS / folder)}\n")
