@@ -9,10 +9,12 @@ With `--sigmas` the same for each noise, and the histogram of what speakers put 
 """
 
 import argparse
+import pathlib
 from typing import Any
 
 import torch
 from torch import Tensor
+from unfinished import folder_of
 from watched import KINDS, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import EnvChoice, build_env
@@ -30,11 +32,13 @@ BINS, WIDEST = 60, 15.0
 
 
 def train_one(
-    recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int, sigma: float | None
-) -> dict[str, Any]:
+    recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int, sigma: float | None,
+    unfinished: pathlib.Path | None,
+) -> dict[str, Any]:  # fmt: skip
     """Train one team, evaluate it on the way, and once more with more episodes at the end."""
     settings = settings_of(recipe, kind, seed, with_sigma(changes, sigma))
-    trainer, found = watched(settings, judge=judge, updates=updates, every=every)
+    part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed, "sigma": sigma})
+    trainer, found = watched(settings, judge=judge, updates=updates, every=every, unfinished=part)
     team, env = deployed(trainer), trainer.config.env_choice()
     about = {"seed": seed, "kind": kind, **({} if sigma is None else {"sigma": sigma})}
     final = scores(team, env, FINAL_EPISODES)
@@ -99,6 +103,7 @@ def main() -> None:
     changes = {} if given.steps is None else {"env_settings": {"steps": given.steps}}
     updates = given.updates or load("recipe", given.recipe)().settings["iterations"]
     common = {"recipe": given.recipe, "changes": changes, "updates": updates, "every": given.every}
+    common["unfinished"] = given.unfinished
     jobs = [
         {"kind": kind, "seed": seed, "sigma": sigma, **common}
         for sigma in given.sigmas

@@ -9,10 +9,12 @@ CPU milliseconds of one process with one thread, sampling and learning together,
 """
 
 import argparse
+import pathlib
 from typing import Any
 
 import torch
 from protocols import exact_normalised
+from unfinished import folder_of
 from watched import changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import build_env
@@ -23,10 +25,14 @@ SOLVED = 0.99
 SOME = 4096
 
 
-def train_one(recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int) -> dict[str, Any]:
+def train_one(
+    recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int,
+    unfinished: pathlib.Path | None,
+) -> dict[str, Any]:  # fmt: skip
     """Train one team and evaluate it exactly on the way."""
     settings = settings_of(recipe, kind, seed, changes)
-    trainer, found = watched(settings, judge=on_the_way, updates=updates, every=every)
+    part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed})
+    trainer, found = watched(settings, judge=on_the_way, updates=updates, every=every, unfinished=part)
     solved = next((update for update, score in found["curve"] if score >= SOLVED), None)
     return {"seed": seed, "kind": kind, "exact": exact(trainer), "first_solved_at": solved, **found}
 
@@ -54,6 +60,7 @@ def main() -> None:
     given: argparse.Namespace = parser.parse_args()
     changes = {**changes_of(given.set), "networks": given.networks}
     common = {"recipe": given.recipe, "changes": changes, "updates": given.updates, "every": given.every}
+    common["unfinished"] = given.unfinished
     jobs = [{"kind": kind, "seed": seed, **common} for kind in given.kinds for seed in range(given.seeds)]
     out = given.out or result_file("riddle", f"{given.recipe}{'_ns' if given.networks == 'separate' else ''}")
     header = header_of(given.recipe, changes=changes, updates=given.updates)

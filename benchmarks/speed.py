@@ -3,10 +3,11 @@
     python benchmarks/speed.py [--rounds 3] [--out benchmarks/results/speed.json]
 
 The same game (`speaker_listener`, three goals), the same networks (two layers of 64 tanh units for each agent's policy,
-and two for its value), the same epochs, batch and minibatch, one thread each. RLlib plays the game as a `MultiAgentEnv`
-whose messages are actions, once as shipped and once without its quadratic `to_numpy` (each episode is converted once,
-not again at every step after it ended), each at its best number of copies. Seconds are those of whole iterations after
-the first; of each subject the fastest round counts. Growth: cost per agent step against copies and agents.
+and two for its value), the same epochs, batch and minibatch, no entropy bonus, one thread each. RLlib plays the game as
+a `MultiAgentEnv` whose messages are actions, once as shipped and once without its quadratic `to_numpy` (each episode is
+converted once, not again at every step after it ended), each at its best number of copies. Seconds are those of whole
+iterations after the first; of each subject the fastest round counts. Growth: cost per agent step against copies and
+agents.
 """
 
 import argparse
@@ -61,7 +62,9 @@ def stock(*, copies: int, iterations: int) -> float:
         .learners(num_learners=0)
         .multi_agent(policies={"speaker", "listener"}, policy_mapping_fn=lambda agent, *_, **__: agent.split("_")[0])
         .rl_module(model_config=DefaultModelConfig(fcnet_hiddens=[SIZE, SIZE], fcnet_activation="tanh"))
-        .training(train_batch_size_per_learner=BATCH, minibatch_size=MINIBATCH, num_epochs=EPOCHS, lr=1e-3)
+        .training(
+            train_batch_size_per_learner=BATCH, minibatch_size=MINIBATCH, num_epochs=EPOCHS, lr=1e-3, entropy_coeff=0.0
+        )
         .debugging(seed=0, log_level="ERROR")
     )
     algorithm = config.build_algo()
@@ -81,7 +84,7 @@ def ours(env: str, *, iterations: int, **settings: Any) -> dict[str, Any]:
     """What `heliograph bench` measures, for networks of the same size."""
     training = {
         "num_envs_per_env_runner": BATCH // 2, "train_batch_size_per_learner": BATCH, "minibatch_size": MINIBATCH,
-        "num_epochs": EPOCHS, "target_kl": None,
+        "num_epochs": EPOCHS, "target_kl": None, "entropy_coeff": 0.0, "message_entropy_coeff": 0.0,
     } | settings.pop("training", {})  # fmt: skip
     chosen = {"model": "feedforward", "model_settings": {"size": SIZE}, "channel": "symbols", "critic": "observation"}
     chosen |= settings

@@ -4,9 +4,12 @@ How to run: `python benchmarks/table.py`
 """
 
 import json
+import math
 import pathlib
 import statistics
 from typing import Any
+
+from scipy import stats
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 
@@ -60,6 +63,28 @@ def traffic(folder: pathlib.Path) -> str:
     return "\n".join(lines)
 
 
+def differences(folder: pathlib.Path) -> str:
+    """How much more real teams reached than their silent twins, where both have two seeds: mean, and Welch's 95 %."""
+    lines = ["| recipe | real less silent, greedy | 95 % interval |", "|---|---|---|"]
+    for path in sorted(folder.glob("*.json")):
+        found: dict[str, list[float]] = {"real": [], "silent": []}
+        for run in json.loads(path.read_text(encoding="utf8"))["runs"]:
+            found.setdefault(run["kind"], []).append(run["greedy"][run["metric"]])
+        if min(len(found["real"]), len(found["silent"])) > 1:
+            mean = statistics.mean(found["real"]) - statistics.mean(found["silent"])
+            half = welch_half_interval(found["real"], found["silent"])
+            lines.append(f"| `{path.stem}` | {mean:+.3f} | {mean - half:+.3f} to {mean + half:+.3f} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def welch_half_interval(one: list[float], other: list[float]) -> float:
+    """Half of Welch's 95 % interval of the difference of two means."""
+    parts = [(statistics.variance(values) / len(values), len(values) - 1) for values in (one, other)]
+    total = sum(part for part, _ in parts)
+    freedom = total**2 / sum(part**2 / degrees for part, degrees in parts)
+    return float(stats.t.ppf(0.975, freedom)) * math.sqrt(total)
+
+
 def cells(runs: list[dict[str, Any]], *, updates: int) -> list[str]:
     """What runs of a kind reached, when, and what they cost."""
     metric = runs[0]["metric"]
@@ -76,4 +101,4 @@ if __name__ == "__main__":
         if "runs" in found:
             print(table(path.stem, found))
     for folder in ("traffic", "traffic/shorter", "traffic/four_numbers"):
-        print(f"## {folder}\n\n{traffic(RESULTS / folder)}\n")
+        print(f"## {folder}\n\n{traffic(RESULTS / folder)}\n\n{differences(RESULTS / folder)}\n")

@@ -45,7 +45,7 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
     team = export(folder, TEAMS / f"{name}{SUFFIX}", half=True, overwrite=True)
     card = {
         "recipe": name,
-        "commands": [summary["command"], f"python benchmarks/teams.py {name} {folder_in(summary['command'])}"],
+        "commands": [summary["command"], shipping(name, folder_in(summary["command"]), changes)],
         "commit": commit,
         "hardware": machine(),
         "versions": summary["versions"],
@@ -88,6 +88,12 @@ def refuse_weak(recipe: Recipe, score: dict[str, Any]) -> None:
         value = score.get(key)
         if value is None or math.isnan(value) or value < least:
             raise SystemExit(f"{recipe.name}: {key} is {value}, below the target {least}: train with another seed")
+
+
+def shipping(name: str, folder: str, changes: dict[str, Any]) -> str:
+    """The command that ships a team."""
+    words = ["python benchmarks/teams.py", name, folder, *(["--set"] if changes else [])]
+    return " ".join([*words, *(f"{key}={value}" for key, value in changes.items())])
 
 
 def folder_in(command: str) -> str:

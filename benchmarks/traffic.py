@@ -6,7 +6,7 @@
 For every seed and kind it trains in one process, on equally many env steps, and every so many updates plays 200 fresh
 episodes of the task itself (the last setting of the curriculum), actions greedy and messages in execution form; in the
 end 1,000, greedy and sampled, and where the task has more than one length (`--lengths`) at each of them. Beside them
-stand the scripted scores of the same setting: always gas and the right of way, or searching alone and knowing the prey.
+stand the scripted scores of the same setting: always gas and the right of way, or searching and knowing the prey.
 `first_reached_at` is the first evaluation on the way, in env steps, that reaches the threshold (by default the target).
 Runs that the file holds are kept; the weights of finished ones lie in `--teams DIR` where it is given.
 """
@@ -19,6 +19,7 @@ import pathlib
 from typing import Any
 
 import torch
+from unfinished import folder_of
 from watched import changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import EnvChoice, build_env
@@ -39,11 +40,13 @@ SHOWN = {
 
 def train_one(
     recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int, metric: str,
-    threshold: float, lengths: list[int], teams: str | None,
+    threshold: float, lengths: list[int], teams: str | None, unfinished: pathlib.Path | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train one team, evaluate it on the way, and with more episodes at the end."""
     settings = settings_of(recipe, kind, seed, changes)
-    trainer, found = watched(settings, judge=functools.partial(judge, metric=metric), updates=updates, every=every)
+    part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed})
+    judged = functools.partial(judge, metric=metric)
+    trainer, found = watched(settings, judge=judged, updates=updates, every=every, unfinished=part)
     team, env = deployed(trainer), trainer.config.env_choice()
     final = {choice.value: scores(team, env, FINAL_EPISODES, choice=choice) for choice in Choice}
     others = {steps: scores(team, lasting(env, steps), FINAL_EPISODES) for steps in lengths}
@@ -110,6 +113,9 @@ def scripted(env: EnvChoice, lengths: list[int]) -> dict[str, Any]:
         if hasattr(world, "scores"):
             shown = {name: score for name, score in world.scores().items() if name in SHOWN[env.env]}
             found[str(world.steps)] = {name: dataclasses.asdict(score) for name, score in shown.items()}
+        if hasattr(world, "searches"):
+            told = {f"told_{name}": dataclasses.asdict(score) for name, score in world.searches().items()}
+            found[str(world.steps)] |= told
     return found
 
 
@@ -137,7 +143,7 @@ def main() -> None:
     common = {
         "recipe": given.recipe, "changes": changes, "updates": updates, "every": given.every, "metric": metric,
         "threshold": goals[metric] if given.threshold is None else given.threshold, "lengths": given.lengths,
-        "teams": given.teams,
+        "teams": given.teams, "unfinished": given.unfinished,
     }  # fmt: skip
     jobs = [{"kind": kind, "seed": seed, **common} for seed in range(given.seeds) for kind in given.kinds]
     out = given.out or result_file("traffic", given.recipe)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import shutil
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from protocols import RESULTS, commit, machine
+from unfinished import SoFar, folder_of, put_down, taken_up
 
 from heliograph.cli.choosing import SECTIONS, pairs, value_of
 from heliograph.experiment import build_team
@@ -53,21 +55,35 @@ def changes_of(texts: list[str]) -> dict[str, Any]:
 
 
 def watched(
-    settings: TrainSettings, *, judge: Callable[[LocalTrainer], Any], updates: int, every: int
+    settings: TrainSettings,
+    *,
+    judge: Callable[[LocalTrainer], Any],
+    updates: int,
+    every: int,
+    unfinished: pathlib.Path | None = None,
 ) -> tuple[LocalTrainer, dict[str, Any]]:
-    """Train in this process with one thread; what `judge` says every so many updates, and what an update costs."""
+    """Train in this process with one thread; what `judge` says every so many updates, and what an update costs.
+
+    With `unfinished`, a folder, all is put down there after every judgement, and taken up from there.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     trainer = LocalTrainer(config_of(settings))
-    curve, cpu, wall = [], 0.0, 0.0
-    for update in range(1, updates + 1):
+    so_far = SoFar() if unfinished is None else taken_up(unfinished, trainer, settings)
+    for update in range(so_far.updates + 1, updates + 1):
         began = time.process_time(), time.perf_counter()
         trainer.train()
-        cpu, wall = cpu + time.process_time() - began[0], wall + time.perf_counter() - began[1]
+        so_far.cpu, so_far.wall = (
+            so_far.cpu + time.process_time() - began[0],
+            so_far.wall + time.perf_counter() - began[1],
+        )
+        so_far.updates = update
         if update % every == 0:
-            curve.append((update, judge(trainer)))
-    cost = {"cpu_ms_per_update": round(1e3 * cpu / updates, 1), "wall_ms_per_update": round(1e3 * wall / updates, 1)}
-    return trainer, {**cost, "curve": curve}
+            so_far.curve.append((update, judge(trainer)))
+            if unfinished is not None:
+                put_down(unfinished, trainer, settings, so_far)
+    costs = {"cpu_ms_per_update": so_far.cpu, "wall_ms_per_update": so_far.wall}
+    return trainer, {**{key: round(1e3 * s / updates, 1) for key, s in costs.items()}, "curve": so_far.curve}
 
 
 def deployed(trainer: LocalTrainer) -> Team:
@@ -88,6 +104,10 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--out", type=pathlib.Path, default=None)
+    parser.add_argument(
+        "--unfinished", type=pathlib.Path, default=None, metavar="DIR",
+        help="keeps the state of runs after every evaluation, so that the same command goes on where it was ended",
+    )  # fmt: skip
     return parser
 
 
@@ -125,6 +145,9 @@ def run_all(
             run = {**future.result(), "commit": header["commit"]}
             done[name_of(run)] = run
             write_json(out, {**header, "runs": [done[name] for name in order if name in done]})
+            part = folder_of(jobs[0].get("unfinished"), {**jobs[0], **run})
+            if part is not None:
+                shutil.rmtree(part, ignore_errors=True)
             print(json.dumps({k: v for k, v in run.items() if k not in UNPRINTED}), flush=True)
 
 
