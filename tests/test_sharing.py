@@ -16,7 +16,7 @@ from heliograph.registry import UnknownNameError
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.run_folder import CONFIG, TEAM, RunFolderError, read_run, write_config, write_team
-from heliograph.safe_files import write_tensors
+from heliograph.safe_files import read_tensors, write_tensors
 from heliograph.sharing import export, read_policy
 from tests.parts import stir
 
@@ -263,3 +263,13 @@ def test_messages_cannot_colour_the_terminal(run: pathlib.Path, capsys: Any) -> 
     (run / CONFIG).write_text(json.dumps(config))
     assert main(["evaluate", str(run)]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_equal_tensors_make_equal_files(tmp_path: pathlib.Path) -> None:
+    metadata = {str(number): "é" for number in range(20)}
+    for name in ("one", "other"):
+        write_tensors(tmp_path / name, {"ß": torch.ones(3), "a": torch.zeros(2)}, metadata=metadata)
+        metadata = dict(reversed(metadata.items()))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    found, said = read_tensors(tmp_path / "one")
+    assert said == metadata and torch.equal(found["ß"], torch.ones(3))

@@ -179,9 +179,10 @@ def check(experiment: Experiment) -> None:
             raise ValueError(f"{rule.name} ({named}; agents {agents}): {rule.why}; choose {rule.remedy}")
 
 
-def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, dict[str, Any]]] = ()) -> None:
+def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, dict[str, Any]]] = ()) -> Team:
     """Build everything once, small, play two steps, and check the combination, before anything is trained.
 
+    Returns the team, untrained.
     Raises ValueError (or a subclass) that names the setting, its value and the remedy. `losses`: (loss, settings).
     """
     made = build_env(env, num_copies=2)
@@ -197,6 +198,7 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
     close = getattr(made, "close", None)
     if close is not None:
         close()
+    return team
 
 
 def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:

@@ -10,12 +10,11 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from gymnasium import spaces
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from heliograph.functional import log_softmax
+from heliograph.functional import log_softmax, one_hot
 from heliograph.types import Choice
 
 MASKED_LOGIT = -1e9
@@ -54,9 +53,9 @@ def num_features(space: spaces.Space) -> int:
 def features(space: spaces.Space, action: Tensor) -> Float[Tensor, "*batch U"]:
     """An action as features: one-hot for discrete spaces, the flat numbers for Box."""
     if isinstance(space, spaces.Discrete):
-        return F.one_hot(action, int(space.n)).float()
+        return one_hot(action, int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
-        parts = [F.one_hot(action[..., i], int(n)) for i, n in enumerate(space.nvec)]
+        parts = [one_hot(action[..., i], int(n)) for i, n in enumerate(space.nvec)]
         return torch.cat(parts, -1).float()
     return action.flatten(-len(space.shape)) if len(space.shape) else action.unsqueeze(-1)
 

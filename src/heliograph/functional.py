@@ -134,6 +134,12 @@ def log_softmax(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
     return logits.movedim(-1, 0).contiguous().log_softmax(0).movedim(0, -1)
 
 
+def one_hot(indices: Int[Tensor, "*shape"], size: int) -> Float[Tensor, "*shape V"]:
+    """Indices as float vectors of that size; torch's own reads all of them on the host, to see whether they fit."""
+    zeros = torch.zeros(*indices.shape, size, device=indices.device)
+    return zeros.scatter_(-1, indices.unsqueeze(-1), 1.0)
+
+
 MINUS_ONE = torch.tensor(-1.0)
 
 

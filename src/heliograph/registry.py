@@ -4,6 +4,7 @@ A component file of a folder such as `envs/` defines exactly one public class na
 packages add theirs under the entry-point groups `heliograph.envs`, `heliograph.channels`, ...
 """
 
+import ast
 import difflib
 import functools
 import importlib
@@ -30,7 +31,8 @@ ALGORITHMS = ("a2c", "ppo", "qlearning")
 RESERVED = {
     "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
     "wrapper", "attending", "attention", "trainers", "checking", "distances", "digit_game", "digit_images",
-    "combat_tactics", "grid_world", "predator_prey_scores", "scene", "simulation", "traffic_drivers", "traffic_roads",
+    "combat_tactics", "grid_world", "predator_prey_scores", "predator_prey_searchers", "scene", "simulation",
+    "traffic_drivers", "traffic_roads",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""
 
@@ -68,8 +70,19 @@ def load(kind: str, name: str) -> Any:
 
 
 def summary(kind: str, name: str) -> str:
-    """The first line of a component's docstring."""
-    return (inspect.getdoc(load(kind, name)) or "").split("\n")[0]
+    """The first line of a component's docstring; of our own it is read, since to import one may take seconds."""
+    text = _written(kind, name) if name in _own(kind) else inspect.getdoc(load(kind, name))
+    return (text or "").split("\n")[0]
+
+
+def _written(kind: str, name: str) -> str | None:
+    """The docstring of what a module's `__all__` names first, from its source."""
+    source = pathlib.Path(__file__).parent / folder_of(kind).replace(".", "/") / f"{name}.py"
+    body = ast.parse(source.read_text(encoding="utf8")).body
+    assigned = {ast.unparse(node.targets[0]): node.value for node in body if isinstance(node, ast.Assign)}
+    public = ast.literal_eval(assigned["__all__"])[0]
+    defined = (node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == public)
+    return ast.get_docstring(next(defined))
 
 
 def settings_of(component: Any) -> dict[str, inspect.Parameter]:

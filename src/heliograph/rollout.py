@@ -118,7 +118,8 @@ class Rollout:
     @property
     def num_steps(self) -> int:
         """T."""
-        return self.rewards.shape[0]
+        whole, _ = self.__dict__.get("_source", (self, None))
+        return whole.rewards.shape[0]
 
     @property
     def num_copies(self) -> int:

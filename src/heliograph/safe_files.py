@@ -64,10 +64,21 @@ def refuse_irregular(path: pathlib.Path) -> None:
 
 
 def write_tensors(path: pathlib.Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
-    """Write tensors with their metadata and a checksum of both, whole or not at all."""
+    """Write tensors with their metadata and a checksum of both, whole or not at all: equal content, equal bytes."""
     own = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    content = safetensors.torch.save(own, metadata={**metadata, CHECKSUM: checksum(own, metadata)})
     with replacing(path) as draft:
-        safetensors.torch.save_file(own, str(draft), metadata={**metadata, CHECKSUM: checksum(own, metadata)})
+        draft.write_bytes(_ordered(content))
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same safetensors with its metadata by name, which the library writes in an order that changes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def read_tensors(path: pathlib.Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -32,8 +33,7 @@ class Presence:
         before, after = self.span.start, num_steps - self.span.stop
         if not before and not after:
             return values
-        pieces = [values.new_zeros(n, *values.shape[1:]) for n in (before, after)]
-        return torch.cat([pieces[0], values, pieces[1]])
+        return F.pad(values, [0, 0] * (values.dim() - 1) + [before, after])
 
 
 @dataclasses.dataclass(kw_only=True)

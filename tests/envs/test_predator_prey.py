@@ -15,6 +15,7 @@ from heliograph.envs.predator_prey_scores import (
     search_path,
     team_scores,
 )
+from heliograph.envs.predator_prey_searchers import Telling, _Searchers
 from heliograph.testing import episodes
 from heliograph.types import TeamStep
 
@@ -200,6 +201,29 @@ def test_a_search_without_messages_sets_the_blind_bar() -> None:
     for mode in MODES:
         bounds = PredatorPrey(size=10, mode=mode).bounds()
         assert bounds.random < bounds.blind < bounds.full_information
+
+
+@pytest.mark.parametrize(("size", "exact"), [(5, 15.784), (10, 25.264)])
+def test_what_is_told_shortens_a_search(size: int, exact: float) -> None:
+    nothing, prey, everything = PredatorPrey(size=size, num_copies=1).searches(num_episodes=600).values()
+    assert nothing.steps == pytest.approx(exact, abs=3 * nothing.steps_se), "the exact score of those who tell nothing"
+    assert prey.seen == nothing.seen, "who tells where the prey is finds it no sooner"
+    assert everything.seen < prey.seen - 3 * prey.seen_se
+    assert everything.steps < prey.steps - 3 * prey.steps_se < nothing.steps - 6 * prey.steps_se
+
+
+def test_two_searchers_by_hand() -> None:
+    """Two in the upper corners of 3 x 3 cells, who see one cell far and share what they have seen."""
+    team = _Searchers(3, vision=1, telling=Telling.EVERYTHING)
+    place, unseen = torch.tensor([[0, 2]]), torch.ones(1, 1, 9, dtype=torch.bool)
+    unseen = team.look(place, unseen)
+    assert unseen[0, 0].nonzero().flatten().tolist() == [6, 7, 8], "the last row"
+    nobody = torch.zeros(1, 2, dtype=torch.bool)
+    place, unseen = team.moved(place, torch.tensor([6]), knows=nobody, unseen=unseen)
+    assert place.tolist() == [[3, 5]], "the first sees two new cells below, which leaves one for the second"
+    assert not unseen.any()
+    place, _ = team.moved(place, torch.tensor([6]), knows=torch.tensor([[True, True]]), unseen=unseen)
+    assert place.tolist() == [[6, 4]], "both straight to the prey"
 
 
 def test_a_search_sees_the_prey_from_as_far_as_its_vision() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from heliograph.durable import WriteError
 from heliograph.envs.base import Outcome
@@ -25,6 +27,7 @@ from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.records import complete_checkpoints, read_progress
 from heliograph.rllib.settings import settings_from
+from heliograph.rllib.streams import get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rllib.train import resume
 
 RESTORED: list[int] = []
@@ -250,3 +253,36 @@ def test_the_command_tells_a_failure_and_ends_with_one(ray_session: None, tmp_pa
     text = "".join(told)
     assert "in env step 5 of Faulty: ArithmeticError: the cage is open" in text
     assert f"--resume {tmp_path / 'run'}" in text
+
+
+def test_a_runner_that_joins_late_does_not_repeat_the_first_episodes() -> None:
+    def streams(*num_env_steps: int) -> list[torch.Tensor]:
+        runner = LocalTrainer(config()).env_runner
+        for number in num_env_steps:
+            runner.set_state({NUM_ENV_STEPS_SAMPLED_LIFETIME: number})
+        return [
+            runner.env.start_generator.get_state(),
+            runner.env.generator.get_state(),
+            runner.sampler.generator.get_state(),
+        ]
+
+    first, unchanged, late, again, later = streams(), streams(0), streams(640), streams(640, 704), streams(704)
+    assert all(torch.equal(a, b) for a, b in zip(first, unchanged, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(late, again, strict=True)), (
+        "only what has not sampled yet is begun anew"
+    )
+    assert not any(torch.equal(a, b) for a, b in zip(first, late, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(late, later, strict=True))
+
+
+def test_streams_begin_anew_with_a_seed() -> None:
+    def draws(*numbers: int) -> tuple[float, float, float]:
+        seed_streams(mixed_seed(*numbers))
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    kept = get_streams()
+    try:
+        assert draws(0, 64, 1) == draws(0, 64, 1)
+        assert len({*draws(0, 64, 1), *draws(0, 64, 0), *draws(0, 128, 1)}) == 9
+    finally:
+        set_streams(kept)

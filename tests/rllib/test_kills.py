@@ -82,7 +82,7 @@ def test_the_command_killed_twice_ends_where_an_unbroken_one_does(tmp_path: path
 
 @pytest.mark.slow
 def test_a_run_with_remote_runners_and_learner_killed_ends_where_an_unbroken_one_does(tmp_path: pathlib.Path) -> None:
-    more = ("--env-runners", "2", "--learners", "1")
+    more = ("--env-runners", "2", "--learners", "2")
     run(begin(tmp_path / "whole", *more))
     broken = tmp_path / "broken"
     kill_after(broken, begin(broken, *more), rows=11)

@@ -314,6 +314,14 @@ def test_an_environment_that_fails_is_named() -> None:
         trainer.train()
 
 
+def test_a_loss_must_be_one_number() -> None:
+    def each(batch: Any) -> torch.Tensor:
+        return batch.unrolled.messages[0].payload.mean(-1)[0, :, 0]
+
+    with pytest.raises(ValueError, match=r"'each' is \[\d+\] numbers: must be one"):
+        LocalTrainer(config(losses=[each])).train()
+
+
 def test_losses_that_diverge_stop_training() -> None:
     def nothing(batch: Any) -> torch.Tensor:
         return torch.tensor(float("nan"))

@@ -244,6 +244,12 @@ BAD = [
         ValueError,
         "finitely many messages",
     ),
+    (lambda: config("speaker_listener").communication(losses=["imitation"]), ValueError, "the odds of actions"),
+    (
+        lambda: config(channel="symbols").communication(losses=["positive_signalling"]),
+        ValueError,
+        "the odds of messages",
+    ),
 ]
 
 
@@ -251,6 +257,11 @@ BAD = [
 def test_bad_input_is_refused_before_training(make: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         LocalTrainer(make())
+
+
+def test_dial_may_have_a_loss_on_the_odds_of_its_bits() -> None:
+    found = LocalTrainer(config().communication(losses=["positive_signalling"])).train()
+    assert "loss_positive_signalling" in found.learner
 
 
 def test_statistics_by_step_are_those_of_the_messages_heard_then() -> None:

@@ -9,9 +9,19 @@ from ray.tune.schedulers import TrialScheduler
 
 from heliograph.analysis.evaluate import evaluate
 from heliograph.cli import arguments, main
+from heliograph.cli.choosing import _set
 from heliograph.cli.grid import combinations, parse_grid, split_values, trial_name
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.sweep import SCHEDULERS, Trial, _Asking, check_trials, finished, refuse_others
+from heliograph.rllib.sweep import (
+    SCHEDULERS,
+    Trial,
+    Unfinished,
+    _Asking,
+    _made,
+    check_trials,
+    finished,
+    refuse_others,
+)
 from heliograph.rllib.train import train
 from heliograph.run_folder import RunFolderError, read_run, write_json
 from tests.rllib.test_train import FILES, small
@@ -45,6 +55,21 @@ def test_a_grid_of_two_settings_and_two_seeds(ray_session: None, tmp_path: pathl
     assert [(out / name / "team.safetensors").stat().st_mtime_ns for name in names] == weights, "nothing is made again"
     assert main([*command, "--set", "model.layers=2"]) == 2
     assert "choose another --out" in capsys.readouterr().err
+
+
+def test_an_interrupted_trial_goes_on_to_the_same_weights(ray_session: None, tmp_path: pathlib.Path) -> None:
+    settings = small(checkpoint_every=1)
+    whole, cut = (Trial(name=name, settings=settings, out=tmp_path / name) for name in ("whole", "cut"))
+    train(settings, out=whole.out)
+    rows: list[Any] = []
+    train(settings, out=cut.out, on_progress=rows.append, stop=lambda: len(rows) == 2)
+    assert len(rows) == 2 and finished(cut) is None
+    job = {"settings": settings.model_dump(mode="json"), "out": str(cut.out), "command": None}
+    _made({**job, "unfinished": Unfinished.RESUMED.value}, on_progress=rows.append)
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and finished(cut) is not None
+    assert (cut.out / "team.safetensors").read_bytes() == (whole.out / "team.safetensors").read_bytes()
+    _made({**job, "unfinished": Unfinished.ANEW.value}, on_progress=rows.append)
+    assert [row["iteration"] for row in rows[4:]] == [1, 2, 3, 4]
 
 
 def test_a_run_says_why_it_was_stopped(ray_session: None, tmp_path: pathlib.Path) -> None:
@@ -98,6 +123,13 @@ def test_what_cannot_be_swept_is_refused(tmp_path: pathlib.Path) -> None:
         check_trials([], scheduler="asa", metric="episode_return_mean")
     with pytest.raises(UnknownNameError, match="'success_rate'"):
         check_trials([], scheduler="asha", metric="success")
+
+
+def test_the_coefficient_of_a_loss_is_set_beside_the_others() -> None:
+    settings = {"losses": ["imitation", ["positive_signalling", 0.1, {"target_nats": 0.5}]]}
+    _set(settings, ["loss.positive_signalling=0.3", "loss.message_cost=[[0, 0.0], [100, 1.0]]"])
+    kept = ["positive_signalling", 0.3, {"target_nats": 0.5}]
+    assert settings["losses"] == ["imitation", kept, ["message_cost", [[0, 0.0], [100, 1.0]]]]
 
 
 def test_a_grid_is_read_as_it_is_typed() -> None:

@@ -124,12 +124,17 @@ def test_a_donors_state_leaves_ones_own_learning_rate() -> None:
     assert rates == [pytest.approx(1e-4)] * len(rates)
 
 
-def test_one_thread() -> None:
+@pytest.mark.parametrize(
+    ("allowed", "size", "given", "threads"),
+    [("8", 8, None, 1), ("8", 256, None, 2), ("1", 256, None, 1), ("8", 8, 3, 3), ("1", 8, 3, 1), ("", 8, None, 1)],
+)
+def test_threads(allowed: str, size: int, given: int | None, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+    torch.set_num_threads(5)
     try:
-        LocalTrainer(config())
-        assert torch.get_num_threads() == 1
+        LocalTrainer(config().communication(model_settings={"size": size}, torch_num_threads=given))
+        assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
 

@@ -3,17 +3,20 @@
 Torch only. The baseline is the mutual information under one shuffle of the meanings: it hardly varies over shuffles.
 """
 
+import dataclasses
 import enum
 import math
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from heliograph.rollout import Rollout
 
 MIN_ENTROPY_SHARE = 0.1
 MIN_INFORMATION_SHARE = 0.1
+MAX_CODES = 2**40
+"""So many different rows are told apart before those that occur are numbered anew."""
 
 
 class Diagnosis(enum.StrEnum):
@@ -56,21 +59,36 @@ def protocol_statistics(rollout: Rollout, *, groups: Int[Tensor, " N"] | None = 
     said, meant, group = _utterances(rollout, groups)
     if len(said) == 0:
         return {"num_utterances": 0, "num_meanings": 0}
-    group_bits, said_bits = _entropy_bits(group), _entropy_bits(_joint(group, said))
+    bits, by_chance = _joint_bits(said, meant, group), _joint_bits(said, _shuffled(meant, group), group)
     return {
         "num_utterances": len(said),
         "num_meanings": int(meant.max()) + 1,
-        "entropy_bits": max(0.0, said_bits - group_bits),
-        "mutual_information_bits": _information_bits(said, meant, group),
-        "mutual_information_chance_bits": _information_bits(said, _shuffled(meant, group), group),
+        "entropy_bits": max(0.0, bits.said - bits.group),
+        "mutual_information_bits": max(0.0, bits.said + bits.meant - bits.all - bits.group),
+        "mutual_information_chance_bits": max(0.0, bits.said + bits.meant - by_chance.all - bits.group),
     }
 
 
-def _information_bits(said: Int[Tensor, " n"], meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> float:
-    in_said, in_meant = _joint(group, said), _joint(group, meant)
-    both = _joint(in_said, meant)
-    bits = _entropy_bits(in_said) + _entropy_bits(in_meant) - _entropy_bits(both) - _entropy_bits(group)
-    return max(0.0, bits)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _JointBits:
+    """Entropies of groups, of what is said and of what is meant, each together with its group, and of all three."""
+
+    group: float
+    said: float
+    meant: float
+    all: float
+
+
+def _joint_bits(said: Int[Tensor, " n"], meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> _JointBits:
+    num_said, num_meant = (int(ids.max()) + 1 for ids in (said, meant))
+    code, counts = ((group * num_said + said) * num_meant + meant).unique(return_counts=True)
+    counts = counts.double()
+    in_said = code // num_meant
+    in_group = in_said // num_said
+    in_meant = in_group * num_meant + code % num_meant
+    sums = [ids.bincount(weights=counts) for ids in (in_group, in_said, in_meant)]
+    of_group, of_said, of_meant, of_all = (_entropy_bits(part / len(said)) for part in (*sums, counts))
+    return _JointBits(group=of_group, said=of_said, meant=of_meant, all=of_all)
 
 
 def _shuffled(meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
@@ -103,20 +121,17 @@ def _ids(rows: Tensor) -> Int[Tensor, " n"]:
         return torch.zeros(len(rows), dtype=torch.long, device=rows.device)
     rows = rows.long()
     digits = rows - rows.amin(0)
-    code = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    code, num_codes = torch.zeros(len(rows), dtype=torch.long, device=rows.device), 1
     for column, size in zip(digits.unbind(1), (digits.amax(0) + 1).tolist(), strict=True):
-        code = _dense(code * size + column) if size > 1 else code
-    return code
+        if num_codes * size > MAX_CODES:
+            code, num_codes = _dense(code), len(rows)
+        code, num_codes = code * size + column, num_codes * size
+    return _dense(code)
 
 
 def _dense(ids: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     return ids.unique(return_inverse=True)[1]
 
 
-def _joint(first: Int[Tensor, " n"], second: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    return _dense(first * (second.max() + 1) + second)
-
-
-def _entropy_bits(ids: Int[Tensor, " n"]) -> float:
-    share = ids.bincount().double() / len(ids)
+def _entropy_bits(share: Float[Tensor, " k"]) -> float:
     return float(-torch.special.xlogy(share, share).sum()) / math.log(2)

@@ -3,13 +3,12 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from heliograph import distributions
 from heliograph.channels.base import Channel, full_bits
 from heliograph.checks import check_number, check_positive
-from heliograph.functional import log_softmax, straight_through
+from heliograph.functional import log_softmax, one_hot, straight_through
 from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
 
 __all__ = ["Symbols"]
@@ -110,7 +109,7 @@ class Symbols(Channel):
         return intent.unflatten(-1, (self.length, self.num_symbols))
 
     def _one_hot(self, symbols: Tensor) -> Tensor:
-        return F.one_hot(symbols, self.num_symbols).float()
+        return one_hot(symbols, self.num_symbols)
 
     def _relaxed(self, perturbed: Tensor, symbols: Tensor, form: MessageForm) -> Tensor:
         hard = self._one_hot(symbols)

@@ -79,6 +79,10 @@ def _sweep(commands: Any) -> None:
     work = p.add_argument_group("the work")
     work.add_argument("--jobs", type=_count, metavar="N", help="trials at the same time (default: as many as cores)")
     work.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
+    work.add_argument(
+        "--resume", action="store_true",
+        help="interrupted trials go on from their last checkpoint, not anew; only for a DIR that you trust",
+    )  # fmt: skip
     p.set_defaults(controls=False, seed=None, env_runners=None, learners=None)
 
 
@@ -90,7 +94,7 @@ def _add_choices(group: Any) -> None:
     )
     group.add_argument(
         "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
-        help="settings of the sections env, curriculum, model, channel, topology, training, team; JSON or plain text",
+        help="of the sections env, curriculum, model, channel, topology, training, team, loss; JSON or plain text",
     )  # fmt: skip
     group.add_argument(
         "--load-policy", action="append", metavar="NAME=TEAM",
@@ -114,8 +118,18 @@ def _add_work(group: Any) -> None:
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="S", help="one run each, in DIR/seed_S")
     group.add_argument("--env-runners", type=int, metavar="N", help="remote env runners (default 0: in this process)")
     group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
+    _add_threads(group)
     group.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
     group.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
+
+
+def _add_threads(group: Any) -> None:
+    group.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="threads of each process (default: as many as its networks are worth)",
+    )
 
 
 def _evaluate(commands: Any) -> None:
@@ -184,6 +198,7 @@ def _bench(commands: Any) -> None:
     p = _command(commands, "bench", "measure how fast this machine samples and learns")
     p.add_argument("target", nargs="?", default="speaker_listener", metavar="ENV|RECIPE", help="what to train in")
     p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after two more (default 5)")
+    _add_threads(p)
     _add_choices(p.add_argument_group("the team"))
     p.set_defaults(controls=False, seed=None, env_steps=None, until=None, env_runners=None, learners=None)
     p.set_defaults(checkpoint_every=None)

@@ -23,6 +23,8 @@ TEAM = (
     "freeze_team",
 )  # fmt: skip
 """Keys of the section `team`."""
+OTHER_SECTIONS = ("team", "loss")
+"""Sections whose keys are not settings of one component: those of `loss` are auxiliary losses, set to coefficients."""
 MAIN = "team"
 """What a single run is called beside its twins."""
 
@@ -63,6 +65,7 @@ def chosen(given: Any) -> Chosen:
     settings |= _budget(given)
     numbers = {"seed": given.seed, "num_env_runners": given.env_runners, "num_learners": given.learners}
     numbers["checkpoint_every"] = given.checkpoint_every
+    numbers["torch_num_threads"] = getattr(given, "threads", None)
     numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
     settings |= {key: value for key, value in numbers.items() if value is not None}
     return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
@@ -112,7 +115,7 @@ def _base(target: str | None) -> tuple[dict[str, Any], bool]:
 def _set(settings: dict[str, Any], texts: Iterable[str]) -> None:
     for path, text in pairs(texts, option="--set"):
         section, _, key = path.partition(".")
-        if section not in (valid := [*SECTIONS, "team"]):
+        if section not in (valid := [*SECTIONS, *OTHER_SECTIONS]):
             raise registry.UnknownNameError(what="section in --set", name=section, valid=valid)
         if not key:
             raise ValueError(f"--set {path}={text}: must be SECTION.KEY=VALUE")
@@ -120,6 +123,8 @@ def _set(settings: dict[str, Any], texts: Iterable[str]) -> None:
             if key not in TEAM:
                 raise registry.UnknownNameError(what="setting of team", name=key, valid=list(TEAM))
             settings[key] = value_of(text)
+        elif section == "loss":
+            settings["losses"] = _with_loss(settings.get("losses", ()), key, value_of(text))
         else:
             inside: Mapping[str, Any] = settings.get(SECTIONS[section], {})
             settings[SECTIONS[section]] = {**inside, key: value_of(text)}
@@ -137,6 +142,14 @@ def _budget(given: Any) -> dict[str, Any]:
 def _loss(text: str) -> Any:
     name, equals, coefficient = text.partition("=")
     return [name, _number(name, coefficient)] if equals else name
+
+
+def _with_loss(losses: Iterable[Any], name: str, coefficient: Any) -> list[Any]:
+    """The losses with another coefficient of one of them, which joins them where it is new."""
+    found = {loss if isinstance(loss, str) else loss[0]: loss for loss in losses}
+    before = found.get(name, name)
+    own_settings = [] if isinstance(before, str) else list(before[2:])
+    return list({**found, name: [name, coefficient, *own_settings]}.values())
 
 
 def _number(key: str, text: str) -> float:

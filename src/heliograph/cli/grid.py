@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from heliograph.cli.choosing import SECTIONS, TEAM, chosen, pairs
+from heliograph.cli.choosing import OTHER_SECTIONS, SECTIONS, TEAM, chosen, pairs
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.settings import TrainSettings, check
 
@@ -79,7 +79,7 @@ def trial_name(combination: Combination, seed: int, *, place: int) -> str:
 
 def _check_key(key: str) -> None:
     section, dot, inner = key.partition(".")
-    sections = [*SECTIONS, "team"]
+    sections = [*SECTIONS, *OTHER_SECTIONS]
     if not dot:
         if key not in COMPONENTS:
             raise UnknownNameError(what="key in --grid", name=key, valid=[*COMPONENTS, *(f"{s}.KEY" for s in sections)])

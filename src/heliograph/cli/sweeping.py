@@ -14,7 +14,7 @@ from heliograph.cli.shown import Display, console
 from heliograph.cli.training import command_line
 from heliograph.rllib import sweep as trials_of
 from heliograph.rllib.settings import COLUMNS
-from heliograph.rllib.sweep import Trial
+from heliograph.rllib.sweep import Trial, Unfinished
 from heliograph.run_folder import write_json
 
 __all__ = ["sweep"]
@@ -78,6 +78,7 @@ def _make(left: list[Trial], given: Any, *, jobs: int, display: Display) -> dict
         metric=_column(given),
         grace_iterations=given.grace,
         command=command_line(),
+        unfinished=Unfinished.RESUMED if given.resume else Unfinished.ANEW,
     )
 
 

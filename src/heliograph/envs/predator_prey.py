@@ -1,5 +1,7 @@
 """Predator-Prey: predators with a short sight look for a prey that does not move, and help each other to find it."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
@@ -10,6 +12,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, draw_distinct, grid_sights
 from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, Scores, team_scores
+from heliograph.envs.predator_prey_searchers import Found, Telling, searched
 from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, Shape, grid_cells
 from heliograph.types import Bounds, Role
 
@@ -94,6 +97,11 @@ class PredatorPrey(TeamEnv):
     def scores(self) -> dict[str, Scores]:
         """Exact scores of three teams: `random`, `search` (each for itself, told nothing), `direct` (all know)."""
         return team_scores(self.size, self.predators, self.steps, self.vision)
+
+    def searches(self, *, num_episodes: int = 2000) -> dict[str, Found]:
+        """Simulated steps of scripted searchers, by what they tell each other: "nothing", "prey" or "everything"."""
+        told = functools.partial(searched, self.size, self.predators, self.steps, self.vision)
+        return {telling.value: told(telling=telling, num_episodes=num_episodes) for telling in Telling}
 
     def oracle(self) -> dict[str, Tensor]:
         """Straight to the prey, along its column last."""

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
-    "Scores", "reached_at_once", "reached_at_random", "reached_by_search", "scores", "search_path", "team_scores",
+    "Scores", "distances", "in_sight", "reached_at_once", "reached_at_random", "reached_by_search", "scores",
+    "search_path", "team_scores",
 ]  # fmt: skip
 
 STEP_PENALTY = -0.05
@@ -108,13 +109,13 @@ def reached_at_random(size: int, *, steps: int) -> Float[Tensor, "T1 prey start"
 
 def reached_at_once(size: int, *, steps: int) -> Bool[Tensor, "T1 prey start"]:
     """Each predator knows where the prey is and goes there."""
-    return _reached_after(_distances(size), steps=steps)
+    return _reached_after(distances(size), steps=steps)
 
 
 def reached_by_search(size: int, *, steps: int, vision: int) -> Bool[Tensor, "T1 prey start"]:
     """Each predator goes where it sees the most new cells until it sees the prey, then there; it is told nothing."""
-    distance = _distances(size)
-    sight = _in_sight(size, vision)
+    distance = distances(size)
+    sight = in_sight(size, vision)
     arrival = torch.full_like(distance, steps + 1)
     for start in range(size * size):
         found = torch.zeros(size * size, dtype=torch.bool)
@@ -130,7 +131,7 @@ def search_path(start: int, *, size: int, steps: int, vision: int) -> list[int]:
 
     Where no neighbour shows anything new, one step towards the nearest cell that is not seen yet.
     """
-    sight, distance = _in_sight(size, vision), _distances(size)
+    sight, distance = in_sight(size, vision), distances(size)
     neighbours = [(row == 1).nonzero().flatten().tolist() for row in distance]
     unseen = ~sight[start]
     path = [start]
@@ -154,13 +155,15 @@ def _reached_after(arrival: Int[Tensor, "prey start"], *, steps: int) -> Bool[Te
     return arrival <= torch.arange(steps + 1)[:, None, None]
 
 
-def _distances(size: int) -> Int[Tensor, "cells cells"]:
+def distances(size: int) -> Int[Tensor, "cells cells"]:
+    """Steps between two cells."""
     cells = torch.arange(size * size)
     row, column = cells // size, cells % size
     return (row[:, None] - row).abs() + (column[:, None] - column).abs()
 
 
-def _in_sight(size: int, vision: int) -> Bool[Tensor, "cells cells"]:
+def in_sight(size: int, vision: int) -> Bool[Tensor, "cells cells"]:
+    """Which cells are seen from which."""
     cells = torch.arange(size * size)
     row, column = cells // size, cells % size
     return ((row[:, None] - row).abs() <= vision) & ((column[:, None] - column).abs() <= vision)

@@ -46,6 +46,7 @@ class SwitchRiddle(TeamEnv):
         super().__init__((role,), **base)
         copies = self.num_copies
         self._prisoners = torch.arange(prisoners, device=self.device)
+        self._today_and_tomorrow = torch.arange(2, device=self.device)
         self._visits = torch.zeros(copies, self.days, dtype=torch.long, device=self.device)
         self._fixed = torch.full_like(self._visits, -1)
         self._day = torch.zeros(copies, dtype=torch.long, device=self.device)
@@ -161,12 +162,14 @@ class SwitchRiddle(TeamEnv):
             caption=f"day {day} of {self.days}; {sum(been)} of {self.prisoners} have been in the room (ringed)",
         )
 
-    def _occupant(self, *, days_on: int = 0) -> Int[Tensor, "B 1"]:
-        """Who is in the room so many days from now, on the last day at the latest."""
-        return self._visits.gather(1, (self._day + days_on).clamp_(max=self.days - 1)[:, None])
+    def _occupants(self) -> Int[Tensor, "B 2"]:
+        """Who is in the room today and tomorrow, on the last day at the latest."""
+        days = self._day[:, None] + self._today_and_tomorrow
+        return self._visits.gather(1, days.clamp_(max=self.days - 1))
 
-    def _in_room(self) -> Bool[Tensor, "B N"]:
-        return (self._occupant() == self._prisoners) & (self._day < self.days)[:, None]
+    def _in_room(self, occupants: Int[Tensor, "B 2"] | None = None) -> Bool[Tensor, "B N"]:
+        today = (self._occupants() if occupants is None else occupants)[:, :1]
+        return (today == self._prisoners) & (self._day < self.days)[:, None]
 
     def _visited(self, in_room: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
         return (self._counts > 0) | in_room
@@ -196,7 +199,8 @@ class SwitchRiddle(TeamEnv):
         )
 
     def _observe(self) -> View:
-        in_room = self._in_room()
+        occupants = self._occupants()
+        in_room = self._in_room(occupants)
         day = self._day[:, None].expand(-1, self.prisoners)
         meaning = torch.stack([self._counts.clamp(max=MAX_COUNT), day], -1)
         state = [self._visited(in_room).float(), in_room.float(), self._day[:, None] / self.days]
@@ -207,12 +211,13 @@ class SwitchRiddle(TeamEnv):
             speaking=in_room,
             meaning=torch.where(in_room[..., None], meaning, -1),
             state=torch.cat(state, 1),
-            hearing=self._hearing(),
+            hearing=self._hearing(occupants),
         )
 
-    def _hearing(self) -> Edges:
-        reads = (self._occupant(days_on=1) == self._prisoners) & (self._day < self.days - 1)[:, None]
-        return Edges(senders=self._occupant()[:, :, None].expand(-1, self.prisoners, 1), mask=reads[..., None])
+    def _hearing(self, occupants: Int[Tensor, "B 2"]) -> Edges:
+        today, tomorrow = occupants[:, :1], occupants[:, 1:]
+        reads = (tomorrow == self._prisoners) & (self._day < self.days - 1)[:, None]
+        return Edges(senders=today[:, :, None].expand(-1, self.prisoners, 1), mask=reads[..., None])
 
 
 def all_visited(prisoners: int, *, days: int) -> float:

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph import distributions
+from heliograph.functional import one_hot
 from heliograph.models.layout import Layout
 from heliograph.rollout import Acted, Rollout, TeamState
 from heliograph.types import Inputs, Role, TeamStep, Tree, map_tensors
@@ -52,6 +52,18 @@ def last_actions(
     return found
 
 
+def forgotten_actions(
+    last_action: Mapping[str, Tensor], *, roles: tuple[Role, ...], ended: Bool[Tensor, "*lead N"]
+) -> dict[str, Tensor]:
+    """Last actions without those of agents whose part has ended."""
+    found, start = {}, 0
+    for role in roles:
+        slots = slice(start, start + len(role.agents))
+        found[role.name] = last_action[role.name].masked_fill(ended[..., slots].unsqueeze(-1), 0.0)
+        start = slots.stop
+    return found
+
+
 def remembered(
     layout: Layout, acted: Acted, step: TeamStep, *, symbols: Tensor | None, vocabulary: int | None
 ) -> TeamState:
@@ -74,7 +86,7 @@ def last_words(
     """The symbols that were said, one-hot; the earlier ones where an agent was silent."""
     if previous is None or symbols is None or vocabulary is None:
         return None
-    return torch.where(speaking.unsqueeze(-1), F.one_hot(symbols, vocabulary).flatten(-2).float(), previous)
+    return torch.where(speaking.unsqueeze(-1), one_hot(symbols, vocabulary).flatten(-2), previous)
 
 
 def ages_in(rollout: Rollout) -> Int[Tensor, "T B"]:

@@ -19,7 +19,7 @@ from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_sen
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
 from heliograph.models.presence import all_observe, presence_in, present_now
-from heliograph.models.recall import Past, final_inputs, inputs_of, recorded_inputs, remembered
+from heliograph.models.recall import Past, final_inputs, forgotten_actions, inputs_of, recorded_inputs, remembered
 from heliograph.models.scoring import explored_words, message_terms, scores_of
 from heliograph.rollout import Acted, Advanced, Inbox, Rollout, TeamState
 from heliograph.topologies.base import Topology, no_edges
@@ -83,6 +83,7 @@ class Team(nn.Module):
             norm for p in communicating for norm in policies[p].message_norms() if norm.num_steps is not None
         ]
         self._timings = {policies[p].model.timing for p in layout.policies}
+        self._with_memory = [p for p in layout.policies if policies[p].model.memory_size]
 
     def detaches_after(self, num_steps: int) -> bool:
         """Whether no gradient passes on from that many steps of a rollout."""
@@ -127,14 +128,10 @@ class Team(nn.Module):
         """Forget what belongs to slots whose part has ended: memory, last action, messages to and from them."""
         if functional.surely_none(ended):
             return state
-        memory = {
-            p: value.masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0) for p, value in state.memory.items()
-        }
-        start, last_action = 0, {}
-        for role in self.layout.roles:
-            stop = start + len(role.agents)
-            last_action[role.name] = state.last_action[role.name].masked_fill(ended[:, start:stop].unsqueeze(-1), 0.0)
-            start = stop
+        memory = dict(state.memory)
+        for p in self._with_memory:
+            memory[p] = memory[p].masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0)
+        last_action = forgotten_actions(state.last_action, roles=self.layout.roles, ended=ended)
         gone = ended.unsqueeze(-1) | of_senders(ended, edges)
         inbox = Inbox(payload=state.inbox.payload, mask=state.inbox.mask & ~gone)
         said = None if state.last_message is None else state.last_message.masked_fill(ended.unsqueeze(-1), 0.0)
@@ -243,9 +240,9 @@ class Team(nn.Module):
     # ---- learning ---------------------------------------------------------------------------------------------
 
     @final
-    def unroll(self, rollout: Rollout) -> Unrolled:
-        """Recompute a rollout from its recorded draws, with gradients through the channel and through time."""
-        presence = presence_in(rollout, self.layout)
+    def unroll(self, rollout: Rollout, *, presence: Mapping[str, Presence] | None = None) -> Unrolled:
+        """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known."""
+        presence = presence_in(rollout, self.layout) if presence is None else presence
         features, finals_in = self._recorded_features(rollout, presence), self._final_features(rollout)
         state, steps, finals = dataclasses.replace(rollout.initial), [], []
         for t, now in enumerate(recorded(rollout)):
@@ -254,7 +251,9 @@ class Team(nn.Module):
             steps.append(out)
             if finals_in:
                 finals.append(self._perceive(finals_in[t], out.state)[0])
-            state = self.cut(out.state, now.ended, now.frame.edges)
+            state = out.state
+            if t + 1 < rollout.num_steps or any(found is not None for found in features[-1].values()):
+                state = self.cut(state, now.ended, now.frame.edges)
             if self.detaches_after(t + 1):
                 state = map_tensors(Tensor.detach, state)
         last = self._perceive(features[-1], state, rollout.observing[-1])[0]
@@ -369,7 +368,7 @@ class Team(nn.Module):
             out = network.model.perceive(features[policy], before, inbox)
             hidden[policy] = out.hidden
             memory[policy] = out.memory
-            if observing is not None:
+            if observing is not None and policy in self._with_memory:
                 memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, before)
         return hidden, memory
 
@@ -393,6 +392,7 @@ class Team(nn.Module):
         found = {}
         for policy, value in hidden.items():
             network = self.policies[policy]
-            silent = value.new_zeros(*value.shape[:-1], self.channel.intent_size)
-            found[policy] = network.intent(value) if network.communicates and policy in here else silent
+            says = network.communicates and policy in here
+            size = (*value.shape[:-1], self.channel.intent_size)
+            found[policy] = network.intent(value) if says else value.new_zeros(size)
         return self.layout.combine(found, lead=1, assignment=assignment)

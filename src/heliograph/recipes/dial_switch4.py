@@ -28,8 +28,8 @@ def dial_switch4() -> Recipe:
             "algorithm_settings": {
                 "momentum": 0.05,
                 "num_envs_per_env_runner": 128,
-                "lr": [[0, 1e-3], [2_200_000, 1e-3], [4_400_000, 1e-4]],
+                "lr": [[0, 1e-3], [3_300_000, 1e-3], [6_600_000, 1e-4]],
             },
-            "iterations": 4000,
+            "iterations": 6000,
         },
     )

@@ -38,7 +38,8 @@ PREY = {5: 20, 10: 40, 20: 80}
 """Steps of an episode by the size of the grid."""
 COPIES = {20: 256, 40: 64, 80: 32}
 """Copies of an environment by the steps of its episodes."""
-PREY_STEPS = 3_000_000
+PREY_STEPS = {5: 1_200_000, 10: 3_000_000, 20: 3_000_000}
+"""Env steps of PPO by the size of the grid."""
 EPOCH_STEPS, EPOCHS, FIRST_RISE, LAST_RISE = 80_000, 2_000, 250, 1_250
 """Of the published runs: 10 updates of 16 processes with 500 env steps, and when the arrival rate rises, in epochs."""
 
@@ -88,9 +89,15 @@ def junction_published(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
 
 
 def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
-    """Predator-Prey, mixed, as published, by PPO."""
-    own = {"gamma": 1.0, "lambda_": 1.0, "entropy_coeff": 0.01}
-    return {**_prey(size), **_quick(PREY[size], mean_ratio, own, env_steps=PREY_STEPS)}
+    """Predator-Prey, mixed, as published, by PPO, with less and less exploring and smaller and smaller steps."""
+    env_steps = PREY_STEPS[size]
+    own = {
+        "gamma": 0.95,
+        "lambda_": 0.9,
+        "lr": [[0, 1e-3], [env_steps // 3, 1e-3], [env_steps, 1e-4]],
+        "entropy_coeff": [[0, 0.02], [env_steps // 6, 0.02], [env_steps // 2, 0.003], [env_steps, 0.0]],
+    }
+    return {**_prey(size), **_quick(PREY[size], mean_ratio, own, env_steps=env_steps)}
 
 
 def prey_published(size: int, *, mean_ratio: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from heliograph.checks import check_choice, check_number
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import refuse_given
+from heliograph.rllib.learner import Averaged
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -127,24 +128,16 @@ class A2CLearner(ActorCriticLearner):
         known = part.known & part.trained
         deciding = known & self.deciding(rollout)
         log_prob = unrolled.action_log_prob + unrolled.message_log_prob
-        policy_loss = self._mean(-log_prob * part.advantages, deciding, rollout)
-        value_loss = self._mean(self.value_errors(rollout, unrolled, part.targets), known, rollout)
-        entropy = self._mean(unrolled.action_entropy, known & rollout.acting, rollout)
-        message_entropy = self._mean(unrolled.message_entropy, known & rollout.speaking, rollout)
-        total = policy_loss + self.config.vf_loss_coeff * value_loss
-        total = total - self._coefficient("entropy") * entropy
-        total = total - self._coefficient("message_entropy") * message_entropy
+        terms = {
+            "policy_loss": Averaged(-log_prob * part.advantages, over=deciding),
+            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known),
+            "entropy": Averaged(self.bonus("entropy", unrolled), over=known & rollout.acting),
+            "message_entropy": Averaged(self.bonus("message_entropy", unrolled), over=known & rollout.speaking),
+        }
+        means = self.means(terms, count=rollout.valid if self.config.loss_mean == "env_step" else None)
         moved = (log_prob - rollout.action_log_prob - rollout.message_log_prob).detach().exp() - 1
         return {
-            "total_loss": total,
-            "policy_loss": policy_loss,
-            "vf_loss": value_loss,
-            "entropy": entropy,
-            "message_entropy": message_entropy,
+            "total_loss": self.total(means),
+            **means,
             "ratio_error": torch.where(deciding, moved.abs(), 0.0).max(),
         }
-
-    def _mean(self, values: Tensor, mask: Tensor, rollout: Rollout) -> Tensor:
-        if self.config.loss_mean == "turn":
-            return self.mean(values, mask)
-        return self.mean(torch.where(mask, values, 0.0).sum(-1), rollout.valid)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import ABC
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -112,8 +113,21 @@ class ActorCriticLearner(TeamLearner, ABC):
 
     def value_errors(self, rollout: Rollout, unrolled: Unrolled, targets: Tensor) -> Float[Tensor, "T B N"]:
         """Half the squared errors of all values."""
-        values, _ = self._values(rollout, unrolled, normalised=True)
+        values, _ = self._values(rollout, unrolled, normalised=True, presence=unrolled.presence)
         return 0.5 * (values[:-1] - targets).square()
+
+    def bonus(self, name: str, unrolled: Unrolled) -> Float[Tensor, "T B N"]:
+        """An entropy of actions or messages; without gradient where it does not count."""
+        values = unrolled.action_entropy if name == "entropy" else unrolled.message_entropy
+        return values if self._coefficient(name) else values.detach()
+
+    def total(self, means: dict[str, Tensor]) -> Tensor:
+        """The loss to be minimised."""
+        total = means["policy_loss"] + self.config.vf_loss_coeff * means["vf_loss"]
+        for name in ("entropy", "message_entropy"):
+            coefficient = self._coefficient(name)
+            total = total - coefficient * means[name] if coefficient else total
+        return total
 
     def _normalised_advantages(self, advantages: Tensor, deciding: Tensor) -> Tensor:
         if not self.config.normalise_advantages:
@@ -129,14 +143,19 @@ class ActorCriticLearner(TeamLearner, ABC):
         team = self.team_module.team
         inside = any(self.team_module[name].critic.view == "hidden" for name in team.layout.policies)
         if inside and rollout.trace is not None:
-            return self._values(rollout, team.traced(rollout), normalised=False)
-        pairs = [self._values(c, team.unroll(c) if inside else None, normalised=False) for c in rollout.chunks(size)]
+            traced = team.traced(rollout)
+            return self._values(rollout, traced, normalised=False, presence=traced.presence)
+        presence, pairs = presence_in(rollout, team.layout), []
+        for chunk in rollout.chunks(size):
+            unrolled = team.unroll(chunk, presence=presence) if inside else None
+            pairs.append(self._values(chunk, unrolled, normalised=False, presence=presence))
         final = None if pairs[0][1] is None else torch.cat([p[1] for p in pairs], 1)
         return torch.cat([p[0] for p in pairs], 1), final
 
-    def _values(self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool) -> tuple[Tensor, Tensor | None]:
+    def _values(
+        self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool, presence: Mapping[str, Presence]
+    ) -> tuple[Tensor, Tensor | None]:
         layout, values, finals = self.team_module.team.layout, {}, {}
-        presence = presence_in(rollout, layout) if unrolled is None else unrolled.presence
         for name in layout.policies:
             critic = self.team_module[name].critic
             values[name] = self._present_values(name, presence[name], unrolled, rollout)

@@ -33,7 +33,7 @@ from heliograph.experiment import (
 from heliograph.models.critic import VIEWS
 from heliograph.models.team import Team
 from heliograph.rllib.callbacks import never_called
-from heliograph.rllib.devices import check_gpus
+from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import env_choice
 from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
@@ -81,7 +81,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.curriculum: dict[str, Schedule] = {}
         self.losses: list[LossChoice] = []
         self.load_policies: dict[str, LoadedPolicy] = {}
-        self.torch_num_threads = 1
+        self.torch_num_threads: int | None = None
         self.env_runner_cls = TeamEnvRunner
         self.num_env_runners = 0
         self.num_envs_per_env_runner = 256
@@ -128,15 +128,14 @@ class CommunicationConfig(AlgorithmConfig):
         normalise_rewards: bool = NotProvided,
         normalise_values: bool = NotProvided,
         freeze_team: bool = NotProvided,
-        torch_num_threads: int = NotProvided,
+        torch_num_threads: int | None = NotProvided,
     ) -> "CommunicationConfig":
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
         what values are learnt from, "hidden", "observation" or "state" (centralised); `critic_size`: units of its
-        hidden layers, 0 for values linear in that. `load_policies`: policies that begin with the weights of another
-        run, {"speaker": run folder or team file}. `freeze_team` stops training what
-        belongs to no policy. `torch_num_threads`: threads of each process, 1 being best for small networks.
+        hidden layers, 0 for values linear in that. `load_policies`: weights to begin with, {"speaker": run
+        folder or team file}. `freeze_team`: not to train what belongs to no policy. `torch_num_threads`: None for auto.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
         for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
@@ -144,7 +143,7 @@ class CommunicationConfig(AlgorithmConfig):
                 value = given.pop(key)
                 self.model_choice[key] = dict(value) if key.endswith("settings") else value
         if "losses" in given:
-            given["losses"] = [as_loss(loss) for loss in given["losses"]]
+            given["losses"] = [as_loss(loss) for loss in losses]
         if "load_policies" in given:
             given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
         if given.get("critic", "hidden") not in VIEWS:
@@ -261,7 +260,8 @@ class CommunicationConfig(AlgorithmConfig):
         self._check_sizes()
         self._check_losses()
         check_gpus(self)
-        rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 
     def _check_sizes(self) -> None:

@@ -1,13 +1,48 @@
 """Where environments, rollouts and networks live."""
 
+import os
 from typing import Any
 
 import torch
 from ray.rllib.utils.framework import get_device
+from torch import nn
 
-__all__ = ["check_gpus", "runner_device"]
+from heliograph.checks import check_positive
+
+__all__ = ["check_gpus", "prepare_torch", "runner_device", "threads_for"]
 
 GPU_SETTINGS = ("num_gpus_per_env_runner", "num_gpus_per_learner")
+WEIGHTS_WORTH_A_THREAD = 100_000
+
+
+def prepare_torch(*, num_threads: int | None) -> None:
+    """Settings of torch in a process that samples or learns, with one thread where nobody chose.
+
+    RLlib, given a seed, has torch compute deterministically, and torch then also writes NaN into all memory before
+    anything is computed into it; that costs a twentieth of an update on Traffic Junction, and decides nothing.
+    """
+    torch.set_num_threads(min(num_threads or 1, _most_threads()))
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def threads_for(team: nn.Module, *, given: int | None) -> int:
+    """As many threads as are given, or two for a team of 100,000 weights, which gains by them, and one below.
+
+    A process takes no more than it has cores or than OMP_NUM_THREADS says. Ray sets that in all of its own processes,
+    to one where no more CPUs are asked for.
+    """
+    if given is not None:
+        check_positive("torch_num_threads", given)
+        return given
+    num_weights = sum(parameter.numel() for parameter in team.parameters())
+    return min(2 if num_weights >= WEIGHTS_WORTH_A_THREAD else 1, _most_threads())
+
+
+def _most_threads() -> int:
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal():
+        return max(int(said), 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def runner_device(config: Any, *, worker_index: int) -> torch.device:

@@ -28,10 +28,10 @@ from ray.rllib.utils.metrics import (
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
 from heliograph.experiment import build_env, resolve
 from heliograph.rllib.callbacks import TeamCallbacks
-from heliograph.rllib.devices import runner_device
+from heliograph.rllib.devices import prepare_torch, runner_device
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
-from heliograph.rllib.streams import STREAMS, get_streams, set_streams
+from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, set_streams
 from heliograph.rollout import Rollout
 from heliograph.sampler import Episodes, Sampler, play
 from heliograph.types import Choice, MessageForm
@@ -51,17 +51,18 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
     """
 
     module: TeamModule
+    num_env_steps_sampled_lifetime: int
 
     def __init__(self, *, config: Any, **kwargs: Any):
         super().__init__(config=config, **kwargs)
         self.worker_index = int(kwargs.get("worker_index") or 0)
-        torch.set_num_threads(self.config.torch_num_threads)
         self.sampler: Sampler | None = None
         self.failure: SamplingError | None = None
         self.env_settings: dict[str, Any] = {}
         self._weights_seq_no = 0
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.device = runner_device(self.config, worker_index=self.worker_index)
+        prepare_torch(num_threads=self.config.torch_num_threads)
         self.make_module()
         if self.worker_index > 0 or self.num_workers == 0 or self.config.create_env_on_local_worker:
             self.make_env()
@@ -246,8 +247,19 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             self.change_env(state.get(ENV_SETTINGS, {}))
             self.sampler.set_state(state[SAMPLER])
             set_streams(state[STREAMS])
+        elif self.num_env_steps_sampled_lifetime == 0:
+            self._join(state.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         if NUM_ENV_STEPS_SAMPLED_LIFETIME in state:
             self.num_env_steps_sampled_lifetime = state[NUM_ENV_STEPS_SAMPLED_LIFETIME]
+
+    def _join(self, num_env_steps: int) -> None:
+        """Begin in the midst of a run, in the place of one that died, with episodes other than its first."""
+        if self.sampler is None or self._seed is None or num_env_steps == 0:
+            return
+        seed = mixed_seed(self._seed, num_env_steps)
+        self.env.seed(seed)
+        self.sampler.generator.manual_seed(seed + 1)
+        self.sampler.reset()
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
         """What builds this runner again."""

@@ -4,11 +4,13 @@ Private methods of RLlib that are replaced here: `_make_modules_ddp_if_necessary
 a joint forward pass, and weights of several learners would drift apart without an error).
 """
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.utils.metrics import (
@@ -27,13 +29,23 @@ from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, masked_moments
+from heliograph.models.presence import presence_in
 from heliograph.models.recall import ages_in
 from heliograph.rllib.config import LossChoice
+from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.module import TeamModule
-from heliograph.rllib.streams import STREAMS, get_streams, set_streams
+from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
 from heliograph.sharing import load_into
-from heliograph.unrolled import Unrolled
+from heliograph.unrolled import Presence, Unrolled
+
+
+@dataclasses.dataclass(frozen=True)
+class Averaged:
+    """Values whose mean over a mask is asked for."""
+
+    values: Float[Tensor, "T B N"]
+    over: Bool[Tensor, "T B N"]
 
 
 class TeamLearner(TorchLearner, ABC):
@@ -59,7 +71,7 @@ class TeamLearner(TorchLearner, ABC):
 
     def build(self) -> None:
         """Build modules and optimisers; with several learners start from the weights of the first."""
-        torch.set_num_threads(self.config.torch_num_threads)
+        prepare_torch(num_threads=self.config.torch_num_threads)
         super().build()
         for name, loaded in self.config.loaded_policies().items():
             load_into(self.team_module[name].policy, loaded, name=name)
@@ -121,6 +133,8 @@ class TeamLearner(TorchLearner, ABC):
         rollout = folded(concatenate(list(batch or episodes or [])).to(self._device))
         self._weights_seq_no += 1
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
+        if self.config.num_learners > 1:  # only the first one's streams are saved
+            seed_streams(mixed_seed(self.config.seed or 0, self._env_steps, torch.distributed.get_rank()))
         self._apply_freezing()
         logged = self._epochs(
             rollout, num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
@@ -134,9 +148,10 @@ class TeamLearner(TorchLearner, ABC):
         if rollout.trace is not None:
             return self._at_once(rollout)
         prepared, logged, parts = self.prepare(rollout), [], _num_parts(rollout, minibatch_size)
+        presence = presence_in(rollout, self.team_module.team.layout)
         for _ in range(num_epochs):
             for copies in rollout.split(parts, generator=self._shuffler):
-                logged.append(self._step(rollout.select(copies), prepared, copies))
+                logged.append(self._step(rollout.select(copies), prepared, copies, presence))
                 if self.is_enough(logged[-1]):
                     return logged
         return logged
@@ -146,9 +161,11 @@ class TeamLearner(TorchLearner, ABC):
         everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
         return [self._step(rollout, self.prepare(rollout), everyone)]
 
-    def _step(self, minibatch: Rollout, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
+    def _step(
+        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Presence] | None = None
+    ) -> dict[str, Tensor]:
         team = self.team_module.team
-        unrolled = team.unroll(minibatch) if minibatch.trace is None else team.traced(minibatch)
+        unrolled = team.traced(minibatch) if minibatch.trace else team.unroll(minibatch, presence=presence)
         terms = self.joint_loss(minibatch, unrolled, prepared, copies)
         loss_batch = LossBatch(rollout=minibatch, unrolled=unrolled, team=team)
         for loss in self.config.losses:
@@ -158,9 +175,10 @@ class TeamLearner(TorchLearner, ABC):
         gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
         gradients = {key: grad for key, grad in gradients.items() if grad is not None}
         terms["gradient_norm"] = self._combine(gradients)
-        if not bool(torch.isfinite(terms["gradient_norm"] + terms["total_loss"].detach())):
+        norm, total = torch.stack([terms["gradient_norm"], terms["total_loss"].detach()]).tolist()
+        if not math.isfinite(norm + total):
             self._diverged(terms, gradients)
-        self._clip(gradients, terms["gradient_norm"])
+        self._clip(gradients, norm)
         self.apply_gradients(gradients)
         return {key: value.detach() for key, value in terms.items()}
 
@@ -177,6 +195,16 @@ class TeamLearner(TorchLearner, ABC):
             f"grad_clip=0.5 (now {self.config.grad_clip}), or use normalise_observations and normalise_rewards"
         )
 
+    def compute_gradients(self, loss_per_module: dict[str, Tensor], **kwargs: Any) -> dict[Any, Tensor | None]:
+        """Gradients of the joint loss; as RLlib's own, which empties them through the profiler of each optimiser."""
+        total = loss_per_module[ALL_MODULES]
+        if self._grad_scalers is not None or total.grad_fn is None:
+            return super().compute_gradients(loss_per_module, **kwargs)
+        for parameter in self._params.values():
+            parameter.grad = None
+        total.backward()
+        return {key: parameter.grad for key, parameter in self._params.items()}
+
     def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None:
         """Step all optimisers. RLlib's own asks of every gradient twice whether it is finite; here the norm tells."""
         if self._grad_scalers is not None or self._lr_scheduler_classes is not None:
@@ -189,7 +217,10 @@ class TeamLearner(TorchLearner, ABC):
 
     def _auxiliary(self, loss: LossChoice, batch: LossBatch) -> Tensor:
         shared = self.team_module[RESERVED_POLICY]
-        return shared.losses[loss.name](batch) if loss.name in shared.losses else loss.loss(batch)
+        value = shared.losses[loss.name](batch) if loss.name in shared.losses else loss.loss(batch)
+        if value.dim():
+            raise ValueError(f"loss {loss.name!r} is {list(value.shape)} numbers: must be one, such as their mean")
+        return value.to(self._device)
 
     def _coefficient(self, name: str) -> float:
         return float(self._schedules[name].update(timestep=self._env_steps))
@@ -199,18 +230,17 @@ class TeamLearner(TorchLearner, ABC):
         if self.config.num_learners > 1:
             self._average(gradients)
         if not gradients:
-            return torch.zeros(())
+            return torch.zeros((), device=self._device)
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
 
-    def _clip(self, gradients: dict[Any, Tensor], norm: Tensor) -> None:
+    def _clip(self, gradients: dict[Any, Tensor], norm: float) -> None:
         if self.config.grad_clip is None:
             return
         if self.config.grad_clip_by == "value":
             torch._foreach_clamp_min_(list(gradients.values()), -self.config.grad_clip)
             torch._foreach_clamp_max_(list(gradients.values()), self.config.grad_clip)
-        else:
-            scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
-            torch._foreach_mul_(list(gradients.values()), scale)
+        elif norm > self.config.grad_clip:
+            torch._foreach_mul_(list(gradients.values()), self.config.grad_clip / (norm + 1e-6))
 
     def _average(self, gradients: dict[Any, Tensor]) -> None:
         """Give every learner the mean gradient, in one message; a missing gradient counts as zero on all of them."""
@@ -225,14 +255,19 @@ class TeamLearner(TorchLearner, ABC):
 
     # ---- sums over learners -----------------------------------------------------------------------------------
 
-    def mean(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Mean over a mask such that averaging the gradients of all learners gives that of the global mean."""
-        count = mask.sum().float()
+    def means(self, terms: dict[str, Averaged], *, count: Tensor | None = None) -> dict[str, Tensor]:
+        """Means over masks such that averaging the gradients of all learners gives those of the global means.
+
+        With `count`, sums over the masks for each thing that `count` keeps. All are computed at once.
+        """
+        masks = torch.stack([term.over for term in terms.values()])
+        kept = torch.where(masks, torch.stack([term.values for term in terms.values()]), 0.0)
+        counts = (masks.flatten(1) if count is None else count.view(1, -1)).sum(1).float()
         if self.config.num_learners > 1:
-            count = count.clone()
-            torch.distributed.all_reduce(count)
-            count = count / self.config.num_learners
-        return torch.where(mask, values, 0.0).sum() / count.clamp(min=1)
+            torch.distributed.all_reduce(counts)
+            counts = counts / self.config.num_learners
+        found = kept.flatten(1).sum(1) / counts.clamp(min=1)
+        return dict(zip(terms, found.unbind(0), strict=True))
 
     def agreed(self, value: Tensor) -> Tensor:
         """The mean of a number over all learners."""
@@ -304,9 +339,9 @@ class TeamLearner(TorchLearner, ABC):
             module.train(trained)
 
     def _log_update(self, rollout: Rollout, logged: list[dict[str, Tensor]]) -> None:
-        for key in logged[0]:
-            value = torch.stack([terms[key].float().cpu() for terms in logged]).mean()
-            self.metrics.log_value((ALL_MODULES, key), float(value), window=1)
+        means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
+        for key, value in zip(logged[0], means.tolist(), strict=True):
+            self.metrics.log_value((ALL_MODULES, key), value, window=1)
         if "ratio_error" in logged[0]:
             self.metrics.log_value((ALL_MODULES, "first_ratio_error"), float(logged[0]["ratio_error"]), window=1)
         steps, turns = rollout.env_steps(), rollout.agent_steps()

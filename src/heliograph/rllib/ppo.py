@@ -11,6 +11,7 @@ from heliograph import functional
 from heliograph.checks import check_number, check_positive
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.learner import Averaged
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -115,20 +116,21 @@ class PPOLearner(ActorCriticLearner):
         log_ratio = (unrolled.action_log_prob - rollout.action_log_prob) + (
             unrolled.message_log_prob - rollout.message_log_prob
         )
-        policy_loss = self.mean(self._surrogate(log_ratio, part.advantages), deciding)
-        value_loss = self.mean(self.value_errors(rollout, unrolled, part.targets), known)
-        entropy = self.mean(unrolled.action_entropy, known & rollout.acting)
-        message_entropy = self.mean(unrolled.message_entropy, known & rollout.speaking)
-        total = policy_loss + self.config.vf_loss_coeff * value_loss
-        total = total - self._coefficient("entropy") * entropy
-        total = total - self._coefficient("message_entropy") * message_entropy
+        moved, clip = log_ratio.detach().exp() - 1, self.config.clip_param or float("inf")
+        terms = {
+            "policy_loss": Averaged(self._surrogate(log_ratio, part.advantages), over=deciding),
+            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known),
+            "entropy": Averaged(self.bonus("entropy", unrolled), over=known & rollout.acting),
+            "message_entropy": Averaged(self.bonus("message_entropy", unrolled), over=known & rollout.speaking),
+            "mean_kl": Averaged(moved - log_ratio.detach(), over=deciding),
+            "clip_fraction": Averaged((moved.abs() > clip).float(), over=deciding),
+        }
+        means = self.means(terms)
+        means["mean_kl"] = self.agreed(means["mean_kl"])
         return {
-            "total_loss": total,
-            "policy_loss": policy_loss,
-            "vf_loss": value_loss,
-            "entropy": entropy,
-            "message_entropy": message_entropy,
-            **self._diagnostics(log_ratio.detach(), deciding),
+            "total_loss": self.total(means),
+            **means,
+            "ratio_error": torch.where(deciding, moved.abs(), 0.0).max(),
         }
 
     def is_enough(self, terms: dict[str, Tensor]) -> bool:
@@ -139,12 +141,3 @@ class PPOLearner(ActorCriticLearner):
         if self.config.clip_param is None:
             return -log_ratio * advantages
         return functional.clipped_policy_loss(log_ratio, advantages, clip=self.config.clip_param)
-
-    def _diagnostics(self, log_ratio: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        ratio = log_ratio.exp()
-        clip = self.config.clip_param or float("inf")
-        return {
-            "mean_kl": self.agreed(self.mean(ratio - 1 - log_ratio, mask)),
-            "clip_fraction": self.mean(((ratio - 1).abs() > clip).float(), mask),
-            "ratio_error": torch.where(mask, (ratio - 1).abs(), 0.0).max(),
-        }

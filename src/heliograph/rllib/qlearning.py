@@ -13,12 +13,14 @@ from torch import Tensor
 
 from heliograph import td
 from heliograph.checks import check_number, check_positive, check_schedule
-from heliograph.experiment import build_channel
+from heliograph.experiment import build_channel, resolve
+from heliograph.losses.imitation import Imitation
+from heliograph.losses.positive_signalling import PositiveSignalling
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig, refuse_given
-from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.learner import Averaged, TeamLearner
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -142,6 +144,17 @@ class CommDQNConfig(CommunicationConfig):
                 f"channel={choices.channel!r}, channel_settings={choices.channel_settings}: Q-learning chooses among "
                 "finitely many messages; choose channel='symbols', or a gradient that passes through the channel"
             )
+        self._refuse_losses_of_odds(scored=channel.scored)
+
+    def _refuse_losses_of_odds(self, *, scored: bool) -> None:
+        for loss in self.losses:
+            kind = resolve("loss", loss.loss)
+            read = "actions" if kind is Imitation else "messages" if kind is PositiveSignalling and scored else None
+            if read is not None:
+                raise ValueError(
+                    f"loss {loss.name!r}: it reads the odds of {read}, and Q-learning has values in their place; leave "
+                    "it out, or choose algorithm 'ppo' or 'a2c'"
+                )
 
 
 class CommDQN(CommunicationAlgorithm):
@@ -216,9 +229,8 @@ class QLearner(TeamLearner):
             messages = self._of_messages(team, unrolled, rollout)
             errors = torch.where(prepared.known & messages.asked, messages.chosen - prepared.message, 0.0)
             message_loss = scale * errors.square().sum()
-        mean_q = self.mean(actions.chosen.detach(), known)
-        total = td_loss + message_loss
-        return {"total_loss": total, "td_loss": td_loss, "message_td_loss": message_loss, "mean_q": mean_q}
+        means = self.means({"mean_q": Averaged(actions.chosen.detach(), over=known)})
+        return {"total_loss": td_loss + message_loss, "td_loss": td_loss, "message_td_loss": message_loss, **means}
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
         self.num_updates += 1

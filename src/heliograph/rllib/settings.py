@@ -61,6 +61,7 @@ class TrainSettings(Choices):
     `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
+    `torch_num_threads`: threads of each process, by default as many as its networks are worth.
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -91,6 +92,7 @@ class TrainSettings(Choices):
     seed: int = Field(default=0, ge=0, lt=2**31)
     num_env_runners: int = Field(default=0, ge=0)
     num_learners: int = Field(default=0, ge=0)
+    torch_num_threads: PositiveInt | None = None
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
     evaluate_every: PositiveInt | None = None

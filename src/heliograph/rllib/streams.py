@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["STREAMS", "get_streams", "set_streams"]
+__all__ = ["STREAMS", "get_streams", "mixed_seed", "seed_streams", "set_streams"]
 
 STREAMS = "streams"
 """Their key in the states of env runners and learners."""
@@ -24,6 +24,18 @@ def get_streams() -> dict[str, Any]:
         "numpy": (kind, torch.from_numpy(np.asarray(keys, np.int64)), *rest),
         "torch": torch.get_rng_state(),
     }
+
+
+def seed_streams(seed: int) -> None:
+    """Begin all three anew."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def mixed_seed(*numbers: int) -> int:
+    """A seed of 31 bits that depends on all of these numbers, none negative."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0]) >> 1
 
 
 def set_streams(state: dict[str, Any]) -> None:

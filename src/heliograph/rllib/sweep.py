@@ -6,6 +6,7 @@ to end, by a file that it looks for after each iteration; it then saves, evaluat
 
 import contextlib
 import dataclasses
+import enum
 import json
 import logging
 import os
@@ -18,12 +19,13 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from heliograph.registry import UnknownNameError
+from heliograph.rllib.records import complete_checkpoints
 from heliograph.rllib.session import ray_running
 from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from
-from heliograph.rllib.train import Stop, config_of, interruptible, train
+from heliograph.rllib.train import Stop, config_of, interruptible, resume, train
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
 
-__all__ = ["SCHEDULERS", "Observer", "Trial", "check_trials", "finished", "refuse_others", "sweep"]
+__all__ = ["SCHEDULERS", "Observer", "Trial", "Unfinished", "check_trials", "finished", "refuse_others", "sweep"]
 
 SCHEDULERS = ("none", "asha")
 HALVING = 4
@@ -39,6 +41,13 @@ TUNE = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 """Ctrl-C is ours, trials write their own files, relative paths mean in them what they do here, Tune prints nothing."""
+
+
+class Unfinished(enum.Enum):
+    """What becomes of a trial that was interrupted; to resume one opens its checkpoints, which are pickles."""
+
+    ANEW = "anew"
+    RESUMED = "resumed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,24 +111,27 @@ def sweep(
     metric: str = "episode_return_mean",
     grace_iterations: int = 10,
     command: str | None = None,
+    unfinished: Unfinished = Unfinished.ANEW,
 ) -> dict[str, str]:
     """Train all trials, `jobs` at a time, one core each, and return what went wrong, by name.
 
     `scheduler` "asha" ends trials early whose `metric` (a column of progress.csv) is weak beside that of others at the
     same iteration, the first time after `grace_iterations`; their summary says so in `stopped_by`. The first Ctrl-C
-    lets the trials in progress end whole. Trials must share one parent folder.
+    lets the trials in progress end whole. Trials must share one parent folder. Those that a folder holds a part of are
+    begun anew, or go on from their last whole checkpoint (`unfinished`; trusted folders only).
     """
     check_trials(trials, scheduler=scheduler, metric=metric)
     own = trials[0].out.resolve().parent / OWN_FOLDER
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
+    shared = {"own": str(own), "metric": metric, "command": command, "unfinished": unfinished.value}
     try:
         with interruptible(None) as stopped, ray_running(num_actors=jobs), _tune_quiet():
             watch = _Watch(observer=observer, stopped=stopped, folder=own)
             asking = _Asking(inner=_inner(scheduler, trials, grace_iterations), name=scheduler, folder=own)
             tuner = tune.Tuner(
                 tune.with_resources(_train, {"cpu": 1}),
-                param_space={"job": tune.grid_search([_job(trial, own, metric, command) for trial in trials])},
+                param_space={"job": tune.grid_search([{**_job(trial), **shared} for trial in trials])},
                 tune_config=tune.TuneConfig(scheduler=asking, max_concurrent_trials=jobs),
                 run_config=tune.RunConfig(name="tune", storage_path=str(own), callbacks=[watch], stop=watch, verbose=0),
             )
@@ -141,10 +153,9 @@ def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str) -> Non
         config_of(trial.settings)
 
 
-def _job(trial: Trial, own: pathlib.Path, metric: str, command: str | None) -> dict[str, Any]:
+def _job(trial: Trial) -> dict[str, Any]:
     settings = trial.settings.model_dump(mode="json", fallback=plain)
-    where = {"out": str(trial.out.resolve()), "own": str(own)}
-    return {"name": trial.name, "settings": settings, "metric": metric, "command": command, **where}
+    return {"name": trial.name, "settings": settings, "out": str(trial.out.resolve())}
 
 
 def _train(given: dict[str, Any]) -> None:
@@ -160,18 +171,20 @@ def _train(given: dict[str, Any]) -> None:
     if asked():
         return
     try:
-        train(
-            settings_from(job["settings"]),
-            out=job["out"],
-            on_progress=lambda row: tune.report({**row, SCORE: row.get(job["metric"])}),
-            stop=asked,
-            overwrite=True,
-            command=job["command"],
-        )
+        _made(job, on_progress=lambda row: tune.report({**row, SCORE: row.get(job["metric"])}), stop=asked)
     except Exception as error:
         told = " ".join(str(error).split()) or type(error).__name__
         (own / f"{job['name']}{FAILED}").write_text(told, encoding="utf8")
         raise
+
+
+def _made(job: dict[str, Any], **watching: Any) -> None:
+    """Train, or go on with what is there."""
+    goes_on = job["unfinished"] == Unfinished.RESUMED.value and complete_checkpoints(pathlib.Path(job["out"]))
+    if goes_on:
+        resume(job["out"], command=job["command"], **watching)
+    else:
+        train(settings_from(job["settings"]), out=job["out"], overwrite=True, command=job["command"], **watching)
 
 
 def _inner(scheduler: str, trials: Sequence[Trial], grace_iterations: int) -> TrialScheduler:

@@ -143,7 +143,7 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     if settings.networks == "separate":
         config.multi_agent(policies=set(config.facts().agents), policy_mapping_fn=OwnNetwork())
-    config.communication(load_policies=settings.load_policies)
+    config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)

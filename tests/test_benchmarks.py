@@ -1,0 +1,43 @@
+"""What benchmarks share: a run that was put down goes on as if it had never stopped."""
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from heliograph.rllib.settings import TrainSettings, settings_from
+
+BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
+TINY = {"num_envs_per_env_runner": 16, "train_batch_size_per_learner": 32, "minibatch_size": 16}
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the benchmarks that trains and judges."""
+    if not BENCHMARKS.exists():
+        pytest.skip("no benchmarks beside the tests")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import watched
+
+    return watched
+
+
+def tiny(seed: int = 0) -> TrainSettings:
+    """A small experiment."""
+    return settings_from({"env": "identity", "model_settings": {"size": 8}, "algorithm_settings": TINY, "seed": seed})
+
+
+def test_a_run_that_was_put_down_goes_on_as_if_it_had_not(watched: Any, tmp_path: pathlib.Path) -> None:
+    def judge(trainer: Any) -> float:
+        return float(sum(weight.detach().sum() for weight in trainer.team.parameters()))
+
+    whole, found = watched.watched(tiny(), judge=judge, updates=6, every=2)
+    watched.watched(tiny(), judge=judge, updates=4, every=2, unfinished=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"so_far.json", "state_4.safetensors"}
+    again, later = watched.watched(tiny(), judge=judge, updates=6, every=2, unfinished=tmp_path)
+    assert [update for update, _ in later["curve"]] == [2, 4, 6]
+    assert [score for _, score in later["curve"]] == [score for _, score in found["curve"]]
+    pairs = zip(whole.team.parameters(), again.team.parameters(), strict=True)
+    assert all(bool((one == other).all()) for one, other in pairs)
+    with pytest.raises(SystemExit, match="other settings"):
+        watched.watched(tiny(seed=1), judge=judge, updates=6, every=2, unfinished=tmp_path)
