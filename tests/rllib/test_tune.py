@@ -63,11 +63,11 @@ def test_population_based_training_changes_the_lr_and_hands_on_weights(ray_sessi
     donor, heir = results
     assert (donor.config["lr"], heir.config["lr"]) == (HIGH, CHANGED)
     assert heir.metrics["learners"]["speaker"]["default_optimizer_learning_rate"] == CHANGED
-    first, *_, last = sorted(pathlib.Path(donor.path).glob("checkpoint_*"))
-    before, after = weights(first), weights(last)
+    handed_on = [weights(path) for path in sorted(pathlib.Path(donor.path).glob("checkpoint_*"))]
     inherited = weights(pathlib.Path(heir.checkpoint.path))
-    assert np.abs(before - after).max() > 1e-4, "the donor went on learning"
-    assert np.abs(inherited - before).max() < 1e-8, "the heir has its weights, and its own lr moved them by nothing"
+    assert np.abs(handed_on[0] - handed_on[-1]).max() > 1e-4, "the donor went on learning"
+    nearest = min(np.abs(inherited - given).max() for given in handed_on)
+    assert nearest < 1e-8, "the heir has weights of the donor (on a busy machine the later ones), and its own lr is tiny"
     assert list(pathlib.Path(heir.path).glob("events.out.tfevents.*")), "TensorBoard's files"
 
 
