@@ -67,7 +67,7 @@ def test_population_based_training_changes_the_lr_and_hands_on_weights(ray_sessi
     inherited = weights(pathlib.Path(heir.checkpoint.path))
     assert np.abs(handed_on[0] - handed_on[-1]).max() > 1e-4, "the donor went on learning"
     nearest = min(np.abs(inherited - given).max() for given in handed_on)
-    assert nearest < 1e-8, "the heir has weights of the donor (on a busy machine the later ones), and its own lr is tiny"
+    assert nearest < 1e-8, "the heir has weights of the donor (the later ones on a busy machine), its own lr is tiny"
     assert list(pathlib.Path(heir.path).glob("events.out.tfevents.*")), "TensorBoard's files"
 
 
