@@ -105,6 +105,7 @@ def test_episodes_begin_together_and_end_where_they_end(env: str) -> None:
     assert rollout.valid[0].all() and not (rollout.valid[1:] & ~rollout.valid[:-1]).any()
     assert torch.equal((rollout.episode_over & rollout.valid).sum(0), torch.ones(32, dtype=torch.long))
     assert not (rollout.episode_over[:-1] & rollout.valid[1:]).any()
+    assert not (rollout.speaking & ~rollout.valid.unsqueeze(-1)).any(), "nor does anybody speak after the end"
 
 
 def test_short_episodes_are_not_favoured() -> None:

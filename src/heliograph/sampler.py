@@ -194,6 +194,8 @@ class Sampler:
         alive: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         seen, state = self._now
+        if alive is not None:  # what copies say after their episode must not enter statistics of the messages of a step
+            seen = dataclasses.replace(seen, speaking=seen.speaking & alive.unsqueeze(1))
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         with self._noting("while the team chose its messages and actions in"), self._blaming(seen, record):
             with torch.set_grad_enabled(self.tracing):
