@@ -70,11 +70,11 @@ def test_the_loss_of_the_listener_reaches_the_weights_of_the_speaker_in_dial_alo
 def test_only_the_prisoner_in_the_room_acts_and_speaks(channel: str) -> None:
     trainer = LocalTrainer(config(channel=channel, copies=64))
     rollout, learner = sampled(trainer), trainer.learner
-    assert bool((rollout.acting.sum(-1) == 1).all()) and torch.equal(rollout.acting, rollout.speaking)
+    counting = rollout.acting & rollout.valid.unsqueeze(-1)
+    assert bool((rollout.acting.sum(-1) == 1).all()) and torch.equal(counting, rollout.speaking)
     unrolled = learner.target.unroll(rollout)
     assert torch.equal(learner._of_actions(trainer.team, unrolled, rollout).asked, rollout.acting)
-    known = learner.prepare(rollout).known
-    assert torch.equal(known, rollout.acting & rollout.valid.unsqueeze(-1))
+    assert torch.equal(learner.prepare(rollout).known, counting)
 
 
 def test_an_agent_bootstraps_from_its_own_next_turn() -> None:
