@@ -183,10 +183,10 @@ class SwitchRiddle(TeamEnv):
         self._counts = self._counts.masked_fill(starting[:, None], 0)
 
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        in_room = self._in_room()
-        told = ((actions["prisoner"] == TELL) & in_room).any(1) & moving
-        right = self._visited(in_room).all(1)
-        self._counts = self._counts + (in_room & moving[:, None])
+        today = self._visits.gather(1, self._day[:, None])
+        told = (actions["prisoner"].gather(1, today).squeeze(1) == TELL) & moving
+        self._counts = self._counts.scatter_add(1, today, moving.long()[:, None])
+        right = (self._counts > 0).all(1)
         self._day = self._day + moving
         reward = torch.where(told, torch.where(right, 1.0, -1.0), 0.0)
         over = told | (self._day >= self.days)
@@ -201,11 +201,12 @@ class SwitchRiddle(TeamEnv):
     def _observe(self) -> View:
         occupants = self._occupants()
         in_room = self._in_room(occupants)
+        inside = in_room.float()
         day = self._day[:, None].expand(-1, self.prisoners)
         meaning = torch.stack([self._counts.clamp(max=MAX_COUNT), day], -1)
-        state = [self._visited(in_room).float(), in_room.float(), self._day[:, None] / self.days]
+        state = [self._visited(in_room).float(), inside, self._day[:, None] / self.days]
         return View(
-            observations={"prisoner": in_room.float()[..., None]},
+            observations={"prisoner": inside[..., None]},
             observing=torch.ones_like(in_room),
             acting=in_room,
             speaking=in_room,
