@@ -102,7 +102,11 @@ def epsilon_greedy(
     values: Float[Tensor, "*batch V"], *, epsilon: float, mask: Bool[Tensor, "*batch V"] | None = None
 ) -> Float[Tensor, "*batch V"]:
     """Logits that pick the highest value, and with probability `epsilon` any legal one."""
-    legal = torch.ones_like(values) if mask is None else mask.to(values.dtype)
+    if mask is None:
+        other = epsilon / values.shape[-1]
+        low, high = (math.log(odds) if odds else MASKED_LOGIT for odds in (other, 1 - epsilon + other))
+        return torch.full_like(values, low).scatter_(-1, values.argmax(-1, keepdim=True), high)
+    legal = mask.to(values.dtype)
     best = torch.where(legal > 0, values, -torch.inf).argmax(-1, keepdim=True)
     odds = epsilon * legal / legal.sum(-1, keepdim=True).clamp(min=1)
     return odds.scatter_add(-1, best, torch.full_like(odds[..., :1], 1 - epsilon)).log().clamp(min=MASKED_LOGIT)

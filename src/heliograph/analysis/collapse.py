@@ -59,13 +59,15 @@ def protocol_statistics(rollout: Rollout, *, groups: Int[Tensor, " N"] | None = 
     said, meant, group = _utterances(rollout, groups)
     if len(said) == 0:
         return {"num_utterances": 0, "num_meanings": 0}
-    bits, by_chance = _joint_bits(said, meant, group), _joint_bits(said, _shuffled(meant, group), group)
+    bits, (_, counts_by_chance) = _joint_bits(said, meant, group), _joint(said, _shuffled(meant, group), group)
     return {
         "num_utterances": len(said),
         "num_meanings": int(meant.max()) + 1,
         "entropy_bits": max(0.0, bits.said - bits.group),
         "mutual_information_bits": max(0.0, bits.said + bits.meant - bits.all - bits.group),
-        "mutual_information_chance_bits": max(0.0, bits.said + bits.meant - by_chance.all - bits.group),
+        "mutual_information_chance_bits": max(
+            0.0, bits.said + bits.meant - _entropy_bits(counts_by_chance / len(said)) - bits.group
+        ),
     }
 
 
@@ -81,14 +83,20 @@ class _JointBits:
 
 def _joint_bits(said: Int[Tensor, " n"], meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> _JointBits:
     num_said, num_meant = (int(ids.max()) + 1 for ids in (said, meant))
-    code, counts = ((group * num_said + said) * num_meant + meant).unique(return_counts=True)
-    counts = counts.double()
+    code, counts = _joint(said, meant, group)
     in_said = code // num_meant
     in_group = in_said // num_said
     in_meant = in_group * num_meant + code % num_meant
     sums = [ids.bincount(weights=counts) for ids in (in_group, in_said, in_meant)]
     of_group, of_said, of_meant, of_all = (_entropy_bits(part / len(said)) for part in (*sums, counts))
     return _JointBits(group=of_group, said=of_said, meant=of_meant, all=of_all)
+
+
+def _joint(said: Int[Tensor, " n"], meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+    """Which triples occur, as numbers, and how often each does."""
+    num_said, num_meant = (int(ids.max()) + 1 for ids in (said, meant))
+    code, counts = ((group * num_said + said) * num_meant + meant).unique(return_counts=True)
+    return code, counts.double()
 
 
 def _shuffled(meant: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
