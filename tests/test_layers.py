@@ -10,7 +10,19 @@ import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
-    {"types", "rollout", "unrolled", "folding", "registry", "functional", "td", "distributions", "durable", "checks"},
+    {
+        "types",
+        "rollout",
+        "unrolled",
+        "folding",
+        "registry",
+        "functional",
+        "td",
+        "distributions",
+        "durable",
+        "checks",
+        "cores",
+    },
     {"envs", "channels", "topologies", "models", "populations"},
     {
         "sampler",

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import subprocess
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from heliograph.cli import main, training
 from heliograph.cli.choosing import Job
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
+from heliograph.cores import num_cores
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.bench import measure
 from heliograph.rllib.records import ProgressWriter, complete_checkpoints, read_progress, write_checkpoint
@@ -169,12 +171,24 @@ def test_twins_have_the_same_budget(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_processes_train_side_by_side_and_one_that_fails_leaves_the_others(tmp_path: pathlib.Path) -> None:
+def test_processes_train_side_by_side_and_one_that_fails_leaves_the_others(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs = [Job(name=str(n), settings=small(seed=n, iterations=2), out=tmp_path / str(n)) for n in range(3)]
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "config.json").touch()
+    threads = []
+
+    def start(*arguments: Any, **given: Any) -> subprocess.Popen[str]:
+        threads.append(given["env"]["OMP_NUM_THREADS"])
+        return popen(*arguments, **given)
+
+    popen = subprocess.Popen
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("heliograph.cli.running.subprocess.Popen", start)
     with Display({job.name: job.settings for job in jobs}, err=True) as display, pytest.raises(ValueError, match="0: "):
         run_all(jobs, processes=2, display=display, command="test")
+    assert threads == [str(max(1, num_cores() // 2))] * 2
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in "12"]
     assert [(summary["seed"], summary["num_env_steps"]) for summary in summaries] == [(1, 128), (2, 128)]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from heliograph.cli.arguments import build_parser
+from heliograph.cores import patient_threads
 from heliograph.rllib.failures import RunError
 
 __all__ = ["main"]
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1: a run failed, 2: the user got something wrong, 130: interrupted."""
     given = build_parser().parse_args(arguments)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    patient_threads()
     try:
         with _interruptible():
             _run(given)

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
+from heliograph.cores import cores_each
 from heliograph.rllib.failures import RunError
 
 USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError")
@@ -72,7 +73,7 @@ class Workers:
     def __init__(self, number: int, *, display: Display, command: str):
         self.display, self.command = display, command
         self.events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
-        self.workers = [self._start() for _ in range(number)]
+        self.workers = [self._start(cores_each(number)) for _ in range(number)]
         self.summaries: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, Exception] = {}
 
@@ -164,7 +165,7 @@ class Workers:
         worker.process.stdin.write(line + "\n")
         worker.process.stdin.flush()
 
-    def _start(self) -> _Worker:
+    def _start(self, share: dict[str, str]) -> _Worker:
         stderr = tempfile.TemporaryFile("w+", encoding="utf8")
         path = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = subprocess.Popen(
@@ -173,7 +174,7 @@ class Workers:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **share, "PYTHONPATH": path},
             start_new_session=True,
         )
         listener = threading.Thread(target=self._listen, args=(process,), daemon=True)

@@ -1,6 +1,5 @@
 """The command `sweep`: a grid of settings times seeds, trained side by side, and compared."""
 
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_name
 from heliograph.cli.shown import Display, console
 from heliograph.cli.training import command_line
+from heliograph.cores import num_cores
 from heliograph.rllib import sweep as trials_of
 from heliograph.rllib.settings import COLUMNS
 from heliograph.rllib.sweep import Trial, Unfinished
@@ -29,7 +29,7 @@ def sweep(given: Any) -> Shown:
     trials = _trials(given)
     done = {trial.name: summary for trial in trials if (summary := trials_of.finished(trial)) is not None}
     left = [trial for trial in trials if trial.name not in done]
-    jobs = min(given.jobs or os.cpu_count() or 1, max(len(left), 1))
+    jobs = min(given.jobs or num_cores(), max(len(left), 1))
     failures: dict[str, str] = {}
     if left:
         with Display({}, err=given.json) as display:

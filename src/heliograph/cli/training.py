@@ -1,6 +1,5 @@
 """The commands that train: `train` and `demo`."""
 
-import os
 import pathlib
 import shlex
 import sys
@@ -11,6 +10,7 @@ from heliograph import registry
 from heliograph.cli.choosing import MAIN, Chosen, Job, chosen, jobs_of, twins_of
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display, console, summary_table
+from heliograph.cores import num_cores
 from heliograph.rllib.settings import TWINS, check, settings_from
 
 Shown = tuple[Any, Callable[[Any], None]]
@@ -39,7 +39,7 @@ def train(given: Any) -> Shown:
     _refuse_runs(jobs, controls=what.controls)
     check(what.settings)
     _check_config(what.settings)
-    summaries = _train_jobs(jobs, what, processes=given.jobs or os.cpu_count() or 1, json=given.json)
+    summaries = _train_jobs(jobs, what, processes=given.jobs or num_cores(), json=given.json)
     alone = len(summaries) == 1
     result = summaries[jobs[0].name] if alone else {"runs": summaries, **_values(jobs, summaries)}
     return result, lambda _: _show_runs(summaries, folder=given.out)

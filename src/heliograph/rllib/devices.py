@@ -8,6 +8,7 @@ from ray.rllib.utils.framework import get_device
 from torch import nn
 
 from heliograph.checks import check_positive
+from heliograph.cores import num_cores
 
 __all__ = ["check_gpus", "prepare_torch", "runner_device", "threads_for"]
 
@@ -42,7 +43,7 @@ def _most_threads() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdecimal():
         return max(int(said), 1)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return num_cores()
 
 
 def runner_device(config: Any, *, worker_index: int) -> torch.device:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import ray
 
+from heliograph.cores import num_cores
+
 OBJECT_STORE_BYTES = 200_000_000
 STDERR = 2
 HARMLESS = (b"has constructor arguments in the object store and max_restarts > 0",)
@@ -77,7 +79,7 @@ def _start(num_actors: int) -> None:
         return
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, num_actors + 1),
+        num_cpus=max(num_cores(), num_actors + 1),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,
