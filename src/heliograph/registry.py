@@ -42,7 +42,7 @@ class UnknownNameError(ValueError):
 
     def __init__(self, *, what: str, name: str, valid: list[str]):
         near = difflib.get_close_matches(name, valid, n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         super().__init__(f"unknown {what} {name!r}{hint} Valid: {', '.join(sorted(valid)) or 'none'}.")
 
 
