@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from unfinished import folder_of
-from watched import KINDS, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import KINDS, changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
@@ -48,7 +48,9 @@ def train_one(
 
 def with_sigma(changes: dict[str, Any], sigma: float | None) -> dict[str, Any]:
     """Changes of settings, the channel's noise among them where it is given."""
-    return changes if sigma is None else {**changes, "channel_settings": {"sigma": sigma}}
+    if sigma is None:
+        return changes
+    return {**changes, "channel_settings": {**changes.get("channel_settings", {}), "sigma": sigma}}
 
 
 def judge(trainer: LocalTrainer) -> dict[str, float]:
@@ -100,7 +102,7 @@ def main() -> None:
     parser.add_argument("--sigmas", type=float, nargs="+", default=[None], help="noises of the channel to try")
     parser.add_argument("--steps", type=int, default=None, help="of multistep_digits, where not the recipe's")
     given: argparse.Namespace = parser.parse_args()
-    changes = {} if given.steps is None else {"env_settings": {"steps": given.steps}}
+    changes = changes_of([*given.set, *([] if given.steps is None else [f"env.steps={given.steps}"])])
     updates = given.updates or load("recipe", given.recipe)().settings["iterations"]
     common = {"recipe": given.recipe, "changes": changes, "updates": updates, "every": given.every}
     common["unfinished"] = given.unfinished

@@ -11,9 +11,10 @@ def dial_multistep_digits() -> Recipe:
     Paper: Foerster, Assael, de Freitas and Whiteson 2016: RMSProp, epsilon .05, sigma .5, the target team every 100
     updates, two layers for the image. Differences: 4,000 updates of 128 episodes, not 50,000 of 32; 64 units, not 128;
     a learning rate of 1e-3, not 5e-4, that rises over the first 100 updates and falls fivefold in the last 750;
-    momentum .05, as in a public code, not .95; `mouth_gain` 6, so that first messages are larger than the noise and
-    soon bits (without it teams learn values between them, which no bit carries); images of 8x8 unless `mnist_dir` is
-    set. To reach: 0.9, where four bits can name every digit, 1, and a blind guess is worth 0.1.
+    momentum .05, as in a public code, not .95; `mouth_gain` 6, so that first messages are larger than the noise; what
+    is said is bounded, to 10 sigma at first and to 2 sigma from three fifths of the updates on (without a bound teams
+    come to say values between two far ones, which no bit carries); images of 8x8 unless `mnist_dir` is set. To reach:
+    0.9, where four bits can name every digit, 1, and a blind guess is worth 0.1.
     """
     return Recipe(
         name="dial_multistep_digits",
@@ -25,7 +26,13 @@ def dial_multistep_digits() -> Recipe:
             "model": "cnet",
             "model_settings": {"size": 64, "observation_layers": 2, "mouth_gain": 6.0},
             "channel": "dru",
-            "channel_settings": {"bits": 1, "sigma": 0.5, "limit": None},
+            "channel_settings": {
+                "bits": 1,
+                "sigma": 0.5,
+                "limit": 2.0,
+                "start_limit": 10.0,
+                "anneal_env_steps": 1_500_000,
+            },
             "algorithm": "qlearning",
             "algorithm_settings": {
                 "momentum": 0.05,
