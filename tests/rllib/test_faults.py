@@ -21,11 +21,12 @@ from heliograph.durable import WriteError
 from heliograph.envs.base import Outcome
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.registry import load
-from heliograph.rllib import records, train
+from heliograph.rllib import checkpoints, train
+from heliograph.rllib.checkpoints import complete_checkpoints
 from heliograph.rllib.failures import EnvRunnerError, LearnerError
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.records import complete_checkpoints, read_progress
+from heliograph.rllib.records import read_progress
 from heliograph.rllib.settings import settings_from
 from heliograph.rllib.streams import get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rllib.train import resume
@@ -226,7 +227,7 @@ def test_what_cannot_be_written_is_named_and_the_old_stays(tmp_path: pathlib.Pat
     with pytest.raises(WriteError, match=r"team\.safetensors: No space left on device; free some space"):
         train.write_team(tmp_path, team)
     with pytest.raises(WriteError, match=r"iteration_000001: No space"):
-        records.write_checkpoint(tmp_path, iteration=1, save=lambda path: pathlib.Path(path).mkdir())
+        checkpoints.write_checkpoint(tmp_path, iteration=1, save=lambda path: pathlib.Path(path).mkdir())
     assert (tmp_path / "team.safetensors").read_bytes() == before
     assert [path.name for path in tmp_path.rglob("*") if path.name != "checkpoints"] == ["team.safetensors"]
 

@@ -13,8 +13,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from heliograph.rllib.checkpoints import complete_checkpoints
 from heliograph.rllib.claim import claimed
-from heliograph.rllib.records import complete_checkpoints, read_progress
+from heliograph.rllib.records import read_progress
 from heliograph.run_folder import RunFolderError
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -17,7 +17,8 @@ from heliograph.cli.shown import Display
 from heliograph.cores import num_cores
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.bench import measure
-from heliograph.rllib.records import ProgressWriter, complete_checkpoints, read_progress, write_checkpoint
+from heliograph.rllib.checkpoints import complete_checkpoints, write_checkpoint
+from heliograph.rllib.records import ProgressWriter, read_progress
 from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of, resume, train
 from heliograph.run_folder import RunFolderError, read_config, read_run

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterator
 
 from heliograph.durable import telling
-from heliograph.rllib.records import CHECKPOINTS, TENSORBOARD
+from heliograph.rllib.checkpoints import CHECKPOINTS
+from heliograph.rllib.records import TENSORBOARD
 from heliograph.run_folder import CONFIG, PROGRESS, SUMMARY, WEIGHTS, RunFolderError, read_config
 
 __all__ = ["claimed", "cleared"]

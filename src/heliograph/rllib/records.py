@@ -1,4 +1,4 @@
-"""What a training run writes down: a row for each iteration, TensorBoard's files, and checkpoints."""
+"""What a training run writes down: a row for each iteration, and TensorBoard's files."""
 
 import contextlib
 import csv
@@ -6,10 +6,9 @@ import io
 import math
 import os
 import pathlib
-import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -18,12 +17,11 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
-from heliograph.durable import replacing, replacing_folder, telling
+from heliograph.durable import replacing, telling
 from heliograph.rllib.settings import LEARNT, SAMPLED
 from heliograph.run_folder import PROGRESS, RunFolderError
 
-CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
-KEPT_CHECKPOINTS = 2
+TENSORBOARD = "tensorboard"
 WHOLE = ("iteration", "num_env_steps", "num_episodes")
 
 Row = dict[str, Any]
@@ -140,32 +138,6 @@ def read_progress(folder: str | pathlib.Path) -> list[dict[str, Any]]:
         return [{key: _cell(key, value) for key, value in row.items()} for row in rows]
     except ValueError as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
-
-
-def write_checkpoint(folder: pathlib.Path, *, iteration: int, save: Callable[[str], object]) -> pathlib.Path:
-    """Let `save(path)` write a checkpoint that is either there as a whole or not at all; older ones are deleted."""
-    parent = folder.resolve() / CHECKPOINTS
-    draft, final = parent / f"draft_{iteration:06d}", parent / f"iteration_{iteration:06d}"
-    for leftover in parent.glob("draft_*"):
-        shutil.rmtree(leftover)
-    if final.exists():
-        _discard(final)
-    replacing_folder(final, write=save, draft=draft)
-    for old in complete_checkpoints(folder)[:-KEPT_CHECKPOINTS]:
-        _discard(old)
-    return final
-
-
-def _discard(checkpoint: pathlib.Path) -> None:
-    """Delete a checkpoint such that it does not count while it is half there."""
-    draft = checkpoint.with_name(checkpoint.name.replace("iteration_", "draft_"))
-    os.replace(checkpoint, draft)
-    shutil.rmtree(draft)
-
-
-def complete_checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
-    """All whole checkpoints, oldest first."""
-    return sorted((folder.resolve() / CHECKPOINTS).glob("iteration_*"))
 
 
 def _number(value: Any) -> float | int | None:

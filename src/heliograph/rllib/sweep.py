@@ -19,7 +19,7 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.records import complete_checkpoints
+from heliograph.rllib.checkpoints import complete_checkpoints
 from heliograph.rllib.session import ray_running
 from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from
 from heliograph.rllib.train import Stop, config_of, interruptible, resume, train

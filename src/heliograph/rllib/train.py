@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import pickle
 import platform
 import shlex
 import signal
@@ -25,12 +24,13 @@ from heliograph.durable import WriteError
 from heliograph.experiment import resolve
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError, settings_of
+from heliograph.rllib.checkpoints import check_checkpoint, complete_checkpoints, write_checkpoint
 from heliograph.rllib.claim import claimed, cleared
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.failures import RunError
 from heliograph.rllib.learning import learners_answering
 from heliograph.rllib.mapping import OwnNetwork
-from heliograph.rllib.records import ProgressWriter, complete_checkpoints, row_of, write_checkpoint
+from heliograph.rllib.records import ProgressWriter, row_of
 from heliograph.rllib.session import harmless_lines_dropped, ray_running
 from heliograph.rllib.settings import EVALUATED, TrainSettings, settings_from
 from heliograph.rllib.teams import team_of
@@ -163,13 +163,9 @@ def _built(config: CommunicationConfig, settings: TrainSettings) -> Algorithm:
 
 
 def _restored(checkpoint: pathlib.Path, settings: TrainSettings) -> Algorithm:
+    check_checkpoint(checkpoint)
     with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
-        try:
-            return Algorithm.from_checkpoint(str(checkpoint))
-        except (EOFError, FileNotFoundError, pickle.UnpicklingError) as error:
-            raise RunFolderError(
-                f"{checkpoint} is damaged ({type(error).__name__}: {error}): delete it, and resume from the one before"
-            ) from error
+        return Algorithm.from_checkpoint(str(checkpoint))
 
 
 @dataclasses.dataclass(kw_only=True)
