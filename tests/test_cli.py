@@ -279,6 +279,10 @@ def test_code_of_a_folder_is_imported_only_if_trusted(run_folder: pathlib.Path, 
     config["env"]["env"] = "heliograph.envs.speaker_listener:SpeakerListener"
     (run_folder / "config.json").write_text(json.dumps(config))
     assert main(["evaluate", str(run_folder), "--episodes", "5"]) == 2
+    assert "checksum" in capsys.readouterr().err
+    del config["sha256"]
+    (run_folder / "config.json").write_text(json.dumps(config))
+    assert main(["evaluate", str(run_folder), "--episodes", "5"]) == 2
     assert "--trust" in capsys.readouterr().err
     assert main(["evaluate", str(run_folder), "--episodes", "5", "--trust"]) == 0
 

@@ -9,7 +9,19 @@ import torch
 
 from heliograph.envs.identity import Identity
 from heliograph.experiment import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.run_folder import CONFIG, WEIGHTS, RunFolderError, plain, read_run, write_config, write_json, write_team
+from heliograph.run_folder import (
+    CONFIG,
+    WEIGHTS,
+    RunFolderError,
+    plain,
+    read_config,
+    read_run,
+    rewrite_config,
+    write_config,
+    write_json,
+    write_team,
+)
+from heliograph.safe_files import CHECKSUM
 from heliograph.sampler import Sampler, play
 from tests.parts import stir
 
@@ -61,7 +73,18 @@ def refused(folder: pathlib.Path, words: str, **how) -> None:
 def edit(folder: pathlib.Path, change) -> None:
     config = json.loads((folder / CONFIG).read_text())
     change(config)
-    (folder / CONFIG).write_text(json.dumps(config))
+    (folder / CONFIG).write_text(json.dumps({key: value for key, value in config.items() if key != CHECKSUM}))
+
+
+def test_a_configuration_that_was_changed_is_told(tmp_path: pathlib.Path) -> None:
+    written(tmp_path)
+    text = (tmp_path / CONFIG).read_text()
+    (tmp_path / CONFIG).write_text(text.replace('"seed": 7', '"seed": 6'))
+    refused(tmp_path, r"does not fit its checksum: .* deletes the entry 'sha256'")
+    edit(tmp_path, lambda config: None)
+    assert read_run(tmp_path).config["seed"] == 6
+    rewrite_config(tmp_path, read_config(tmp_path))
+    assert (tmp_path / CONFIG).read_text() != text and CHECKSUM in read_config(tmp_path)
 
 
 def test_no_run_folder(tmp_path: pathlib.Path) -> None:

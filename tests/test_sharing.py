@@ -15,7 +15,7 @@ from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team,
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.run_folder import CONFIG, TEAM, RunFolderError, read_run, write_config, write_team
+from heliograph.run_folder import CONFIG, TEAM, RunFolderError, read_run, rewrite_config, write_config, write_team
 from heliograph.safe_files import read_tensors, write_tensors
 from heliograph.sharing import export, read_policy
 from tests.parts import stir
@@ -248,7 +248,7 @@ def test_names_in_a_report_are_text(run: pathlib.Path, tmp_path: pathlib.Path) -
     }
     folder = tmp_path / "a$x<script>alert(3)<"
     folder.mkdir()
-    (folder / CONFIG).write_text(json.dumps(config))
+    rewrite_config(folder, config)
     write_tensors(folder / "team.safetensors", renamed, metadata={"format_version": "1"})
     assert main(["report", str(folder), "--episodes", "20"]) == 0
     page = (folder / "report.html").read_text()

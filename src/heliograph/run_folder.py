@@ -5,6 +5,7 @@ and `checkpoints/` (RLlib's own, cloudpickle: only `--resume` opens them).
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ from heliograph.experiment import (
 )
 from heliograph.models.team import Team
 from heliograph.safe_files import (
+    CHECKSUM,
     VERSION,
     RunFolderError,
     make_folder,
@@ -113,9 +115,19 @@ def write_team(folder: pathlib.Path, team: Team) -> None:
 
 
 def write_config(folder: pathlib.Path, *, env: EnvChoice, choices: TeamChoices, **more: Any) -> None:
-    """Write the resolved configuration."""
-    content = {"format_version": FORMAT_VERSION, "env": env, "team": choices, **more}
-    write_json(folder / CONFIG, content)
+    """Write the resolved configuration, and a checksum of it."""
+    rewrite_config(folder, {VERSION: FORMAT_VERSION, "env": env, "team": choices, **more})
+
+
+def rewrite_config(folder: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Write a configuration that was read and changed, with its new checksum."""
+    told = json.loads(json.dumps(content, default=plain))
+    write_json(folder / CONFIG, {**told, CHECKSUM: _digest(told)})
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    own = {key: value for key, value in config.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
@@ -181,6 +193,11 @@ def read_config(folder: pathlib.Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get(VERSION) != FORMAT_VERSION:
         version = config.get(VERSION) if isinstance(config, dict) else None
         raise RunFolderError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
+    if CHECKSUM in config and config[CHECKSUM] != _digest(config):
+        raise RunFolderError(
+            f"{path} does not fit its checksum: it is damaged, or somebody edited it; whoever meant to, deletes the "
+            f"entry {CHECKSUM!r}"
+        )
     return _with_parts(path, config, ("env", "team"))
 
 

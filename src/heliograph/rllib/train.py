@@ -40,6 +40,7 @@ from heliograph.run_folder import (
     Run,
     RunFolderError,
     read_config,
+    rewrite_config,
     write_config,
     write_json,
     write_team,
@@ -109,7 +110,7 @@ def resume(
         checkpoints = complete_checkpoints(folder)
         algo = _restored(checkpoints[-1], settings) if checkpoints else _built(config_of(settings), settings)
         (folder / SUMMARY).unlink(missing_ok=True)
-        write_json(folder / CONFIG, {**content, "training": settings, "versions": versions()})
+        rewrite_config(folder, {**content, "training": settings, "versions": versions()})
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
