@@ -305,7 +305,7 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     # what RLlib has and this path has not
     "connectors": (
         lambda: runners(env_to_module_connector=lambda env: None),
-        ("env_to_module_connector is set", "normalise_observations=True"),
+        ("env_to_module_connector=", "would have no effect", "normalise_observations=True"),
     ),
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import torch
 
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.checking import tried
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of, resolve
 from heliograph.losses.base import AuxiliaryLoss
 from heliograph.losses.message_cost import MessageCost
@@ -192,9 +193,10 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
     check(Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built))
     sampler = Sampler(made, team)
     sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
-    sampler.fragment(2)
-    if made.horizon is None and made.time_limit is None:
-        _ends(sampler, env)
+    with tried():
+        sampler.fragment(2)
+        if made.horizon is None and made.time_limit is None:
+            _ends(sampler, env)
     close = getattr(made, "close", None)
     if close is not None:
         close()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.checking import tried
 from heliograph.models.base import Model, ModelSpec
 from heliograph.models.layout import Layout, one_policy_per_role
 from heliograph.models.policy import Policy
@@ -86,7 +87,8 @@ class EnvFacts:
 
 def facts_of(env: TeamEnv) -> EnvFacts:
     """Read off an environment what a team must know of it; resets it."""
-    state_size = env.reset().state.shape[1]
+    with tried():
+        state_size = env.reset().state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
     return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)
 

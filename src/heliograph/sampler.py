@@ -11,7 +11,7 @@ from torch import Tensor
 
 from heliograph import distributions, functional
 from heliograph.envs.base import FinalViews, TeamEnv
-from heliograph.envs.checking import check_values, check_view
+from heliograph.envs.checking import OF_TEAM, check_values, check_view
 from heliograph.models.team import Acted, Team
 from heliograph.rollout import Advanced, Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
@@ -197,7 +197,7 @@ class Sampler:
         if alive is not None:  # what copies say after their episode must not enter statistics of the messages of a step
             seen = dataclasses.replace(seen, speaking=seen.speaking & alive.unsqueeze(1))
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
-        with self._noting("while the team chose its messages and actions in"), self._blaming(seen, record):
+        with self._noting(f"{OF_TEAM} chose its messages and actions in"), self._blaming(seen, record):
             with torch.set_grad_enabled(self.tracing):
                 acted = self.team.step(
                     seen, state, generator=self.generator, choice=choice, form=form, intervention=told,

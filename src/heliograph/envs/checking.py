@@ -5,6 +5,9 @@ the shapes of every step; `check_values` is one pass over the numbers of a whole
 where that fails.
 """
 
+import contextlib
+import pathlib
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +22,24 @@ class EnvError(ValueError):
     """An environment that breaks its contract; the message names the agent, the copy and the step."""
 
 
+@contextlib.contextmanager
+def tried() -> Iterator[None]:
+    """While an environment is tried before training: what it raises becomes an `EnvError` that tells where it was."""
+    try:
+        yield
+    except EnvError:
+        raise
+    except Exception as error:
+        notes = getattr(error, "__notes__", [])
+        if not notes or notes[0].startswith(OF_TEAM):
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{pathlib.Path(last.filename).name}, line {last.lineno}"
+        raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place})") from error
+
+
+OF_TEAM = "while the team"
+"""How a note on an exception begins that a team raised, and not its environment."""
 BOOLEAN, WHOLE, REAL = "torch.bool", "torch.int64", "real numbers"
 FINITE = "must be finite"
 

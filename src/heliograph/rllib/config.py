@@ -40,6 +40,7 @@ from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
+from heliograph.rllib.unheeded import refuse_unheeded
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, load_into, read_policy
 
@@ -247,7 +248,7 @@ class CommunicationConfig(AlgorithmConfig):
 
     def validate(self) -> None:
         """Check everything that can be checked before training starts."""
-        self._refuse_connectors()
+        refuse_unheeded(self)
         self._warn_of_callbacks()
         policies = list(build_layout(self.choices(), self.facts()).policies)
         self._check_trained(policies)
@@ -293,6 +294,8 @@ class CommunicationConfig(AlgorithmConfig):
         trained = self.policies_to_train
         if isinstance(trained, Alternating):
             trained = trained.policies
+        if callable(trained) and not any(trained(name, None) for name in policies):
+            warnings.warn("policies_to_train: trains none of the policies as things are", stacklevel=2)
         if not isinstance(trained, (list, tuple, set)):
             return
         if not trained:
@@ -360,15 +363,6 @@ class CommunicationConfig(AlgorithmConfig):
             channel = build_channel(choices.channel, choices.channel_settings)
             with torch.random.fork_rng(devices=[]):
                 load_into(build_policy(choices, self.facts(), name, channel=channel), loaded, name=name)
-
-    def _refuse_connectors(self) -> None:
-        for name in ("_env_to_module_connector", "_module_to_env_connector", "_learner_connector"):
-            if getattr(self, name, None) is not None:
-                raise ValueError(
-                    f"{name.strip('_')} is set, but connectors work on RLlib's episode objects, which this path never "
-                    "makes; normalise with .communication(normalise_observations=True), or transform inside the "
-                    "environment or the model's encode()"
-                )
 
 
 def _loaded(source: Any, name: str) -> LoadedPolicy:
