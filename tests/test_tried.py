@@ -50,7 +50,7 @@ class Faulty(ParallelEnv):
 @pytest.mark.parametrize(
     ("fault", "what", "where"),
     [
-        ("raise", "ValueError: bad dice", "step() of Faulty, copy 0, step 1 of its episode, turn of ['a', 'b']; test_t"),
+        ("raise", "ValueError: bad dice", "step() of Faulty, copy 0, step 1 of its episode, turn of ['a', 'b']; "),
         ("four", "expected 5, got 4", "step() of Faulty, copy 0, step 1 of its episode"),
         ("exit", "sys.exit(5) was called", "step() of Faulty, copy 0, step 1 of its episode"),
         ("reset", "TypeError: cannot unpack", "reset() of Faulty, copy 0, step 0 of its episode"),
