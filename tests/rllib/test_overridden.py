@@ -1,43 +1,28 @@
 """What Heliograph replaces in RLlib is listed, and is what it was written for."""
 
 import ast
+import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 import pytest
 import ray
 
-from heliograph.rllib import (
-    a2c,
-    actor_critic,
-    algorithm,
-    config,
-    env_runner,
-    learner,
-    learning,
-    module,
-    overridden,
-    ppo,
-    sampling,
-)
+from heliograph import rllib
+from heliograph.rllib import learning, overridden, sampling
 
-CLASSES = (
-    a2c.A2CLearner,
-    a2c.CommA2C,
-    a2c.CommA2CConfig,
-    actor_critic.ActorCriticConfig,
-    actor_critic.ActorCriticLearner,
-    algorithm.CommunicationAlgorithm,
-    config.CommunicationConfig,
-    env_runner.TeamEnvRunner,
-    learner.TeamLearner,
-    module.PolicyModule,
-    module.SharedModule,
-    module.TeamModule,
-    ppo.CommPPO,
-    ppo.CommPPOConfig,
-    ppo.PPOLearner,
-)
+
+def of_ray(cls: type) -> list[type]:
+    return [base for base in cls.__mro__ if base.__module__.startswith("ray.")]
+
+
+MODULES = [importlib.import_module(f"heliograph.rllib.{found.name}") for found in pkgutil.iter_modules(rllib.__path__)]
+CLASSES = [
+    cls for module in MODULES for cls in vars(module).values()
+    if isinstance(cls, type) and cls.__module__ == module.__name__ and of_ray(cls)
+]  # fmt: skip
+"""All that derive from a class of RLlib's."""
 ATTRIBUTES = {
     "_device", "_module", "_params", "_rl_modules", "_seed", "_weights_seq_no", "_rl_module_spec", "_grad_scalers",
     "_lr_scheduler_classes", "_module_optimizers",
@@ -64,10 +49,6 @@ def test_a_change_is_told_with_what_to_check(monkeypatch: pytest.MonkeyPatch) ->
     gone = overridden.Relied(name="ray.rllib.algorithms.algorithm:Algorithm._gone", digest="", check="See to it.")
     monkeypatch.setattr(overridden, "RELIED_ON", (gone,))
     assert "is gone" in overridden.changes()[0]
-
-
-def of_ray(cls: type) -> list[type]:
-    return [base for base in cls.__mro__ if base.__module__.startswith("ray.")]
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

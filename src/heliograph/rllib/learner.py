@@ -191,8 +191,9 @@ class TeamLearner(TorchLearner, ABC):
         hits = [f"the gradient of {name!r} is not finite" for name, ids in own.items() if ids & hit]
         raise FloatingPointError(
             f"training diverged after {self._env_steps} env steps: {', '.join(named + hits)}. This update was not "
-            f"made, and the last checkpoint holds weights from before it. Try to lower lr (now {self.config.lr}), set "
-            f"grad_clip=0.5 (now {self.config.grad_clip}), or use normalise_observations and normalise_rewards"
+            f"made, and checkpoints, where there are any, hold weights from before it. Try to lower lr "
+            f"(now {self.config.lr}) or grad_clip (now {self.config.grad_clip}; 0.5 is usual), or use "
+            "normalise_observations and normalise_rewards: rewards or observations far from 1 in size do this, too"
         )
 
     def compute_gradients(self, loss_per_module: dict[str, Tensor], **kwargs: Any) -> dict[Any, Tensor | None]:

@@ -75,7 +75,8 @@ class CommPPOConfig(ActorCriticConfig):
         size, batch = self.minibatch_size, self.train_batch_size_per_learner
         if size is not None and size > batch:
             raise ValueError(
-                f"minibatch_size={size} is larger than train_batch_size_per_learner={batch}: both count env steps"
+                f"minibatch_size={size} is larger than train_batch_size_per_learner={batch}: both count env steps; "
+                "make minibatch_size smaller or the batch larger"
             )
 
     def check_numbers(self) -> None:

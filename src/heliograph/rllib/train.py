@@ -195,7 +195,10 @@ class _Life:
         try:
             yield
         except (RunError, WriteError) as error:
-            told = type(error)(f"{error}\nThen go on with: heliograph train --resume {shlex.quote(str(self.folder))}")
+            stop = "." if isinstance(error, WriteError) else ""
+            told = type(error)(
+                f"{error}{stop}\nThen go on with: heliograph train --resume {shlex.quote(str(self.folder))}"
+            )
             raise told from error
 
     def _stop(self) -> None:
