@@ -36,7 +36,10 @@ def weights(checkpoint: pathlib.Path) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray, about its own loggers
-def test_population_based_training_changes_the_lr_and_hands_on_weights(ray_session: None, tmp_path) -> None:
+@pytest.mark.parametrize("trainable", [CommPPO, "CommPPO"], ids=["class", "name"])
+def test_population_based_training_changes_the_lr_and_hands_on_weights(
+    trainable: type | str, ray_session: None, tmp_path: pathlib.Path
+) -> None:
     """The trial of the higher lr always counts as better, so that the other one takes over its weights."""
     pbt = PopulationBasedTraining(
         time_attr="training_iteration",
@@ -48,7 +51,7 @@ def test_population_based_training_changes_the_lr_and_hands_on_weights(ray_sessi
     )
     with quiet():
         results = tune.Tuner(
-            CommPPO,
+            trainable,
             param_space=config(),
             tune_config=tune.TuneConfig(scheduler=pbt, metric=LR, mode="max"),
             run_config=tune.RunConfig(
