@@ -231,6 +231,8 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "endless": (lambda: config(Endless), ("Endless", "time_limit")),
     "no environment": (lambda: config(dict), ("made a dict", "must be a heliograph TeamEnv")),
     "a class of something": (lambda: config("pathlib:Path"), ("'pathlib:Path'", "TeamEnv")),
+    "a function of nothing of ours": (lambda: config("builtins:dict"), ("made a dict", "FromPettingZoo")),
+    "a team of its own": (lambda: config(lambda given: Identity()), ("made a Identity with copies", "module:function")),
     "an instance": (lambda: config(Identity()), ("must be a name, a class, or a function",)),
     "a function of nothing": (lambda: config(lambda: None), ("cannot be called with env_config", "lambda config")),
     "uninstantiated": (lambda: FromPettingZoo(raw_particles()), ("not callable", "a function that makes one")),
@@ -243,6 +245,7 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     ),
     # policies
     "no policy trained": (lambda: config().multi_agent(policies_to_train=[]), ("policies_to_train is empty", "name")),
+    "one trained": (lambda: config().multi_agent(policies_to_train="speaker"), ("policies_to_train=", "['speaker']")),
     "unknown trained": (lambda: config().multi_agent(policies_to_train=["speeker"]), ("'speeker'", "'speaker'")),
     "unknown mapped": (lambda: policies(lambda a, e: "c", "a", "b"), ("agent 'agent_0'", "'c'", "Valid: a, b")),
     "idle policy": (lambda: policies(lambda a, e: "a", "a", "b"), ("policy 'b' serves no agent", "leave it out")),

@@ -115,7 +115,10 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     settings = {"num_copies": num_copies, "seed": seed, "device": device, **choice.settings}
     env = _made(make, (), settings, what=what)
     if not isinstance(env, TeamEnv):
-        raise ValueError(f"env={choice.env!r} made a {type(env).__name__}: must make a heliograph TeamEnv")
+        raise ValueError(
+            f"env={choice.env!r} made a {type(env).__name__}: must make a heliograph TeamEnv; environments of "
+            "PettingZoo pass through heliograph.adapters.pettingzoo.FromPettingZoo (in Python .environment() does that)"
+        )
     return env
 
 

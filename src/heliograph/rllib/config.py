@@ -112,6 +112,13 @@ class CommunicationConfig(AlgorithmConfig):
         super().env_runners(**settings)
         return self
 
+    def multi_agent(self, **settings: Any) -> "CommunicationConfig":
+        """As in RLlib; `policies_to_train` may also be an `Alternating`."""
+        if isinstance(trained := settings.get("policies_to_train"), str):
+            raise ValueError(f"policies_to_train={trained!r}: must be a list of names, such as [{trained!r}]")
+        super().multi_agent(**settings)
+        return self
+
     def communication(
         self,
         *,

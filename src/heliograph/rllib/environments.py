@@ -48,6 +48,11 @@ class Foreign:
             return FromMultiAgentEnv(self._one, **settings)
         if isinstance(first, (ParallelEnv, AECEnv)):
             return FromPettingZoo(self._one, **settings)
+        if isinstance(first, TeamEnv):
+            raise ValueError(
+                f"env made a {type(first).__name__} with copies of its own: hand in what it adapts, a TeamEnv class, "
+                "or the import path 'module:function' of a function that takes num_copies, seed and device"
+            )
         raise ValueError(
             f"env made a {type(first).__name__}: must be a heliograph TeamEnv class, a PettingZoo ParallelEnv or "
             "AECEnv, or an RLlib MultiAgentEnv"
