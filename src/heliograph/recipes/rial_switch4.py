@@ -8,8 +8,9 @@ __all__ = ["rial_switch4"]
 def rial_switch4() -> Recipe:
     """RIAL: what is said is an action, with a Q head of its own, from two symbols.
 
-    Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `rial_switch3`. To reach: more than the
-    best silent policy known, on its own visits alone, 0.732.
+    Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `rial_switch3`, but for 128 episodes
+    an update and not 32, and twice the learning rate, which falls in the second half (0.65 to 0.76 without). To reach:
+    more than the best silent policy known, on its own visits alone, 0.732.
     """
     return Recipe(
         name="rial_switch4",
@@ -23,7 +24,11 @@ def rial_switch4() -> Recipe:
             "channel": "symbols",
             "channel_settings": {"vocabulary": 2},
             "algorithm": "qlearning",
-            "algorithm_settings": {"momentum": 0.05},
-            "iterations": 8000,
+            "algorithm_settings": {
+                "momentum": 0.05,
+                "num_envs_per_env_runner": 128,
+                "lr": [[0, 1e-3], [3_300_000, 1e-3], [6_600_000, 1e-4]],
+            },
+            "iterations": 6000,
         },
     )
