@@ -116,8 +116,7 @@ class CommunicationConfig(AlgorithmConfig):
         """As in RLlib; `policies_to_train` may also be an `Alternating`."""
         if isinstance(trained := settings.get("policies_to_train"), str):
             raise ValueError(f"policies_to_train={trained!r}: must be a list of names, such as [{trained!r}]")
-        super().multi_agent(**settings)
-        return self
+        return super().multi_agent(**settings)
 
     def communication(
         self,
