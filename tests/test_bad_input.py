@@ -245,6 +245,10 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     ),
     # policies
     "no policy trained": (lambda: config().multi_agent(policies_to_train=[]), ("policies_to_train is empty", "name")),
+    "a giant": (
+        lambda: config().communication(model="cnet", model_settings={"size": 10**6}),
+        ("'size': 1000000", "GB of memory", "make it smaller"),
+    ),
     "one trained": (lambda: config().multi_agent(policies_to_train="speaker"), ("policies_to_train=", "['speaker']")),
     "unknown trained": (lambda: config().multi_agent(policies_to_train=["speeker"]), ("'speeker'", "'speaker'")),
     "unknown mapped": (lambda: policies(lambda a, e: "c", "a", "b"), ("agent 'agent_0'", "'c'", "Valid: a, b")),

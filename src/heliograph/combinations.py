@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from heliograph import registry
+from heliograph.cores import memory_bytes
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import tried
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of, resolve
+from heliograph.experiment import EnvChoice, EnvFacts, TeamChoices, build_env, build_team, facts_of, outline, resolve
 from heliograph.losses.base import AuxiliaryLoss
 from heliograph.losses.message_cost import MessageCost
 from heliograph.losses.positive_signalling import PositiveSignalling
@@ -23,6 +24,9 @@ from heliograph.sampler import MAX_EPISODE_STEPS, Sampler
 from heliograph.topologies.given import Given
 from heliograph.topologies.none import NoTopology
 from heliograph.types import Gradient, TeamStep, Timing
+
+COPIES_IN_TRAINING = 4
+"""Weights, gradients and two moments of Adam."""
 
 
 class Verdict(enum.Enum):
@@ -187,7 +191,9 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
     Raises ValueError (or a subclass) that names the setting, its value and the remedy. `losses`: (loss, settings).
     """
     made = build_env(env, num_copies=2)
-    team = build_team(choices, facts_of(made), seed=0)
+    facts = facts_of(made)
+    refuse_giant(choices, facts)
+    team = build_team(choices, facts, seed=0)
     with torch.random.fork_rng(devices=[]):
         built = [build_loss(loss, team, settings) for loss, settings in losses]
     check(Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built))
@@ -201,6 +207,20 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
     if close is not None:
         close()
     return team
+
+
+def refuse_giant(choices: TeamChoices, facts: EnvFacts) -> None:
+    """Raise ValueError where weights, gradients and the optimiser's state would not fit into memory."""
+    try:
+        weights = outline(choices, facts).values()
+    except Exception:  # what cannot be built without memory, as a model of the user's, is built with it, and says why
+        return
+    needed, there = COPIES_IN_TRAINING * sum(x.numel() * x.element_size() for x in weights), memory_bytes()
+    if needed > there > 0:
+        raise ValueError(
+            f"model={choices.model!r} with the settings {dict(choices.model_settings)}: to train it takes "
+            f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}; make it smaller"
+        )
 
 
 def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import os
 
-__all__ = ["cores_each", "num_cores", "patient_threads"]
+__all__ = ["cores_each", "memory_bytes", "num_cores", "patient_threads"]
 
 SPINS = "3000"
 """libgomp's default is 300,000: with as many threads again as there are cores a run then takes 35 times as long, with
@@ -12,6 +12,14 @@ this one twice; alone it is 4 % slower."""
 def num_cores() -> int:
     """As many as this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """All memory of this machine; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def cores_each(processes: int) -> dict[str, str]:

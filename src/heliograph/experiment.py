@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
 
 from heliograph import registry
 from heliograph.channels.base import Channel
@@ -224,6 +225,16 @@ def assemble(choices: TeamChoices, facts: EnvFacts, *, policies: Mapping[str, Po
         topology=build_topology(choices.topology, choices.topology_settings),
         team_of_agent=torch.tensor(facts.team_of_agent),
     )
+
+
+def outline(choices: TeamChoices, facts: EnvFacts) -> dict[str, Tensor]:
+    """Names, shapes and dtypes of a team's weights and buffers, on `meta`: without memory for them."""
+    with torch.device("meta"):
+        channel = build_channel(choices.channel, choices.channel_settings)
+        names = build_layout(choices, facts).policies
+        parts = {f"policies.{name}": build_policy(choices, facts, name, channel=channel) for name in names}
+    whole: dict[str, nn.Module] = {**parts, "channel": channel}
+    return {f"{part}.{key}": value for part, module in whole.items() for key, value in module.state_dict().items()}
 
 
 def build_team(choices: TeamChoices, facts: EnvFacts, *, seed: int | None = None) -> Team:

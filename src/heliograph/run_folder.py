@@ -13,18 +13,16 @@ from typing import Any
 
 import pydantic
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from heliograph.experiment import (
     EnvChoice,
     EnvFacts,
     TeamChoices,
-    build_channel,
     build_env,
-    build_layout,
-    build_policy,
     build_team,
     facts_of,
+    outline,
 )
 from heliograph.models.team import Team
 from heliograph.safe_files import (
@@ -160,7 +158,7 @@ def _build(
         env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
         facts = facts_of(build_env(env, num_copies=1))
         what = f"{source} holds weights that do not fit its configuration"
-        check_fit(tensors, _outline(choices, facts), what=what)
+        check_fit(tensors, outline(choices, facts), what=what)
         team = build_team(choices, facts, seed=0)
         team.load_state_dict(tensors)
         return env, choices, facts, team.eval()
@@ -212,16 +210,6 @@ def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
     if not path.exists():
         raise RunFolderError(f"{path.parent} has no {path.name}: training had not finished an iteration")
     return read_tensors(path)[0]
-
-
-def _outline(choices: TeamChoices, facts: EnvFacts) -> dict[str, Tensor]:
-    """Names, shapes and dtypes of a team's weights, without memory for them."""
-    with torch.device("meta"):
-        channel = build_channel(choices.channel, choices.channel_settings)
-        names = build_layout(choices, facts).policies
-        parts = {f"policies.{name}": build_policy(choices, facts, name, channel=channel) for name in names}
-    whole: dict[str, nn.Module] = {**parts, "channel": channel}
-    return {f"{part}.{key}": value for part, module in whole.items() for key, value in module.state_dict().items()}
 
 
 def check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, what: str) -> None:
