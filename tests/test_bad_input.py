@@ -249,6 +249,10 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         lambda: config().communication(model="cnet", model_settings={"size": 10**6}),
         ("'size': 1000000", "GB of memory", "make it smaller"),
     ),
+    "a giant beyond counting": (
+        lambda: config().communication(model="cnet", model_settings={"size": 10**10}),
+        ("'size': 10000000000", "GB of memory", "make it smaller"),
+    ),
     "one trained": (lambda: config().multi_agent(policies_to_train="speaker"), ("policies_to_train=", "['speaker']")),
     "unknown trained": (lambda: config().multi_agent(policies_to_train=["speeker"]), ("'speeker'", "'speaker'")),
     "unknown mapped": (lambda: policies(lambda a, e: "c", "a", "b"), ("agent 'agent_0'", "'c'", "Valid: a, b")),

@@ -212,10 +212,12 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
 def refuse_giant(choices: TeamChoices, facts: EnvFacts) -> None:
     """Raise ValueError where weights, gradients and the optimiser's state would not fit into memory."""
     try:
-        weights = outline(choices, facts).values()
-    except Exception:  # what cannot be built without memory, as a model of the user's, is built with it, and says why
-        return
-    needed, there = COPIES_IN_TRAINING * sum(x.numel() * x.element_size() for x in weights), memory_bytes()
+        needed = COPIES_IN_TRAINING * sum(x.numel() * x.element_size() for x in outline(choices, facts).values())
+    except Exception as error:  # what cannot be built without memory, a user's model perhaps, is built with it
+        if "overflow" not in str(error):  # of torch, where a tensor has more bytes than 64 bits can count
+            return
+        needed = 2**63
+    there = memory_bytes()
     if needed > there > 0:
         raise ValueError(
             f"model={choices.model!r} with the settings {dict(choices.model_settings)}: to train it takes "
