@@ -245,6 +245,11 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     ),
     # policies
     "no policy trained": (lambda: config().multi_agent(policies_to_train=[]), ("policies_to_train is empty", "name")),
+    "seed": (lambda: config().debugging(seed="x"), ("seed='x'", "the run", "must be")),
+    "a giant of an environment": (
+        lambda: config("switch_riddle").environment("switch_riddle", env_config={"prisoners": 10**8}),
+        ("prisoners=100000000", "at most 1,000,000"),
+    ),
     "a giant": (
         lambda: config().communication(model="cnet", model_settings={"size": 10**6}),
         ("'size': 1000000", "GB of memory", "make it smaller"),

@@ -24,7 +24,9 @@ from heliograph.types import Role
 RESERVED_POLICY = "team"
 """Name of the module that holds what belongs to nobody (channel, auxiliary networks); no policy may take it."""
 
-
+MOST_THINGS = 1_000_000
+COUNTS_OF_STEPS = ("env_steps", "time_limit")
+"""How settings are called, or end, that count steps: they cost no memory, however large."""
 DECIDED_ELSEWHERE = {
     "num_copies": "num_envs_per_env_runner (training) or num_copies (evaluation)",
     "seed": "the seed of the run",
@@ -113,6 +115,7 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     if isinstance(make, type) and issubclass(make, TeamEnv):
         registry.check_settings(make, choice.settings, what=what)
     _refuse_own(choice.settings)
+    _refuse_giants(choice)
     settings = {"num_copies": num_copies, "seed": seed, "device": device, **choice.settings}
     env = _made(make, (), settings, what=what)
     if not isinstance(env, TeamEnv):
@@ -127,6 +130,16 @@ def _refuse_own(settings: Mapping[str, Any]) -> None:
     for name, other in DECIDED_ELSEWHERE.items():
         if name in settings:
             raise ValueError(f"env setting {name}={settings[name]!r}: is not set here, but by {other}")
+
+
+def _refuse_giants(choice: EnvChoice) -> None:
+    """Refuse numbers of things, in environments of ours, that no machine holds: the system would kill the process."""
+    if not isinstance(choice.env, str) or ":" in choice.env:
+        return
+    for name, value in choice.settings.items():
+        counts = isinstance(value, int) and not name.endswith(COUNTS_OF_STEPS)
+        if counts and value > MOST_THINGS:
+            raise ValueError(f"env setting {name}={value}: must be at most {MOST_THINGS:,}")
 
 
 def _made(make: Any, arguments: tuple[Any, ...], settings: Mapping[str, Any], *, what: str) -> Any:

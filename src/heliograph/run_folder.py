@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from heliograph.experiment import (
+    COUNTS_OF_STEPS,
     EnvChoice,
     EnvFacts,
     TeamChoices,
@@ -47,8 +48,6 @@ STORED, HALF = "stored_as", "float16"
 """Key and value in that configuration where weights are stored in half precision, to be read as single."""
 MAX_SIZE = 100_000
 VAGUE = (KeyError, IndexError, AttributeError)
-COUNTS_OF_STEPS = ("env_steps", "time_limit")
-"""Settings that cost no memory, however large."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

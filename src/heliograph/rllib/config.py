@@ -14,7 +14,7 @@ from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
-from heliograph.checks import check_number, check_positive, check_schedule
+from heliograph.checks import check_kind, check_number, check_positive, check_schedule
 from heliograph.combinations import rehearse
 from heliograph.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiment import (
@@ -255,6 +255,7 @@ class CommunicationConfig(AlgorithmConfig):
     def validate(self) -> None:
         """Check everything that can be checked before training starts."""
         refuse_unheeded(self)
+        check_kind("seed", self.seed, int | None, what="the run")
         self._warn_of_callbacks()
         policies = list(build_layout(self.choices(), self.facts()).policies)
         self._check_trained(policies)
