@@ -299,8 +299,7 @@ class CommunicationConfig(AlgorithmConfig):
 
     def _check_trained(self, policies: list[str]) -> None:
         trained = self.policies_to_train
-        if isinstance(trained, Alternating):
-            trained = trained.policies
+        trained = trained.policies if isinstance(trained, Alternating) else trained
         if callable(trained) and not any(trained(name, None) for name in policies):
             warnings.warn("policies_to_train: trains none of the policies as things are", stacklevel=2)
         if not isinstance(trained, (list, tuple, set)):
