@@ -35,7 +35,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 BATCH, MINIBATCH, EPOCHS, SIZE = 4096, 2048, 4, 64
 FORWARD_FLOPS = 37_632
 """Of one step of both agents through policies and values of two layers of 64 units (18,816 multiply-adds)."""
-COPIES_OF_RLLIB = (8, 16, 32)
+COPIES_OF_RLLIB = (32, 64, 128, 256)
 GROWTH_COPIES, GROWTH_AGENTS = (1024, 4096, 16384), (2, 8, 32, 128, 256)
 
 
