@@ -43,6 +43,8 @@ def test_env_runners(num_env_runners: int) -> None:
     assert -1 <= runners["episode_return_mean"] <= 1
     assert runners["episode_len_mean"] == 2
     assert {"entropy_bits", "mutual_information_bits", "success_rate"} <= set(runners)
+    assert set(runners["agent_episode_returns_mean"]) == {"speaker_0", "listener_0"}
+    assert {"speaker", "listener", "__all_modules__"} <= set(results[-1]["learners"])
     assert results[-1]["learners"]["__all_modules__"]["first_ratio_error"] <= 1e-5
 
 

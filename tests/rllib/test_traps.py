@@ -12,7 +12,7 @@
 | checkpoints are pickles | `test_run_folder.py`: sharing needs none; here: a trainer's state file holds none |
 | population based training: the donor's learning rate stays | here: a donor's state leaves one's own learning rate |
 | exceptions in a remote runner are logged, and the runner restarts for ever | `test_faults.py`: an environment that raises is told |
-| connectors do nothing with one's own runner | `test_local.py`: bad input is refused |
+| connectors, filters, offline output and other settings do nothing with one's own runner | `test_unheeded.py`: each is refused |
 | names of metrics | `test_algorithm.py`: env runners |
 | torch takes all cores in the driver | here: one thread |
 | noise on stderr | here: harmless lines are dropped, others are not |
