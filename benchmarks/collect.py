@@ -28,7 +28,8 @@ FILES = {
     **{path.stem: f"large/{path.name}" for path in sorted((RESULTS / "large").glob("*.json"))},
 }
 """Of each recipe; those of the folders `traffic` and `large` are named like their recipe."""
-TWINS = {"dial_switch3": "riddle/dial_switch3_silent.json", "dial_colour_digit": "digits/dial_colour_digit_twins.json",
+TWINS = {"dial_switch3": "riddle/dial_switch3_silent.json", "dial_switch4": "riddle/dial_switch4_twins.json",
+         "dial_colour_digit": "digits/dial_colour_digit_twins.json",
          "dial_multistep_digits": "digits/dial_multistep_digits_twins.json"}  # fmt: skip
 """Where twins lie in a file of their own."""
 
