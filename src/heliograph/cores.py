@@ -1,4 +1,4 @@
-"""The cores of this machine, and how processes share them."""
+"""The cores and the memory of this machine, and how processes share the cores."""
 
 import os
 

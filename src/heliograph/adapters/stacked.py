@@ -121,17 +121,16 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
-        name, step = type(getattr(self.envs[copy], "unwrapped", self.envs[copy])).__name__, self._steps[copy]
-        note = f"in {what}() of {name}, copy {copy}, step {step} of its episode, turn of {self._turn[copy]}"
         try:
             yield
-        except SystemExit as error:  # it would end a whole run without a word
-            told = RuntimeError(f"sys.exit({error.code!r}) was called")
-            told.add_note(note)
+        except (Exception, SystemExit) as error:  # the latter would end a whole run without a word
+            told = RuntimeError(f"sys.exit({error.code!r}) was called") if isinstance(error, SystemExit) else error
+            name, step = type(getattr(self.envs[copy], "unwrapped", self.envs[copy])).__name__, self._steps[copy]
+            where = f"in {what}() of {name}, copy {copy}, step {step} of its episode"
+            told.add_note(f"{where}, turn of {self._turn[copy]}")
+            if told is error:
+                raise
             raise told from error
-        except Exception as error:
-            error.add_note(note)
-            raise
 
     # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
 

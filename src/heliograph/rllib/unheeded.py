@@ -4,8 +4,6 @@ import functools
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core.learner.learner import Learner
-from ray.rllib.env.env_runner import EnvRunner
 
 __all__ = ["UNHEEDED", "refuse_unheeded"]
 
@@ -45,8 +43,7 @@ def refuse_unheeded(config: Any) -> None:
         for where, value in (("", getattr(config, attribute)), ("evaluation_config: ", evaluation.get(name, usual))):
             if value != usual:
                 raise ValueError(f"{where}{name}={value!r} would have no effect: {why}")
-    _refuse_foreign(config.get_default_learner_class(), given=config.learner_class, base=Learner, name="learner_class")
-    _refuse_foreign(type(config)().env_runner_cls, given=config.env_runner_cls, base=EnvRunner, name="env_runner_cls")
+    _refuse_foreign(config)
 
 
 @functools.cache
@@ -57,8 +54,12 @@ def _usual() -> dict[str, tuple[str, Any]]:
     return {name: (attribute, getattr(usual, attribute)) for name, attribute in attributes.items()}
 
 
-def _refuse_foreign(own: type, *, given: Any, base: type, name: str) -> None:
-    """Refuse a class that cannot take the place of ours: one that does not derive from Heliograph's base."""
-    ours = [cls for cls in own.__mro__ if issubclass(cls, base) and cls.__module__.startswith("heliograph.")][-1]
-    if not (isinstance(given, type) and issubclass(given, ours)):
-        raise ValueError(f"{name}={given!r}: must be a subclass of {ours.__module__}.{ours.__name__}")
+def _refuse_foreign(config: Any) -> None:
+    """Refuse classes that cannot take the place of ours."""
+    from heliograph.rllib.env_runner import TeamEnvRunner
+    from heliograph.rllib.learner import TeamLearner  # which needs the module that calls this one
+
+    for name, own in (("learner_class", TeamLearner), ("env_runner_cls", TeamEnvRunner)):
+        given = getattr(config, name)
+        if not (isinstance(given, type) and issubclass(given, own)):
+            raise ValueError(f"{name}={given!r}: must be a subclass of {own.__module__}.{own.__name__}")
