@@ -111,6 +111,12 @@ def checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     return found.hexdigest()
 
 
+def file_digest(path: pathlib.Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
@@ -126,6 +132,6 @@ def check_out(path: pathlib.Path) -> None:
 
 
 __all__ = [
-    "RunFolderError", "check_out", "checksum", "make_folder", "one_line", "parse_json", "read_json", "read_tensors",
-    "refuse_irregular", "write_tensors", "write_text",
+    "RunFolderError", "check_out", "checksum", "file_digest", "make_folder", "one_line", "parse_json", "read_json",
+    "read_tensors", "refuse_irregular", "write_tensors", "write_text",
 ]  # fmt: skip

@@ -5,7 +5,6 @@ channels only) and `metadata.json`.
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 import platform
@@ -25,7 +24,7 @@ from heliograph.experiment import EnvFacts
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.run_folder import write_json
-from heliograph.safe_files import RunFolderError, one_line, read_json
+from heliograph.safe_files import RunFolderError, file_digest, one_line, read_json
 
 FORMAT_VERSION = 1
 UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
@@ -126,7 +125,7 @@ class Corpus:
         if self.discrete:
             lines = (json.dumps([int(s) for s in word]) for word in self.utterances["symbols"])
             symbols.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
-        write_json(folder / METADATA, {**self.metadata, CHECKSUM: _checksum(folder / UTTERANCES)})
+        write_json(folder / METADATA, {**self.metadata, CHECKSUM: file_digest(folder / UTTERANCES)})
         return folder
 
 
@@ -167,7 +166,7 @@ def load(folder: str | pathlib.Path) -> Corpus:
     metadata, path = _read_metadata(folder), folder / UTTERANCES
     if not path.is_file():
         raise CorpusError(f"{folder} is no corpus: it has no {UTTERANCES}")
-    if metadata.get(CHECKSUM) not in (None, _checksum(path)):
+    if metadata.get(CHECKSUM) not in (None, file_digest(path)):
         raise CorpusError(f"{path} is damaged: its content does not fit the checksum in {METADATA}")
     try:
         table = pq.ParquetFile(path).read()
@@ -198,11 +197,6 @@ def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
         if not isinstance(metadata[key], kind) or isinstance(metadata[key], bool):
             raise CorpusError(f"{path} has {key}={metadata[key]!r}: damaged, or not written by Heliograph")
     return metadata
-
-
-def _checksum(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:

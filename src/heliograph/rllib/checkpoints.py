@@ -4,7 +4,6 @@ They are pickles, so a flipped bit may turn into any object; digests are compare
 damage and not malice: who can write the folder can write the digests, too.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -12,7 +11,7 @@ import shutil
 from collections.abc import Callable
 
 from heliograph.durable import replacing_folder
-from heliograph.safe_files import RunFolderError, read_json
+from heliograph.safe_files import RunFolderError, file_digest, read_json
 
 __all__ = ["check_checkpoint", "complete_checkpoints", "write_checkpoint"]
 
@@ -73,12 +72,7 @@ def damaged(checkpoint: pathlib.Path, why: str) -> RunFolderError:
 def digests(folder: pathlib.Path) -> dict[str, str]:
     """SHA-256 of every file below a folder, by its path from there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / DIGESTS)
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
-
-
-def _digest(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
 
 def _discard(checkpoint: pathlib.Path) -> None:
