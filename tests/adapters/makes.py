@@ -50,6 +50,8 @@ class Crowd(ParallelEnv):
                 values.update(self.faults.get(part, {}))
         for agent in self.faults.get("missing", []):
             observations.pop(agent, None)
+        for agent in self.faults.get("unpaid", []):
+            rewards.pop(agent, None)
         return observations, rewards, terminated, truncated, infos
 
     def _see(self) -> dict[str, np.ndarray]:

@@ -92,6 +92,7 @@ def test_rewards_follow_actions_of_agents_in_play() -> None:
         ({"rewards": {"fish_0": float("nan")}}, "fish_0.*copy 0, step 1.*reward"),
         ({"rewards": {"fish_0": None}}, "fish_0.*copy 0, step 1.*reward"),
         ({"missing": ["fish_0"]}, "fish_0.*copy 0, step 1.*no observation"),
+        ({"unpaid": ["fish_0"]}, "fish_0.*acted and got no reward"),
     ],
 )
 def test_bad_output_names_agent_copy_and_step(faults: dict[str, Any], words: str | None) -> None:

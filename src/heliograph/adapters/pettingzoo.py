@@ -66,6 +66,9 @@ class FromPettingZoo(StackedEnv):
         vanished = [agent for agent in actions if agent not in env.agents and agent not in left]
         if vanished:
             raise ValueError(f"{env}: {vanished} left the agents, but were neither terminated nor truncated")
+        unpaid = [agent for agent in actions if agent not in rewards]
+        if unpaid:
+            raise ValueError(f"{env}: {unpaid} acted and got no reward: step() must tell each one's, 0 too")
         turn = [agent for agent in env.agents if agent not in left]
         return Frame(
             observations=observations,

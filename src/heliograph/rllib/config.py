@@ -2,11 +2,9 @@
 
 import dataclasses
 import pathlib
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -14,7 +12,7 @@ from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
-from heliograph.checks import check_kind, check_number, check_positive, check_schedule
+from heliograph.checks import check_kind, check_number, check_positive
 from heliograph.combinations import rehearse
 from heliograph.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiment import (
@@ -23,16 +21,13 @@ from heliograph.experiment import (
     EnvFacts,
     PolicyChoice,
     TeamChoices,
-    build_channel,
     build_env,
     build_layout,
-    build_policy,
     facts_of,
     resolve,
 )
 from heliograph.models.critic import VIEWS
 from heliograph.models.team import Team
-from heliograph.rllib.callbacks import never_called
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import env_choice
 from heliograph.rllib.guest import guest_choice, is_guest
@@ -41,8 +36,9 @@ from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.unheeded import refuse_unheeded
+from heliograph.rllib.validation import check_loaded, check_losses, check_sizes, check_trained, warn_of_callbacks
 from heliograph.run_folder import CONFIG
-from heliograph.sharing import SUFFIX, LoadedPolicy, load_into, read_policy
+from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
 
 POLICY_OVERRIDES = ("model", "model_settings", "lr")
 """Keys that a PolicySpec's `config` may override for its policy."""
@@ -256,32 +252,24 @@ class CommunicationConfig(AlgorithmConfig):
         """Check everything that can be checked before training starts."""
         refuse_unheeded(self)
         check_kind("seed", self.seed, int | None, what="the run")
-        self._warn_of_callbacks()
+        warn_of_callbacks(self)
         policies = list(build_layout(self.choices(), self.facts()).policies)
-        self._check_trained(policies)
-        self._check_loaded(policies)
+        check_trained(self, policies)
+        check_loaded(self, policies)
         if self.policy_mapping() is None:
             roles = {agent: role.name for role in self.facts().roles for agent in role.agents}
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
         check_fits(self.curriculum, self.env_choice)
         check_number("critic_size", self.critic_size, minimum=0)
-        self._check_sizes()
-        self._check_losses()
+        check_sizes(self)
+        check_losses(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 
-    def _check_sizes(self) -> None:
-        check_positive("num_envs_per_env_runner", self.num_envs_per_env_runner)
-        if self.rollout_fragment_length != "auto":
-            check_positive("rollout_fragment_length", self.rollout_fragment_length)
-        self._check_batch()
-        copies = self.num_envs_per_env_runner * max(1, self.num_env_runners)
-        if copies < self.num_learners:
-            raise ValueError(f"num_learners={self.num_learners}: more than there are copies to share ({copies})")
-
-    def _check_batch(self) -> None:
+    def check_batch(self) -> None:
+        """Raise ValueError where the batch of an update is not what the algorithm learns from."""
         check_positive("train_batch_size_per_learner", self.train_batch_size_per_learner)
         copies = self.num_envs_per_env_runner * max(1, self.num_env_runners)
         if copies > self.total_train_batch_size and not self.in_evaluation:
@@ -290,28 +278,8 @@ class CommunicationConfig(AlgorithmConfig):
                 f"{copies} copies; make it larger, or num_envs_per_env_runner={self.num_envs_per_env_runner} smaller"
             )
 
-    def _check_losses(self) -> None:
-        names = [loss.name for loss in self.losses]
-        for loss in self.losses:
-            if names.count(loss.name) > 1:
-                raise ValueError(f"losses: {loss.name!r} is given {names.count(loss.name)} times; give it once")
-            check_schedule(f"coefficient of loss {loss.name!r}", loss.coefficient)
-
-    def _check_trained(self, policies: list[str]) -> None:
-        trained = self.policies_to_train
-        trained = trained.policies if isinstance(trained, Alternating) else trained
-        if callable(trained) and not any(trained(name, None) for name in policies):
-            warnings.warn("policies_to_train: trains none of the policies as things are", stacklevel=2)
-        if not isinstance(trained, (list, tuple, set)):
-            return
-        if not trained:
-            raise ValueError("policies_to_train is empty: nothing would be trained; name at least one policy")
-        for name in trained:
-            if name not in policies:
-                raise registry.UnknownNameError(what="policy in policies_to_train", name=name, valid=policies)
-
     def _policy_choices(self) -> dict[str, PolicyChoice] | None:
-        mapping, modules = self.policy_mapping(), self._user_modules()
+        mapping, modules = self.policy_mapping(), self.user_modules()
         if mapping is None and not any(is_guest(module.module_class) for module in modules.values()):
             return None
         specs = self.policies if isinstance(self.policies, dict) and mapping is not None else {}
@@ -327,7 +295,7 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=valid)
         return {k: v for k, v in own.items() if k != "lr"}
 
-    def _user_modules(self) -> dict[str, RLModuleSpec]:
+    def user_modules(self) -> dict[str, RLModuleSpec]:
         """What `.rl_module()` was given, by policy; one specification alone is for all of them."""
         given = self._rl_module_spec
         if isinstance(given, RLModuleSpec):
@@ -335,7 +303,7 @@ class CommunicationConfig(AlgorithmConfig):
         return dict(given.rl_module_specs) if isinstance(given, MultiRLModuleSpec) else {}
 
     def _with_user_modules(self, spec: MultiRLModuleSpec) -> MultiRLModuleSpec:
-        for name, own in self._user_modules().items():
+        for name, own in self.user_modules().items():
             if name not in spec.rl_module_specs:
                 raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
             if own.module_class is not None and not is_guest(own.module_class):
@@ -344,31 +312,11 @@ class CommunicationConfig(AlgorithmConfig):
                 spec.rl_module_specs[name].load_state_path = own.load_state_path
         return spec
 
-    def _warn_of_callbacks(self) -> None:
-        for name in never_called(self):
-            warnings.warn(
-                f"callbacks: {name} is never called, as this path makes no episode objects; derive from "
-                "heliograph.rllib.callbacks.TeamCallbacks and fill in on_episodes_end, which gets whole batches",
-                stacklevel=2,
-            )
-
     def loaded_policies(self) -> dict[str, LoadedPolicy]:
         """Policies that begin with weights of another run, those that an RLModuleSpec's `load_state_path` names too."""
-        paths = {name: spec.load_state_path for name, spec in self._user_modules().items() if spec.load_state_path}
+        paths = {name: spec.load_state_path for name, spec in self.user_modules().items() if spec.load_state_path}
         named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
         return {**named, **self.load_policies}
-
-    def _check_loaded(self, policies: list[str]) -> None:
-        for name in self._user_modules():
-            if name not in (*policies, RESERVED_POLICY):
-                raise registry.UnknownNameError(what="module", name=name, valid=[*policies, RESERVED_POLICY])
-        for name, loaded in self.loaded_policies().items():
-            if name not in policies:
-                raise registry.UnknownNameError(what="policy in load_policies", name=name, valid=policies)
-            choices = self.choices()
-            channel = build_channel(choices.channel, choices.channel_settings)
-            with torch.random.fork_rng(devices=[]):
-                load_into(build_policy(choices, self.facts(), name, channel=channel), loaded, name=name)
 
 
 def _loaded(source: Any, name: str) -> LoadedPolicy:

@@ -129,7 +129,8 @@ class CommDQNConfig(CommunicationConfig):
             if getattr(self, name) not in valid:
                 raise UnknownNameError(what=name, name=str(getattr(self, name)), valid=list(valid))
 
-    def _check_batch(self) -> None:
+    def check_batch(self) -> None:
+        """Raise ValueError where an update would not learn from whole episodes."""
         if self.batch_mode != "complete_episodes":
             raise ValueError(f"batch_mode={self.batch_mode!r}: Q-learning takes whole episodes, 'complete_episodes'")
 
