@@ -176,14 +176,23 @@ def test_symbols_outside_their_space_are_named() -> None:
         Sampler(world, make_team(world)).fragment(4)
 
 
+def test_numbers_outside_their_box_are_told_and_taken() -> None:
+    """Nothing is scaled by the bounds of a Box, so they are no reason to stop; but who declared it should know."""
+    world = FromPettingZoo(lambda: Parallel(lambda o, r: o["a_1"].fill(300), at=1))
+    world.reset()
+    with pytest.warns(UserWarning, match=r"step 1 after reset.*role 'a' holds 300, outside of Box\(-1"):
+        step = world.step({"a": torch.zeros(1, 2, dtype=torch.long)})
+    assert step.observations["a"][0, 1].tolist() == [300, 300]
+
+
 class Parallel(ParallelEnv):
-    """Two agents; `break_at(step, observations, rewards)` may spoil what is returned."""
+    """Two agents; `spoil(observations, rewards)` may change what is returned at step `at`."""
 
     metadata = {"name": "parallel"}  # noqa: RUF012 - PettingZoo's own way
     possible_agents = ["a_0", "a_1"]  # noqa: RUF012
 
-    def __init__(self, spoil: Callable | None = None):
-        self.spoil = spoil
+    def __init__(self, spoil: Callable | None = None, at: int = 3):
+        self.spoil, self.at = spoil, at
 
     def observation_space(self, agent: str) -> spaces.Space:
         return spaces.Box(-1, 1, (2,))
@@ -200,7 +209,7 @@ class Parallel(ParallelEnv):
         observations = {a: np.zeros(2, np.float32) for a in self.agents}
         rewards = dict.fromkeys(self.agents, 0.0)
         never = dict.fromkeys(self.agents, False)
-        if self.spoil is not None and self.time == 3:
+        if self.spoil is not None and self.time == self.at:
             self.spoil(observations, rewards)
         return observations, rewards, never, dict(never), {a: {} for a in self.agents}
 

@@ -197,6 +197,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*outside of Box:UserWarning")
 @pytest.mark.parametrize(("broken", "check", "words"), BROKEN)
 def test_a_broken_promise_is_found_and_named(broken: type[TeamEnv], check: str, words: str) -> None:
     with pytest.raises(ConformanceError, match=f"^{broken.__name__} fails {check}: expected .*{words}"):

@@ -8,6 +8,7 @@ where that fails.
 import contextlib
 import pathlib
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -56,6 +57,7 @@ def check_view(roles: Sequence[Role], view: Any, *, num_copies: int, when: str) 
     for role in roles:
         what, batch = f"observations of role {role.name!r}", (num_copies, len(role.agents))
         _check_observation(what, view.observations[role.name], role.observation_space, batch, when)
+        _warn_of_bounds(role, view.observations[role.name], when)
         if view.action_mask is not None and role.name in view.action_mask:
             _check_mask(role, view.action_mask[role.name], num_copies, when)
     _check_hearing(view, table[1], when)
@@ -120,6 +122,17 @@ def _outside(leaf: Tensor, space: spaces.Space) -> Tensor | None:
     if not leaf.is_floating_point() or bool(torch.isfinite(leaf).all()):
         return None
     return ~torch.isfinite(leaf)
+
+
+def _warn_of_bounds(role: Role, observation: Tree, when: str) -> None:
+    """Values outside a Box harm nothing by themselves, but are seldom what its author meant."""
+    for key, leaf, space in _leaves(observation, role.observation_space):
+        if isinstance(space, spaces.Box) and leaf.is_floating_point():
+            low, high = (torch.as_tensor(bound).to(leaf) for bound in (space.low, space.high))
+            outside = leaf[(leaf < low) | (leaf > high)]
+            if len(outside):
+                told = f"the observation{key} of role {role.name!r} holds {float(outside[0]):g}, outside of {space}"
+                warnings.warn(f"{when}: {told}: used as it is; the space should tell what may come", stacklevel=2)
 
 
 def _leaves(observation: Tree, space: spaces.Space, key: str = "") -> Iterator[tuple[str, Tensor, spaces.Space]]:
