@@ -41,10 +41,12 @@ def check_number(
         raise ValueError(f"{name}={value!r}: must be a finite number {wanted}".rstrip())
 
 
-def check_schedule(name: str, value: Any, *, minimum: Number | None = None, above: Number | None = None) -> None:
+def check_schedule(
+    name: str, value: Any, *, minimum: Number | None = None, above: Number | None = None, maximum: Number | None = None
+) -> None:
     """Refuse what is neither a number nor a schedule [[env steps, value], ...] that begins at 0 and moves on."""
     if not isinstance(value, Sequence) or isinstance(value, str):
-        return check_number(name, value, minimum=minimum, above=above)
+        return check_number(name, value, minimum=minimum, above=above, maximum=maximum)
     whole = all(isinstance(p, Sequence) and len(p) == 2 and _is(p[0], int) and _is(p[1], float) for p in value)
     steps = [point[0] for point in value] if whole else []
     if not steps or steps[0] != 0 or any(b <= a for a, b in itertools.pairwise(steps)):
@@ -53,7 +55,7 @@ def check_schedule(name: str, value: Any, *, minimum: Number | None = None, abov
             "[[0, 1.0], [100000, 0.0]]"
         )
     for _, number in value:
-        check_number(name, number, minimum=minimum, above=above)
+        check_number(name, number, minimum=minimum, above=above, maximum=maximum)
 
 
 def check_kind(name: str, value: Any, annotation: Any, *, what: str) -> None:

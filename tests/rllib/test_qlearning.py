@@ -161,6 +161,19 @@ def test_epsilon_of_messages_and_actions(channel: str, greedy: float) -> None:
         assert 0.45 < (said == rollout.actions["prisoner"]).float().mean() < 0.55
 
 
+def test_epsilon_follows_its_schedule_and_a_resumed_run_stays_on_it(tmp_path: Any) -> None:
+    made = [LocalTrainer(config(epsilon=[[0, 0.5], [400, 0.0]])) for _ in range(2)]
+    first, resumed = made
+    done = first.train().num_env_steps
+    first.save(tmp_path / "state.safetensors")
+    resumed.restore(tmp_path / "state.safetensors")
+    for trainer in made:
+        trainer.train()
+        assert trainer.env_runner.sampler is not None
+        assert trainer.env_runner.sampler.epsilon == pytest.approx(0.5 * (1 - done / 400))
+    assert first.config.exploration_epsilon(10**9) == 0.0
+
+
 @each_channel
 def test_a_team_learns_to_talk_in_seconds(channel: str) -> None:
     torch.manual_seed(0)
@@ -238,6 +251,8 @@ BAD = [
     (lambda: config(grad_clip_by="norm"), UnknownNameError, "global_norm"),
     (lambda: config(minibatch_size=32), ValueError, "num_envs_per_env_runner"),
     (lambda: config().env_runners(batch_mode="truncate_episodes"), ValueError, "batch_mode='truncate_episodes'"),
+    (lambda: config(epsilon=[[0, 1.5], [9, 0.0]]), ValueError, "epsilon=1.5: must be .* at most 1"),
+    (lambda: config(epsilon=[[0, 0.1], [0, 0.0]]), ValueError, "steps rising"),
     (lambda: config(Mixed), ValueError, "Q-learning needs Discrete"),
     (
         lambda: config().communication(channel="continuous", channel_settings={"gradient": "score"}),

@@ -220,8 +220,7 @@ class CommunicationConfig(AlgorithmConfig):
 
     # ---- what algorithms differ in ------------------------------------------------------------------------------
 
-    @property
-    def exploration_epsilon(self) -> float | None:
+    def exploration_epsilon(self, num_env_steps: int) -> float | None:
         """Of epsilon-greedy sampling, where the team's outputs are values; None where they are logits."""
         return None
 

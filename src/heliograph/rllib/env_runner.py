@@ -75,8 +75,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self._build_env(seed=seed)
         mapping = self.config.policy_mapping()
         assign = None if mapping is None else mapping.assigner(seed=seed)
-        epsilon = self.config.exploration_epsilon
-        self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign, epsilon=epsilon)
+        self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
         learns_from_it = any(getattr(resolve("loss", x.loss), "needs_oracle", False) for x in self.config.losses)
         self.sampler.asks_oracle = learns_from_it and not self.config.in_evaluation
 
@@ -139,6 +138,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         choice = Choice.SAMPLED if explore else Choice.GREEDY
         form = MessageForm.EXECUTION if self.config.in_evaluation else MessageForm.TRAINING
         sampler = self._ready()
+        sampler.epsilon = self.config.exploration_epsilon(self._env_steps_of_all())
         if force_reset:
             sampler.reset()
         try:
@@ -151,6 +151,10 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             self.failure = sampling_failure(error, worker_index=self.worker_index, env=self.env)
             raise self.failure from None
         return rollouts
+
+    def _env_steps_of_all(self) -> int:
+        """Env steps of the whole run so far, taking the other runners to have as many as this one."""
+        return self.num_env_steps_sampled_lifetime * max(1, self.num_workers)
 
     def _ready(self) -> Sampler:
         if self.sampler is None:

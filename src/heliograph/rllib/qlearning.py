@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from heliograph import td
 from heliograph.checks import check_number, check_positive, check_schedule
+from heliograph.curriculum import Points
 from heliograph.experiment import build_channel, resolve
 from heliograph.losses.imitation import Imitation
 from heliograph.losses.positive_signalling import PositiveSignalling
@@ -47,7 +49,7 @@ class CommDQNConfig(CommunicationConfig):
         super().__init__(algo_class=algo_class or CommDQN)
         self.lr = 5e-4
         self.gamma = 1.0
-        self.epsilon = 0.05
+        self.epsilon: Any = 0.05
         self.target_update_every = 100
         self.momentum = 0.95
         self.rms_decay = 0.99
@@ -61,7 +63,7 @@ class CommDQNConfig(CommunicationConfig):
     def training(
         self,
         *,
-        epsilon: float = NotProvided,
+        epsilon: Any = NotProvided,
         target_update_every: int = NotProvided,
         momentum: float = NotProvided,
         rms_decay: float = NotProvided,
@@ -71,10 +73,11 @@ class CommDQNConfig(CommunicationConfig):
     ) -> "CommDQNConfig":
         """Set training settings.
 
-        `epsilon`: of epsilon-greedy actions, and apart from them messages. `target_update_every`: updates after which
-        the target team takes over the weights. `momentum` and `rms_decay` of RMSProp. `bootstrap`: "turn", from an
-        agent's own next turn, or "step", from the next step, where an agent that may not act is worth its action 0.
-        `message_bootstrap`: a head's next value is its "own", or the "average" of both heads (`model_avg_q`).
+        `epsilon`: of epsilon-greedy actions, and apart from them messages, fixed or a schedule by env steps, as `lr`
+        may be: [[0, 0.05], [1000000, 0.0]]. `target_update_every`: updates after which the target team takes over the
+        weights. `momentum` and `rms_decay` of RMSProp. `bootstrap`: "turn", from an agent's own next turn, or "step",
+        from the next step, where an agent that may not act is worth its action 0. `message_bootstrap`: a head's next
+        value is its "own", or the "average" of both heads (`model_avg_q`).
         `grad_clip_by`: "value", each number as in the Lua code, or "global_norm".
         """
         why = "Q-learning makes one update of one episode of each copy; leave it out, and set num_envs_per_env_runner"
@@ -91,10 +94,12 @@ class CommDQNConfig(CommunicationConfig):
         """One rollout of each env runner is enough, as it holds whole episodes."""
         return 1
 
-    @property
-    def exploration_epsilon(self) -> float | None:
+    def exploration_epsilon(self, num_env_steps: int) -> float | None:
         """Of actions and messages."""
-        return self.epsilon
+        if not isinstance(self.epsilon, Sequence):
+            return self.epsilon
+        points = tuple((start, value) for start, value in self.epsilon)
+        return Points(by="env_steps", points=points).at(num_env_steps)
 
     def prepare_team(self, team: Team) -> None:
         """Have incoming messages normalised by the statistics of each step, in rollouts and in the loss."""
@@ -118,8 +123,9 @@ class CommDQNConfig(CommunicationConfig):
         super().validate()
 
     def _check_numbers(self) -> None:
-        for name in ("gamma", "epsilon", "momentum", "rms_decay"):
+        for name in ("gamma", "momentum", "rms_decay"):
             check_number(name, getattr(self, name), minimum=0, maximum=1)
+        check_schedule("epsilon", self.epsilon, minimum=0, maximum=1)
         check_positive("target_update_every", self.target_update_every)
         if self.grad_clip is not None:
             check_number("grad_clip", self.grad_clip, above=0)
