@@ -29,6 +29,7 @@ from heliograph.analysis.exact import exact_return
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
+from heliograph.rllib.bench import sgemm_gflops
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of, versions
@@ -44,7 +45,7 @@ def train_one(recipe: str, kind: str, seed: int, num_episodes: int) -> dict[str,
     """Train and evaluate one team: the recipe's own, or one of its twins."""
     torch.set_num_threads(1)
     logging.getLogger("ray").setLevel(logging.ERROR)
-    settings = settings_from({**load("recipe", recipe)().settings, "seed": seed})
+    settings = settings_from({**load("recipe", recipe)().settings, "seed": seed, "torch_num_threads": 1})
     settings = settings if kind == "real" else twin_of(settings, kind)
     torch.manual_seed(seed)
     started = time.perf_counter()
@@ -92,10 +93,15 @@ def exact_normalised(team: Team, env: EnvChoice) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """The hardware, without names of hosts."""
+    """The hardware, without names of hosts, and how fast one of its cores multiplies matrices now."""
     info = pathlib.Path("/proc/cpuinfo")
     names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return {"cpu": names[0] if names else platform.processor(), "cores": multiprocessing.cpu_count(), "shared": True}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    gflops = round(sgemm_gflops())
+    torch.set_num_threads(threads)
+    cpu = names[0] if names else platform.processor()
+    return {"cpu": cpu, "cores": multiprocessing.cpu_count(), "shared": True, "sgemm_gflops_one_thread": gflops}
 
 
 def commit() -> str:

@@ -32,7 +32,7 @@ UNPRINTED = ("curve", "intents")
 
 def settings_of(recipe: str, kind: str, seed: int, changes: dict[str, Any]) -> TrainSettings:
     """Those of a recipe with some changed, or of one of its twins."""
-    settings = settings_from({**changed(recipe, changes), "seed": seed})
+    settings = settings_from({**changed(recipe, changes), "seed": seed, "torch_num_threads": 1})
     return settings if kind == "real" else twin_of(settings, kind)
 
 
