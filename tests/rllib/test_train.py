@@ -252,3 +252,13 @@ def test_bench_splits_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["env_steps_per_second"] > 0 and found["sgemm_gflops"] > 0
     assert found["gflops"] == pytest.approx(found["flops_per_env_step"] * found["env_steps_per_second"] / 1e9)
     assert 0 < found["fraction_of_limit"] < 1
+
+
+def test_bench_counts_the_env_steps_of_whole_episodes() -> None:
+    """Q-learning asks for one env step and gets an episode of each copy: up to 6 steps in the riddle."""
+    settings = settings_from(
+        {"env": "switch_riddle", "algorithm": "qlearning", "model_settings": {"size": 8}, "iterations": 1}
+        | {"channel_settings": {"bits": 1}, "algorithm_settings": {"num_envs_per_env_runner": 8}}
+    )
+    found = measure(settings, iterations=2)
+    assert 2 * 8 <= found["num_env_steps"] <= 2 * 8 * 6

@@ -30,13 +30,13 @@ def measure(
     _iteration(trainer)
     with FlopCounterMode(display=False) as counter:
         _iteration(trainer)
-    seconds = dict.fromkeys(PARTS, 0.0)
+    seconds, before = dict.fromkeys(PARTS, 0.0), trainer.env_runner.num_env_steps_sampled_lifetime
     for iteration in range(iterations):
         for part, value in _iteration(trainer).items():
             seconds[part] += value
         if on_progress is not None:
             on_progress(iteration + 1)
-    counted = {"num_env_steps": trainer.config.batch_env_steps() * iterations, "iterations": iterations}
+    counted = {"num_env_steps": trainer.env_runner.num_env_steps_sampled_lifetime - before, "iterations": iterations}
     flops = counter.get_total_flops() * iterations
     return {**_about(settings, trainer), **counted, **rates(seconds, counted["num_env_steps"], flops=flops)}
 
