@@ -31,7 +31,7 @@ def train_one(
 ) -> dict[str, Any]:  # fmt: skip
     """Train one team and evaluate it exactly on the way."""
     settings = settings_of(recipe, kind, seed, changes)
-    part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed})
+    part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed, "changes": changes})
     trainer, found = watched(settings, judge=on_the_way, updates=updates, every=every, unfinished=part)
     solved = next((update for update, score in found["curve"] if score >= SOLVED), None)
     return {"seed": seed, "kind": kind, "exact": exact(trainer), "first_solved_at": solved, **found}

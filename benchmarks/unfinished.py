@@ -27,7 +27,8 @@ def folder_of(unfinished: pathlib.Path | None, job: dict[str, Any]) -> pathlib.P
     if unfinished is None:
         return None
     sigma = "" if job.get("sigma") is None else f"_sigma_{job['sigma']}"
-    return unfinished / f"{job['recipe']}_{job['kind']}_{job['seed']}{sigma}"
+    apart = "_ns" if job.get("changes", {}).get("networks") == "separate" else ""
+    return unfinished / f"{job['recipe']}{apart}_{job['kind']}_{job['seed']}{sigma}"
 
 
 def put_down(folder: pathlib.Path, trainer: LocalTrainer, settings: TrainSettings, so_far: SoFar) -> None:
