@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from protocols import exact_normalised
 from unfinished import folder_of
-from watched import changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import changes_of, deployed, header_of, keep, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import build_env
 from heliograph.rllib.local import LocalTrainer
@@ -27,12 +27,14 @@ SOME = 4096
 
 def train_one(
     recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int,
-    unfinished: pathlib.Path | None,
+    unfinished: pathlib.Path | None, teams: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train one team and evaluate it exactly on the way."""
     settings = settings_of(recipe, kind, seed, changes)
     part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed, "changes": changes})
     trainer, found = watched(settings, judge=on_the_way, updates=updates, every=every, unfinished=part)
+    if teams is not None:
+        keep(trainer, settings, pathlib.Path(teams) / f"{recipe}_{kind}_{seed}")
     solved = next((update for update, score in found["curve"] if score >= SOLVED), None)
     return {"seed": seed, "kind": kind, "exact": exact(trainer), "first_solved_at": solved, **found}
 
@@ -56,11 +58,12 @@ def on_the_way(trainer: LocalTrainer) -> float:
 def main() -> None:
     """Train all seeds and kinds, and write the results as they come."""
     parser = parser_of(str(__doc__).split("\n")[0], kinds=["real"], updates=2000)
+    parser.add_argument("--teams", default=None, metavar="DIR", help="folder for the weights of finished runs")
     parser.add_argument("--networks", default="shared", choices=["shared", "separate"])
     given: argparse.Namespace = parser.parse_args()
     changes = {**changes_of(given.set), "networks": given.networks}
     common = {"recipe": given.recipe, "changes": changes, "updates": given.updates, "every": given.every}
-    common["unfinished"] = given.unfinished
+    common |= {"unfinished": given.unfinished, "teams": given.teams}
     jobs = [{"kind": kind, "seed": seed, **common} for kind in given.kinds for seed in range(given.seeds)]
     out = given.out or result_file("riddle", f"{given.recipe}{'_ns' if given.networks == 'separate' else ''}")
     header = header_of(given.recipe, changes=changes, updates=given.updates)

@@ -3,6 +3,8 @@
     heliograph train dial_switch3 --no-controls --seed 0 --out runs/dial_switch3
     python benchmarks/teams.py dial_switch3 runs/dial_switch3 [--commit HASH] [--set split=test]
 
+A run folder that `riddle.py --teams DIR` or `traffic.py --teams DIR` wrote will do as well.
+
 Weights are shipped in half precision. The score is that of the shipped weights: exact where all starts can be
 enumerated (every visiting sequence of the riddle), else of 1,000 fresh episodes; `--set` changes settings of the
 environment for it, such as the split of images. A team below the target of its recipe is refused, as is one that was
@@ -29,7 +31,10 @@ from heliograph.safe_files import read_json
 from heliograph.sharing import export
 from heliograph.shipped import CARD, SUFFIX, TEAMS
 
-FREE = {"seed", "iterations", "env_steps", "until", "evaluate_every", "evaluation_episodes", "checkpoint_every"}
+FREE = {
+    "seed", "torch_num_threads", "iterations", "env_steps", "until", "evaluate_every", "evaluation_episodes",
+    "checkpoint_every",
+}  # fmt: skip
 EPISODES = 1000
 
 

@@ -20,13 +20,12 @@ from typing import Any
 
 import torch
 from unfinished import folder_of
-from watched import changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import changes_of, deployed, header_of, keep, parser_of, result_file, run_all, settings_of, watched
 
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
-from heliograph.run_folder import write_config, write_team
 from heliograph.sampler import Sampler, play
 from heliograph.types import Choice
 
@@ -51,7 +50,7 @@ def train_one(
     final = {choice.value: scores(team, env, FINAL_EPISODES, choice=choice) for choice in Choice}
     others = {steps: scores(team, lasting(env, steps), FINAL_EPISODES) for steps in lengths}
     if teams is not None:
-        keep(trainer, pathlib.Path(teams) / f"{recipe}_{kind}_{seed}")
+        keep(trainer, settings, pathlib.Path(teams) / f"{recipe}_{kind}_{seed}")
     curve = found.pop("curve")
     return {
         "seed": seed,
@@ -119,19 +118,13 @@ def scripted(env: EnvChoice, lengths: list[int]) -> dict[str, Any]:
     return found
 
 
-def keep(trainer: LocalTrainer, folder: pathlib.Path) -> None:
-    """The team as a run folder that `heliograph evaluate` and `export` read."""
-    write_team(folder, trainer.team)
-    write_config(folder, env=trainer.config.env_choice(), choices=trainer.config.choices())
-
-
 def main() -> None:
     """Train all seeds and kinds, and write the results as they come."""
     parser = parser_of(str(__doc__).split("\n")[0], kinds=["real", "silent"], updates=None)
     parser.add_argument("--env-steps", type=int, default=None, help="budget of a run, where not the recipe's")
     parser.add_argument("--threshold", type=float, default=None, help="of the metric, where not the recipe's target")
+    parser.add_argument("--teams", default=None, metavar="DIR", help="folder for the weights of finished runs")
     parser.add_argument("--lengths", type=int, nargs="+", default=[], help="other lengths of episodes to read it at")
-    parser.add_argument("--teams", default=None, help="folder for the weights of finished runs")
     given: argparse.Namespace = parser.parse_args()
     recipe, changes = load("recipe", given.recipe)(), changes_of(given.set)
     goals = {**recipe.target, **recipe.at_most}

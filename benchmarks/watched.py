@@ -24,7 +24,7 @@ from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import write_json
+from heliograph.run_folder import SUMMARY, write_config, write_json, write_team
 
 KINDS = ["real", "silent", "garbled"]
 UNPRINTED = ("curve", "intents")
@@ -93,6 +93,20 @@ def deployed(trainer: LocalTrainer) -> Team:
     return team
 
 
+def keep(trainer: LocalTrainer, settings: TrainSettings, folder: pathlib.Path) -> None:
+    """The team as a run folder that `heliograph evaluate` and `export`, and `benchmarks/teams.py`, read."""
+    made = {"seed": settings.seed, "versions": versions(), "command": command()}
+    write_team(folder, trainer.team)
+    choices = {"env": trainer.config.env_choice(), "choices": trainer.config.choices()}
+    write_config(folder, **choices, training=settings, **made)
+    write_json(folder / SUMMARY, made)
+
+
+def command() -> str:
+    """What was typed."""
+    return "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
 def parser_of(description: str, *, kinds: list[str], updates: int | None) -> argparse.ArgumentParser:
     """The options that both benchmarks have."""
     parser = argparse.ArgumentParser(description=description)
@@ -115,7 +129,7 @@ def header_of(recipe: str, *, changes: dict[str, Any], updates: int) -> dict[str
     """What must stand beside numbers."""
     return {
         "recipe": recipe,
-        "command": "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "commit": commit(),
         "versions": versions(),
         "hardware": machine(),
