@@ -8,6 +8,7 @@ import pytest
 
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.ppo import CommPPO, CommPPOConfig
+from heliograph.rllib.qlearning import CommDQNConfig
 from heliograph.rollout import Rollout
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -46,6 +47,24 @@ def test_env_runners(num_env_runners: int) -> None:
     assert set(runners["agent_episode_returns_mean"]) == {"speaker_0", "listener_0"}
     assert {"speaker", "listener", "__all_modules__"} <= set(results[-1]["learners"])
     assert results[-1]["learners"]["__all_modules__"]["first_ratio_error"] <= 1e-5
+
+
+def test_remote_env_runners_explore_as_far_as_all_of_them_have_come() -> None:
+    settings = (
+        CommDQNConfig()
+        .environment("switch_riddle")
+        .communication(model="cnet", model_settings={"size": 8}, channel="dru")
+        .env_runners(num_env_runners=2, num_envs_per_env_runner=8)
+        .training(epsilon=[[0, 0.5], [1000, 0.0]])
+    )
+    algorithm = settings.build_algo()
+    try:
+        first = algorithm.train()["env_runners"]["num_env_steps_sampled_lifetime"]
+        algorithm.train()
+        found = algorithm.env_runner_group.foreach_env_runner(lambda x: x.sampler.epsilon, local_env_runner=False)
+    finally:
+        algorithm.stop()
+    assert first > 0 and found == pytest.approx([0.5 * (1 - first / 1000)] * 2)
 
 
 def test_evaluation_plays_a_fixed_number_of_episodes() -> None:

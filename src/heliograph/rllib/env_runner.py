@@ -52,6 +52,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     module: TeamModule
     num_env_steps_sampled_lifetime: int
+    """Of all runners before this iteration (RLlib tells them), and of this one in it."""
 
     def __init__(self, *, config: Any, **kwargs: Any):
         super().__init__(config=config, **kwargs)
@@ -138,7 +139,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         choice = Choice.SAMPLED if explore else Choice.GREEDY
         form = MessageForm.EXECUTION if self.config.in_evaluation else MessageForm.TRAINING
         sampler = self._ready()
-        sampler.epsilon = self.config.exploration_epsilon(self._env_steps_of_all())
+        sampler.epsilon = self.config.exploration_epsilon(self.num_env_steps_sampled_lifetime)
         if force_reset:
             sampler.reset()
         try:
@@ -151,10 +152,6 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             self.failure = sampling_failure(error, worker_index=self.worker_index, env=self.env)
             raise self.failure from None
         return rollouts
-
-    def _env_steps_of_all(self) -> int:
-        """Env steps of the whole run so far, taking the other runners to have as many as this one."""
-        return self.num_env_steps_sampled_lifetime * max(1, self.num_workers)
 
     def _ready(self) -> Sampler:
         if self.sampler is None:
