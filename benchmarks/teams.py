@@ -50,7 +50,7 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
     team = export(folder, TEAMS / f"{name}{SUFFIX}", half=True, overwrite=True)
     card = {
         "recipe": name,
-        "commands": [summary["command"], shipping(name, folder_in(summary["command"]), changes)],
+        "commands": [summary["command"], shipping(name, folder_in(summary["command"], name, summary["seed"]), changes)],
         "commit": commit,
         "hardware": machine(),
         "versions": summary["versions"],
@@ -101,9 +101,11 @@ def shipping(name: str, folder: str, changes: dict[str, Any]) -> str:
     return " ".join([*words, *(f"{key}={value}" for key, value in changes.items())])
 
 
-def folder_in(command: str) -> str:
-    """The run folder that a training command names."""
+def folder_in(command: str, name: str, seed: int) -> str:
+    """The run folder that a training command names, or makes in the folder that it names for teams."""
     words = command.split()
+    if "--teams" in words:
+        return f"{words[words.index('--teams') + 1]}/{name}_real_{seed}"
     return words[words.index("--out") + 1] if "--out" in words else "RUN"
 
 
