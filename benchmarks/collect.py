@@ -21,7 +21,7 @@ FILES = {
     **{f"speaker_listener{name}": f"speaker_listener{name}.json" for name in ("_dru", "_symbols")},
     **{f"speaker_listener_8{name}": f"speaker_listener_8{name}.json" for name in ("_dru", "_symbols")},
     "switch_riddle_dru": "switch_riddle_dru.json",
-    **{name: f"riddle/{name}.json" for name in ("dial_switch3", "rial_switch3", "dial_switch4")},
+    **{name: f"riddle/{name}.json" for name in ("dial_switch3", "rial_switch3", "dial_switch4", "rial_switch4")},
     **{name: f"digits/{name}.json" for name in ("dial_colour_digit", "rial_colour_digit")},
     **{name: f"digits/{name}.json" for name in ("dial_multistep_digits", "rial_multistep_digits")},
     **{path.stem: f"traffic/{path.name}" for path in sorted((RESULTS / "traffic").glob("*.json"))},

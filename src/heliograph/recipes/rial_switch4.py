@@ -9,8 +9,9 @@ def rial_switch4() -> Recipe:
     """RIAL: what is said is an action, with a Q head of its own, from two symbols.
 
     Paper: Foerster, Assael, de Freitas and Whiteson 2016, with the settings of `rial_switch3`, but for 128 episodes
-    an update and not 32, twice the learning rate, which falls, and an epsilon of 0.2 and not 0.05, of actions and of
-    messages, which falls last. To reach: more than the best silent policy known, on its own visits alone, 0.732.
+    an update and not 32, and twice the learning rate, which falls in the second half (0.65 to 0.76 without). An
+    epsilon of 0.2 as in `dial_switch4` costs: messages are explored too, so what is heard is wrong one time in ten. To
+    reach: more than the best silent policy known, on its own visits alone, 0.732.
     """
     return Recipe(
         name="rial_switch4",
@@ -27,9 +28,8 @@ def rial_switch4() -> Recipe:
             "algorithm_settings": {
                 "momentum": 0.05,
                 "num_envs_per_env_runner": 128,
-                "epsilon": [[0, 0.2], [3_200_000, 0.2], [4_800_000, 0.02], [5_800_000, 0.01]],
-                "lr": [[0, 1e-3], [1_500_000, 1e-3], [4_000_000, 2e-4], [5_800_000, 2e-5]],
+                "lr": [[0, 1e-3], [3_300_000, 1e-3], [6_600_000, 1e-4]],
             },
-            "iterations": 7000,
+            "iterations": 6000,
         },
     )
