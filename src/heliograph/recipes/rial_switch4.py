@@ -28,8 +28,8 @@ def rial_switch4() -> Recipe:
             "algorithm_settings": {
                 "momentum": 0.05,
                 "num_envs_per_env_runner": 128,
-                "lr": [[0, 1e-3], [3_300_000, 1e-3], [6_600_000, 1e-4]],
+                "lr": [[0, 1e-3], [3_850_000, 1e-3], [7_700_000, 1e-4]],
             },
-            "iterations": 6000,
+            "iterations": 7000,
         },
     )
