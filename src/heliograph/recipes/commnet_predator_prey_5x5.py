@@ -10,7 +10,7 @@ def commnet_predator_prey_5x5() -> Recipe:
     """Predator-Prey, 5 x 5: agents hear the mean of the others, and raise the mean return.
 
     Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 3
-    predators without sight; PPO in place of the paper's trainer, on a hundredth of its steps. The model is the
+    predators without sight; PPO in place of the paper's trainer, on a fiftieth of its steps. The model is the
     paper's LSTM, as the paper of IC3Net used it; the silent twin is that paper's IC. To reach: at most 8.5 steps on
     average until all are there, where 4.66 is the bound.
     """

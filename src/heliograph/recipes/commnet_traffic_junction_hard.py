@@ -10,8 +10,8 @@ def commnet_traffic_junction_hard() -> Recipe:
     """Traffic Junction, hard: agents hear the mean of the others, and raise the mean return.
 
     Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: four
-    junctions, 20 cars, vision 1, arrival rate and length as published; PPO in place of the paper's trainer, with a
-    fiftieth of its env steps. The model is the paper's LSTM, as the paper of IC3Net used it; the silent twin is
+    junctions, 20 cars, vision 1, arrival rate and length as published; PPO in place of the paper's trainer, on an
+    eightieth of its env steps. The model is the paper's LSTM, as the paper of IC3Net used it; the silent twin is
     that paper's IC. To reach: success in 0.85 of fresh episodes at the final rate, where always gas has 0.077 and a
     right of way that sees all 1.0.
     """

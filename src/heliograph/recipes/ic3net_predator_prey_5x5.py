@@ -10,7 +10,7 @@ def ic3net_predator_prey_5x5() -> Recipe:
     """Predator-Prey, 5 x 5: agents hear the mean of the others; each raises its own return.
 
     Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: 3 predators without sight; PPO in
-    place of the paper's trainer, on a hundredth of its steps. Each chooses in every step whether to take part.
+    place of the paper's trainer, on a fiftieth of its steps. Each chooses in every step whether to take part.
     The silent twin is the paper's IRIC. To reach: at most 8.5 steps on average until all are there, where 4.66 is
     the bound.
     """

@@ -10,7 +10,7 @@ def ic3net_traffic_junction_hard() -> Recipe:
     """Traffic Junction, hard: agents hear the mean of the others; each raises its own return.
 
     Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: four junctions, 20 cars, vision 1,
-    arrival rate and length as published; PPO in place of the paper's trainer, with a fiftieth of its env steps.
+    arrival rate and length as published; PPO in place of the paper's trainer, on an eightieth of its env steps.
     Gates stay open, as in the paper's runs on this task. The silent twin is the paper's IRIC. To reach: success in
     0.85 of fresh episodes at the final rate, where always gas has 0.077 and a right of way that sees all 1.0.
     """

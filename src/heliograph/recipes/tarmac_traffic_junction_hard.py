@@ -10,7 +10,7 @@ def tarmac_traffic_junction_hard() -> Recipe:
     """Traffic Junction, hard: agents choose whom they listen to, and raise the mean return.
 
     Paper: Das et al. 2019 (TarMAC), arXiv:1810.11187; task: arXiv:1812.09755. Setting: four junctions, 20 cars,
-    vision 1, arrival rate and length as published; PPO in place of the paper's trainer, with a fiftieth of its env
+    vision 1, arrival rate and length as published; PPO in place of the paper's trainer, on an eightieth of its env
     steps. Values are learnt from the whole state, which is nearest to the paper's centralised critic. To reach:
     success in 0.85 of fresh episodes at the final rate, where always gas has 0.077 and a right of way that sees all
     1.0.

@@ -32,14 +32,16 @@ RISING_STEPS = {"easy": 150_000, "medium": 300_000, "hard": 500_000}
 EXPLORING = {
     "easy": Exploring(env_steps=800_000, until=250_000, over=600_000),
     "medium": Exploring(env_steps=1_200_000, until=500_000, over=1_000_000),
-    "hard": Exploring(env_steps=3_000_000, until=1_000_000, over=2_400_000),
+    "hard": Exploring(env_steps=2_000_000, until=700_000, over=1_600_000),
 }
 PREY = {5: 20, 10: 40, 20: 80}
 """Steps of an episode by the size of the grid."""
 COPIES = {20: 256, 40: 64, 80: 32}
 """Copies of an environment by the steps of its episodes."""
-PREY_STEPS = {5: 1_200_000, 10: 3_000_000, 20: 3_000_000}
-"""Env steps of PPO by the size of the grid."""
+PREY_COPIES = {**COPIES, 20: 128}
+"""The same in Predator-Prey, where twice as many updates, half as large, learnt more from 600,000 env steps."""
+PREY_ENV_STEPS = 3_000_000
+"""Env steps of PPO in Predator-Prey."""
 EPOCH_STEPS, EPOCHS, FIRST_RISE, LAST_RISE = 80_000, 2_000, 250, 1_250
 """Of the published runs: 10 updates of 16 processes with 500 env steps, and when the arrival rate rises, in epochs."""
 
@@ -74,7 +76,7 @@ def junction(difficulty: str, *, mean_ratio: float, exploring: Exploring | None 
     steps, low, high = JUNCTIONS[difficulty]
     rising = {"p_arrive": [[0, low], [RISING_STEPS[difficulty], high]]}
     own = {"gamma": 0.95, "lambda_": 0.9, **exploring.settings()}
-    quick = _quick(steps, mean_ratio, own, env_steps=exploring.env_steps)
+    quick = _quick(COPIES[steps], steps, mean_ratio, own, env_steps=exploring.env_steps)
     return {**_junction(difficulty), **quick, "curriculum": rising}
 
 
@@ -90,14 +92,14 @@ def junction_published(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
 
 def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
     """Predator-Prey, mixed, as published, by PPO, with less and less exploring and smaller and smaller steps."""
-    env_steps = PREY_STEPS[size]
+    steps, env_steps = PREY[size], PREY_ENV_STEPS
     own = {
         "gamma": 0.95,
         "lambda_": 0.9,
         "lr": [[0, 1e-3], [env_steps // 3, 1e-3], [env_steps, 1e-4]],
         "entropy_coeff": [[0, 0.02], [env_steps // 6, 0.02], [env_steps // 2, 0.003], [env_steps, 0.0]],
     }
-    return {**_prey(size), **_quick(PREY[size], mean_ratio, own, env_steps=env_steps)}
+    return {**_prey(size), **_quick(PREY_COPIES[steps], steps, mean_ratio, own, env_steps=env_steps)}
 
 
 def prey_published(size: int, *, mean_ratio: float) -> dict[str, Any]:
@@ -113,10 +115,10 @@ def _prey(size: int) -> dict[str, Any]:
     return {"env": "predator_prey", "env_settings": {"size": size, "mode": "mixed"}}
 
 
-def _quick(steps: int, mean_ratio: float, own: dict[str, Any], *, env_steps: int) -> dict[str, Any]:
-    batch = COPIES[steps] * steps
+def _quick(copies: int, steps: int, mean_ratio: float, own: dict[str, Any], *, env_steps: int) -> dict[str, Any]:
+    batch = copies * steps
     sizes = {"train_batch_size_per_learner": batch, "minibatch_size": batch // 4}
-    settings = {**PPO, **own, **sizes, "num_envs_per_env_runner": COPIES[steps], "mean_ratio": mean_ratio}
+    settings = {**PPO, **own, **sizes, "num_envs_per_env_runner": copies, "mean_ratio": mean_ratio}
     return {"algorithm": "ppo", "algorithm_settings": settings, "env_steps": env_steps}
 
 
