@@ -22,14 +22,13 @@ import multiprocessing
 import pathlib
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from gymnasium import spaces
-from protocols import RESULTS, commit, machine
+from protocols import RESULTS, command, commit, machine
 from torch import Tensor
 
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
@@ -228,7 +227,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     header = {
-        "command": "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "commit": commit(),
         "versions": versions(),
         "hardware": machine(),
@@ -244,10 +243,13 @@ def main() -> None:
 
 
 def measured_before(out: pathlib.Path, header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The cells that a file of the same settings holds, each with its commit: a benchmark that was ended goes on."""
-    found = json.loads(out.read_text(encoding="utf8")) if out.exists() else {}
-    same = all(found.get(key) == header[key] for key in ("settings", "hardware"))
-    return list(found["cells"]) if same else []
+    """The cells that a file holds, each with its commit: a benchmark that was ended goes on."""
+    if not out.exists():
+        return []
+    found = json.loads(out.read_text(encoding="utf8"))
+    if (found["settings"], found["hardware"]["cpu"]) != (header["settings"], header["hardware"]["cpu"]):
+        raise SystemExit(f"{out} holds cells of other settings or another processor: name another --out, or remove it")
+    return list(found["cells"])
 
 
 if __name__ == "__main__":

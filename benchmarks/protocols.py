@@ -112,6 +112,11 @@ def commit() -> str:
     return number + ("+changes" if changed else "")
 
 
+def command() -> str:
+    """What was typed."""
+    return "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
 def main() -> None:
     """Run all seeds and kinds, some at a time, and write the results as they come."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -127,7 +132,7 @@ def main() -> None:
     out = given.out or RESULTS / f"{given.recipe}.json"
     header = {
         "recipe": given.recipe,
-        "command": "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "commit": commit(),
         "versions": versions(),
         "hardware": machine(),

@@ -10,11 +10,10 @@ plays the table alone over all of them, and notes what the light means.
 import argparse
 import json
 import pathlib
-import sys
 from typing import Any
 
 import torch
-from protocols import RESULTS, commit, machine
+from protocols import RESULTS, command, commit, machine
 from riddle import SOLVED, deployed
 
 from heliograph.analysis.evaluate import evaluate, record
@@ -81,7 +80,7 @@ def main() -> None:
     out = given.out or RESULTS / "riddle" / f"{given.recipe}_tables.json"
     header = {
         "recipe": given.recipe,
-        "command": "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "commit": commit(),
         "versions": versions(),
         "hardware": machine(),

@@ -7,14 +7,13 @@ import multiprocessing
 import os
 import pathlib
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from protocols import RESULTS, commit, machine
+from protocols import RESULTS, command, commit, machine
 from unfinished import SoFar, folder_of, put_down, taken_up
 
 from heliograph.cli.choosing import SECTIONS, pairs, value_of
@@ -100,11 +99,6 @@ def keep(trainer: LocalTrainer, settings: TrainSettings, folder: pathlib.Path) -
     choices = {"env": trainer.config.env_choice(), "choices": trainer.config.choices()}
     write_config(folder, **choices, training=settings, **made)
     write_json(folder / SUMMARY, made)
-
-
-def command() -> str:
-    """What was typed."""
-    return "python benchmarks/" + " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def parser_of(description: str, *, kinds: list[str], updates: int | None) -> argparse.ArgumentParser:
