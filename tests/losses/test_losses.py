@@ -28,7 +28,8 @@ def felt(loss: torch.Tensor, module: torch.nn.Module) -> float:
 
 
 def test_the_losses_of_this_package_are_exactly_these() -> None:
-    assert registry.names("loss") == ["imitation", "message_cost", "positive_signalling", "reconstruction"]
+    names = ["imitation", "message_cost", "positive_signalling", "reconstruction", "state_estimation"]
+    assert registry.names("loss") == names
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
