@@ -1,5 +1,7 @@
 """State estimation: who learns from it, what it counts, and that listeners come to know what only speakers see."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -53,6 +55,14 @@ def test_an_agent_that_never_trains_has_no_decoder() -> None:
     sampler = make_sampler("speaker_listener", channel="dru")
     sampler.team.policies["speaker"].model.trainable = False
     assert list(StateEstimation(sampler.team).decoders) == ["listener"]
+
+
+def test_an_empty_state_is_refused() -> None:
+    team = make_sampler("speaker_listener", channel="dru").team
+    for policy in team.policies.values():
+        policy.model.spec = dataclasses.replace(policy.model.spec, state_size=0)
+    with pytest.raises(ValueError, match="this environment's state is empty"):
+        StateEstimation(team)
 
 
 def test_listeners_come_to_know_what_only_speakers_see() -> None:
