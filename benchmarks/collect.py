@@ -28,10 +28,13 @@ FILES = {
     **{path.stem: f"large/{path.name}" for path in sorted((RESULTS / "large").glob("*.json"))},
 }
 """Of each recipe; those of the folders `traffic` and `large` are named like their recipe."""
-TWINS = {"dial_switch3": "riddle/dial_switch3_silent.json", "dial_switch4": "riddle/dial_switch4_twins.json",
-         "dial_colour_digit": "digits/dial_colour_digit_twins.json",
-         "dial_multistep_digits": "digits/dial_multistep_digits_twins.json"}  # fmt: skip
-"""Where twins lie in a file of their own."""
+TWINS = {
+    **{name: "riddle/dial_switch3_silent.json" for name in ("dial_switch3", "rial_switch3")},
+    "dial_switch4": "riddle/dial_switch4_twins.json",
+    **{name: f"digits/{name}_twins.json" for name in ("dial_colour_digit", "dial_multistep_digits")},
+    **{path.stem: f"traffic/twins/{path.name}" for path in sorted((RESULTS / "traffic" / "twins").glob("*.json"))},
+}
+"""Where twins lie in a file of their own; silent teams of RIAL and DIAL are the same."""
 
 
 def found_in(run: Run, metric: str) -> float:
