@@ -6,7 +6,16 @@ import pytest
 
 from heliograph.analysis import plots
 from heliograph.analysis.evaluate import record
-from heliograph.analysis.labels import meaning_label, message_label, number, percent, vector_label, word_label
+from heliograph.analysis.labels import (
+    meaning_label,
+    message_label,
+    message_labels,
+    number,
+    percent,
+    shortened,
+    vector_label,
+    word_label,
+)
 from heliograph.types import Bounds
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
 
@@ -16,6 +25,19 @@ def test_heat_map_of_a_perfect_code_is_a_diagonal() -> None:
     assert (tidy["meaning"] == tidy["message"]).tolist() == (tidy["probability"] == 1.0).tolist()
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "1", "2"]
     assert tidy.groupby("meaning")["probability"].sum().tolist() == pytest.approx([1.0] * 3)
+
+
+@pytest.mark.parametrize("draw", [plots.heat_map, plots.message_frequencies])
+def test_long_messages_leave_room_for_the_plot(draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hidden states of 128 numbers are words of 128 signs: counted whole, and shown by their beginning."""
+    monkeypatch.setattr(plots, "message_labels", lambda corpus: [label + "+-" * 64 for label in message_labels(corpus)])
+    figure, axes, tidy = draw(record(scripted_run(), num_episodes=200))
+    figure.draw_without_rendering()
+    assert set(tidy["message"]) == {f"{symbol}{'+-' * 64}" for symbol in range(3)}
+    assert {tick.get_text() for tick in axes.get_xticklabels()} == {
+        f"{symbol}+-+-+-+-\N{HORIZONTAL ELLIPSIS}" for symbol in range(3)
+    }
+    assert shortened("1001100110") == "1001100110" and axes.get_position().height > 0.3
 
 
 def test_seriation_finds_a_hidden_diagonal() -> None:

@@ -11,7 +11,8 @@ MANY_SYMBOLS = 10
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 HEIGHTS = "▁▂▃▄▅▆▇█"
-FEW_NUMBERS, WIDEST_STRIP = 8, 16
+FEW_NUMBERS, WIDEST_STRIP, WIDEST_WORD = 8, 16, 10
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 def message_labels(corpus: Corpus) -> list[str]:
@@ -25,6 +26,11 @@ def word_label(code: Sequence[int], *, vocabulary: int | None) -> str:
     if vocabulary is None:
         return "".join("+" if symbol else MINUS for symbol in code)
     return ("" if vocabulary <= MANY_SYMBOLS else " ").join(str(symbol) for symbol in code)
+
+
+def shortened(label: str) -> str:
+    """A label that fits beside an axis: its beginning, where it is long."""
+    return label if len(label) <= WIDEST_WORD else label[: WIDEST_WORD - 1] + ELLIPSIS
 
 
 def meaning_label(meaning: Sequence[int]) -> str:

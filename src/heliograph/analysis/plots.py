@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito (2008), which colour-blind readers can tell a
 display; save them with `figure.savefig`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from heliograph.analysis.comparison import iqm_band, on_common_steps
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.labels import meaning_labels, message_labels
+from heliograph.analysis.labels import meaning_labels, message_labels, shortened
 from heliograph.types import Bounds
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -113,7 +113,8 @@ def heat_map(corpus: Corpus) -> Plot:
         figure, axes = blank(height=1.1 + 0.24 * max(rows, 3))
         draw_cells(axes, shown.to_numpy())
         axes.set(xlabel="message", ylabel="meaning", xlim=(0, columns), ylim=(rows, 0))
-        axes.set_xticks(np.arange(columns) + 0.5, shown.columns, rotation=0 if narrow(shown.columns) else 90)
+        words = [shortened(str(word)) for word in shown.columns]
+        axes.set_xticks(np.arange(columns) + 0.5, words, rotation=0 if narrow(words) else 90)
         axes.set_yticks(np.arange(rows) + 0.5, shown.index)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -150,9 +151,10 @@ def message_frequencies(corpus: Corpus) -> Plot:
             axes.bar_label(bars, [f"{100 * value:.0f} %" for value in shown], padding=2, fontsize=9)
         axes.set(xlabel="message", ylabel="share of utterances", ylim=(0, float(shown.max()) * 1.15))
         axes.set_xlim(-0.7, max(len(shown), 4) - 0.3)
-        axes.set_xticks(np.arange(len(shown)), shown.index, rotation=0 if narrow(shown.index) else 90)
+        words = [shortened(str(word)) for word in shown.index]
+        axes.set_xticks(np.arange(len(shown)), words, rotation=0 if narrow(words) else 90)
         axes.tick_params(axis="x", length=0)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.yaxis.set_major_locator(MaxNLocator(4))
     return figure, axes, share.rename("share").reset_index()
 
@@ -279,9 +281,9 @@ def _natural(label: str) -> tuple[list[int], str]:
     return [int(part) for part in label.replace(",", " ").split() if part.isdigit()], label
 
 
-def narrow(labels: pd.Index | pd.Series) -> bool:
+def narrow(labels: Iterable[str]) -> bool:
     """Whether labels fit side by side below an axis."""
-    return sum(len(str(label)) + 1 for label in labels) <= 42
+    return sum(len(label) + 1 for label in labels) <= 42
 
 
 def _thousands(value: float) -> str:

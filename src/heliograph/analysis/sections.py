@@ -13,7 +13,7 @@ from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import messages_told
 from heliograph.analysis.findings import TWINS, Findings, SeedFindings, TeamFindings
 from heliograph.analysis.interventions import Messages
-from heliograph.analysis.labels import MINUS, count, number, percent
+from heliograph.analysis.labels import MINUS, count, number, percent, shortened
 from heliograph.analysis.measures.mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import NeighbourPurity, neighbour_purity
 from heliograph.analysis.page import Safe, element, figure, table, with_error
@@ -199,12 +199,12 @@ def purity_of(corpus: Corpus) -> NeighbourPurity | None:
 def _figures(corpus: Corpus, *, prefix: str, role: str, purity: NeighbourPurity | None) -> Iterator[Safe]:
     drawn, _, tidy = plots.heat_map(corpus)
     best = tidy.loc[tidy.groupby("meaning", sort=False)["probability"].idxmax()].head(MAX_PAIRS)
-    pairs = "; ".join(f"meaning {r.meaning}: {r.message} ({r.probability:.2f})" for r in best.itertuples())
+    pairs = "; ".join(f"meaning {r.meaning}: {shortened(r.message)} ({r.probability:.2f})" for r in best.itertuples())
     shown = "" if _fits(tidy) else f" The {plots.MAX_SHOWN} most frequent of each."
     yield figure(drawn, name=f"{prefix}-code", alt=f"What the {role} says for each meaning, most often {pairs}.",
                  caption=f"P(message | meaning): each row sums to 1.{shown}")  # fmt: skip
     drawn, _, tidy = plots.message_frequencies(corpus)
-    often = ", ".join(f"{r.message} {percent(r.share)}" for r in tidy.head(MAX_PAIRS).itertuples())
+    often = ", ".join(f"{shortened(r.message)} {percent(r.share)}" for r in tidy.head(MAX_PAIRS).itertuples())
     unused = _unused(corpus, len(tidy))
     yield figure(drawn, name=f"{prefix}-frequency", alt=f"Shares of messages: {often}.",
                  caption=f"How often each message is said: {len(tidy)} different ones{unused}.")  # fmt: skip
