@@ -30,7 +30,7 @@ FILES = {
 """Of each recipe; those of the folders `traffic` and `large` are named like their recipe."""
 TWINS = {
     **{name: "riddle/dial_switch3_silent.json" for name in ("dial_switch3", "rial_switch3")},
-    "dial_switch4": "riddle/dial_switch4_twins.json",
+    **{name: f"riddle/{name}_twins.json" for name in ("dial_switch4", "rial_switch4")},
     **{name: f"digits/{name}_twins.json" for name in ("dial_colour_digit", "dial_multistep_digits")},
     **{path.stem: f"traffic/twins/{path.name}" for path in sorted((RESULTS / "traffic" / "twins").glob("*.json"))},
 }
