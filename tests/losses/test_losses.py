@@ -11,6 +11,7 @@ from heliograph.losses.positive_signalling import PositiveSignalling, whole_mess
 from heliograph.losses.reconstruction import Reconstruction
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
+from heliograph.sampler import Sampler
 from tests.parts import CHANNELS, ENVS, make_sampler
 
 TALKING = [name for name in CHANNELS if name != "none" and not name.startswith("garbled")]
@@ -25,6 +26,18 @@ def felt(loss: torch.Tensor, module: torch.nn.Module) -> float:
         return 0.0
     found = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True, allow_unused=True)
     return sum(float(g.abs().sum()) for g in found if g is not None)
+
+
+def trained(loss: AuxiliaryLoss, sampler: Sampler, *, updates: int) -> list[float]:
+    """The loss in each update of team and loss by nothing else."""
+    optimiser, values = torch.optim.Adam([*sampler.team.parameters(), *loss.parameters()], lr=0.01), []
+    for _ in range(updates):
+        value = loss(batch_of(sampler.team, sampler.fragment(2)))
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        values.append(value.item())
+    return values
 
 
 def test_the_losses_of_this_package_are_exactly_these() -> None:
@@ -87,14 +100,7 @@ def test_reconstruction_counts_only_what_was_said_in_the_episode() -> None:
 def test_reconstruction_falls_when_trained(channel: str) -> None:
     sampler = make_sampler("speaker_listener", channel=channel, copies=64)
     loss = Reconstruction(sampler.team, size=32)
-    optimiser = torch.optim.Adam([*sampler.team.parameters(), *loss.parameters()], lr=0.01)
-    values = []
-    for _ in range(60):
-        value = loss(batch_of(sampler.team, sampler.fragment(2)))
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        values.append(value.item())
+    values = trained(loss, sampler, updates=60)
     assert sum(values[-5:]) < 0.5 * sum(values[:5]), values[-5:]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heliograph.losses.state_estimation import StateEstimation
-from tests.losses.test_losses import batch_of, felt
+from tests.losses.test_losses import batch_of, felt, trained
 from tests.parts import make_sampler
 
 
@@ -73,12 +73,4 @@ def test_listeners_come_to_know_what_only_speakers_see() -> None:
 
 def last_errors(channel: str) -> float:
     sampler = make_sampler("speaker_listener", channel=channel, copies=64)
-    loss, errors = StateEstimation(sampler.team, size=32), []
-    optimiser = torch.optim.Adam([*sampler.team.parameters(), *loss.parameters()], lr=0.01)
-    for _ in range(160):
-        value = loss(batch_of(sampler.team, sampler.fragment(2)))
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        errors.append(value.item())
-    return sum(errors[-10:]) / 10
+    return sum(trained(StateEstimation(sampler.team, size=32), sampler, updates=160)[-10:]) / 10
