@@ -18,6 +18,7 @@ from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.experiment import EnvFacts, PolicyChoice, TeamChoices, build_channel, build_team, facts_of, resolve
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso
+from heliograph.models.commnet import CommNet
 from heliograph.models.scripted import ScriptedOutput
 from heliograph.models.team import Team
 from heliograph.sampler import Sampler
@@ -132,7 +133,10 @@ class Ring(Topology):
         return Edges(senders=senders, mask=torch.ones_like(senders, dtype=torch.bool))
 
 
-MODELS: dict[str, Any] = {**{name: name for name in registry.names("model")}, "chatter": Chatter}
+MODELS: dict[str, Any] = {
+    **{name: name for name in registry.names("model")}, "chatter": Chatter,
+    "commnet-rounds": functools.partial(CommNet, rounds=2),
+}  # fmt: skip
 
 
 def choices(facts: EnvFacts, *, model: Any = "cnet", channel: str = "dru", **more: Any) -> TeamChoices:

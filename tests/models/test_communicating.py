@@ -23,6 +23,8 @@ MODELS: dict[str, Callable[[ModelSpec], Model]] = {
     "commnet-sum": lambda spec: CommNet(spec, size=SIZE, core="mlp", combine="sum", skip=False),
     "commnet-rnn": lambda spec: CommNet(spec, size=SIZE, core="rnn"),
     "commnet-lstm": lambda spec: CommNet(spec, size=SIZE),
+    "commnet-rnn-rounds": lambda spec: CommNet(spec, size=SIZE, core="rnn", rounds=3),
+    "commnet-lstm-rounds": lambda spec: CommNet(spec, size=SIZE, rounds=2),
     "tarmac": lambda spec: TarMAC(spec, size=SIZE, signature_size=3, value_size=4),
     "tarmac-rounds": lambda spec: TarMAC(spec, size=SIZE, timing="same_step", rounds=2),
     "graph_attention": lambda spec: GraphAttention(spec, size=SIZE, heads=2, rounds=2),
@@ -65,11 +67,13 @@ def conversation(
         out = model.perceive(model.encode(inputs), memory, inbox)
         hidden, memory = out.hidden, out.memory
         for r in range(model.rounds):
-            said = model.speak(hidden)
-            if model.timing is Timing.SAME_STEP:
+            words = model.speak(hidden)
+            said = words if r == 0 else said
+            if model.listens(r):
                 draw = model.draw(tuple(mask.shape), round_index=r, choice=Choice.SAMPLED, generator=generator)
                 draw = draw if draw is None or order is None else permuted_draw(draw, order)
-                hidden = model.listen(hidden, Heard(messages=said.unsqueeze(1), mask=mask, round_index=r, draw=draw))
+                hidden = model.listen(hidden, Heard(messages=words.unsqueeze(1), mask=mask, round_index=r, draw=draw))
+        memory = model.remember(hidden, memory) if model.remembers else memory
     return model.act(hidden)
 
 
@@ -142,6 +146,22 @@ def test_a_commnet_layer_by_hand() -> None:
     assert torch.equal(found[..., SIZE:], first)
 
 
+@pytest.mark.parametrize("core", ["rnn", "lstm"])
+def test_later_rounds_of_a_recurrent_commnet_run_its_core_again_and_are_remembered(core: str) -> None:
+    model = built(f"commnet-{core}-rounds")
+    assert isinstance(model, CommNet)
+    features, memory = torch.randn(2, AGENTS, SIZE), torch.randn(2, AGENTS, model.memory_size)
+    once = model.perceive(features, memory, None)
+    heard = Heard(messages=torch.randn(2, 1, AGENTS, SIZE), mask=others().expand(2, -1, -1), round_index=1)
+    twice = model.listen(once.hidden, heard)
+    x = torch.cat([features, heard.mean()], -1).flatten(0, 1)
+    past = once.memory.flatten(0, 1)
+    kept = model.cell(x, past) if core == "rnn" else torch.cat(model.cell(x, tuple(past.chunk(2, -1))), -1)
+    assert torch.allclose(model.remember(twice, once.memory).flatten(0, 1), kept, atol=1e-6)
+    assert torch.equal(model.speak(twice).flatten(0, 1), kept[:, :SIZE])
+    assert not torch.allclose(model.act(twice), model.act(once.hidden), atol=1e-3)
+
+
 def test_tarmac_hears_itself_where_nobody_else_speaks() -> None:
     model = built("tarmac")
     assert isinstance(model, TarMAC)
@@ -156,7 +176,7 @@ def test_tarmac_hears_itself_where_nobody_else_speaks() -> None:
     ("model", "settings", "words"),
     [
         (CommNet, {"core": "gru"}, "core='gru': must be 'mlp', 'rnn' or 'lstm'"),
-        (CommNet, {"rounds": 2}, "rounds=2: core='lstm' has one"),
+        (CommNet, {"rounds": 0}, "rounds=0"),
         (CommNet, {"combine": "max"}, "combine='max'"),
         (TarMAC, {"rounds": 2}, "rounds=2: there is one from step to step"),
         (TarMAC, {"timing": "later"}, "timing='later': must be 'next_step' or 'same_step'"),

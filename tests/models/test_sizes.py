@@ -75,7 +75,17 @@ def test_a_critic_of_the_state_computes_what_all_agents_share_once() -> None:
     assert counter.largest <= values.numel() * 8
 
 
-@pytest.mark.parametrize("critic", ["hidden", "state"])
+def test_a_critic_of_features_and_state_computes_the_states_part_once() -> None:
+    critic = Critic(view="hidden+state", input_size=5, num_agents=MANY, size=8, state_size=6)
+    features, state = torch.randn(2, 3, MANY, 5), torch.randn(2, 3, 6)
+    with Counted() as counter:
+        values = critic(features, state)
+    each = torch.cat([features, state.unsqueeze(2).expand(-1, -1, MANY, -1)], -1)
+    assert torch.allclose(values, critic.net(each).squeeze(-1), atol=1e-5)
+    assert counter.largest <= values.numel() * 8
+
+
+@pytest.mark.parametrize("critic", ["hidden", "state", "hidden+state"])
 def test_an_update_costs_in_proportion_to_the_agents(critic: str) -> None:
     found = []
     for number in (FEW, MANY):

@@ -9,6 +9,7 @@ import ray
 import torch
 from ray.rllib.policy.policy import PolicySpec
 
+from heliograph.models.critic import VIEWS
 from heliograph.models.scripted import ScriptedOutput, say_symbol
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.local import LocalTrainer
@@ -159,7 +160,7 @@ def test_runners_get_the_normalisers_of_the_learner() -> None:
     assert not changed(ours, theirs)
 
 
-@pytest.mark.parametrize("critic", ["hidden", "observation", "state"])
+@pytest.mark.parametrize("critic", VIEWS)
 def test_critics_see_what_they_are_given(critic: str) -> None:
     trainer = LocalTrainer(config(critic=critic))
     assert trainer.learner.module["speaker"].critic.view == critic

@@ -60,7 +60,8 @@ class Model(nn.Module, ABC):
 
     `timing` is NEXT_STEP where round 0 is heard when the hearer next observes, SAME_STEP where it is heard in the step
     in which it is said; `rounds` of messages are exchanged in a step, the later ones always within it. A model that
-    `attends` weighs what it hears, and tells how much in `Heard.attention`.
+    `attends` weighs what it hears, and tells how much in `Heard.attention`. One that `remembers` what it hears within
+    the step has `remember`.
     """
 
     timing = Timing.NEXT_STEP
@@ -68,6 +69,7 @@ class Model(nn.Module, ABC):
     rounds = 1
     communicates = True
     attends = False
+    remembers = False
     trainable = True
     hidden_size: int
     intent_size: int
@@ -108,6 +110,12 @@ class Model(nn.Module, ABC):
     def listen(self, hidden: Float[Tensor, "B A H"], heard: Heard) -> Float[Tensor, "B A H"]:
         """Take in the messages of a round that arrive within the step; random only through `heard.draw`."""
         return hidden
+
+    def remember(
+        self, hidden: Float[Tensor, "B A H"], memory: Float[Tensor, "B A S"]
+    ) -> Float[Tensor, "B A S"]:
+        """The memory for the next step, from what came of the last round and the memory that `perceive` left."""
+        return memory
 
     @abstractmethod
     def act(self, hidden: Float[Tensor, "*batch A H"]) -> Float[Tensor, "*batch A D"]:

@@ -22,10 +22,11 @@ class CommNet(Model):
     `core="mlp"`: without memory, h' = tanh(H h + C c + S h0) in each of `rounds` rounds within a step, each with
     weights of its own, after a first layer that hears nothing (in the paper K = `rounds` + 1, and S h0 is its skip
     connection). "rnn" and "lstm": what was said in the last step enters the gates of the present one (its recurrent
-    modules; one round). Means are over the messages that arrive: of all others who are there on the topology `full`.
-    Agents are not told apart, so permuting them permutes what they do. Source: Sukhbaatar, Szlam and Fergus 2016.
-    Differences: weights start orthogonal (N(0, 0.2) in the Lua code), and a channel of another size than `size` gets a
-    linear map on both sides.
+    modules), and with `rounds` above 1 the same core runs again on what is said in each later round, within the step,
+    and remembers it (`comm_passes` of IC3Net's public code). Means are over the messages that arrive: of all others
+    who are there on the topology `full`. Agents are not told apart, so permuting them permutes what they do. Source:
+    Sukhbaatar, Szlam and Fergus 2016. Differences: weights start orthogonal (N(0, 0.2) in the Lua code), and a channel
+    of another size than `size` gets a linear map on both sides.
     """
 
     def __init__(
@@ -37,8 +38,6 @@ class CommNet(Model):
         check_positive("rounds", rounds)
         check_choice("core", core, valid=tuple(CORES))
         check_choice("combine", combine, valid=("mean", "sum"))
-        if core != "mlp" and rounds > 1:
-            raise ValueError(f"rounds={rounds}: core={core!r} has one, from step to step; use core='mlp' for more")
         self.size, self.core, self.rounds, self.combine = size, core, rounds, combine
         self.intent_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
@@ -50,8 +49,9 @@ class CommNet(Model):
             self.others = nn.ModuleList(orthogonal_(nn.Linear(size, size, bias=False)) for _ in range(rounds))
             self.skips = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in range(rounds if skip else 0))
         else:
-            self.timing, self.hidden_size = Timing.NEXT_STEP, size
-            self.memory_size = 2 * size if core == "lstm" else size
+            self.timing, self.memory_size = Timing.NEXT_STEP, 2 * size if core == "lstm" else size
+            self.remembers = rounds > 1
+            self.hidden_size = self.memory_size + size if self.remembers else size
             self.cell = orthogonal_(cell(2 * size, size))
 
     def encode(self, inputs: Inputs) -> Tensor:
@@ -62,27 +62,29 @@ class CommNet(Model):
         """The first layer, or a step of the recurrent core over features and what was heard."""
         if self.core == "mlp":
             return Perceived(hidden=torch.cat([tanh(self.own[0](features)), features], -1), memory=memory)
-        heard = torch.zeros_like(features) if inbox is None else self._combined(inbox)
-        x, past = torch.cat([features, heard], -1).flatten(0, 1), memory.flatten(0, 1)
-        found = self.cell(x, past) if self.core == "rnn" else self.cell(x, tuple(past.chunk(2, -1)))
-        hidden = found if self.core == "rnn" else found[0]
-        kept = found if self.core == "rnn" else torch.cat(found, -1)
-        return Perceived(hidden=hidden.unflatten(0, features.shape[:2]), memory=kept.unflatten(0, features.shape[:2]))
+        kept = self._stepped(features, memory, inbox)
+        hidden = torch.cat([kept, features], -1) if self.remembers else kept[..., : self.size]
+        return Perceived(hidden=hidden, memory=kept)
 
     def speak(self, hidden: Tensor) -> Tensor:
         """The hidden state."""
         return hidden[..., : self.size]
 
     def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
-        """One more layer over the hidden state, what was heard, and the first hidden state."""
+        """One more layer over the hidden state, what was heard, and the first hidden state; or the core once more."""
         if self.core != "mlp":
-            return hidden
+            memory, features = hidden.split([self.memory_size, self.size], -1)
+            return torch.cat([self._stepped(features, memory, heard), features], -1)
         state, first = hidden.chunk(2, -1)
         layer = heard.round_index
         mixed = self.own[layer + 1](state) + self.others[layer](self._combined(heard))
         if len(self.skips):
             mixed = mixed + self.skips[layer](first)
         return torch.cat([tanh(mixed), first], -1)
+
+    def remember(self, hidden: Tensor, memory: Tensor) -> Tensor:
+        """What the core has made of the last round."""
+        return hidden[..., : self.memory_size]
 
     def act(self, hidden: Tensor) -> Tensor:
         """Inputs of the action distribution."""
@@ -95,6 +97,13 @@ class CommNet(Model):
     def build_ear(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
         return direct(payload_size, self.intent_size)
+
+    def _stepped(self, features: Tensor, memory: Tensor, heard: Heard | None) -> Tensor:
+        """The memory after a step of the recurrent core: the hidden state, and the cell behind it."""
+        told = torch.zeros_like(features) if heard is None else self._combined(heard)
+        x, past = torch.cat([features, told], -1).flatten(0, 1), memory.flatten(0, 1)
+        kept = self.cell(x, past) if self.core == "rnn" else torch.cat(self.cell(x, tuple(past.chunk(2, -1))), -1)
+        return kept.unflatten(0, features.shape[:2])
 
     def _combined(self, heard: Heard) -> Tensor:
         return heard.mean() if self.combine == "mean" else heard.total()

@@ -83,6 +83,7 @@ class Team(nn.Module):
             norm for p in communicating for norm in policies[p].message_norms() if norm.num_steps is not None
         ]
         self._timings = {policies[p].model.timing for p in layout.policies}
+        self._keeping = [p for p in communicating if policies[p].model.remembers]
         self._with_memory = [p for p in layout.policies if policies[p].model.memory_size]
 
     def detaches_after(self, num_steps: int) -> bool:
@@ -340,6 +341,7 @@ class Team(nn.Module):
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
+        memory = self._remembered(hidden, memory, here, frame)
         age = None if state.age is None else state.age + 1
         state = dataclasses.replace(state, memory=memory, inbox=inbox, channel=channel, age=age)
         return Advanced(
@@ -382,6 +384,18 @@ class Team(nn.Module):
                 heard = self._heard(policy, inbox, round_index=round_index, draw=draws[policy])
                 listened[policy] = self.policies[policy].model.listen(hidden[policy], heard)
         return listened, self._after_reading(inbox, frame, Timing.SAME_STEP)
+
+    def _remembered(
+        self, hidden: Mapping[str, Tensor], memory: dict[str, Tensor], here: list[str], frame: Frame
+    ) -> dict[str, Tensor]:
+        """Memories after listening, of those who observe."""
+        kept = dict(memory)
+        for policy in self._keeping:
+            if policy in here:
+                found = self.policies[policy].model.remember(hidden[policy], memory[policy])
+                observing = frame.observing[:, self.layout.slots(policy)].unsqueeze(-1)
+                kept[policy] = found if frame.everyone else torch.where(observing, found, memory[policy])
+        return kept
 
     def _heard(self, policy: str, inbox: Inbox, *, round_index: int = 0, draw: Tree = None) -> Heard:
         slots = self.layout.slots(policy)

@@ -60,6 +60,8 @@ class ActorCriticConfig(CommunicationConfig, ABC):
             check_positive("detach_gap", self.detach_gap)
         for name in ("entropy_coeff", "message_entropy_coeff"):
             check_schedule(name, getattr(self, name), minimum=0)
+        if "state" in self.critic and not self.facts().state_size:
+            raise ValueError(f"critic={self.critic!r}: this environment's state is empty; give its views a state")
         check_number("vf_loss_coeff", self.vf_loss_coeff, minimum=0)
         check_schedule("lr", self.lr, above=0)
         for policy in build_layout(self.choices(), self.facts()).policies:
@@ -141,7 +143,7 @@ class ActorCriticLearner(TeamLearner, ABC):
         """Values of all steps, a minibatch at a time; the team itself runs only where a critic looks into it."""
         size = max(1, (self.config.minibatch_size or rollout.env_steps()) // rollout.num_steps)
         team = self.team_module.team
-        inside = any(self.team_module[name].critic.view == "hidden" for name in team.layout.policies)
+        inside = any(self.team_module[name].critic.looks_inside for name in team.layout.policies)
         if inside and rollout.trace is not None:
             traced = team.traced(rollout)
             return self._values(rollout, traced, normalised=False, presence=traced.presence)
@@ -160,9 +162,9 @@ class ActorCriticLearner(TeamLearner, ABC):
             critic = self.team_module[name].critic
             values[name] = self._present_values(name, presence[name], unrolled, rollout)
             if rollout.final_observations is not None:
-                hidden = unrolled.final if critic.view == "hidden" and unrolled is not None else None
+                hidden = unrolled.final if critic.looks_inside and unrolled is not None else None
                 seen, state = rollout.final_observations, rollout.final_state
-                finals[name] = critic(self._critic_input(name, hidden, seen, state))
+                finals[name] = self._criticised(name, hidden, seen, state)
             if not normalised and self.config.normalise_values:
                 values[name] = critic.moments.restore(values[name])
                 finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
@@ -175,18 +177,18 @@ class ActorCriticLearner(TeamLearner, ABC):
         """Of the steps in which a policy's agents observe; zeros elsewhere."""
         critic, span = self.team_module[name].critic, here.span
         observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, rollout.state))
-        looks_inside = critic.view == "hidden"
-        hidden = {name: unrolled.before_in(name, span)} if looks_inside and unrolled is not None else None
-        found = critic(self._critic_input(name, hidden, observations, state))
+        hidden = {name: unrolled.before_in(name, span)} if critic.looks_inside and unrolled is not None else None
+        found = self._criticised(name, hidden, observations, state)
         return here.padded(found, num_steps=rollout.num_steps + 1)
 
-    def _critic_input(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
-        layout, view = self.team_module.team.layout, self.team_module[name].critic.view
+    def _criticised(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
+        layout, critic = self.team_module.team.layout, self.team_module[name].critic
         if hidden is not None:
-            return hidden[name]
-        if view == "state" and state is not None:
-            return state
-        return flat_observation(layout.seats[name].observation_space, layout.gather(name, observations, lead=2))
+            return critic(hidden[name], state)
+        if critic.view == "state" and state is not None:
+            return critic(state)
+        space = layout.seats[name].observation_space
+        return critic(flat_observation(space, layout.gather(name, observations, lead=2)))
 
     def _normalised_targets(self, targets: Tensor, known: Tensor, rollout: Rollout) -> Tensor:
         if not self.config.normalise_values:

@@ -136,8 +136,8 @@ class CommunicationConfig(AlgorithmConfig):
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
-        what values are learnt from, "hidden", "observation" or "state" (centralised); `critic_size`: units of its
-        hidden layers, 0 for values linear in that. `load_policies`: weights to begin with, {"speaker": run
+        what values are learnt from, "hidden", "observation", "state" (centralised) or "hidden+state"; `critic_size`:
+        units of its hidden layers, 0 for values linear in that. `load_policies`: weights to begin with, {"speaker": run
         folder or team file}. `freeze_team`: not to train what belongs to no policy. `torch_num_threads`: None for auto.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}

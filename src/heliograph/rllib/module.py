@@ -53,7 +53,7 @@ class PolicyModule(TorchRLModule, InferenceOnlyAPI):
         spec = self.policy.model.spec
         sizes = {"state": facts.state_size, "observation": flat_size(spec.observation_space)}
         input_size = sizes.get(chosen["view"], self.policy.model.hidden_size)
-        return Critic(**chosen, input_size=input_size, num_agents=spec.num_agents)
+        return Critic(**chosen, input_size=input_size, num_agents=spec.num_agents, state_size=facts.state_size)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         raise RuntimeError("a Heliograph policy acts in its team: use TeamModule.team.step, or heliograph evaluate")
