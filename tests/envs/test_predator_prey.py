@@ -205,11 +205,13 @@ def test_a_search_without_messages_sets_the_blind_bar() -> None:
 
 @pytest.mark.parametrize(("size", "exact"), [(5, 15.784), (10, 25.264)])
 def test_what_is_told_shortens_a_search(size: int, exact: float) -> None:
-    nothing, prey, everything = PredatorPrey(size=size, num_copies=1).searches(num_episodes=600).values()
+    nothing, prey, everything, at_once = PredatorPrey(size=size, num_copies=1).searches(num_episodes=600).values()
     assert nothing.steps == pytest.approx(exact, abs=3 * nothing.steps_se), "the exact score of those who tell nothing"
     assert prey.seen == nothing.seen, "who tells where the prey is finds it no sooner"
     assert everything.seen < prey.seen - 3 * prey.seen_se
     assert everything.steps < prey.steps - 3 * prey.steps_se < nothing.steps - 6 * prey.steps_se
+    assert at_once.seen == everything.seen, "and who hears of it at once sees it no sooner either,"
+    assert everything.steps - 1 <= at_once.steps < everything.steps - 0.5, "but is there up to one step before"
 
 
 def test_two_searchers_by_hand() -> None:

@@ -99,7 +99,7 @@ class PredatorPrey(TeamEnv):
         return team_scores(self.size, self.predators, self.steps, self.vision)
 
     def searches(self, *, num_episodes: int = 2000) -> dict[str, Found]:
-        """Simulated steps of scripted searchers, by what they tell each other: "nothing", "prey" or "everything"."""
+        """Simulated steps of scripted searchers, by what they tell each other (see `Telling`)."""
         told = functools.partial(searched, self.size, self.predators, self.steps, self.vision)
         return {telling.value: told(telling=telling, num_episodes=num_episodes) for telling in Telling}
 

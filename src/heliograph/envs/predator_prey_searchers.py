@@ -18,11 +18,20 @@ ROUNDING = 1e-3
 
 
 class Telling(enum.Enum):
-    """What searchers tell each other: nothing, where the prey is (heard one step later), or also all they have seen."""
+    """What searchers tell each other: nothing, where the prey is (heard one step later), or also all they have seen.
+
+    `AT_ONCE` is everything, and where the prey is, heard in the step in which it is seen.
+    """
 
     NOTHING = "nothing"
     PREY = "prey"
     EVERYTHING = "everything"
+    AT_ONCE = "at_once"
+
+    @property
+    def shares(self) -> bool:
+        """Whether all have one map."""
+        return self in (Telling.EVERYTHING, Telling.AT_ONCE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,13 +50,13 @@ def searched(
 ) -> Found:
     """Each goes where it sees the most new cells, with the fewest ways on if equal, until it knows where the prey is.
 
-    With `Telling.EVERYTHING` new cells are those that nobody has seen, and predators choose one after another in a
-    step, knowing what those before them chose: more than any message can tell in time. It is greedy, so no bound.
+    Where all share a map new cells are those that nobody has seen, and predators choose one after another in a step,
+    knowing what those before them chose: more than any message can tell in time. It is greedy, so no bound.
     """
     team = _Searchers(size, vision=vision, telling=telling)
     cells = _distinct(num_episodes, number=predators + 1, among=size * size, seed=seed)
     place, prey = cells[:, :-1].clone(), cells[:, -1]
-    unseen = torch.ones(num_episodes, 1 if telling is Telling.EVERYTHING else predators, size * size, dtype=torch.bool)
+    unseen = torch.ones(num_episodes, 1 if telling.shares else predators, size * size, dtype=torch.bool)
     seen_at, there_at = torch.full((num_episodes,), float(steps)), torch.full((num_episodes,), float(steps))
     told = torch.zeros(num_episodes, dtype=torch.bool)
     unseen = team.look(place, unseen)
@@ -55,7 +64,8 @@ def searched(
         sees = team.sight[place, prey[:, None]]
         seen_at = torch.where(sees.any(1), seen_at.clamp(max=time), seen_at)
         there_at = torch.where((place == prey[:, None]).all(1), there_at.clamp(max=time), there_at)
-        place, unseen = team.moved(place, prey, knows=sees | told[:, None], unseen=unseen)
+        heard = told | sees.any(1) if telling is Telling.AT_ONCE else told
+        place, unseen = team.moved(place, prey, knows=sees | heard[:, None], unseen=unseen)
         told = told | (sees.any(1) & (telling is not Telling.NOTHING))
     root = math.sqrt(num_episodes)
     seen_se, steps_se = (float(found.std()) / root for found in (seen_at, there_at))
@@ -67,7 +77,7 @@ class _Searchers:
 
     def __init__(self, size: int, *, vision: int, telling: Telling):
         self.distance, self.sight = distances(size), in_sight(size, vision)
-        self.shares = telling is Telling.EVERYTHING
+        self.shares = telling.shares
         self.next_to = self.distance == 1
         rows = [row.nonzero().flatten().tolist() for row in self.next_to]
         self.options = torch.tensor([row + [-1] * (4 - len(row)) for row in rows])
