@@ -1,7 +1,7 @@
 """CommNet on Predator-Prey, mixed, 10 x 10 cells."""
 
 from heliograph.recipes.base import Recipe
-from heliograph.recipes.trainers import prey
+from heliograph.recipes.trainers import ESTIMATING, prey
 
 __all__ = ["commnet_predator_prey_10x10"]
 
@@ -11,7 +11,9 @@ def commnet_predator_prey_10x10() -> Recipe:
 
     Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 5
     predators with vision 1; PPO in place of the paper's trainer, with a fiftieth of its env steps. The model is the
-    paper's LSTM, as the paper of IC3Net used it; the silent twin is that paper's IC. To reach: at most 12.5 steps
+    paper's LSTM, as the paper of IC3Net used it, with a second round within the step (`comm_passes` of its code); the
+    silent twin is that paper's IC. Not in the paper: agents learn to know the state (`state_estimation`), and the
+    critic sees it. To reach: at most 12.5 steps
     on average until all are there, where 10.4 is the bound.
     """
     return Recipe(
@@ -22,8 +24,9 @@ def commnet_predator_prey_10x10() -> Recipe:
         settings={
             **prey(10, mean_ratio=1.0),
             "model": "commnet",
-            "model_settings": {"size": 128, "core": "lstm"},
+            "model_settings": {"size": 128, "core": "lstm", "rounds": 2},
             "channel": "continuous",
             "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
+            "losses": ESTIMATING,
         },
     )

@@ -1,7 +1,7 @@
 """CommNet on Predator-Prey, mixed, 5 x 5 cells."""
 
 from heliograph.recipes.base import Recipe
-from heliograph.recipes.trainers import prey
+from heliograph.recipes.trainers import ESTIMATING, prey
 
 __all__ = ["commnet_predator_prey_5x5"]
 
@@ -26,8 +26,6 @@ def commnet_predator_prey_5x5() -> Recipe:
             "model_settings": {"size": 128, "core": "lstm", "rounds": 2},
             "channel": "continuous",
             "channel_settings": {"size": 128, "noise_std": 0.0, "squash": "none"},
-            "critic": "hidden+state",
-            "critic_size": 128,
-            "losses": [["state_estimation", [[0, 10.0], [1_000_000, 10.0], [2_500_000, 1.0]]]],
+            "losses": ESTIMATING,
         },
     )

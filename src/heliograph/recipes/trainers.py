@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-__all__ = ["JUNCTIONS", "PREY", "Exploring", "junction", "junction_published", "prey", "prey_published"]
+__all__ = ["ESTIMATING", "JUNCTIONS", "PREY", "Exploring", "junction", "junction_published", "prey", "prey_published"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ PREY_COPIES = {**COPIES, 20: 128}
 """The same in Predator-Prey, where twice as many updates, half as large, learnt more from 600,000 env steps."""
 PREY_ENV_STEPS = 3_000_000
 """Env steps of PPO in Predator-Prey."""
+ESTIMATING = [["state_estimation", [[0, 10.0], [1_000_000, 10.0], [2_500_000, 1.0]]]]
+"""A loss by which agents learn in Predator-Prey to know the state; it fades, as returns alone should decide."""
 EPOCH_STEPS, EPOCHS, FIRST_RISE, LAST_RISE = 80_000, 2_000, 250, 1_250
 """Of the published runs: 10 updates of 16 processes with 500 env steps, and when the arrival rate rises, in epochs."""
 
@@ -91,7 +93,10 @@ def junction_published(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
 
 
 def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
-    """Predator-Prey, mixed, as published, by PPO, with less and less exploring and smaller and smaller steps."""
+    """Predator-Prey, mixed, as published, by PPO, with less and less exploring and smaller and smaller steps.
+
+    Its critic sees the state beside what an agent knows, so that where the prey happened to be is no noise.
+    """
     steps, env_steps = PREY[size], PREY_ENV_STEPS
     own = {
         "gamma": 0.95,
@@ -99,7 +104,8 @@ def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
         "lr": [[0, 1e-3], [env_steps // 3, 1e-3], [env_steps, 1e-4]],
         "entropy_coeff": [[0, 0.02], [env_steps // 6, 0.02], [env_steps // 2, 0.003], [env_steps, 0.0]],
     }
-    return {**_prey(size), **_quick(PREY_COPIES[steps], steps, mean_ratio, own, env_steps=env_steps)}
+    quick = _quick(PREY_COPIES[steps], steps, mean_ratio, own, env_steps=env_steps)
+    return {**_prey(size), **quick, "critic": "hidden+state", "critic_size": 128}
 
 
 def prey_published(size: int, *, mean_ratio: float) -> dict[str, Any]:
