@@ -56,7 +56,7 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
         "versions": summary["versions"],
         "seed": summary["seed"],
         "bytes": team.stat().st_size,
-        "target": dict(recipe.target),
+        "target": {**recipe.target, **recipe.at_most},
         "score": score,
         "evaluation_env": changes,
         "summary": summary,
@@ -72,7 +72,10 @@ def score_of(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     bounds = build_env(run.env, num_copies=1).bounds()
     if not enumerable(run.env):
         found = evaluate(run, num_episodes=EPISODES)
-        kept = ("episode_return_mean", "episode_return_se", "normalised_return", "success_rate", "num_episodes")
+        kept = (
+            "episode_return_mean", "episode_return_se", "normalised_return", "success_rate", "episode_len_mean",
+            "num_episodes",
+        )  # fmt: skip
         return {"exact": False, **{key: found[key] for key in kept}}
     mean = exact_return(run.team, run.env)
     assert bounds is not None
@@ -89,10 +92,10 @@ def refuse_other(recipe: Recipe, training: dict[str, Any]) -> None:
 
 def refuse_weak(recipe: Recipe, score: dict[str, Any]) -> None:
     """A shipped team reaches its target."""
-    for key, least in recipe.target.items():
-        value = score.get(key)
-        if value is None or math.isnan(value) or value < least:
-            raise SystemExit(f"{recipe.name}: {key} is {value}, below the target {least}: train with another seed")
+    for key, goal in {**recipe.target, **recipe.at_most}.items():
+        value = score.get(key, math.nan)
+        if not (value <= goal if key in recipe.at_most else value >= goal):
+            raise SystemExit(f"{recipe.name}: {key} is {value}, and the target {goal}: train with another seed")
 
 
 def shipping(name: str, folder: str, changes: dict[str, Any]) -> str:
