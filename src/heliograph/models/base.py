@@ -111,9 +111,7 @@ class Model(nn.Module, ABC):
         """Take in the messages of a round that arrive within the step; random only through `heard.draw`."""
         return hidden
 
-    def remember(
-        self, hidden: Float[Tensor, "B A H"], memory: Float[Tensor, "B A S"]
-    ) -> Float[Tensor, "B A S"]:
+    def remember(self, hidden: Float[Tensor, "B A H"], memory: Float[Tensor, "B A S"]) -> Float[Tensor, "B A S"]:
         """The memory for the next step, from what came of the last round and the memory that `perceive` left."""
         return memory
 
