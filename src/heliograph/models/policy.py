@@ -86,6 +86,11 @@ class Policy(nn.Module):
             self.witness(heard)
         return heard
 
+    def remember(self, hidden: Tensor, memory: Tensor, *, observing: Bool[Tensor, "B A"] | None) -> Tensor:
+        """The memory after listening, of those who observe (None: all do)."""
+        kept = self.model.remember(hidden, memory)
+        return kept if observing is None else torch.where(observing.unsqueeze(-1), kept, memory)
+
     def message_norms(self) -> list[MessageNorm]:
         """The normalisers of incoming messages, whose statistics the learner moves."""
         return self._norms

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from heliograph import distributions, functional
 from heliograph.channels.base import Channel
-from heliograph.models.delivery import Frame, Recorded, by_step, deliver, of_senders, recorded
+from heliograph.models.delivery import Frame, Recorded, by_step, deliver, empty_inbox, of_senders, recorded
 from heliograph.models.layout import Layout
 from heliograph.models.policy import Policy
 from heliograph.models.presence import all_observe, presence_in, present_now
@@ -105,11 +105,7 @@ class Team(nn.Module):
         if assignment is None and not self.layout.constant:
             assignment = self._seated.expand(num_copies, -1).clone()
         shared = edges.senders is None and self._one_team and self.topology.static and step.hearing is None
-        slots = (num_agents,) if shared else (num_agents, edges.mask.shape[-1])
-        inbox = Inbox(
-            payload=torch.zeros(num_copies, *slots, size, device=device),
-            mask=torch.zeros(num_copies, num_agents, edges.mask.shape[-1], dtype=torch.bool, device=device),
-        )
+        inbox = empty_inbox(num_copies, num_agents, slots=edges.mask.shape[-1], size=size, shared=shared, device=device)
         memory = {
             p: torch.zeros(num_copies, len(seats.slots), self.policies[p].model.memory_size, device=device)
             for p, seats in self.layout.seats.items()
@@ -341,7 +337,10 @@ class Team(nn.Module):
             intents.append(intent)
             draws.append(draw)
             messages.append(message)
-        memory = self._remembered(hidden, memory, here, frame)
+        for policy in self._keeping:
+            if policy in here:
+                seen = None if frame.everyone else frame.observing[:, self.layout.slots(policy)]
+                memory[policy] = self.policies[policy].remember(hidden[policy], memory[policy], observing=seen)
         age = None if state.age is None else state.age + 1
         state = dataclasses.replace(state, memory=memory, inbox=inbox, channel=channel, age=age)
         return Advanced(
@@ -384,18 +383,6 @@ class Team(nn.Module):
                 heard = self._heard(policy, inbox, round_index=round_index, draw=draws[policy])
                 listened[policy] = self.policies[policy].model.listen(hidden[policy], heard)
         return listened, self._after_reading(inbox, frame, Timing.SAME_STEP)
-
-    def _remembered(
-        self, hidden: Mapping[str, Tensor], memory: dict[str, Tensor], here: list[str], frame: Frame
-    ) -> dict[str, Tensor]:
-        """Memories after listening, of those who observe."""
-        kept = dict(memory)
-        for policy in self._keeping:
-            if policy in here:
-                found = self.policies[policy].model.remember(hidden[policy], memory[policy])
-                observing = frame.observing[:, self.layout.slots(policy)].unsqueeze(-1)
-                kept[policy] = found if frame.everyone else torch.where(observing, found, memory[policy])
-        return kept
 
     def _heard(self, policy: str, inbox: Inbox, *, round_index: int = 0, draw: Tree = None) -> Heard:
         slots = self.layout.slots(policy)
