@@ -49,31 +49,43 @@ def interventions(result: dict[str, Any]) -> str:
     return f"Mean return of the real teams, with messages\n\n{head}\n| {' | '.join(f'{m:.3f}' for m in means)} |\n"
 
 
+def results_in(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """What `traffic.py` wrote of each recipe, with the twins that lie in a file of their own."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf8"))
+        twins = folder / "twins" / path.name
+        if twins.exists():
+            result["runs"] += json.loads(twins.read_text(encoding="utf8"))["runs"]
+        if all("kind" in run for run in result["runs"]):
+            found[path.stem] = result
+    return found
+
+
 def traffic(folder: pathlib.Path) -> str:
     """Recipes that `traffic.py` ran: a row for each kind, with every seed."""
     lines = [
         "| recipe | kind | greedy, every seed (95 %) | sampled | first there, env steps | minutes of a core |",
         "|---|---|---|---|---|---|",
     ]
-    for path in sorted(folder.glob("*.json")):
-        result = json.loads(path.read_text(encoding="utf8"))
+    for name, result in results_in(folder).items():
         for kind in dict.fromkeys(run["kind"] for run in result["runs"]):
             runs = [run for run in result["runs"] if run["kind"] == kind]
-            lines.append(f"| `{path.stem}` | {kind} | {' | '.join(cells(runs, updates=result['updates']))} |")
+            lines.append(f"| `{name}` | {kind} | {' | '.join(cells(runs, updates=result['updates']))} |")
     return "\n".join(lines)
 
 
 def differences(folder: pathlib.Path) -> str:
     """How much more real teams reached than their silent twins, where both have two seeds: mean, and Welch's 95 %."""
     lines = ["| recipe | real less silent, greedy | 95 % interval |", "|---|---|---|"]
-    for path in sorted(folder.glob("*.json")):
+    for name, result in results_in(folder).items():
         found: dict[str, list[float]] = {"real": [], "silent": []}
-        for run in json.loads(path.read_text(encoding="utf8"))["runs"]:
+        for run in result["runs"]:
             found.setdefault(run["kind"], []).append(run["greedy"][run["metric"]])
         if min(len(found["real"]), len(found["silent"])) > 1:
             mean = statistics.mean(found["real"]) - statistics.mean(found["silent"])
             half = welch_half_interval(found["real"], found["silent"])
-            lines.append(f"| `{path.stem}` | {mean:+.3f} | {mean - half:+.3f} to {mean + half:+.3f} |")
+            lines.append(f"| `{name}` | {mean:+.3f} | {mean - half:+.3f} to {mean + half:+.3f} |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 

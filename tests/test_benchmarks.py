@@ -1,4 +1,4 @@
-"""What benchmarks share: a run that was put down goes on as if it had never stopped."""
+"""What benchmarks share: a run that was put down goes on as if it had never stopped; results stand in tables."""
 
 import pathlib
 from typing import Any
@@ -41,3 +41,16 @@ def test_a_run_that_was_put_down_goes_on_as_if_it_had_not(watched: Any, tmp_path
     assert all(bool((one == other).all()) for one, other in pairs)
     with pytest.raises(SystemExit, match="other settings"):
         watched.watched(tiny(seed=1), judge=judge, updates=6, every=2, unfinished=tmp_path)
+
+
+def test_every_committed_result_stands_in_a_table_with_its_twins(watched: Any) -> None:
+    import table
+
+    folder = table.RESULTS / "traffic"
+    lines = table.traffic(folder).split("\n")
+    for path in folder.glob("*.json"):
+        assert any(line.startswith(f"| `{path.stem}` | real |") for line in lines), path
+    for path in (folder / "twins").glob("*.json"):
+        assert any(line.startswith(f"| `{path.stem}` | silent |") for line in lines), path
+    assert "ic3net_traffic_junction_easy" in table.differences(folder)
+    assert table.welch_half_interval([1.0, 2.0, 3.0], [4.0, 6.0]) == pytest.approx(5.977, abs=1e-3)
