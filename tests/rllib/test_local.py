@@ -1,7 +1,9 @@
 """The env runner, the learner and PPO without Ray: learning, freezing, mapping, normalising, resuming."""
 
 import copy
+import dataclasses
 import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -166,6 +168,15 @@ def test_critics_see_what_they_are_given(critic: str) -> None:
     assert trainer.learner.module["speaker"].critic.view == critic
     assert not hasattr(trainer.env_runner.module["speaker"], "critic")
     trainer.train()
+
+
+@pytest.mark.parametrize("critic", ["state", "hidden+state"])
+def test_a_critic_of_an_empty_state_is_refused(critic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config(critic=critic)
+    facts = dataclasses.replace(settings.facts(), state_size=0)
+    monkeypatch.setattr(settings, "facts", lambda: facts)
+    with pytest.raises(ValueError, match=f"critic={re.escape(repr(critic))}: this environment's state is empty"):
+        settings.check_numbers()
 
 
 def test_a2c_is_a_setting() -> None:
