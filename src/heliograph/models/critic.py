@@ -45,9 +45,9 @@ class Critic(nn.Module):
             return self.net(features).expand(*features.shape[:-1], self.num_agents)
         if not self.extra:
             return self.net(features).squeeze(-1)
-        left, right = first.weight.split([features.shape[-1], self.extra], 1)
+        of_features, of_extra = first.weight.split([features.shape[-1], self.extra], 1)
         if self.view == "state":
-            mixed = F.linear(features, left, first.bias).unsqueeze(-2) + right.T
+            mixed = F.linear(features, of_features, first.bias).unsqueeze(-2) + of_extra.T
         else:
-            mixed = F.linear(features, left) + F.linear(state, right, first.bias).unsqueeze(-2)
+            mixed = F.linear(features, of_features) + F.linear(state, of_extra, first.bias).unsqueeze(-2)
         return self.net[1:](mixed).squeeze(-1)

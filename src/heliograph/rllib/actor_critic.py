@@ -164,7 +164,7 @@ class ActorCriticLearner(TeamLearner, ABC):
             if rollout.final_observations is not None:
                 hidden = unrolled.final if critic.looks_inside and unrolled is not None else None
                 seen, state = rollout.final_observations, rollout.final_state
-                finals[name] = self._criticised(name, hidden, seen, state)
+                finals[name] = self._values_from(name, hidden, seen, state)
             if not normalised and self.config.normalise_values:
                 values[name] = critic.moments.restore(values[name])
                 finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
@@ -178,10 +178,10 @@ class ActorCriticLearner(TeamLearner, ABC):
         critic, span = self.team_module[name].critic, here.span
         observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, rollout.state))
         hidden = {name: unrolled.before_in(name, span)} if critic.looks_inside and unrolled is not None else None
-        found = self._criticised(name, hidden, observations, state)
+        found = self._values_from(name, hidden, observations, state)
         return here.padded(found, num_steps=rollout.num_steps + 1)
 
-    def _criticised(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
+    def _values_from(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
         layout, critic = self.team_module.team.layout, self.team_module[name].critic
         if hidden is not None:
             return critic(hidden[name], state)
