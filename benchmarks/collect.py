@@ -52,7 +52,7 @@ def of_kind(runs: list[Run], kind: str, value: Callable[[Run], float]) -> list[f
 def row(recipe: str, file: str) -> dict[str, Any]:
     """What one file says of its recipe."""
     data = json.loads((RESULTS / file).read_text())
-    goals = {**load("recipe", recipe)().target, **load("recipe", recipe)().at_most}
+    goals = load("recipe", recipe)().goals
     metric = next(iter(goals))
     runs, twins = data["runs"], data["runs"]
     if recipe in TWINS:

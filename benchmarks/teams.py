@@ -56,7 +56,7 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
         "versions": summary["versions"],
         "seed": summary["seed"],
         "bytes": team.stat().st_size,
-        "target": {**recipe.target, **recipe.at_most},
+        "target": recipe.goals,
         "score": score,
         "evaluation_env": changes,
         "summary": summary,
@@ -92,7 +92,7 @@ def refuse_other(recipe: Recipe, training: dict[str, Any]) -> None:
 
 def refuse_weak(recipe: Recipe, score: dict[str, Any]) -> None:
     """A shipped team reaches its target."""
-    for key, goal in {**recipe.target, **recipe.at_most}.items():
+    for key, goal in recipe.goals.items():
         value = score.get(key, math.nan)
         if not (value <= goal if key in recipe.at_most else value >= goal):
             raise SystemExit(f"{recipe.name}: {key} is {value}, and the target {goal}: train with another seed")

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[], help="other lengths of episodes to read it at")
     given: argparse.Namespace = parser.parse_args()
     recipe, changes = load("recipe", given.recipe)(), changes_of(given.set)
-    goals = {**recipe.target, **recipe.at_most}
+    goals = recipe.goals
     metric = next(iter(goals))
     first = settings_of(given.recipe, "real", 0, changes)
     batch = first.algorithm_settings["train_batch_size_per_learner"]

@@ -184,7 +184,7 @@ def test_arguments_become_settings() -> None:
 @pytest.mark.parametrize("name", registry.names("recipe"))
 def test_recipes_are_sound(name: str) -> None:
     recipe, what = registry.load("recipe", name)(), train(name)
-    goals = {**recipe.target, **recipe.at_most}
+    goals = recipe.goals
     assert recipe.name == name and recipe.paper and goals and set(goals) <= {*COLUMNS, "normalised_return"}
     assert what.controls == recipe.controls and what.settings == settings_from(recipe.settings)
     check(what.settings)

@@ -41,7 +41,7 @@ def test_there_are_some() -> None:
 def test_a_shipped_team_reaches_the_target_of_its_recipe(name: str) -> None:
     card, recipe = card_of(located(PREFIX + name)), load("recipe", name)()
     found = evaluated(read_run(PREFIX + name), card["evaluation_env"])
-    for key, goal in {**recipe.target, **recipe.at_most}.items():
+    for key, goal in recipe.goals.items():
         error = (found["episode_return_se"] or 0.0) / max(abs(found["episode_return_mean"]), 1e-9)
         slack = 0.0 if found["num_episodes"] != 500 else 3 * error * abs(found[key])
         sign = -1 if key in recipe.at_most else 1
@@ -53,7 +53,7 @@ def test_a_shipped_team_reaches_the_target_of_its_recipe(name: str) -> None:
 def test_its_card_says_how_it_was_made(name: str) -> None:
     team = located(PREFIX + name)
     card, recipe = card_of(team), load("recipe", name)()
-    assert card["recipe"] == name and card["target"] == {**recipe.target, **recipe.at_most}
+    assert card["recipe"] == name and card["target"] == recipe.goals
     assert card["bytes"] == team.stat().st_size < MAX_BYTES
     trainers = tuple(f"{t} {name} " for t in ("heliograph train", *(f"python benchmarks/{x}.py" for x in TRAINERS)))
     assert card["commands"][0].startswith(trainers) and card["seed"] == card["training"]["seed"]

@@ -23,6 +23,11 @@ class Recipe:
     at_most: Mapping[str, float] = dataclasses.field(default_factory=dict)
     controls: bool = True
 
+    @property
+    def goals(self) -> dict[str, float]:
+        """All metrics that count, with the values to reach."""
+        return {**self.target, **self.at_most}
+
     def goal(self) -> str:
         """What to reach, in words."""
         least = [f"{key} >= {value:g}" for key, value in self.target.items()]
