@@ -10,9 +10,9 @@ def ic3net_predator_prey_20x20() -> Recipe:
     """Predator-Prey, 20 x 20: agents hear the mean of the others; each raises its own return.
 
     Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: 10 predators with vision 1; PPO in
-    place of the paper's trainer, on 1.2 million env steps (published: 160 million). Each chooses in every step whether to take part.
-    The silent twin is the paper's IRIC. To reach: at most 45.0 steps on average until all are there, where 23.07 is
-    the bound.
+    place of the paper's trainer, on 1.2 million env steps (published: 160 million). Each chooses in every step
+    whether to take part. The silent twin is the paper's IRIC. To reach: at most 45.0 steps on average until all are
+    there, where 23.07 is the bound.
     """
     return Recipe(
         name="ic3net_predator_prey_20x20",

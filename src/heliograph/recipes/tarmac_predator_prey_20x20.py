@@ -10,9 +10,9 @@ def tarmac_predator_prey_20x20() -> Recipe:
     """Predator-Prey, 20 x 20: agents choose whom they listen to, and raise the mean return.
 
     Paper: Das et al. 2019 (TarMAC), arXiv:1810.11187; task: arXiv:1812.09755. Setting: 10 predators with vision 1;
-    PPO in place of the paper's trainer, on 1.2 million env steps (published: 160 million). Values are learnt from what agents know
-    and the whole state, which is nearest to the paper's centralised critic. To reach: at most 45.0 steps on average
-    until all are there, where 23.07 is the bound.
+    PPO in place of the paper's trainer, on 1.2 million env steps (published: 160 million). Values are learnt from
+    what agents know and the whole state, which is nearest to the paper's centralised critic. To reach: at most 45.0
+    steps on average until all are there, where 23.07 is the bound.
     """
     return Recipe(
         name="tarmac_predator_prey_20x20",
