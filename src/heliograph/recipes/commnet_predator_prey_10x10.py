@@ -7,14 +7,14 @@ __all__ = ["commnet_predator_prey_10x10"]
 
 
 def commnet_predator_prey_10x10() -> Recipe:
-    """Predator-Prey, 10 x 10: agents hear the mean of the others, and raise the mean return.
+    """Predator-Prey, 10 x 10: agents hear the mean of the others; each raises its own return.
 
-    Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 5
-    predators with vision 1; PPO in place of the paper's trainer, with a fiftieth of its env steps. The model is the
-    paper's LSTM, as the paper of IC3Net used it, with a second round within the step (`comm_passes` of its code); the
-    silent twin is that paper's IC. Not in the paper: agents learn to know the state (`state_estimation`), and the
-    critic sees it. To reach: at most 12.5 steps
-    on average until all are there, where 10.4 is the bound.
+    Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 5 predators
+    with vision 1; PPO in place of the paper's trainer, with a fiftieth of its env steps. The model is the paper's
+    LSTM, as the paper of IC3Net used it, with a second round within the step (`comm_passes` of its code). As in
+    IC3Net, and not in that paper's CommNet, each agent is paid for its own steps: in the mean of five, one's own way
+    is a fifth. So the silent twin is its IRIC. In neither paper: agents learn to know the state (`state_estimation`),
+    and the critic sees it. To reach: at most 12.5 steps on average until all are there, where 10.4 is the bound.
     """
     return Recipe(
         name="commnet_predator_prey_10x10",
@@ -22,7 +22,7 @@ def commnet_predator_prey_10x10() -> Recipe:
         target={},
         at_most={"episode_len_mean": 12.5},
         settings={
-            **prey(10, mean_ratio=1.0),
+            **prey(10, mean_ratio=0.0),
             "model": "commnet",
             "model_settings": {"size": 128, "core": "lstm", "rounds": 2},
             "channel": "continuous",

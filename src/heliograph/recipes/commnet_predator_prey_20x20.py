@@ -12,7 +12,7 @@ def commnet_predator_prey_20x20() -> Recipe:
     Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 10
     predators with vision 1; PPO in place of the paper's trainer, on 1.2 million env steps (published: 160 million).
     The model is the paper's LSTM, as the paper of IC3Net used it, with a second round within the step (`comm_passes`
-    of its code). As in IC3Net, and not in that paper's CommNet, each agent is paid for its own steps: of the mean of
+    of its code). As in IC3Net, and not in that paper's CommNet, each agent is paid for its own steps: in the mean of
     ten, one's own way is a tenth. So the silent twin is its IRIC. In neither paper: agents learn to know the state
     (`state_estimation`), and the critic sees it. To reach: at most 45.0 steps on average until all are there, where
     23.07 is the bound.
