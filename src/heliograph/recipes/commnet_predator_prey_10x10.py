@@ -22,7 +22,7 @@ def commnet_predator_prey_10x10() -> Recipe:
         target={},
         at_most={"episode_len_mean": 12.5},
         settings={
-            **prey(10, mean_ratio=0.0),
+            **prey(10, mean_ratio=0.5),
             "model": "commnet",
             "model_settings": {"size": 128, "core": "lstm", "rounds": 2},
             "channel": "continuous",
