@@ -26,7 +26,7 @@ from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
-from heliograph.sampler import Sampler, play
+from heliograph.sampler import Sampler, episodes_of, rounds
 from heliograph.types import Choice
 
 EPISODES, FINAL_EPISODES, MAX_COPIES = 200, 1000, 250
@@ -79,7 +79,7 @@ def scores(team: Team, env: EnvChoice, num_episodes: int, *, choice: Choice = Ch
     copies = min(num_episodes, MAX_COPIES)
     world = build_env(env, num_copies=copies, seed=EVALUATION_SEED)
     with torch.no_grad():
-        episodes, _ = play(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=choice)
+        episodes = episodes_of(rounds(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=choice))
     found: dict[str, float] = {"num_episodes": num_episodes}
     values = {
         "success_rate": episodes.success,

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -341,24 +341,40 @@ def play(
     intervention: EpisodeIntervention | None = None,
 ) -> tuple[Episodes, list[Rollout]]:
     """Play exactly `num_episodes` episodes, assigned to copies beforehand so that short ones are not favoured."""
-    rollouts, remaining = [], num_episodes
-    sampler.take_finished()
-    while remaining > 0:
-        rollout = sampler.episodes(choice=choice, form=form, intervention=intervention)
-        counted = min(remaining, rollout.num_copies)
-        rollouts.append(rollout if counted == rollout.num_copies else rollout.select(torch.arange(counted)))
-        remaining -= counted
-    sampler.take_finished()
+    rollouts = list(rounds(sampler, num_episodes, choice=choice, form=form, intervention=intervention))
     return episodes_of(rollouts), rollouts
 
 
-def episodes_of(rollouts: list[Rollout]) -> Episodes:
+def rounds(
+    sampler: Sampler,
+    num_episodes: int,
+    *,
+    choice: Choice = Choice.GREEDY,
+    form: MessageForm = MessageForm.EXECUTION,
+    intervention: EpisodeIntervention | None = None,
+) -> Iterator[Rollout]:
+    """The same, an episode of every copy at a time: where all that is seen in many would not fit into memory."""
+    sampler.take_finished()
+    for begun in range(0, num_episodes, sampler.env.num_copies):
+        counted = min(num_episodes - begun, sampler.env.num_copies)
+        yield _first(counted, sampler.episodes(choice=choice, form=form, intervention=intervention))
+        sampler.take_finished()
+
+
+def _first(number: int, rollout: Rollout) -> Rollout:
+    return rollout if number == rollout.num_copies else rollout.select(torch.arange(number))
+
+
+def episodes_of(rollouts: Iterable[Rollout]) -> Episodes:
     """Returns, lengths and success of rollouts of whole episodes, in the order of their copies."""
-    returns, lengths, success = [], [], []
-    for r in rollouts:
-        returns.append((r.rewards * r.valid.unsqueeze(-1)).sum(0))
-        lengths.append(r.valid.sum(0))
-        ending = r.episode_over & r.valid
-        unknown = torch.full_like(lengths[-1], float("nan"), dtype=torch.float)
-        success.append((r.info["success"].float() * ending).sum(0) if "success" in r.info else unknown)
-    return Episodes(agent_returns=torch.cat(returns), lengths=torch.cat(lengths), success=torch.cat(success))
+    first, *others = map(_episodes_in, rollouts)
+    return map_tensors(lambda *leaves: torch.cat(leaves), first, *others)
+
+
+def _episodes_in(rollout: Rollout) -> Episodes:
+    lengths = rollout.valid.sum(0)
+    success = torch.full_like(lengths, float("nan"), dtype=torch.float)
+    if "success" in rollout.info:
+        success = (rollout.info["success"].float() * (rollout.episode_over & rollout.valid)).sum(0)
+    returns = (rollout.rewards * rollout.valid.unsqueeze(-1)).sum(0)
+    return Episodes(agent_returns=returns, lengths=lengths, success=success)
