@@ -17,12 +17,13 @@ from torch import Tensor
 from unfinished import folder_of
 from watched import KINDS, changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
 
+from heliograph.episodes import Episodes
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rollout import Rollout
-from heliograph.sampler import Episodes, Sampler, play
+from heliograph.sampler import Sampler, play
 from heliograph.types import Choice, MessageForm
 
 EPISODES = 2048

@@ -22,11 +22,13 @@ import torch
 from unfinished import folder_of
 from watched import changes_of, deployed, header_of, keep, parser_of, result_file, run_all, settings_of, watched
 
+from heliograph.episodes import episodes_of
 from heliograph.experiment import EnvChoice, build_env
 from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
-from heliograph.sampler import Sampler, episodes_of, rounds
+from heliograph.rollout import Keeping
+from heliograph.sampler import Sampler, rounds
 from heliograph.types import Choice
 
 EPISODES, FINAL_EPISODES, MAX_COPIES = 200, 1000, 250
@@ -79,7 +81,8 @@ def scores(team: Team, env: EnvChoice, num_episodes: int, *, choice: Choice = Ch
     copies = min(num_episodes, MAX_COPIES)
     world = build_env(env, num_copies=copies, seed=EVALUATION_SEED)
     with torch.no_grad():
-        episodes = episodes_of(rounds(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=choice))
+        sampler = Sampler(world, team, seed=EVALUATION_SEED)
+        episodes = episodes_of(rounds(sampler, num_episodes, choice=choice, keeping=Keeping.SAID))
     found: dict[str, float] = {"num_episodes": num_episodes}
     values = {
         "success_rate": episodes.success,

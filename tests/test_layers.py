@@ -13,6 +13,7 @@ LAYERS = (
     {
         "types",
         "rollout",
+        "episodes",
         "unrolled",
         "folding",
         "registry",

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from heliograph.episodes import episodes_of
 from heliograph.functional import clipped_policy_loss, masked_mean
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler, episodes_of, play
+from heliograph.rollout import Keeping, Rollout
+from heliograph.sampler import Sampler, play, rounds
 from heliograph.types import Choice, MessageForm, map_tensors, tensors_of
 from tests.parts import ENVS, MODELS, make_sampler, make_team
 
@@ -118,6 +119,23 @@ def test_short_episodes_are_not_favoured() -> None:
     many, _ = play(make_sampler("switch_riddle", copies=2000, channel="none"), 2000, choice=Choice.SAMPLED)
     error = float(many.lengths.float().std()) * (1 / 170 + 1 / 2000) ** 0.5
     assert abs(float(episodes.lengths.float().mean() - many.lengths.float().mean())) < 4 * error
+
+
+@each_env
+def test_what_was_seen_need_not_be_kept(env: str) -> None:
+    (seen, said), (kept, slim) = zip(
+        *(play(make_sampler(env, copies=6), 10, keeping=keeping) for keeping in Keeping), strict=True
+    )
+    assert equal(seen, said)
+    for whole, lean in zip(kept, slim, strict=True):
+        assert lean.observations == {} and lean.state.shape[-1] == 0 and lean.final_observations is None
+        kept_fields = ("actions", "messages", "rewards", "valid", "speaking", "meaning")
+        assert equal([getattr(whole, name) for name in kept_fields], [getattr(lean, name) for name in kept_fields])
+
+
+def test_a_round_at_a_time_is_the_same_as_all_at_once() -> None:
+    one_by_one = episodes_of(rounds(make_sampler("switch_riddle", copies=7), 20))
+    assert equal(one_by_one, play(make_sampler("switch_riddle", copies=7), 20)[0]) and len(one_by_one) == 20
 
 
 def test_returns_are_those_of_the_counted_episode_alone() -> None:

@@ -1,6 +1,7 @@
 """What a team did: aligned, time-major tensors of all agents, cut and shuffled only along the copies."""
 
 import dataclasses
+import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,16 @@ from heliograph.types import Edges, Message, Tree, map_tensors
 
 WHOLE = ("static_edges", "initial", "trace")
 """Fields of a rollout that have no time axis."""
+
+
+class Keeping(enum.Enum):
+    """What a rollout of whole episodes keeps: all, or nothing of what was seen, which is most of its memory.
+
+    Without it `observations` are {}, `state` has no numbers, and what was said cannot be played to the team once more.
+    """
+
+    SEEN = "seen"
+    SAID = "said"
 
 
 @dataclasses.dataclass(kw_only=True)

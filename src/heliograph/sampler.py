@@ -2,18 +2,19 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph import distributions, functional
 from heliograph.envs.base import FinalViews, TeamEnv
 from heliograph.envs.checking import OF_TEAM, check_values, check_view
+from heliograph.episodes import Episodes, episodes_of
 from heliograph.models.team import Acted, Team
-from heliograph.rollout import Advanced, Rollout, TeamState
+from heliograph.rollout import Advanced, Keeping, Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
 
 Assign = Callable[[int], Int[Tensor, "B N"]]
@@ -27,23 +28,6 @@ EpisodeIntervention = Callable[[Message, TeamStep, Edges, Bool[Tensor, " B"]], M
 counts (the others play on, and their messages must not be mixed with those that count)."""
 
 MAX_EPISODE_STEPS = 10_000
-
-
-@dataclasses.dataclass(kw_only=True)
-class Episodes:
-    """Finished episodes: returns of each agent [E, N], lengths in env steps [E], success [E] (NaN where unknown)."""
-
-    agent_returns: Float[Tensor, "E N"]
-    lengths: Int[Tensor, " E"]
-    success: Float[Tensor, " E"]
-
-    @property
-    def returns(self) -> Float[Tensor, " E"]:
-        """The mean over agents of each agent's return."""
-        return self.agent_returns.mean(1)
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
 
 class Sampler:
@@ -98,10 +82,11 @@ class Sampler:
         choice: Choice = Choice.SAMPLED,
         form: MessageForm = MessageForm.TRAINING,
         intervention: EpisodeIntervention | None = None,
+        keeping: Keeping = Keeping.SEEN,
     ) -> Rollout:
         """One whole episode of every copy, from a joint reset; `valid` is False after an episode's end."""
         self.reset()
-        record = _Record(self._now[1], lengths=self._lengths)
+        record = _Record(self._now[1], lengths=self._lengths, keeping=keeping)
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
         bounded = self.env.horizon or self.env.time_limit
         limit = bounded or MAX_EPISODE_STEPS
@@ -121,7 +106,7 @@ class Sampler:
         """The rollout, once its numbers are known to be sound."""
         rollout = record.finish(*self._now, static=self._static_edges())
         rewards, roles = {"reward": rollout.rewards}, self.env.roles
-        check_values(roles, rollout.observations, rewards, rollout.state, when=record.when)
+        check_values(roles, rollout.observations or None, rewards, rollout.state, when=record.when)
         if rollout.final_observations is not None:
             check_values(roles, rollout.final_observations, {}, rollout.final_state, when=record.when)
         return rollout
@@ -176,6 +161,12 @@ class Sampler:
             error.add_note(f"{doing} env step {self._num_steps + 1} of {type(self.env).__name__}")
             raise
 
+    def _check_now(self, seen: TeamStep, record: "_Record") -> None:
+        """Look at what will not be kept."""
+        observations, state = map_tensors(lambda x: x.unsqueeze(0), (seen.observations, seen.state))
+        time = record.num_steps
+        check_values(self.env.roles, observations, {}, state, when=lambda _, copy: record.when(time, copy))
+
     @contextlib.contextmanager
     def _blaming(self, seen: TeamStep, record: "_Record") -> Iterator[None]:
         """Where a team cannot act, look first whether what it was shown breaks the contract."""
@@ -196,6 +187,8 @@ class Sampler:
         seen, state = self._now
         if alive is not None:  # what copies say after their episode must not enter statistics of the messages of a step
             seen = dataclasses.replace(seen, speaking=seen.speaking & alive.unsqueeze(1))
+        if record.keeping is Keeping.SAID:
+            self._check_now(seen, record)
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         with self._noting(f"{OF_TEAM} chose its messages and actions in"), self._blaming(seen, record):
             with torch.set_grad_enabled(self.tracing):
@@ -237,8 +230,8 @@ def _kept(episodes: Episodes, over: Bool[Tensor, " B"]) -> Episodes:
 class _Record:
     """Collects the steps of one rollout."""
 
-    def __init__(self, initial: TeamState, *, lengths: Tensor):
-        self.lengths = lengths.clone()
+    def __init__(self, initial: TeamState, *, lengths: Tensor, keeping: Keeping = Keeping.SEEN):
+        self.lengths, self.keeping = lengths.clone(), keeping
         self.initial = initial
         self.seen: list[TeamStep] = []
         self.states: list[TeamState] = []
@@ -251,6 +244,8 @@ class _Record:
         self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None,
         oracle: dict[str, Tensor] | None,
     ) -> None:  # fmt: skip
+        if self.keeping is Keeping.SAID:
+            seen, step = _unseen(seen), _unseen(step)
         self.seen.append(seen)
         self.states.append(state)
         self.acted.append(acted)
@@ -271,6 +266,7 @@ class _Record:
         return f"step {passed} of its episode"
 
     def finish(self, step: TeamStep, state: TeamState, *, static: bool) -> Rollout:
+        step = step if self.keeping is Keeping.SEEN else _unseen(step)
         seen, states = [*self.seen, step], [*self.states, state]
         final = self._final_observations()
         return Rollout(
@@ -310,7 +306,7 @@ class _Record:
         return found if len(found) == self.num_steps else None
 
     def _final_observations(self) -> list[tuple[Tree, Tensor]] | None:
-        if not bool(torch.stack([s.truncated for s in self.steps]).any()):
+        if self.keeping is Keeping.SAID or not bool(torch.stack([s.truncated for s in self.steps]).any()):
             return None
         return [
             (s.observations, s.state) if s.final_observations is None else (s.final_observations, s.final_state)
@@ -320,6 +316,12 @@ class _Record:
     def _info(self) -> dict[str, Tensor]:
         keys = set.intersection(*(set(s.info) for s in self.steps))
         return {key: torch.stack([s.info[key] for s in self.steps]) for key in sorted(keys)}
+
+
+def _unseen(step: TeamStep) -> TeamStep:
+    return dataclasses.replace(
+        step, observations={}, state=step.state[:, :0], final_observations=None, final_state=None
+    )
 
 
 def _expanded(edges: Edges, step: TeamStep) -> Edges:
@@ -339,9 +341,11 @@ def play(
     choice: Choice = Choice.GREEDY,
     form: MessageForm = MessageForm.EXECUTION,
     intervention: EpisodeIntervention | None = None,
+    keeping: Keeping = Keeping.SEEN,
 ) -> tuple[Episodes, list[Rollout]]:
     """Play exactly `num_episodes` episodes, assigned to copies beforehand so that short ones are not favoured."""
-    rollouts = list(rounds(sampler, num_episodes, choice=choice, form=form, intervention=intervention))
+    how: Any = {"choice": choice, "form": form, "intervention": intervention, "keeping": keeping}
+    rollouts = list(rounds(sampler, num_episodes, **how))
     return episodes_of(rollouts), rollouts
 
 
@@ -352,29 +356,15 @@ def rounds(
     choice: Choice = Choice.GREEDY,
     form: MessageForm = MessageForm.EXECUTION,
     intervention: EpisodeIntervention | None = None,
+    keeping: Keeping = Keeping.SEEN,
 ) -> Iterator[Rollout]:
     """The same, an episode of every copy at a time: where all that is seen in many would not fit into memory."""
     sampler.take_finished()
     for begun in range(0, num_episodes, sampler.env.num_copies):
         counted = min(num_episodes - begun, sampler.env.num_copies)
-        yield _first(counted, sampler.episodes(choice=choice, form=form, intervention=intervention))
+        yield _first(counted, sampler.episodes(choice=choice, form=form, intervention=intervention, keeping=keeping))
         sampler.take_finished()
 
 
 def _first(number: int, rollout: Rollout) -> Rollout:
     return rollout if number == rollout.num_copies else rollout.select(torch.arange(number))
-
-
-def episodes_of(rollouts: Iterable[Rollout]) -> Episodes:
-    """Returns, lengths and success of rollouts of whole episodes, in the order of their copies."""
-    first, *others = map(_episodes_in, rollouts)
-    return map_tensors(lambda *leaves: torch.cat(leaves), first, *others)
-
-
-def _episodes_in(rollout: Rollout) -> Episodes:
-    lengths = rollout.valid.sum(0)
-    success = torch.full_like(lengths, float("nan"), dtype=torch.float)
-    if "success" in rollout.info:
-        success = (rollout.info["success"].float() * (rollout.episode_over & rollout.valid)).sum(0)
-    returns = (rollout.rewards * rollout.valid.unsqueeze(-1)).sum(0)
-    return Episodes(agent_returns=returns, lengths=lengths, success=success)

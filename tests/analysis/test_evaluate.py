@@ -3,10 +3,13 @@
 import json
 import math
 import time
+from typing import Any
 
 import pytest
 import torch
 
+from heliograph.analysis import evaluate as evaluation
+from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import FRESH, evaluate, play_run, record, value_of_communication
 from heliograph.experiment import build_env
 from heliograph.run_folder import RunFolderError, read_run
@@ -67,6 +70,25 @@ def test_evaluation_does_not_replay_the_episodes_of_training() -> None:
         training = build_env(run.env, num_copies=16, seed=seed).reset()
         assert not torch.equal(training.meaning, played.meaning[0])
     assert torch.equal(build_env(run.env, num_copies=16, seed=FRESH).reset().meaning, played.meaning[0])
+
+
+def test_measures_are_taken_from_the_first_utterances_and_counts_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = scripted_run()
+    whole = evaluate(run, num_episodes=500, num_copies=64)
+    rows, make = [], evaluation.corpora.from_rollouts
+
+    def counting(*args: Any, **settings: Any) -> Corpus:
+        corpus = make(*args, **settings)
+        rows.append(len(corpus))
+        return corpus
+
+    monkeypatch.setattr(evaluation.corpora, "from_rollouts", counting)
+    monkeypatch.setattr(evaluation, "MAX_MEASURED", 100)
+    part = evaluate(run, num_episodes=500, num_copies=64)
+    assert (rows[0], part["num_utterances"]) == (100, 500)
+    counts = ("num_utterances", "messages_per_episode", "episode_return_mean", "bits_per_message")
+    assert all(part[key] == whole[key] for key in counts)
+    assert part["entropy_bits"] != whole["entropy_bits"]
 
 
 def test_a_run_is_read_from_its_folder(tmp_path) -> None:

@@ -13,6 +13,7 @@ from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.envs.base import EnvError, TeamEnv
 from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
+from heliograph.rollout import Keeping
 from heliograph.sampler import Sampler
 from heliograph.types import Edges, Role
 from tests.parts import make_team
@@ -84,6 +85,15 @@ def test_bad_numbers_are_found_in_the_rollout(name: str) -> None:
     world = spoil(env(), at=3, **how)
     with pytest.raises(EnvError) as caught:
         Sampler(world, make_team(world)).fragment(8)
+    assert not [word for word in words if word not in str(caught.value)], caught.value
+
+
+@pytest.mark.parametrize("name", ["observation", "reward", "state"])
+def test_they_are_found_too_where_nothing_seen_is_kept(name: str) -> None:
+    how, words = VALUES[name]
+    world = spoil(env(rounds=5), at=3, **how)
+    with pytest.raises(EnvError) as caught:
+        Sampler(world, make_team(world)).episodes(keeping=Keeping.SAID)
     assert not [word for word in words if word not in str(caught.value)], caught.value
 
 

@@ -9,12 +9,12 @@ import torch
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from heliograph.analysis.corpus import load
+from heliograph.episodes import Episodes
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.callbacks import RecordCorpus, TeamCallbacks
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.turns import Alternating
-from heliograph.sampler import Episodes
 
 
 class Counts(TeamCallbacks):

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.collapse import Diagnosis, diagnose
@@ -18,10 +20,13 @@ from heliograph.analysis.exact import all_starts
 from heliograph.analysis.interventions import Messages, intervention
 from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
+from heliograph.episodes import Episodes, episodes_of
 from heliograph.experiment import build_env
-from heliograph.rollout import Rollout
+from heliograph.models.attending import attends
+from heliograph.models.team import Team
+from heliograph.rollout import Keeping, Rollout
 from heliograph.run_folder import Run
-from heliograph.sampler import Episodes, Sampler, episodes_of, play
+from heliograph.sampler import Sampler, play
 from heliograph.types import Bounds, Choice, MessageForm
 
 FRESH = 0x5EED_0000
@@ -51,10 +56,12 @@ def play_run(
     messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
     num_copies: int | None = None,
+    keeping: Keeping = Keeping.SEEN,
 ) -> Played:
     """Play fresh episodes with messages in execution form, as sent or replaced; `num_copies` at once.
 
-    Without a number every start is played once, where the environment can enumerate them (switch_riddle).
+    Without a number every start is played once, where the environment can enumerate them (switch_riddle). With
+    `Keeping.SAID` rollouts keep nothing of what was seen, which may fill gigabytes.
     """
     if num_episodes is not None and num_episodes < 1:
         raise ValueError(f"num_episodes={num_episodes}: must be at least 1")
@@ -63,11 +70,12 @@ def play_run(
     copies = min(num_episodes or 1, num_copies or DEFAULT_COPIES)
     env = build_env(run.env, num_copies=copies, seed=FRESH + seed)
     replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
+    how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": replace, "keeping": keeping}
     rollouts: list[Rollout] = []
     for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
         sampler = Sampler(part, run.team, seed=FRESH + seed)
         number = num_episodes or part.num_copies
-        rollouts += play(sampler, number, choice=choice, form=MessageForm.EXECUTION, intervention=replace)[1]
+        rollouts += play(sampler, number, **how)[1]
     exact = num_episodes is None and choice is Choice.GREEDY
     return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=env.bounds(), exact=exact)
 
@@ -86,13 +94,34 @@ def evaluate(
     `num_episodes` None: every start once, so that returns are exact.
 
     `normalised_return` is the return over that of full information. Information is in bits, within roles and rounds,
-    of the messages as delivered; vectors count as the signs of their entries.
+    of the messages as delivered, taken from the first 20,000 utterances; vectors count as the signs of their entries.
     """
     played = play_run(
-        run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_copies=num_copies
-    )
-    corpus = corpora.from_rollouts(run.team, run.facts, played.rollouts, with_attention=False)
-    return {**scores(played), **messages_told(corpus, seed=seed)}
+        run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_copies=num_copies,
+        keeping=Keeping.SAID,
+    )  # fmt: skip
+    number = sum(int(_utterances(run.team, rollout).sum()) for rollout in played.rollouts)
+    counted = {"num_utterances": number, "messages_per_episode": number / len(played.episodes)}
+    corpus = corpora.from_rollouts(run.team, run.facts, _measured(run.team, played.rollouts), with_attention=False)
+    return {**scores(played), **messages_told(corpus, seed=seed), **counted}
+
+
+def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
+    """How many each copy has."""
+    return (rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks).sum((0, 2)) * len(rollout.messages)
+
+
+def _measured(team: Team, rollouts: list[Rollout]) -> list[Rollout]:
+    """The first episodes, as many as have the utterances that measures are taken from."""
+    kept, before = [], 0
+    for rollout in rollouts:
+        upto = before + _utterances(team, rollout).cumsum(0)
+        number = 1 + int((upto < MAX_MEASURED).sum())
+        kept.append(rollout if number >= rollout.num_copies else rollout.select(torch.arange(number)))
+        before = int(upto[-1])
+        if before >= MAX_MEASURED:
+            break
+    return kept
 
 
 def scores(played: Played) -> dict[str, Any]:
@@ -171,8 +200,9 @@ def interventions_table(
     as_sent = None
     for kind in [Messages.AS_SENT] if run.team.silent else list(Messages):
         played = play_run(
-            run, num_episodes=num_episodes, choice=choice, messages=kind, seed=seed, num_copies=num_copies
-        )
+            run, num_episodes=num_episodes, choice=choice, messages=kind, seed=seed, num_copies=num_copies,
+            keeping=Keeping.SAID,
+        )  # fmt: skip
         returns = played.episodes.returns.double().numpy(force=True)
         as_sent = returns if as_sent is None else as_sent
         change = returns - as_sent
@@ -191,7 +221,8 @@ def record(
     num_copies: int | None = None,
 ) -> Corpus:
     """Play episodes and return their corpus, saved to the folder `out` where one is given."""
-    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies)
+    keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
+    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies, keeping=keeping)
     about = {
         "env": run.config["env"],
         "choices": run.config["team"],

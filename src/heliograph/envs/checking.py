@@ -83,7 +83,7 @@ def check_outcome(outcome: Any, *, num_copies: int, num_agents: int, when: str) 
 
 def check_values(
     roles: Sequence[Role],
-    observations: dict[str, Tree],
+    observations: dict[str, Tree] | None,
     of_agents: dict[str, Tensor],
     state: Tensor | None,
     *,
@@ -100,7 +100,7 @@ def check_values(
             agent = [a for role in roles for a in role.agents][slot]
             problem = f"the {name} is {_at(values, t, copy, slot)}: {FINITE}"
             raise EnvError(_message(agent, copy, when(t, copy), problem))
-    for role in roles:
+    for role in roles if observations is not None else ():
         for key, leaf, space in _leaves(observations[role.name], role.observation_space):
             bad = _outside(leaf, space)
             if bad is not None:

@@ -17,7 +17,7 @@ from heliograph.types import Heard, Message, Tree
 if TYPE_CHECKING:
     from heliograph.models.team import Team
 
-__all__ = ["attention_in", "weights_given"]
+__all__ = ["attends", "attention_in", "weights_given"]
 
 MAX_TURNS = 200_000
 """Turns of agents that are replayed at once."""
@@ -31,7 +31,7 @@ def attention_in(team: "Team", rollout: Rollout) -> tuple[Float[Tensor, "T B N K
     message are left out, so that a row may sum to less than 1. Messages and draws are those recorded, whatever became
     of them on the way; so the weights are those of the sampled team, if its parameters are.
     """
-    if not _attending(team):
+    if not attends(team):
         return None
     size = max(1, MAX_TURNS // (rollout.num_steps * rollout.speaking.shape[-1]))
     parts = [_replayed(team, part) for part in rollout.chunks(size)]
@@ -45,6 +45,11 @@ def weights_given(heard: Heard) -> Float[Tensor, "B A K"] | None:
         return None
     weights = weights.mean(-2) if weights.dim() > heard.mask.dim() else weights
     return weights[..., : heard.mask.shape[-1]]
+
+
+def attends(team: "Team") -> bool:
+    """Whether any of its models gives weights to what it hears."""
+    return bool(_attending(team))
 
 
 def _attending(team: "Team") -> list[str]:

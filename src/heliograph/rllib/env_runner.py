@@ -26,6 +26,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
+from heliograph.episodes import Episodes
 from heliograph.experiment import build_env, resolve
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import prepare_torch, runner_device
@@ -33,7 +34,7 @@ from heliograph.rllib.module import TeamModule
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, set_streams
 from heliograph.rollout import Rollout
-from heliograph.sampler import Episodes, Sampler, play
+from heliograph.sampler import Sampler, play
 from heliograph.types import Choice, MessageForm
 
 SAMPLER = "sampler"

@@ -34,6 +34,7 @@ from heliograph.rllib.records import ProgressWriter, row_of
 from heliograph.rllib.session import harmless_lines_dropped, ray_running
 from heliograph.rllib.settings import EVALUATED, TrainSettings, settings_from
 from heliograph.rllib.teams import team_of
+from heliograph.rollout import Keeping
 from heliograph.run_folder import (
     CONFIG,
     SUMMARY,
@@ -235,7 +236,7 @@ class _Life:
         with torch.random.fork_rng(devices=[]):  # building the team anew draws weights
             run = self._run(team_of(self.algo))
             some = None if enumerable(run.env, at_most=MOST_STARTS) else self.settings.evaluation_episodes
-            found = scores(play_run(run, num_episodes=some, seed=self.settings.seed))
+            found = scores(play_run(run, num_episodes=some, seed=self.settings.seed, keeping=Keeping.SAID))
         return {**row, **dict(zip(EVALUATED, (found["episode_return_mean"], found["normalised_return"]), strict=True))}
 
     def _done(self, row: dict[str, Any], stopped: Stop) -> str | None:
