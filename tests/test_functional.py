@@ -187,6 +187,21 @@ def test_a_team_return_is_estimated_where_the_rollout_or_the_time_ends() -> None
     assert found.targets[:, 0, 0].tolist() == [9.5, 9.0, 12.0]
 
 
+@pytest.mark.parametrize("lambda_", [0.0, 0.9, 1.0])
+def test_a_mixture_is_the_estimate_of_mixed_rewards_where_all_parts_end_at_once(lambda_: float) -> None:
+    no, turns = torch.zeros(3, 1, 2, dtype=torch.bool), torch.ones(4, 1, 2, dtype=torch.bool)
+    ends = no.clone()
+    ends[1] = True
+    about = {"turns": turns, "terminated": ends, "truncated": no, "gamma": 0.9, "lambda_": lambda_}
+    values = torch.arange(8.0).view(4, 1, 2)
+    team = {"team_of_agent": torch.zeros(2, dtype=torch.long), "episode_over": ends[..., 0], "mean_ratio": 0.25}
+    found = functional.gae_of_teams(REWARDS, values=values, **team, **about)
+    mixed = 0.75 * REWARDS + 0.25 * REWARDS.mean(-1, keepdim=True)
+    expected = functional.gae_over_turns(mixed, values=values, **about)
+    torch.testing.assert_close(found.targets, expected.targets)
+    torch.testing.assert_close(found.advantages, expected.advantages)
+
+
 def test_means_are_taken_within_teams() -> None:
     found = functional.mean_over_teams(torch.tensor([[1.0, 2.0, 3.0, 10.0]]), torch.tensor([0, 1, 0, 1]))
     assert found.tolist() == [[2.0, 6.0, 2.0, 6.0]]

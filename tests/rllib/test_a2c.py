@@ -140,10 +140,15 @@ def test_it_is_an_algorithm_of_runs() -> None:
     assert (CommA2CConfig().num_epochs, CommA2CConfig().minibatch_size) == (1, None)
 
 
+def test_a_mixture_of_returns_with_values_needs_agents_that_stay() -> None:
+    mixed = {"mean_ratio": 0.5, "lambda_": 0.9}
+    with pytest.raises(ValueError, match=r"mean_ratio=0\.5, lambda_=0\.9: here agents leave"):
+        LocalTrainer(config(settings={"vision": 0}, **mixed)).train()
+
+
 BAD = [
     ({"detach_gap": 0}, "detach_gap=0"),
     ({"mean_ratio": 1.5}, "mean_ratio=1.5"),
-    ({"mean_ratio": 0.5, "lambda_": 0.9}, "mean_ratio=0.5, lambda_=0.9"),
     ({"optimizer_name": "sgd"}, "optimizer_name='sgd'"),
     ({"loss_mean": "step"}, "loss_mean='step'"),
     ({"rms_decay": 2.0}, "rms_decay=2.0"),

@@ -66,11 +66,6 @@ class ActorCriticConfig(CommunicationConfig, ABC):
         check_schedule("lr", self.lr, above=0)
         for policy in build_layout(self.choices(), self.facts()).policies:
             check_schedule(f"lr of policy {policy!r}", self.lr_of(policy), minimum=0)
-        if 0 < self.mean_ratio < 1 and self.lambda_ != 1:
-            raise ValueError(
-                f"mean_ratio={self.mean_ratio}, lambda_={self.lambda_}: a value cannot stand for both an agent's own "
-                "return and its team's; use mean_ratio 0 or 1, or lambda_=1.0"
-            )
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -94,6 +89,7 @@ class ActorCriticLearner(TeamLearner, ABC):
     @torch.no_grad()
     def prepare(self, rollout: Rollout) -> Prepared:
         """Values of all turns under the present weights, then advantages over turns."""
+        self._check_mixture(rollout)
         values, final = self._values_in_chunks(rollout)
         gae = functional.gae_of_teams(
             self._scaled_rewards(rollout) * rollout.valid.unsqueeze(-1),
@@ -112,6 +108,17 @@ class ActorCriticLearner(TeamLearner, ABC):
         targets = self._normalised_targets(gae.targets, known, rollout)
         advantages = self._normalised_advantages(gae.advantages, known & self.deciding(rollout))
         return Prepared(advantages=advantages, targets=targets, known=known, trained=self._trained(rollout))
+
+    def _check_mixture(self, rollout: Rollout) -> None:
+        """One value stands for an agent's own return and its team's only where both end at once."""
+        ratio, lambda_ = self.config.mean_ratio, self.config.lambda_
+        if lambda_ == 1 or ratio in (0, 1):
+            return
+        if bool(((rollout.terminated | rollout.truncated) & ~rollout.episode_over.unsqueeze(-1)).any()):
+            raise ValueError(
+                f"mean_ratio={ratio}, lambda_={lambda_}: here agents leave before the episode ends, and a value cannot "
+                "stand for both an agent's own return and its team's; use mean_ratio 0 or 1, or lambda_=1.0"
+            )
 
     def value_errors(self, rollout: Rollout, unrolled: Unrolled, targets: Tensor) -> Float[Tensor, "T B N"]:
         """Half the squared errors of all values."""
