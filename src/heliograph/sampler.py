@@ -106,7 +106,7 @@ class Sampler:
         """The rollout, once its numbers are known to be sound."""
         rollout = record.finish(*self._now, static=self._static_edges())
         rewards, roles = {"reward": rollout.rewards}, self.env.roles
-        check_values(roles, rollout.observations or None, rewards, rollout.state, when=record.when)
+        check_values(roles, rollout.observations, rewards, rollout.state, when=record.when)
         if rollout.final_observations is not None:
             check_values(roles, rollout.final_observations, {}, rollout.final_state, when=record.when)
         return rollout

@@ -91,6 +91,20 @@ def test_measures_are_taken_from_the_first_utterances_and_counts_from_all(monkey
     assert part["entropy_bits"] != whole["entropy_bits"]
 
 
+@pytest.mark.parametrize("reads", [evaluate, evaluation.interventions_table, record])
+def test_nothing_that_was_seen_fills_the_memory(reads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, play = [], evaluation.play
+
+    def watching(*args: Any, **how: Any) -> Any:
+        episodes, rollouts = play(*args, **how)
+        kept.extend(rollout.observations for rollout in rollouts)
+        return episodes, rollouts
+
+    monkeypatch.setattr(evaluation, "play", watching)
+    reads(scripted_run(), num_episodes=10)
+    assert kept and all(seen == {} for seen in kept)
+
+
 def test_a_run_is_read_from_its_folder(tmp_path) -> None:
     scripted_run(folder=tmp_path)
     with pytest.raises(RunFolderError, match="would import code"):

@@ -83,7 +83,7 @@ def check_outcome(outcome: Any, *, num_copies: int, num_agents: int, when: str) 
 
 def check_values(
     roles: Sequence[Role],
-    observations: dict[str, Tree] | None,
+    observations: dict[str, Tree],
     of_agents: dict[str, Tensor],
     state: Tensor | None,
     *,
@@ -91,8 +91,8 @@ def check_values(
 ) -> None:
     """Raise `EnvError` where an observation, the state or a number of each agent (`of_agents`) is not as it must be.
 
-    Tensors have the axes [T, B, ...], and `when(time, copy)` names a step; numbers must be finite, discrete
-    observations within their space.
+    Where nothing of what was seen is kept, `observations` are {}. Tensors have the axes [T, B, ...], and
+    `when(time, copy)` names a step; numbers must be finite, discrete observations within their space.
     """
     for name, values in of_agents.items():
         if not bool(torch.isfinite(values).all()):
@@ -100,7 +100,7 @@ def check_values(
             agent = [a for role in roles for a in role.agents][slot]
             problem = f"the {name} is {_at(values, t, copy, slot)}: {FINITE}"
             raise EnvError(_message(agent, copy, when(t, copy), problem))
-    for role in roles if observations is not None else ():
+    for role in roles if observations else ():
         for key, leaf, space in _leaves(observations[role.name], role.observation_space):
             bad = _outside(leaf, space)
             if bad is not None:
