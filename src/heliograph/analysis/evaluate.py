@@ -102,7 +102,8 @@ def evaluate(
     )  # fmt: skip
     number = sum(int(_utterances(run.team, rollout).sum()) for rollout in played.rollouts)
     counted = {"num_utterances": number, "messages_per_episode": number / len(played.episodes)}
-    corpus = corpora.from_rollouts(run.team, run.facts, _measured(run.team, played.rollouts), with_attention=False)
+    first = _first_episodes(run.team, played.rollouts, at_least=MAX_MEASURED)
+    corpus = corpora.from_rollouts(run.team, run.facts, first, with_attention=False)
     return {**scores(played), **messages_told(corpus, seed=seed), **counted}
 
 
@@ -111,15 +112,15 @@ def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
     return (rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks).sum((0, 2)) * len(rollout.messages)
 
 
-def _measured(team: Team, rollouts: list[Rollout]) -> list[Rollout]:
-    """The first episodes, as many as have the utterances that measures are taken from."""
+def _first_episodes(team: Team, rollouts: list[Rollout], *, at_least: int) -> list[Rollout]:
+    """As many as have so many utterances, or all."""
     kept, before = [], 0
     for rollout in rollouts:
         upto = before + _utterances(team, rollout).cumsum(0)
-        number = 1 + int((upto < MAX_MEASURED).sum())
+        number = 1 + int((upto < at_least).sum())
         kept.append(rollout if number >= rollout.num_copies else rollout.select(torch.arange(number)))
         before = int(upto[-1])
-        if before >= MAX_MEASURED:
+        if before >= at_least:
             break
     return kept
 
@@ -219,8 +220,12 @@ def record(
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
     num_copies: int | None = None,
+    at_least: int | None = None,
 ) -> Corpus:
-    """Play episodes and return their corpus, saved to the folder `out` where one is given."""
+    """Play episodes and return their corpus, saved to the folder `out` where one is given.
+
+    With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
+    """
     keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
     played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies, keeping=keeping)
     about = {
@@ -230,7 +235,8 @@ def record(
         "seed": seed,
         "episode_return_mean": scores(played)["episode_return_mean"],
     }
-    corpus = corpora.from_rollouts(run.team, run.facts, played.rollouts, metadata=about)
+    told = played.rollouts if at_least is None else _first_episodes(run.team, played.rollouts, at_least=at_least)
+    corpus = corpora.from_rollouts(run.team, run.facts, told, metadata=about)
     if out is not None:
         corpus.save(out)
     return corpus

@@ -15,6 +15,8 @@ from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_ru
 from heliograph.safe_files import refuse_irregular
 from heliograph.types import Bounds, Choice
 
+MOST_UTTERANCES = 50_000
+"""A report reads the corpus of the first episodes, as many as have these: long messages fill memory and minutes."""
 TWINS = {"silent twin": "silent", "garbled twin": "garbled"}
 SEED_FOLDERS = "seed_*"
 
@@ -73,7 +75,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
         run=run,
         seeds=[_seed_findings(path, num_episodes=num_episodes, seed=seed, trust=trust) for path in folders],
         bounds=build_env(run.env, num_copies=1).bounds(),
-        corpus=record(run, num_episodes=num_episodes, seed=seed),
+        corpus=record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES),
         interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
         num_episodes=num_episodes,
     )

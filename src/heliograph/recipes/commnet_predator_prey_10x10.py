@@ -7,14 +7,15 @@ __all__ = ["commnet_predator_prey_10x10"]
 
 
 def commnet_predator_prey_10x10() -> Recipe:
-    """Predator-Prey, 10 x 10: agents hear the mean of the others; each raises its own return.
+    """Predator-Prey, 10 x 10: agents hear the mean of the others, and raise their own return and the mean.
 
     Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: 5 predators
     with vision 1; PPO in place of the paper's trainer, with a fiftieth of its env steps. The model is the paper's
-    LSTM, as the paper of IC3Net used it, with a second round within the step (`comm_passes` of its code). As in
-    IC3Net, and not in that paper's CommNet, each agent is paid for its own steps: in the mean of five, one's own way
-    is a fifth. So the silent twin is its IRIC. In neither paper: agents learn to know the state (`state_estimation`),
-    and the critic sees it. To reach: at most 12.5 steps on average until all are there, where 10.4 is the bound.
+    LSTM, as the paper of IC3Net used it, with a second round within the step (`comm_passes` of its code). Half of
+    what an agent is paid is its own, half the mean, where that paper has the mean for CommNet and one's own for
+    IC3Net; so the silent twin lies between its IC and IRIC. In neither paper: agents learn to know the state
+    (`state_estimation`), and the critic sees it. To reach: at most 12.5 steps on average until all are there, where
+    10.4 is the bound.
     """
     return Recipe(
         name="commnet_predator_prey_10x10",
