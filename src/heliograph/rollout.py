@@ -160,6 +160,12 @@ class Rollout:
             part.__dict__[name] = self._taken(name, copies)
         return part
 
+    def first(self, number: int) -> "Rollout":
+        """The same rollout of so many of its copies, the first ones; itself where it has no more."""
+        if number >= self.num_copies:
+            return self
+        return self.select(torch.arange(number, device=self.rewards.device))
+
     def _taken(self, name: str, copies: Int[Tensor, " b"]) -> Any:
         value = getattr(self, name)
         if name in ("static_edges", "trace"):

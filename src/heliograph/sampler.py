@@ -362,9 +362,6 @@ def rounds(
     sampler.take_finished()
     for begun in range(0, num_episodes, sampler.env.num_copies):
         counted = min(num_episodes - begun, sampler.env.num_copies)
-        yield _first(counted, sampler.episodes(choice=choice, form=form, intervention=intervention, keeping=keeping))
+        how: Any = {"choice": choice, "form": form, "intervention": intervention, "keeping": keeping}
+        yield sampler.episodes(**how).first(counted)
         sampler.take_finished()
-
-
-def _first(number: int, rollout: Rollout) -> Rollout:
-    return rollout if number == rollout.num_copies else rollout.select(torch.arange(number))

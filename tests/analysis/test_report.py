@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from heliograph.analysis import findings
 from heliograph.analysis.report import write_report
 from heliograph.analysis.verdict import verdict
 from heliograph.run_folder import RunFolderError
@@ -158,6 +159,13 @@ def test_a_run_without_twins_or_curve(tmp_path) -> None:
     assert "what talking is worth stays open" in text
     assert "value of communication" not in text
     assert 'aria-label="Learning curves' not in text
+
+
+def test_what_was_said_is_shown_for_as_many_episodes_as_memory_allows(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(findings, "MOST_UTTERANCES", 20)
+    write_run(tmp_path, twins=False)
+    text = write_report(tmp_path, num_episodes=60, trust=True).read_text(encoding="utf8")
+    assert "60 fresh episodes for each number" in text and "that of the first 20 of them" in text
 
 
 def test_a_run_with_a_curve_that_has_just_begun(tmp_path) -> None:

@@ -118,7 +118,7 @@ def _first_episodes(team: Team, rollouts: list[Rollout], *, at_least: int) -> li
     for rollout in rollouts:
         upto = before + _utterances(team, rollout).cumsum(0)
         number = 1 + int((upto < at_least).sum())
-        kept.append(rollout if number >= rollout.num_copies else rollout.select(torch.arange(number)))
+        kept.append(rollout.first(number))
         before = int(upto[-1])
         if before >= at_least:
             break

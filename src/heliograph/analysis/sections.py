@@ -268,11 +268,12 @@ def replays(findings: Findings, *, rollout: Any, num_episodes: int = 2) -> Itera
 
 def about(findings: Findings) -> Iterator[Safe]:
     """Where the numbers come from."""
-    versions = findings.corpus.metadata["versions"]
+    versions, shown = findings.corpus.metadata["versions"], findings.corpus.metadata["num_episodes"]
     yield element("h2", "How this was measured")
     notes = [
         f"{findings.num_episodes} fresh episodes for each number, messages in execution form, the last weights of "
         f"{len(findings.seeds)} {'seed' if len(findings.seeds) == 1 else 'seeds'}; the code is that of the first.",
+        *([f"What was said is that of the first {shown} of them."] if shown < findings.num_episodes else []),
         VALUE,
         "Information is counted in bits over whole messages, within each role and round.",
         "Read from " + findings.folder.name + " with " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".",
