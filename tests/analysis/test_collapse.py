@@ -38,6 +38,13 @@ def test_one_meaning_cannot_be_told_apart() -> None:
     assert diagnose(1.0, 0.0, baseline_bits=0.0, num_meanings=1) is Diagnosis.UNKNOWN
 
 
+def test_what_chance_explains_already_cannot_be_told() -> None:
+    """Ten predators on 20 x 20 cells: of 8.2 bits in so few utterances 7.5 come by chance, and all others are told."""
+    assert diagnose(12.6, 8.23, baseline_bits=7.53, num_meanings=400) is Diagnosis.INFORMATIVE
+    assert diagnose(12.6, 7.53, baseline_bits=7.53, num_meanings=400) is Diagnosis.BABBLING
+    assert diagnose(12.0, 3.0, baseline_bits=3.0, num_meanings=8) is Diagnosis.UNKNOWN
+
+
 def rollout_of(said: torch.Tensor, meant: torch.Tensor) -> Rollout:
     """A rollout of 2 steps, in which both agents of all copies always spoke: said [2, B, 2, L], meant [2, B, 2, Z]."""
     base = play_run(scripted_run(), num_episodes=said.shape[1]).rollouts[0]

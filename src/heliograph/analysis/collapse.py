@@ -15,6 +15,7 @@ from heliograph.rollout import Rollout
 
 MIN_ENTROPY_SHARE = 0.1
 MIN_INFORMATION_SHARE = 0.1
+MIN_HEADROOM_SHARE = 0.01
 MAX_CODES = 2**40
 """So many different rows are told apart before those that occur are numbered anew."""
 
@@ -34,8 +35,9 @@ def diagnose(
 ) -> Diagnosis:
     """SILENT: nothing is said. COLLAPSED: one message for all meanings, entropy below a tenth of log2(meanings).
 
-    BABBLING: entropy without mutual information: above its baseline it has less than a tenth of what it could have,
-    min(entropy, log2(meanings)). UNKNOWN: there are not two meanings to tell apart. INFORMATIVE: none of these.
+    BABBLING: entropy without mutual information: above its baseline it has less than a tenth of what it could have
+    above it, up to min(entropy, log2(meanings)). UNKNOWN: there are not two meanings to tell apart, or too few
+    utterances, so that nearly all would be told by chance. INFORMATIVE: none of these.
     """
     if entropy_bits is None or math.isnan(entropy_bits):
         return Diagnosis.SILENT
@@ -44,8 +46,10 @@ def diagnose(
     possible = math.log2(num_meanings)
     if entropy_bits < MIN_ENTROPY_SHARE * possible:
         return Diagnosis.COLLAPSED
-    told = mutual_information_bits - baseline_bits
-    return Diagnosis.BABBLING if told < MIN_INFORMATION_SHARE * min(entropy_bits, possible) else Diagnosis.INFORMATIVE
+    told, most = mutual_information_bits - baseline_bits, min(entropy_bits, possible) - baseline_bits
+    if most < MIN_HEADROOM_SHARE * possible:
+        return Diagnosis.UNKNOWN
+    return Diagnosis.BABBLING if told < MIN_INFORMATION_SHARE * most else Diagnosis.INFORMATIVE
 
 
 def protocol_statistics(rollout: Rollout, *, groups: Int[Tensor, " N"] | None = None) -> dict[str, int | float]:
