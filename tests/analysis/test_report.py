@@ -206,7 +206,7 @@ def test_folders_that_are_no_runs_are_refused(tmp_path) -> None:
 def told(**changed):
     base = {
         "diagnosis": "informative", "entropy_bits": 1.58, "meaning_entropy_bits": 1.58, "bits_per_message": 2.0,
-        "mutual_information_bits": 1.58, "mutual_information_baseline_bits": 0.01,
+        "mutual_information_bits": 1.58, "mutual_information_baseline_bits": 0.01, "num_meanings": 3,
     }  # fmt: skip
     return base | changed
 
@@ -226,7 +226,7 @@ def effects(after: float) -> list[dict]:
         ({"diagnosis": "babbling", "mutual_information_bits": 0.05}, 1.0, "Babbling"),
         ({"diagnosis": "collapsed"}, 1.0, "One message for all meanings"),
         ({"diagnosis": "unknown"}, 0.0, "Messages matter"),
-        ({"diagnosis": "unknown"}, 1.0, "Messages do not matter"),
+        ({"diagnosis": "unknown", "num_meanings": 1}, 1.0, "Messages do not matter"),
     ],
 )
 def test_verdicts(changed: dict, after: float, expected: str) -> None:

@@ -50,6 +50,8 @@ def informed_share(told: dict[str, Any]) -> float:
 
 def _speaking(told: dict[str, Any], kind: Diagnosis) -> str:
     information, possible = told["mutual_information_bits"], told["meaning_entropy_bits"]
+    if kind is Diagnosis.UNKNOWN and told["num_meanings"] > 1:
+        return f"There are too few utterances: by chance alone messages would tell nearly all of {possible:.2f} bits."
     if kind is Diagnosis.UNKNOWN:
         return "Senders had only one meaning, so what messages tell cannot be measured."
     if kind is Diagnosis.COLLAPSED:
