@@ -102,6 +102,21 @@ def mean_over_teams(values: Float[Tensor, "*shape N"], team_of_agent: Int[Tensor
     return found
 
 
+def counted_losses(
+    trained: Bool[Tensor, "*shape N"], *, talks: Bool[Tensor, "*shape N"], team_of_agent: Int[Tensor, " N"]
+) -> Bool[Tensor, "*shape N"]:
+    """Select the agents whose policy losses count where messages carry gradients.
+
+    These are the agents that learn, and those that are frozen and have a team-mate who learns and talks: what a frozen
+    agent does is then what the speaker is taught by. The loss of a frozen rival counts never, as no gradient crosses
+    teams, and that of an agent without ears neither. All shapes have the agents as their last axis.
+    """
+    teams = one_hot(team_of_agent, int(team_of_agent.max()) + 1)
+    teachers = (trained & talks).float()
+    heard = (teachers @ teams)[..., team_of_agent] - teachers
+    return trained | (talks & (heard > 0))
+
+
 def surely_none(mask: Bool[Tensor, "*shape"]) -> bool:
     """Whether a mask is known to keep nothing; on a GPU, where asking stops everything, nobody asks."""
     return mask.is_cpu and not bool(mask.any())

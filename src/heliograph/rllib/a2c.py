@@ -125,12 +125,12 @@ class A2CLearner(ActorCriticLearner):
     def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Prepared, copies: Tensor) -> dict[str, Tensor]:
         """Policy loss of every deciding agent, value loss of every turn, entropy bonuses."""
         part = prepared.select(copies)
-        known = part.known & part.trained
+        known = part.known & part.counted
         deciding = known & self.deciding(rollout)
         log_prob = unrolled.action_log_prob + unrolled.message_log_prob
         terms = {
             "policy_loss": Averaged(-log_prob * part.advantages, over=deciding),
-            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known),
+            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known & part.trained),
             "entropy": Averaged(self.bonus("entropy", unrolled), over=known & rollout.acting),
             "message_entropy": Averaged(self.bonus("message_entropy", unrolled), over=known & rollout.speaking),
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from heliograph import functional
@@ -18,7 +18,7 @@ from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rollout import Rollout
-from heliograph.types import Tree, map_tensors
+from heliograph.types import Gradient, Tree, map_tensors
 from heliograph.unrolled import Presence, Unrolled
 
 __all__ = ["ActorCriticConfig", "ActorCriticLearner", "Prepared"]
@@ -70,12 +70,17 @@ class ActorCriticConfig(CommunicationConfig, ABC):
 
 @dataclasses.dataclass(kw_only=True)
 class Prepared:
-    """What all epochs share: advantages (normalised) and value targets of known turns."""
+    """What all epochs share: advantages (normalised) and value targets of known turns, and whose losses count.
+
+    `trained` are agents whose policy learns, and so do their values. `counted` are those whose policy losses and
+    entropies count (see `counted_losses`): frozen hearers teach trained speakers by theirs.
+    """
 
     advantages: Float[Tensor, "T B N"]
     targets: Float[Tensor, "T B N"]
-    known: Tensor
-    trained: Tensor
+    known: Bool[Tensor, "T B N"]
+    trained: Bool[Tensor, "T B N"]
+    counted: Bool[Tensor, "T B N"]
 
     def select(self, copies: Tensor) -> "Prepared":
         """Those of some copies."""
@@ -106,8 +111,10 @@ class ActorCriticLearner(TeamLearner, ABC):
         )
         known = gae.known & rollout.valid.unsqueeze(-1)
         targets = self._normalised_targets(gae.targets, known, rollout)
-        advantages = self._normalised_advantages(gae.advantages, known & self.deciding(rollout))
-        return Prepared(advantages=advantages, targets=targets, known=known, trained=self._trained(rollout))
+        trained = self._trained(rollout)
+        counted = self._counted(trained, rollout)
+        advantages = self._normalised_advantages(gae.advantages, known & counted & self.deciding(rollout))
+        return Prepared(advantages=advantages, targets=targets, known=known, trained=trained, counted=counted)
 
     def _check_mixture(self, rollout: Rollout) -> None:
         """One value stands for an agent's own return and its team's only where both end at once."""
@@ -238,3 +245,11 @@ class ActorCriticLearner(TeamLearner, ABC):
         if rollout.assignment is not None:
             return flags[rollout.assignment[:-1]]
         return flags[layout.default_assignment().to(flags.device)].expand_as(rollout.rewards)
+
+    def _counted(self, trained: Tensor, rollout: Rollout) -> Bool[Tensor, "T B N"]:
+        """Agents whose policy losses and entropies count."""
+        team = self.team_module.team
+        if not team.rounds or team.channel.gradient is not Gradient.PATHWISE:
+            return trained
+        talks = team.talking(0, None if rollout.assignment is None else rollout.assignment[:-1])
+        return functional.counted_losses(trained, talks=talks.expand_as(trained), team_of_agent=team.team_of_agent)

@@ -18,6 +18,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from heliograph.curriculum import Curriculum
+from heliograph.folding import folded
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learning import learners_answering
 from heliograph.rllib.sampling import failure_in, sample_batch
@@ -141,9 +142,9 @@ def _take(runner: TeamEnvRunner, states: Any) -> None:
 
 
 def _shards(rollouts: list[Rollout], num_learners: int) -> list[list[Rollout]]:
-    """Equal shares of the copies; the ragged rest is left out so that all learners take as many steps."""
-    whole = concatenate(rollouts)
-    size = whole.num_copies // num_learners
-    if not size:
+    """Shares of the copies of one batch, folded as a whole, that differ by one copy at most."""
+    whole = folded(concatenate(rollouts))
+    if whole.num_copies < num_learners:
         raise ValueError(f"{whole.num_copies} copies cannot be shared by num_learners={num_learners}: use more copies")
-    return [[whole.select(torch.arange(i * size, (i + 1) * size))] for i in range(num_learners)]
+    shares = torch.arange(whole.num_copies).tensor_split(num_learners)
+    return [[whole.select(share)] for share in shares]

@@ -4,9 +4,11 @@ Private methods of RLlib that are replaced here: `_make_modules_ddp_if_necessary
 a joint forward pass, and weights of several learners would drift apart without an error).
 """
 
+import contextlib
 import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -34,6 +36,8 @@ from heliograph.models.recall import ages_in
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.module import TeamModule
+from heliograph.rllib.reducing import LearnerWaitError, least, leave, summed
+from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
 from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
 from heliograph.sharing import load_into
@@ -79,6 +83,7 @@ class TeamLearner(TorchLearner, ABC):
         self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
         self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
+        self.failure: Exception | None = None
         self._shuffler = torch.Generator()
         self._shuffler.manual_seed(0 if self.config.seed is None else int(self.config.seed))
 
@@ -125,45 +130,74 @@ class TeamLearner(TorchLearner, ABC):
         _no_metrics_reduce: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Learn from rollouts: `num_epochs` passes over minibatches of about `minibatch_size` env steps."""
+        """Learn from rollouts: `num_epochs` passes over minibatches of about `minibatch_size` env steps.
+
+        Each of several learners gets its share of the copies of one batch, folded (or not) as a whole.
+        """
         self._check_is_built()
         self.before_gradient_based_update(timesteps=timesteps or {})
         if training_data is not None:
             batch, episodes = training_data.batch, training_data.episodes
-        rollout = folded(concatenate(list(batch or episodes or [])).to(self._device))
+        rollout = concatenate(list(batch or episodes or [])).to(self._device)
+        rollout = rollout if self.config.num_learners > 1 else folded(rollout)
         self._weights_seq_no += 1
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         if self.config.num_learners > 1:  # only the first one's streams are saved
             seed_streams(mixed_seed(self.config.seed or 0, self._env_steps, torch.distributed.get_rank()))
         self._apply_freezing()
-        logged = self._epochs(
-            rollout, num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
-        )
-        self._after_epochs(rollout)
-        self._log_update(rollout, logged)
+        epochs, size = num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
+        with self._telling_others(), torch.inference_mode(False), torch.enable_grad():
+            logged = self._epochs(rollout, epochs, size)
+            means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
+            found = dict(zip(logged[0], means.tolist(), strict=True))
+            self._check_learns(found)
+            self._after_epochs(rollout)
+        if "ratio_error" in found:
+            self.metrics.log_value((ALL_MODULES, "first_ratio_error"), float(logged[0]["ratio_error"]), window=1)
+        self._log_update(rollout, found)
         self.after_gradient_based_update(timesteps=timesteps or {})
         return None if _no_metrics_reduce else self.metrics.reduce()
+
+    @contextlib.contextmanager
+    def _telling_others(self) -> Iterator[None]:
+        """Remember a failure, and let go of the other learners, who would wait for this one."""
+        try:
+            yield
+        except Exception as error:
+            if self.config.num_learners > 1 and not isinstance(error, LearnerWaitError):
+                self.failure = error
+                leave()
+            raise
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
         if rollout.trace is not None:
             return self._at_once(rollout)
-        prepared, logged, parts = self.prepare(rollout), [], _num_parts(rollout, minibatch_size)
+        prepared, parts = self.prepare(rollout), self._num_parts(rollout, minibatch_size)
+        logged: list[dict[str, Tensor]] = []
         presence = presence_in(rollout, self.team_module.team.layout)
         for _ in range(num_epochs):
             for copies in rollout.split(parts, generator=self._shuffler):
-                logged.append(self._step(rollout.select(copies), prepared, copies, presence))
+                logged.append(self._step(rollout.select(copies), prepared, copies, presence, first=not logged))
                 if self.is_enough(logged[-1]):
                     return logged
         return logged
 
+    def _num_parts(self, rollout: Rollout, minibatch_size: int | None) -> int:
+        """Into how many minibatches the copies are cut: as many on every learner, who all step together."""
+        if minibatch_size is None:
+            return 1
+        parts = min(rollout.num_copies, max(1, round(rollout.num_copies * rollout.num_steps / minibatch_size)))
+        return parts if self.config.num_learners <= 1 else least(parts, device=self._device)
+
     def _at_once(self, rollout: Rollout) -> list[dict[str, Tensor]]:
         """One step on the whole rollout, its copies in their order."""
         everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
-        return [self._step(rollout, self.prepare(rollout), everyone)]
+        return [self._step(rollout, self.prepare(rollout), everyone, first=True)]
 
     def _step(
-        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Presence] | None = None
-    ) -> dict[str, Tensor]:
+        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Presence] | None = None, *,
+        first: bool,
+    ) -> dict[str, Tensor]:  # fmt: skip
         team = self.team_module.team
         unrolled = team.traced(minibatch) if minibatch.trace else team.unroll(minibatch, presence=presence)
         terms = self.joint_loss(minibatch, unrolled, prepared, copies)
@@ -175,7 +209,11 @@ class TeamLearner(TorchLearner, ABC):
         gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
         gradients = {key: grad for key, grad in gradients.items() if grad is not None}
         terms["gradient_norm"] = self._combine(gradients)
-        norm, total = torch.stack([terms["gradient_norm"], terms["total_loss"].detach()]).tolist()
+        ratio_error = terms.get("ratio_error", terms["gradient_norm"].new_zeros(()))
+        asked = torch.stack([terms["gradient_norm"], terms["total_loss"].detach(), ratio_error])
+        norm, total, moved = asked.tolist()
+        if first and moved > MOST_RATIO_ERROR:
+            raise ValueError(first_difference(minibatch, unrolled, layout=team.layout, env_steps=self._env_steps))
         if not math.isfinite(norm + total):
             self._diverged(terms, gradients)
         self._clip(gradients, norm)
@@ -247,8 +285,7 @@ class TeamLearner(TorchLearner, ABC):
         """Give every learner the mean gradient, in one message; a missing gradient counts as zero on all of them."""
         pieces = [gradients.get(key, torch.zeros_like(p)) for key, p in self._params.items()]
         flat = torch.cat([piece.flatten() for piece in pieces])
-        torch.distributed.all_reduce(flat)
-        flat /= self.config.num_learners
+        summed(flat).div_(self.config.num_learners)
         means = flat.split([piece.numel() for piece in pieces])
         for (key, parameter), piece, mean in zip(self._params.items(), pieces, means, strict=True):
             if parameter.requires_grad:
@@ -265,8 +302,7 @@ class TeamLearner(TorchLearner, ABC):
         kept = torch.where(masks, torch.stack([term.values for term in terms.values()]), 0.0)
         counts = (masks.flatten(1) if count is None else count.view(1, -1)).sum(1).float()
         if self.config.num_learners > 1:
-            torch.distributed.all_reduce(counts)
-            counts = counts / self.config.num_learners
+            counts = summed(counts) / self.config.num_learners
         found = kept.flatten(1).sum(1) / counts.clamp(min=1)
         return dict(zip(terms, found.unbind(0), strict=True))
 
@@ -274,9 +310,7 @@ class TeamLearner(TorchLearner, ABC):
         """The mean of a number over all learners."""
         if self.config.num_learners <= 1:
             return value
-        value = value.clone()
-        torch.distributed.all_reduce(value)
-        return value / self.config.num_learners
+        return summed(value.clone()) / self.config.num_learners
 
     def moments(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean [D], variance [D] and count of the values `[..., D]` of all learners that the mask keeps."""
@@ -284,7 +318,7 @@ class TeamLearner(TorchLearner, ABC):
         if self.config.num_learners <= 1:
             return mean, variance, count
         sums = torch.cat([(mean * count).double(), ((variance + mean.square()) * count).double(), count.view(1)])
-        torch.distributed.all_reduce(sums)
+        summed(sums)
         size, total = mean.numel(), sums[-1].clamp(min=1)
         mean = sums[:size] / total
         return mean.float(), (sums[size:-1] / total - mean.square()).clamp(min=0).float(), sums[-1]
@@ -339,12 +373,25 @@ class TeamLearner(TorchLearner, ABC):
             module.requires_grad_(trained and learnable)
             module.train(trained)
 
-    def _log_update(self, rollout: Rollout, logged: list[dict[str, Tensor]]) -> None:
-        means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
-        for key, value in zip(logged[0], means.tolist(), strict=True):
+    def _check_learns(self, means: dict[str, float]) -> None:
+        """Refuse an update without any gradient, unless there was nothing to learn from in it."""
+        learning = [name for name in self.team_module.keys() if self._learns(name)]
+        if means["gradient_norm"] or not means["total_loss"] or not learning:
+            return
+        raise ValueError(
+            f"the gradient of the whole update after {self._env_steps} env steps is exactly 0, so that nothing is "
+            f"learnt, though these are to be trained: {', '.join(learning)}. Look for code that switches gradients off "
+            "or detaches (in an environment, a model, a channel, a loss), for coefficients that are all 0, and for "
+            "policies_to_train that neither act nor are heard"
+        )
+
+    def _learns(self, name: str) -> bool:
+        """Whether a module has weights that are to be trained in this update."""
+        return any(parameter.requires_grad for parameter in self.team_module[name].parameters())
+
+    def _log_update(self, rollout: Rollout, means: dict[str, float]) -> None:
+        for key, value in means.items():
             self.metrics.log_value((ALL_MODULES, key), value, window=1)
-        if "ratio_error" in logged[0]:
-            self.metrics.log_value((ALL_MODULES, "first_ratio_error"), float(logged[0]["ratio_error"]), window=1)
         steps, turns = rollout.env_steps(), rollout.agent_steps()
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
@@ -381,12 +428,6 @@ class TeamLearner(TorchLearner, ABC):
         for optimizer, scheduler in self._optimizer_lr_schedules.items():
             if not scheduler.use_schedule:
                 self._set_optimizer_lr(optimizer, lr=scheduler.get_current_value())
-
-
-def _num_parts(rollout: Rollout, minibatch_size: int | None) -> int:
-    if minibatch_size is None:
-        return 1
-    return min(rollout.num_copies, max(1, round(rollout.num_copies * rollout.num_steps / minibatch_size)))
 
 
 def _schedule(value: Any) -> Scheduler:

@@ -9,6 +9,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.rllib.core.learner.learner_group import LearnerGroup
 
 from heliograph.rllib.failures import LearnerError
+from heliograph.rllib.reducing import LearnerWaitError
 
 __all__ = ["learners_answering"]
 
@@ -23,7 +24,9 @@ def learners_answering(group: LearnerGroup) -> Iterator[None]:
         yield
     except RayError as error:
         cause = getattr(error, "cause", None)
-        if isinstance(cause, USER_ERRORS):
+        if isinstance(cause, LearnerWaitError):
+            cause = _failure(group) or cause
+        if isinstance(cause, (*USER_ERRORS, LearnerWaitError)):
             raise cause from None
         dead = _dead(group)
         if dead or isinstance(error, RayActorError):
@@ -38,6 +41,20 @@ def learners_answering(group: LearnerGroup) -> Iterator[None]:
 def _dead(group: LearnerGroup) -> list[int]:
     """Indices of the remote learners whose processes are gone."""
     return [index for index, actor in group._worker_manager.actors().items() if not _lives(actor)]
+
+
+def _failure(group: LearnerGroup) -> Exception | None:
+    """What a learner failed of while the others waited for it; None where each of them waited."""
+    for actor in group._worker_manager.actors().values():
+        with contextlib.suppress(RayError):
+            failure = ray.get(actor.apply.remote(_remembered), timeout=PING_SECONDS)
+            if failure is not None:
+                return failure
+    return None
+
+
+def _remembered(learner: Any) -> Exception | None:
+    return learner.failure
 
 
 def _lives(actor: Any) -> bool:

@@ -112,7 +112,7 @@ class PPOLearner(ActorCriticLearner):
     def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Prepared, copies: Tensor) -> dict[str, Tensor]:
         """Clipped policy loss of every deciding agent, value loss of every turn, entropy bonuses."""
         part = prepared.select(copies)
-        known = part.known & part.trained
+        known = part.known & part.counted
         deciding = known & self.deciding(rollout)
         log_ratio = (unrolled.action_log_prob - rollout.action_log_prob) + (
             unrolled.message_log_prob - rollout.message_log_prob
@@ -120,7 +120,7 @@ class PPOLearner(ActorCriticLearner):
         moved, clip = log_ratio.detach().exp() - 1, self.config.clip_param or float("inf")
         terms = {
             "policy_loss": Averaged(self._surrogate(log_ratio, part.advantages), over=deciding),
-            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known),
+            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known & part.trained),
             "entropy": Averaged(self.bonus("entropy", unrolled), over=known & rollout.acting),
             "message_entropy": Averaged(self.bonus("message_entropy", unrolled), over=known & rollout.speaking),
             "mean_kl": Averaged(moved - log_ratio.detach(), over=deciding),

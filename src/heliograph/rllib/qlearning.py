@@ -229,7 +229,7 @@ class QLearner(TeamLearner):
         """Squared TD errors of actions and chosen messages, summed over time, mean over agents and copies."""
         team = self.team_module.team
         actions = self._of_actions(team, unrolled, rollout)
-        known, scale = prepared.known & actions.asked, 1 / (rollout.num_copies * len(team.layout.agents))
+        known, scale = prepared.known & actions.asked, 1 / (self._share(rollout) * len(team.layout.agents))
         td_loss = scale * torch.where(known, (actions.chosen - prepared.action).square(), 0.0).sum()
         message_loss = torch.zeros_like(td_loss)
         if prepared.message is not None:
@@ -238,6 +238,13 @@ class QLearner(TeamLearner):
             message_loss = scale * errors.square().sum()
         means = self.means({"mean_q": Averaged(actions.chosen.detach(), over=known)})
         return {"total_loss": td_loss + message_loss, "td_loss": td_loss, "message_td_loss": message_loss, **means}
+
+    def _share(self, rollout: Rollout) -> float | Tensor:
+        """The copies that a learner has, on average over all learners."""
+        copies = float(rollout.num_copies)
+        if self.config.num_learners <= 1:
+            return copies
+        return self.agreed(torch.tensor(copies, device=rollout.rewards.device))
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
         self.num_updates += 1
