@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.ppo import CommPPO, CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
-from heliograph.rollout import Rollout
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -91,31 +89,6 @@ def test_evaluation_runs_beside_training() -> None:
         algorithm.stop()
     assert result["evaluation"]["env_runners"]["num_episodes"] >= 40
     assert result["env_runners"]["num_env_steps_sampled_lifetime"] == 256
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ray.data, which remote learners load
-def test_as_many_learners_as_you_like_learn_the_same_from_the_same_data() -> None:
-    """One step on a whole batch: no learner, one remote learner, and two that share it, which end bit by bit alike."""
-    settings = config().training(minibatch_size=None, num_epochs=1)
-    rollouts = TeamEnvRunner(config=settings.copy(copy_frozen=False)).sample(num_timesteps=256)
-    found = [_after_one_update(settings.copy(copy_frozen=False).learners(num_learners=n), rollouts) for n in (0, 1, 2)]
-    assert [len(states) for states in found] == [1, 1, 2]
-    assert difference(found[2][0], found[2][1]) == 0.0
-    assert difference(found[0][0], found[1][0]) <= 1e-6
-    assert difference(found[0][0], found[2][0]) <= 1e-5
-
-
-def _after_one_update(settings: CommPPOConfig, rollouts: list[Rollout]) -> list[dict]:
-    algorithm = settings.build_algo()
-    try:
-        algorithm.metrics.log_value(("env_runners", "num_env_steps_sampled_lifetime"), 256, reduce="lifetime_sum")
-        algorithm._learn(rollouts)
-        group = algorithm.learner_group
-        if group.is_local:
-            return [group._learner.module.get_state()]
-        return [r.get() for r in group.foreach_learner(lambda one: one.module.get_state())]
-    finally:
-        algorithm.stop()
 
 
 def test_a_checkpoint_continues_bit_by_bit(tmp_path: Path) -> None:

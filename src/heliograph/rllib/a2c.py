@@ -11,7 +11,7 @@ from heliograph.checks import check_choice, check_number
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import refuse_given
-from heliograph.rllib.learner import Averaged
+from heliograph.rllib.peers import Averaged
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -134,7 +134,7 @@ class A2CLearner(ActorCriticLearner):
             "entropy": Averaged(self.bonus("entropy", unrolled), over=known & rollout.acting),
             "message_entropy": Averaged(self.bonus("message_entropy", unrolled), over=known & rollout.speaking),
         }
-        means = self.means(terms, count=rollout.valid if self.config.loss_mean == "env_step" else None)
+        means = self.peers.means(terms, count=rollout.valid if self.config.loss_mean == "env_step" else None)
         moved = (log_prob - rollout.action_log_prob - rollout.message_log_prob).detach().exp() - 1
         return {
             "total_loss": self.total(means),

@@ -148,7 +148,7 @@ class ActorCriticLearner(TeamLearner, ABC):
     def _normalised_advantages(self, advantages: Tensor, deciding: Tensor) -> Tensor:
         if not self.config.normalise_advantages:
             return advantages
-        mean, variance, _ = self.moments(advantages.unsqueeze(-1), deciding)
+        mean, variance, _ = self.peers.moments(advantages.unsqueeze(-1), deciding)
         return (advantages - mean) * torch.rsqrt(variance + 1e-8)
 
     # ---- values -----------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class ActorCriticLearner(TeamLearner, ABC):
             slots, critic = layout.slots(name), self.team_module[name].critic
             mine = known if assignment is None else known & (assignment == index)
             if self.is_trained(name):
-                critic.moments.merge(*self.moments(targets[:, :, slots].unsqueeze(-1), mine[:, :, slots]))
+                critic.moments.merge(*self.peers.moments(targets[:, :, slots].unsqueeze(-1), mine[:, :, slots]))
             found[name] = critic.moments.normalise(targets[:, :, slots])
         return layout.combine(found, lead=2, assignment=assignment)
 
@@ -227,7 +227,7 @@ class ActorCriticLearner(TeamLearner, ABC):
             total = torch.where(rollout.terminated[t] | rollout.truncated[t], 0.0, total)
         moments = self.team_module[RESERVED_POLICY].reward_moments
         valid = rollout.valid.unsqueeze(-1).expand_as(rollout.rewards)
-        moments.merge(*self.moments(torch.stack(returns).unsqueeze(-1), valid))
+        moments.merge(*self.peers.moments(torch.stack(returns).unsqueeze(-1), valid))
         return rollout.rewards * torch.rsqrt(moments.variance + 1e-8)
 
     # ---- masks ------------------------------------------------------------------------------------------------

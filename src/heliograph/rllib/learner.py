@@ -5,14 +5,12 @@ a joint forward pass, and weights of several learners would drift apart without 
 """
 
 import contextlib
-import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.utils.metrics import (
@@ -30,26 +28,18 @@ from torch import Tensor
 from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
 from heliograph.losses.base import LossBatch
-from heliograph.models.blocks import MessageNorm, masked_moments
+from heliograph.models.blocks import MessageNorm
 from heliograph.models.presence import presence_in
 from heliograph.models.recall import ages_in
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.module import TeamModule
-from heliograph.rllib.reducing import LearnerWaitError, least, leave, summed
+from heliograph.rllib.peers import LearnerWaitError, Peers, leave
 from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
 from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
 from heliograph.sharing import load_into
 from heliograph.unrolled import Presence, Unrolled
-
-
-@dataclasses.dataclass(frozen=True)
-class Averaged:
-    """Values whose mean over a mask is asked for."""
-
-    values: Float[Tensor, "T B N"]
-    over: Bool[Tensor, "T B N"]
 
 
 class TeamLearner(TorchLearner, ABC):
@@ -83,6 +73,7 @@ class TeamLearner(TorchLearner, ABC):
         self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
         self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
+        self.peers = Peers(number=max(1, self.config.num_learners))
         self.failure: Exception | None = None
         self._shuffler = torch.Generator()
         self._shuffler.manual_seed(0 if self.config.seed is None else int(self.config.seed))
@@ -187,7 +178,7 @@ class TeamLearner(TorchLearner, ABC):
         if minibatch_size is None:
             return 1
         parts = min(rollout.num_copies, max(1, round(rollout.num_copies * rollout.num_steps / minibatch_size)))
-        return parts if self.config.num_learners <= 1 else least(parts, device=self._device)
+        return self.peers.least(parts, device=self._device)
 
     def _at_once(self, rollout: Rollout) -> list[dict[str, Tensor]]:
         """One step on the whole rollout, its copies in their order."""
@@ -266,8 +257,8 @@ class TeamLearner(TorchLearner, ABC):
 
     def _combine(self, gradients: dict[Any, Tensor]) -> Tensor:
         """Average over learners; returns the norm of the whole team's gradient."""
-        if self.config.num_learners > 1:
-            self._average(gradients)
+        if self.peers.number > 1:
+            self.peers.average(gradients, of=self._params)
         if not gradients:
             return torch.zeros((), device=self._device)
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
@@ -280,48 +271,6 @@ class TeamLearner(TorchLearner, ABC):
             torch._foreach_clamp_max_(list(gradients.values()), self.config.grad_clip)
         elif norm > self.config.grad_clip:
             torch._foreach_mul_(list(gradients.values()), self.config.grad_clip / (norm + 1e-6))
-
-    def _average(self, gradients: dict[Any, Tensor]) -> None:
-        """Give every learner the mean gradient, in one message; a missing gradient counts as zero on all of them."""
-        pieces = [gradients.get(key, torch.zeros_like(p)) for key, p in self._params.items()]
-        flat = torch.cat([piece.flatten() for piece in pieces])
-        summed(flat).div_(self.config.num_learners)
-        means = flat.split([piece.numel() for piece in pieces])
-        for (key, parameter), piece, mean in zip(self._params.items(), pieces, means, strict=True):
-            if parameter.requires_grad:
-                gradients[key] = mean.view_as(piece)
-
-    # ---- sums over learners -----------------------------------------------------------------------------------
-
-    def means(self, terms: dict[str, Averaged], *, count: Tensor | None = None) -> dict[str, Tensor]:
-        """Means over masks such that averaging the gradients of all learners gives those of the global means.
-
-        With `count`, sums over the masks for each thing that `count` keeps. All are computed at once.
-        """
-        masks = torch.stack([term.over for term in terms.values()])
-        kept = torch.where(masks, torch.stack([term.values for term in terms.values()]), 0.0)
-        counts = (masks.flatten(1) if count is None else count.view(1, -1)).sum(1).float()
-        if self.config.num_learners > 1:
-            counts = summed(counts) / self.config.num_learners
-        found = kept.flatten(1).sum(1) / counts.clamp(min=1)
-        return dict(zip(terms, found.unbind(0), strict=True))
-
-    def agreed(self, value: Tensor) -> Tensor:
-        """The mean of a number over all learners."""
-        if self.config.num_learners <= 1:
-            return value
-        return summed(value.clone()) / self.config.num_learners
-
-    def moments(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean [D], variance [D] and count of the values `[..., D]` of all learners that the mask keeps."""
-        mean, variance, count = masked_moments(values, mask)
-        if self.config.num_learners <= 1:
-            return mean, variance, count
-        sums = torch.cat([(mean * count).double(), ((variance + mean.square()) * count).double(), count.view(1)])
-        summed(sums)
-        size, total = mean.numel(), sums[-1].clamp(min=1)
-        mean = sums[:size] / total
-        return mean.float(), (sums[size:-1] / total - mean.square()).clamp(min=0).float(), sums[-1]
 
     # ---- after an update --------------------------------------------------------------------------------------
 
@@ -347,19 +296,19 @@ class TeamLearner(TorchLearner, ABC):
     def _track_messages(self, norm: MessageNorm, payload: Tensor, spoken: Tensor, rollout: Rollout) -> None:
         """Of all messages, or of those that are heard in each step of an episode, which is the one after."""
         if norm.num_steps is None:
-            mean, variance, count = self.moments(payload, spoken)
+            mean, variance, count = self.peers.moments(payload, spoken)
             if count > 0:
                 norm.track(mean, variance)
             return
         heard_at = ages_in(rollout).unsqueeze(-1) + 1
         for step in range(1, norm.num_steps):
-            mean, variance, count = self.moments(payload, spoken & (heard_at == step))
+            mean, variance, count = self.peers.moments(payload, spoken & (heard_at == step))
             if count > 0:
                 norm.track(mean, variance, step=step)
 
     def _track_observations(self, normaliser: Any, seen: Any, mask: Tensor) -> None:
         leaves = seen if isinstance(seen, dict) else {"": seen}
-        moments = {key: self.moments(leaves[key].flatten(3), mask) for key in normaliser.sizes}
+        moments = {key: self.peers.moments(leaves[key].flatten(3), mask) for key in normaliser.sizes}
         normaliser.merge(moments)
 
     def is_trained(self, policy: str) -> bool:

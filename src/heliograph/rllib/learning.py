@@ -9,7 +9,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.rllib.core.learner.learner_group import LearnerGroup
 
 from heliograph.rllib.failures import LearnerError
-from heliograph.rllib.reducing import LearnerWaitError
+from heliograph.rllib.peers import LearnerWaitError
 
 __all__ = ["learners_answering"]
 

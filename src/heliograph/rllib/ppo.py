@@ -11,7 +11,7 @@ from heliograph import functional
 from heliograph.checks import check_number, check_positive
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
-from heliograph.rllib.learner import Averaged
+from heliograph.rllib.peers import Averaged
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -126,8 +126,8 @@ class PPOLearner(ActorCriticLearner):
             "mean_kl": Averaged(moved - log_ratio.detach(), over=deciding),
             "clip_fraction": Averaged((moved.abs() > clip).float(), over=deciding),
         }
-        means = self.means(terms)
-        means["mean_kl"] = self.agreed(means["mean_kl"])
+        means = self.peers.means(terms)
+        means["mean_kl"] = self.peers.agreed(means["mean_kl"])
         return {
             "total_loss": self.total(means),
             **means,

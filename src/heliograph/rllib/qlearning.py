@@ -22,7 +22,8 @@ from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig, refuse_given
-from heliograph.rllib.learner import Averaged, TeamLearner
+from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.peers import Averaged
 from heliograph.rollout import Rollout
 from heliograph.unrolled import Unrolled
 
@@ -236,7 +237,7 @@ class QLearner(TeamLearner):
             messages = self._of_messages(team, unrolled, rollout)
             errors = torch.where(prepared.known & messages.asked, messages.chosen - prepared.message, 0.0)
             message_loss = scale * errors.square().sum()
-        means = self.means({"mean_q": Averaged(actions.chosen.detach(), over=known)})
+        means = self.peers.means({"mean_q": Averaged(actions.chosen.detach(), over=known)})
         return {"total_loss": td_loss + message_loss, "td_loss": td_loss, "message_td_loss": message_loss, **means}
 
     def _share(self, rollout: Rollout) -> float | Tensor:
@@ -244,7 +245,7 @@ class QLearner(TeamLearner):
         copies = float(rollout.num_copies)
         if self.config.num_learners <= 1:
             return copies
-        return self.agreed(torch.tensor(copies, device=rollout.rewards.device))
+        return self.peers.agreed(torch.tensor(copies, device=rollout.rewards.device))
 
     def _epochs(self, rollout: Rollout, num_epochs: int, minibatch_size: int | None) -> list[dict[str, Tensor]]:
         self.num_updates += 1
