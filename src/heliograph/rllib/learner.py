@@ -228,11 +228,12 @@ class TeamLearner(TorchLearner, ABC):
     def compute_gradients(self, loss_per_module: dict[str, Tensor], **kwargs: Any) -> dict[Any, Tensor | None]:
         """Gradients of the joint loss; as RLlib's own, which empties them through the profiler of each optimiser."""
         total = loss_per_module[ALL_MODULES]
-        if self._grad_scalers is not None or total.grad_fn is None:
+        if self._grad_scalers is not None:
             return super().compute_gradients(loss_per_module, **kwargs)
         for parameter in self._params.values():
             parameter.grad = None
-        total.backward()
+        if total.requires_grad:
+            total.backward()
         return {key: parameter.grad for key, parameter in self._params.items()}
 
     def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None:
@@ -264,7 +265,7 @@ class TeamLearner(TorchLearner, ABC):
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
 
     def _clip(self, gradients: dict[Any, Tensor], norm: float) -> None:
-        if self.config.grad_clip is None:
+        if self.config.grad_clip is None or not gradients:
             return
         if self.config.grad_clip_by == "value":
             torch._foreach_clamp_min_(list(gradients.values()), -self.config.grad_clip)

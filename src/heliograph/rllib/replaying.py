@@ -14,14 +14,14 @@ MOST_RATIO_ERROR = 1e-3
 
 def first_difference(rollout: Rollout, unrolled: Unrolled, *, layout: Layout, env_steps: int) -> str:
     """Tell which policy and agent, in which step, first finds another probability for what it did than it had then."""
-    action = unrolled.action_log_prob - rollout.action_log_prob
-    message = unrolled.message_log_prob - rollout.message_log_prob
-    apart = ((action + message).detach().exp() - 1).abs() * (rollout.acting | rollout.speaking)
+    action = unrolled.action_log_prob.detach() - rollout.action_log_prob
+    message = unrolled.message_log_prob.detach() - rollout.message_log_prob
+    apart = ((action + message).exp() - 1).abs() * (rollout.acting | rollout.speaking)
     apart = apart * rollout.valid.unsqueeze(-1)
     step = int((apart.flatten(1).amax(1) > MOST_RATIO_ERROR).int().argmax())
     copy, slot = divmod(int(apart[step].argmax()), apart.shape[-1])
     what = "message" if abs(float(message[step, copy, slot])) > abs(float(action[step, copy, slot])) else "action"
-    ratio = float((action + message).detach()[step, copy, slot].exp())
+    ratio = float((action + message)[step, copy, slot].exp())
     return (
         f"what was replayed is not what was sampled: in the first minibatch after {env_steps} env steps, policy "
         f"{_policy(rollout, layout, step=step, copy=copy, slot=slot)!r} finds the {what} of agent "
