@@ -54,3 +54,12 @@ def test_every_committed_result_stands_in_a_table_with_its_twins(watched: Any) -
         assert any(line.startswith(f"| `{path.stem}` | silent |") for line in lines), path
     assert "ic3net_traffic_junction_easy" in table.differences(folder)
     assert table.welch_half_interval([1.0, 2.0, 3.0], [4.0, 6.0]) == pytest.approx(5.977, abs=1e-3)
+
+
+def test_the_gpu_benchmark_is_rehearsed_on_the_cpu(watched: Any) -> None:
+    import gpu
+    import torch
+
+    row = gpu.row_of("speaker_listener", device=torch.device("cpu"), copies=8, seconds=0.01)
+    assert row["env_steps_per_second"] > 0 and row["training_env_steps_per_second"] > 0
+    assert row["largest_difference"] <= gpu.TOLERANCE
