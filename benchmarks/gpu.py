@@ -64,7 +64,7 @@ def row_of(name: str, *, device: torch.device, copies: int, seconds: float) -> d
     """Env steps a second of one environment, alone and with a team that learns, and how far its numbers are off."""
     make = registry.load("env", name)
     return {
-        "env_steps_per_second": playing(make(num_copies=copies, device=device), seconds=seconds),
+        "env_steps_per_second": playing(make(num_copies=copies, device=str(device)), seconds=seconds),
         "training_env_steps_per_second": training(name, device=device, copies=copies, seconds=seconds),
         "largest_difference": largest_difference(make, device=device),
     }
