@@ -16,11 +16,18 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from heliograph.isolation import isolated
 from heliograph.types import Role, Tree, map_tensors
 
 
 class EnvError(ValueError):
     """An environment that breaks its contract; the message names the agent, the copy and the step."""
+
+
+def place_of(error: BaseException) -> str:
+    """The file and the line that raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{pathlib.Path(last.filename).name}, line {last.lineno}"
 
 
 @contextlib.contextmanager
@@ -34,9 +41,24 @@ def tried() -> Iterator[None]:
         notes = getattr(error, "__notes__", [])
         if not notes or notes[0].startswith(OF_TEAM):
             raise
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{pathlib.Path(last.filename).name}, line {last.lineno}"
-        raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place})") from error
+        raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place_of(error)})") from error
+
+
+def guarded(env: Any, call: str) -> isolated:
+    """While a method of an environment runs: it leaves the process as it was, and cannot end it."""
+    return isolated(f"{call}() of {type(env).__name__}", error=EnvError)
+
+
+def close(env: Any) -> None:
+    """Close an environment; raises `EnvError` where it cannot be closed."""
+    try:
+        with guarded(env, "close"):
+            env.close()
+    except EnvError:
+        raise
+    except Exception as error:
+        where = f"in close() of {type(env).__name__}; {place_of(error)}"
+        raise EnvError(f"{type(error).__name__}: {error} ({where})") from error
 
 
 OF_TEAM = "while the team"
