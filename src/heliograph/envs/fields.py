@@ -99,8 +99,9 @@ def _change(before: Form, after: Form) -> str:
 
 
 def _kind(form: Form) -> str:
-    names = {tuple: "a tensor", dict: "a structure"}
-    return names[type(form)] if type(form) in names else f"a {form.__name__}"
+    if isinstance(form, (tuple, dict)):
+        return "a tensor" if isinstance(form, tuple) else "a structure"
+    return f"a {form.__name__}"
 
 
 def _plain(aspect: Any) -> str:

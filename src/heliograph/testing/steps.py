@@ -11,7 +11,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.envs.base import TeamEnv
 from heliograph.testing.contract import NUM_COPIES, NUM_STEPS, MakeEnv, conformance, expect
-from heliograph.testing.play import equal, play, random_actions, sizes_of, stream
+from heliograph.testing.play import equal, play, random_actions, stream
 from heliograph.types import TeamStep, Tree
 
 
@@ -127,7 +127,7 @@ def _expect_some_legal_action(env: TeamEnv, step: TeamStep) -> None:
         if not step.action_mask or role.name not in step.action_mask:
             continue
         space, mask = role.action_space, step.action_mask[role.name]
-        some = torch.stack([part.any(-1) for part in mask.split(sizes_of(space), -1)]).all(0)
+        some = torch.stack([part.any(-1) for part in mask.split(distributions.num_choices(space), -1)]).all(0)
         expect((some | ~step.acting[:, env.slots(role.name)]).all(), "a legal action for every agent that acts")
 
 
