@@ -16,7 +16,9 @@ from gymnasium import spaces
 from torch import Tensor
 
 from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, group_by_role, take_mask, write
-from heliograph.envs.base import BaseSettings, EnvError, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.checking import EnvError, place_of
+from heliograph.isolation import isolated
 from heliograph.types import Tree
 
 
@@ -53,6 +55,46 @@ class Frame:
     truncated: list[AgentID] = dataclasses.field(default_factory=list)
     infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
     over: bool = False
+
+
+def made(make: Callable[[], Any], number: int) -> list[Any]:
+    """So many Python environments; those that were made are closed where one cannot be."""
+    envs: list[Any] = []
+    with closed_on_failure(envs):
+        for _ in range(number):
+            envs.append(make())
+    return envs
+
+
+@contextlib.contextmanager
+def closed_on_failure(envs: list[Any]) -> Iterator[None]:
+    """While an adapter is made of them: where that fails, environments are closed."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(EnvError):  # what happened tells more than that they cannot be closed either
+            close_all(envs)
+        raise
+
+
+def close_all(envs: Iterable[Any]) -> None:
+    """Close Python environments, all of them; then raise `EnvError` for the first that could not be closed."""
+    failures = []
+    for copy, env in enumerate(envs):
+        try:
+            with isolated(f"close() of {_name(env)}, copy {copy}", error=EnvError):
+                env.close()
+        except EnvError as error:
+            failures.append(error)
+        except Exception as error:
+            where = f"in close() of {_name(env)}, copy {copy}; {place_of(error)}"
+            failures.append(EnvError(f"{type(error).__name__}: {error} ({where})"))
+    if failures:
+        raise failures[0]
+
+
+def _name(env: Any) -> str:
+    return type(getattr(env, "unwrapped", env)).__name__
 
 
 class _Records:
@@ -102,6 +144,11 @@ class StackedEnv(TeamEnv):
         self._turn: list[list[AgentID]] = [[] for _ in self.envs]
         self._steps = [0] * self.num_copies
 
+    @final
+    def close(self) -> None:
+        """Close all Python environments."""
+        close_all(self.envs)
+
     def _empty_masks(self) -> dict[str, np.ndarray]:
         every = self._masks_in_infos
         masked = {slot.role.name for slot in self._slots.values() if slot.masked or every}
@@ -121,16 +168,15 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
+        where = f"{what}() of {_name(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
+        where = f"{where}, turn of {self._turn[copy]}"
         try:
             yield
-        except (Exception, SystemExit) as error:  # the latter would end a whole run without a word
-            told = RuntimeError(f"sys.exit({error.code!r}) was called") if isinstance(error, SystemExit) else error
-            name, step = type(getattr(self.envs[copy], "unwrapped", self.envs[copy])).__name__, self._steps[copy]
-            where = f"in {what}() of {name}, copy {copy}, step {step} of its episode"
-            told.add_note(f"{where}, turn of {self._turn[copy]}")
-            if told is error:
-                raise
-            raise told from error
+        except Exception as error:
+            error.add_note(f"in {where}")
+            raise
+        except SystemExit as error:  # it would end a whole run without a word
+            raise EnvError(f"sys.exit({error.code!r}) was called (in {where}; {place_of(error)})") from error
 
     # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
 
