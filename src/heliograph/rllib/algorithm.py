@@ -28,6 +28,7 @@ from heliograph.rollout import Rollout, concatenate
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""
+GROUPS = ("env_runner_group", "eval_env_runner_group")
 REMOTE_RUNNERS = "remote_env_runners"
 """Key of a checkpoint: the states of remote env runners by index (RLlib saves that of the local one alone)."""
 
@@ -73,7 +74,7 @@ class CommunicationAlgorithm(Algorithm):
 
     def cleanup(self) -> None:
         """RLlib's; then raises `EnvError` where an environment could not be closed, which RLlib only logs."""
-        failures = [*_unclosed(self.env_runner_group), *_unclosed(self.eval_env_runner_group)]
+        failures = [error for name in GROUPS for error in _unclosed(getattr(self, name, None))]
         super().cleanup()
         if failures:
             raise failures[0]

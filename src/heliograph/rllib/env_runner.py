@@ -64,6 +64,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.failure: SamplingError | None = None
         self.env_settings: dict[str, Any] = {}
         self._weights_seq_no = 0
+        self._holds_env = False
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.device = runner_device(self.config, worker_index=self.worker_index)
         prepare_torch(num_threads=self.config.torch_num_threads)
@@ -87,6 +88,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         copies, device = self.config.num_envs_per_env_runner, str(self.device)
         choice = self.config.env_choice(self.env_settings)
         self.env = build_env(choice, num_copies=copies, seed=seed, device=device)
+        self._holds_env = True
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
 
     def change_env(self, settings: Mapping[str, Any]) -> None:
@@ -291,9 +293,9 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def stop(self) -> None:
         """Close the environment, once; raises `EnvError` where it cannot be closed."""
-        env, self.env = self.env, None
-        if env is not None:
-            close(env)
+        if self._holds_env:
+            self._holds_env = False
+            close(self.env)
 
     # ---- callbacks --------------------------------------------------------------------------------------------
 
