@@ -151,7 +151,7 @@ def _warn_of_bounds(role: Role, observation: Tree, when: str) -> None:
     """Values outside a Box harm nothing by themselves, but are seldom what its author meant."""
     for key, leaf, space in _leaves(observation, role.observation_space):
         if isinstance(space, spaces.Box) and leaf.is_floating_point():
-            low, high = (torch.as_tensor(bound).to(leaf) for bound in (space.low, space.high))
+            low, high = (torch.as_tensor(x, dtype=leaf.dtype, device=leaf.device) for x in (space.low, space.high))
             outside = leaf[(leaf < low) | (leaf > high)]
             if len(outside):
                 told = f"the observation{key} of role {role.name!r} holds {float(outside[0]):g}, outside of {space}"
