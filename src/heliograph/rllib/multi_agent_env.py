@@ -45,7 +45,7 @@ class FromMultiAgentEnv(StackedEnv):
         with closed_on_failure(envs):
             self._adapt(envs, settings)
 
-    def _adapt(self, envs: list[MultiAgentEnv], settings: StackedSettings) -> None:
+    def _adapt(self, envs: list[Any], settings: StackedSettings) -> None:
         first = envs[0]
         if not isinstance(first, MultiAgentEnv):
             raise TypeError(f"make() must return a MultiAgentEnv of RLlib, not {type(first).__name__}")
@@ -81,7 +81,7 @@ class FromMultiAgentEnv(StackedEnv):
         )
 
 
-def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> list[MultiAgentEnv]:
+def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> list[Any]:
     if isinstance(make, MultiAgentEnv):
         if num_copies != 1:
             raise ValueError(f"num_copies={num_copies}: an instance is one copy; hand in its class, or a function")
