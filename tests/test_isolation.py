@@ -379,3 +379,33 @@ def test_facts_are_read_in_isolation() -> None:
     with pytest.warns(UserWarning, match="reset.. of Disturbing changed the working directory"):
         facts_for(EnvChoice(env=disturbing("_start", DISTURBANCES["the working directory"])))
     assert build_env(EnvChoice(env=SpeakerListener), num_copies=1).num_agents == 2
+
+
+def test_what_an_import_or_a_first_reset_raises_is_told_with_its_place(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing.py").write_text("fog = {}\nfog['lamp']\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        ValueError, match=r"env 'failing:Env' cannot be imported: KeyError: 'lamp' \(failing\.py, line 2\)"
+    ):
+        resolve("env", "failing:Env")
+
+    def fail() -> None:
+        raise KeyError("lamp")
+
+    told = r"KeyError: 'lamp' \(in reset\(\) of Disturbing; test_isolation\.py, line \d+\)"
+    with pytest.raises(EnvError, match=told):
+        facts_for(EnvChoice(env=disturbing("_start", fail)))
+
+
+@untold
+def test_a_mapping_of_agents_disturbs_nothing() -> None:
+    def mapping(agent: str, episode: Any, **more: Any) -> str:
+        disturb()
+        return agent.removesuffix("_0")
+
+    before = read()
+    config = CommPPOConfig().environment(SpeakerListener).communication(model="cnet", channel="dru")
+    config.multi_agent(policies={"speaker", "listener"}, policy_mapping_fn=mapping).policy_mapping()
+    assert read() == before

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
-from heliograph.envs.checking import EnvError, close, guarded, tried
+from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
 from heliograph.models.layout import Layout, one_policy_per_role
@@ -92,7 +92,7 @@ class EnvFacts:
 
 def facts_of(env: TeamEnv) -> EnvFacts:
     """Read off an environment what a team must know of it; resets it."""
-    with tried():
+    with tried(f"in reset() of {type(env).__name__}"):
         state_size = env.reset().state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
     return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)
@@ -110,6 +110,9 @@ def resolve(kind: str, name: Any) -> Any:
             return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
+    except Exception as error:
+        told = f"{type(error).__name__}: {error} ({place_of(error)})"
+        raise ValueError(f"{kind} {name!r} cannot be imported: {told}") from error
 
 
 def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:

@@ -32,14 +32,17 @@ def place_of(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def tried() -> Iterator[None]:
-    """While an environment is tried before training: what it raises becomes an `EnvError` that tells where it was."""
+def tried(where: str = "") -> Iterator[None]:
+    """While an environment is tried before training: what it raises becomes an `EnvError` that tells where it was.
+
+    That is `where`, unless an adapter or a sampler has noted it more exactly.
+    """
     try:
         yield
     except EnvError:
         raise
     except Exception as error:
-        notes = getattr(error, "__notes__", [])
+        notes = getattr(error, "__notes__", None) or ([where] if where else [])
         if not notes or notes[0].startswith(OF_TEAM):
             raise
         raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place_of(error)})") from error
