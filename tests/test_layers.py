@@ -22,6 +22,7 @@ LAYERS = (
         "distributions",
         "durable",
         "checks",
+        "isolation",
         "cores",
     },
     {"envs", "channels", "topologies", "models", "populations"},

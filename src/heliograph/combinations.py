@@ -15,7 +15,8 @@ from heliograph import registry
 from heliograph.cores import memory_bytes
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import tried
-from heliograph.experiment import EnvChoice, EnvFacts, TeamChoices, build_env, build_team, facts_of, outline, resolve
+from heliograph.experiment import EnvChoice, EnvFacts, TeamChoices, build_team, facts_of, opened, outline, resolve
+from heliograph.isolation import isolated
 from heliograph.losses.base import AuxiliaryLoss
 from heliograph.losses.message_cost import MessageCost
 from heliograph.losses.positive_signalling import PositiveSignalling
@@ -190,22 +191,19 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
     Returns the team, untrained.
     Raises ValueError (or a subclass) that names the setting, its value and the remedy. `losses`: (loss, settings).
     """
-    made = build_env(env, num_copies=2)
-    facts = facts_of(made)
-    refuse_giant(choices, facts)
-    team = build_team(choices, facts, seed=0)
-    with torch.random.fork_rng(devices=[]):
-        built = [build_loss(loss, team, settings) for loss, settings in losses]
-    check(Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built))
-    sampler = Sampler(made, team)
-    sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
-    with tried():
-        sampler.fragment(2)
-        if made.horizon is None and made.time_limit is None:
-            _ends(sampler, env)
-    close = getattr(made, "close", None)
-    if close is not None:
-        close()
+    with opened(env, num_copies=2) as made:
+        facts = facts_of(made)
+        refuse_giant(choices, facts)
+        team = build_team(choices, facts, seed=0)
+        with torch.random.fork_rng(devices=[]):
+            built = [build_loss(loss, team, settings) for loss, settings in losses]
+        check(Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built))
+        sampler = Sampler(made, team)
+        sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
+        with tried():
+            sampler.fragment(2)
+            if made.horizon is None and made.time_limit is None:
+                _ends(sampler, env)
     return team
 
 
@@ -235,7 +233,8 @@ def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:
     if not issubclass(made, AuxiliaryLoss):
         raise ValueError(f"loss {loss!r} is a {made.__name__}: must be an AuxiliaryLoss, or a function of a LossBatch")
     registry.check_settings(made, settings, what=f"loss {loss!r}")
-    return made(team, **settings)
+    with isolated(f"the making of loss {loss!r}", error=ValueError):
+        return made(team, **settings)
 
 
 def _asks_oracle(loss: Any, env: TeamEnv) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.checks import check_choice, check_number, check_positive
-from heliograph.experiment import EnvChoice, EnvFacts, build_env, facts_of
+from heliograph.experiment import EnvChoice, EnvFacts, facts_for
 from heliograph.registry import UnknownNameError
 
 __all__ = ["Curriculum", "Points", "Schedule", "Stages", "check_fits", "schedules_of", "task_settings"]
@@ -160,7 +160,7 @@ def check_fits(schedules: Mapping[str, Schedule], choose: Callable[[Mapping[str,
 
     `choose` makes the choice with some settings changed. Raises ValueError that names setting and value.
     """
-    task = _fixed(facts_of(build_env(choose({}), num_copies=1))) if schedules else None
+    task = _fixed(facts_for(choose({}))) if schedules else None
     for name, schedule in schedules.items():
         for value in _different(schedule.tried):
             if _fixed(_facts(name, value, schedule, choose)) != task:
@@ -176,7 +176,7 @@ def _different(values: Sequence[Any]) -> list[Any]:
 
 def _facts(name: str, value: Any, schedule: Schedule, choose: Callable[[Mapping[str, Any]], EnvChoice]) -> EnvFacts:
     try:
-        return facts_of(build_env(choose({name: value}), num_copies=1))
+        return facts_for(choose({name: value}))
     except UnknownNameError:
         raise
     except ValueError as error:

@@ -45,6 +45,11 @@ def num_inputs(space: spaces.Space) -> int:
     return 2 * math.prod(space.shape)
 
 
+def num_choices(space: spaces.Discrete | spaces.MultiDiscrete) -> list[int]:
+    """How many choices each part of a discrete action has."""
+    return [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec]
+
+
 def num_features(space: spaces.Space) -> int:
     """Size of an action as features, for example as the last action that a recurrent policy is shown."""
     return num_inputs(space) // 2 if isinstance(space, spaces.Box) else num_inputs(space)
@@ -207,4 +212,4 @@ def _logits(space: spaces.Space, inputs: Tensor, mask: Tensor | None) -> list[Te
         inputs = torch.where(mask, inputs, MASKED_LOGIT)
     if isinstance(space, spaces.Discrete):
         return [inputs]
-    return list(inputs.split([int(n) for n in space.nvec], -1))
+    return list(inputs.split(num_choices(space), -1))

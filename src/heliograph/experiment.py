@@ -1,9 +1,10 @@
 """An experiment as five choices by name, and how environments and teams are built from them (no ray)."""
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,13 +14,14 @@ from torch import Tensor, nn
 from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
-from heliograph.envs.checking import tried
+from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
+from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
 from heliograph.models.layout import Layout, one_policy_per_role
 from heliograph.models.policy import Policy
 from heliograph.models.team import Team
 from heliograph.topologies.base import Topology
-from heliograph.types import Role
+from heliograph.types import Bounds, Role
 
 RESERVED_POLICY = "team"
 """Name of the module that holds what belongs to nobody (channel, auxiliary networks); no policy may take it."""
@@ -90,7 +92,7 @@ class EnvFacts:
 
 def facts_of(env: TeamEnv) -> EnvFacts:
     """Read off an environment what a team must know of it; resets it."""
-    with tried():
+    with tried(f"in reset() of {type(env).__name__}"):
         state_size = env.reset().state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
     return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)
@@ -104,9 +106,13 @@ def resolve(kind: str, name: Any) -> Any:
         return registry.load(kind, name)
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        with isolated(f"the import of {module}", error=ImportError):
+            return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
+    except Exception as error:
+        told = f"{type(error).__name__}: {error} ({place_of(error)})"
+        raise ValueError(f"{kind} {name!r} cannot be imported: {told}") from error
 
 
 def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
@@ -117,13 +123,38 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     _refuse_own(choice.settings)
     _refuse_giants(choice)
     settings = {"num_copies": num_copies, "seed": seed, "device": device, **choice.settings}
-    env = _made(make, (), settings, what=what)
+    env = _made(make, (), settings, what=what, error=EnvError)
     if not isinstance(env, TeamEnv):
         raise ValueError(
             f"env={choice.env!r} made a {type(env).__name__}: must make a heliograph TeamEnv; environments of "
             "PettingZoo pass through heliograph.adapters.pettingzoo.FromPettingZoo (in Python .environment() does that)"
         )
     return env
+
+
+@contextlib.contextmanager
+def opened(choice: EnvChoice, *, num_copies: int = 1, seed: int = 0) -> Iterator[TeamEnv]:
+    """The environment of a choice for a while: it is closed in the end, whatever happens."""
+    env = build_env(choice, num_copies=num_copies, seed=seed)
+    try:
+        yield env
+    except BaseException:
+        with contextlib.suppress(EnvError):  # what happened tells more than that it cannot be closed either
+            close(env)
+        raise
+    close(env)
+
+
+def facts_for(choice: EnvChoice) -> EnvFacts:
+    """What a team must know of the environment of a choice, read off one copy."""
+    with opened(choice) as env:
+        return facts_of(env)
+
+
+def bounds_of(choice: EnvChoice) -> Bounds | None:
+    """The bounds of the environment of a choice, where it has any."""
+    with opened(choice) as env, guarded(env, "bounds"):
+        return env.bounds()
 
 
 def _refuse_own(settings: Mapping[str, Any]) -> None:
@@ -142,12 +173,16 @@ def _refuse_giants(choice: EnvChoice) -> None:
             raise ValueError(f"env setting {name}={value}: must be at most {MOST_THINGS:,}")
 
 
-def _made(make: Any, arguments: tuple[Any, ...], settings: Mapping[str, Any], *, what: str) -> Any:
+def _made(
+    make: Any, arguments: tuple[Any, ...], settings: Mapping[str, Any], *, what: str,
+    error: type[Exception] = ValueError,
+) -> Any:  # fmt: skip
     """Call a constructor; that it cannot take what was given is the mistake of whoever gave it."""
     try:
-        return make(*arguments, **settings)
-    except (TypeError, ImportError) as error:
-        raise ValueError(f"{what} cannot be made with the settings {dict(settings)}: {error}") from error
+        with isolated(f"the making of {what}", error=error):
+            return make(*arguments, **settings)
+    except (TypeError, ImportError) as problem:
+        raise ValueError(f"{what} cannot be made with the settings {dict(settings)}: {problem}") from problem
 
 
 def build_channel(name: Any, settings: Mapping[str, Any]) -> Channel:

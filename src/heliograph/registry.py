@@ -30,7 +30,7 @@ KINDS = {
 ALGORITHMS = ("a2c", "ppo", "qlearning")
 RESERVED = {
     "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
-    "wrapper", "attending", "attention", "trainers", "checking", "distances", "digit_game", "digit_images",
+    "wrapper", "attending", "attention", "trainers", "checking", "distances", "fields", "digit_game", "digit_images",
     "combat_tactics", "grid_world", "predator_prey_scores", "predator_prey_searchers", "scene", "simulation",
     "traffic_drivers", "traffic_roads",
 }  # fmt: skip
@@ -65,7 +65,10 @@ def load(kind: str, name: str) -> Any:
         module = importlib.import_module(f"heliograph.{folder_of(kind)}.{name}")
         return getattr(module, module.__all__[0])
     if name in _foreign(kind):
-        return _foreign(kind)[name].load()
+        from heliograph.isolation import isolated  # it needs torch, which takes seconds to import
+
+        with isolated(f"the import of {kind} {name!r}", error=ImportError):
+            return _foreign(kind)[name].load()
     raise UnknownNameError(what=kind, name=name, valid=names(kind))
 
 

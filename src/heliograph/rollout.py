@@ -222,10 +222,22 @@ def concatenate(rollouts: list[Rollout]) -> Rollout:
     longest = max(r.num_steps for r in rollouts)
     rollouts = [r if r.num_steps == longest else _lengthened(r, longest) for r in rollouts]
     fields = [r.by_time() for r in _with_equal_fields(rollouts)]
+    _check_equal_fields(fields)
     initial = [r.initial for r in rollouts]
     merged = map_tensors(lambda *leaves: torch.cat(leaves, 1), fields[0], *fields[1:])
     first = map_tensors(lambda *leaves: torch.cat(leaves, 0), initial[0], *initial[1:])
     return Rollout(initial=first, static_edges=rollouts[0].static_edges, **merged)
+
+
+def _check_equal_fields(fields: list[dict[str, Tree]]) -> None:
+    """Refuse rollouts of which some hold what others lack: it would be lost."""
+    for name, value in fields[0].items():
+        for other in (found[name] for found in fields[1:]):
+            if (value is None) is not (other is None) or (isinstance(value, dict) and value.keys() != other.keys()):
+                raise ValueError(
+                    f"rollouts cannot be put side by side: some have {name} and others do not (or not of all roles); "
+                    "environments must show the same fields in every copy and every env runner"
+                )
 
 
 def _lengthened(rollout: Rollout, num_steps: int) -> Rollout:

@@ -20,9 +20,8 @@ from heliograph.experiment import (
     EnvChoice,
     EnvFacts,
     TeamChoices,
-    build_env,
     build_team,
-    facts_of,
+    facts_for,
     outline,
 )
 from heliograph.models.team import Team
@@ -79,7 +78,7 @@ class Run:
         Raises `RunFolderError` where agents would see or do something else than they were built for.
         """
         env = EnvChoice(env=self.env.env, settings={**self.env.settings, **settings})
-        facts = facts_of(build_env(env, num_copies=1))
+        facts = facts_for(env)
         if facts.roles != self.facts.roles:
             changed = ", ".join(f"{key}={value}" for key, value in settings.items())
             raise RunFolderError(f"{changed}: agents, observations or actions would not be those of {self.source}")
@@ -155,7 +154,7 @@ def _build(
     """Build what a configuration describes: first without memory, to see that it is as large as its weights."""
     try:
         env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
-        facts = facts_of(build_env(env, num_copies=1))
+        facts = facts_for(env)
         what = f"{source} holds weights that do not fit its configuration"
         check_fit(tensors, outline(choices, facts), what=what)
         team = build_team(choices, facts, seed=0)

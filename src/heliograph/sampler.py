@@ -11,8 +11,9 @@ from torch import Tensor
 
 from heliograph import distributions, functional
 from heliograph.envs.base import FinalViews, TeamEnv
-from heliograph.envs.checking import OF_TEAM, check_values, check_view
+from heliograph.envs.checking import OF_TEAM, check_legal, check_values, check_view, guarded
 from heliograph.episodes import Episodes, episodes_of
+from heliograph.isolation import isolated
 from heliograph.models.team import Acted, Team
 from heliograph.rollout import Advanced, Keeping, Rollout, TeamState
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
@@ -28,6 +29,8 @@ EpisodeIntervention = Callable[[Message, TeamStep, Edges, Bool[Tensor, " B"]], M
 counts (the others play on, and their messages must not be mixed with those that count)."""
 
 MAX_EPISODE_STEPS = 10_000
+SAMPLING = "sampling from the team"
+"""How a call of a team's models, channel and topology is named; those of its environment are named apart."""
 
 
 class Sampler:
@@ -58,7 +61,7 @@ class Sampler:
 
     def reset(self) -> None:
         """Start new episodes in all copies and forget unfinished ones."""
-        with self._noting("at the reset before"):
+        with self._noting("at the reset before"), torch.no_grad():
             self._step = self.env.reset()
         assignment = None if self.assign is None else self.assign(self.env.num_copies).to(self.env.device)
         self._state = self.team.initial_state(self._step, assignment=assignment)
@@ -69,11 +72,12 @@ class Sampler:
         self, num_steps: int, *, choice: Choice = Choice.SAMPLED, form: MessageForm = MessageForm.TRAINING
     ) -> Rollout:
         """The next `num_steps` steps of all copies, episodes restarting within."""
-        if self._step is None:
-            self.reset()
-        record = _Record(self._now[1], lengths=self._lengths)
-        for _ in range(num_steps):
-            self._move(record, choice=choice, form=form, intervention=None)
+        with isolated(SAMPLING):
+            if self._step is None:
+                self.reset()
+            record = _Record(self._now[1], lengths=self._lengths)
+            for _ in range(num_steps):
+                self._move(record, choice=choice, form=form, intervention=None)
         return self._finish(record)
 
     def episodes(
@@ -85,6 +89,14 @@ class Sampler:
         keeping: Keeping = Keeping.SEEN,
     ) -> Rollout:
         """One whole episode of every copy, from a joint reset; `valid` is False after an episode's end."""
+        with isolated(SAMPLING):
+            rollout = self._finish(self._played(choice, form, intervention, keeping))
+        self._state = map_tensors(torch.detach, self._state)
+        return rollout
+
+    def _played(
+        self, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None, keeping: Keeping
+    ) -> "_Record":
         self.reset()
         record = _Record(self._now[1], lengths=self._lengths, keeping=keeping)
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
@@ -97,9 +109,7 @@ class Sampler:
                 break
         if bool(alive.any()):
             raise ValueError(f"episodes did not end within {limit} env steps: set time_limit= on the environment")
-        rollout = self._finish(record)
-        self._state = map_tensors(torch.detach, self._state)
-        return rollout
+        return record
 
     @torch.no_grad()
     def _finish(self, record: "_Record") -> Rollout:
@@ -107,6 +117,7 @@ class Sampler:
         rollout = record.finish(*self._now, static=self._static_edges())
         rewards, roles = {"reward": rollout.rewards}, self.env.roles
         check_values(roles, rollout.observations, rewards, rollout.state, when=record.when)
+        check_legal(roles, rollout.action_mask, rollout.acting & rollout.valid.unsqueeze(-1), when=record.when)
         if rollout.final_observations is not None:
             check_values(roles, rollout.final_observations, {}, rollout.final_state, when=record.when)
         return rollout
@@ -196,8 +207,8 @@ class Sampler:
                     seen, state, generator=self.generator, choice=choice, form=form, intervention=told,
                     epsilon=self.epsilon,
                 )  # fmt: skip
-        oracle = self.env.oracle() if self.asks_oracle else None
-        with self._noting("in"):
+        with self._noting("in"), torch.no_grad():
+            oracle = self._asked_oracle() if self.asks_oracle else None
             step = self.env.step(acted.actions)
         self._num_steps += 1
         record.add(seen, state, acted, step, alive, oracle)
@@ -210,6 +221,10 @@ class Sampler:
             new = self.assign(self.env.num_copies).to(self.env.device)
             self._state.assignment = where(step.episode_over, new, self._state.assignment)
         return step.episode_over
+
+    def _asked_oracle(self) -> dict[str, Tensor]:
+        with guarded(self.env, "oracle"):
+            return self.env.oracle()
 
     def _count(self, step: TeamStep, alive: Tensor | None) -> None:
         self._returns += step.rewards
@@ -291,7 +306,7 @@ class _Record:
             valid=stack(self.alive),
             edges=None if static else stack([_expanded(a.edges, step) for a in self.acted]),
             static_edges=self.acted[0].edges if static else None,
-            action_mask=None if step.action_mask is None else stack([s.action_mask for s in self.seen]),
+            action_mask=stack([s.action_mask for s in self.seen]),
             assignment=None if state.assignment is None else stack([s.assignment for s in states]),
             final_observations=None if final is None else stack([f[0] for f in final]),
             final_state=None if final is None else stack([f[1] for f in final]),
@@ -314,8 +329,7 @@ class _Record:
         ]
 
     def _info(self) -> dict[str, Tensor]:
-        keys = set.intersection(*(set(s.info) for s in self.steps))
-        return {key: torch.stack([s.info[key] for s in self.steps]) for key in sorted(keys)}
+        return stack([s.info for s in self.steps])
 
 
 def _unseen(step: TeamStep) -> TeamStep:

@@ -192,10 +192,15 @@ class Inputs:
 
 
 def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree:
-    """Apply `function` to the corresponding tensors of equal structures; None and other leaves stay as they are."""
+    """Apply `function` to the corresponding tensors of equal structures; None and other leaves stay as they are.
+
+    Raises ValueError where one structure holds tensors that another lacks: they would be lost.
+    """
     if isinstance(first, Tensor):
         return function(first, *rest)
     if isinstance(first, dict):
+        if any(len(r) != len(first) for r in rest):
+            raise ValueError(f"structures with different keys: {list(first)} and {[list(r) for r in rest]}")
         return {key: map_tensors(function, value, *(r[key] for r in rest)) for key, value in first.items()}
     if isinstance(first, (list, tuple)):
         items = [map_tensors(function, *values) for values in zip(first, *rest, strict=True)]
@@ -204,6 +209,8 @@ def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree
         names = [field.name for field in dataclasses.fields(first) if field.init]
         new = {n: map_tensors(function, getattr(first, n), *(getattr(r, n) for r in rest)) for n in names}
         return dataclasses.replace(first, **new)
+    if first is None and any(r is not None for r in rest):
+        raise ValueError("one of two structures holds something where the other holds None")
     return first
 
 

@@ -176,7 +176,14 @@ class SolvesBadly(SwitchRiddle):
         return {"prisoner": torch.ones(self.num_copies, self.prisoners, dtype=torch.long)}
 
 
+class Placed(Identity):
+    def _observe(self):
+        places = torch.zeros(self.num_copies, 2, 2)
+        return dataclasses.replace(super()._observe(), positions=places if self.generator.initial_seed() % 2 else None)
+
+
 BROKEN = [
+    (Placed, "check_fields", "always or never"),
     (DoubleRewards, "check_shapes", "rewards to be torch.float32"),
     (OutOfBounds, "check_spaces", r"observations\['agent'\] within Box"),
     (ActsUnseeing, "check_masks", "whoever acts to observe"),

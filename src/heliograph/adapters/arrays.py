@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from heliograph.distributions import num_choices
 from heliograph.envs.base import check_observation_space
 from heliograph.types import Role, Tree
 
@@ -84,10 +85,23 @@ def without_mask(space: spaces.Space) -> tuple[spaces.Space, bool]:
     return (rest["observation"] if list(rest) == ["observation"] else spaces.Dict(rest)), True
 
 
-def take_mask(observation: Mapping[str, Any]) -> tuple[Any, np.ndarray]:
-    """An observation taken apart in the same way."""
+def take_mask(observation: Mapping[str, Any]) -> tuple[Any, Any]:
+    """An observation taken apart in the same way, and its mask; None where it has none."""
     rest = {key: part for key, part in observation.items() if key != MASK}
-    return (rest["observation"] if list(rest) == ["observation"] else rest), observation[MASK]
+    return (rest["observation"] if list(rest) == ["observation"] else rest), observation.get(MASK)
+
+
+def legal_flags(mask: Any, space: spaces.Space) -> np.ndarray | None:
+    """Which choices a mask allows, those of all parts of an action side by side; None where it fits no such action.
+
+    A mask is one array, or for MultiDiscrete also a tuple of one for each part, and must allow a choice in each.
+    """
+    sizes = num_choices(space)
+    parts = mask if isinstance(mask, (tuple, list)) and len(sizes) > 1 and np.ndim(mask[0]) else [mask]
+    flags = np.concatenate([np.ravel(part) for part in parts]).astype(bool)
+    if flags.shape != (sum(sizes),) or not all(map(np.any, np.split(flags, np.cumsum(sizes)[:-1]))):
+        return None
+    return flags
 
 
 def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:

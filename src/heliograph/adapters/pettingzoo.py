@@ -12,7 +12,7 @@ from pettingzoo import AECEnv, ParallelEnv
 
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.picture import RENDERING, picture_of
-from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
+from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings, closed_on_failure, made
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 
@@ -34,7 +34,11 @@ class FromPettingZoo(StackedEnv):
         if not callable(make):
             given = type(make).__name__
             raise ValueError(f"make is a {given}, not callable: hand in a function that makes one, lambda: {given}()")
-        envs = [make() for _ in range(num_copies)]
+        envs = made(make, num_copies)
+        with closed_on_failure(envs):
+            self._adapt(envs, settings)
+
+    def _adapt(self, envs: list[Any], settings: StackedSettings) -> None:
         first = envs[0]
         if not isinstance(first, (AECEnv, ParallelEnv)):
             raise TypeError(f"make() must return a PettingZoo ParallelEnv or AECEnv, not {type(first).__name__}")
@@ -43,11 +47,6 @@ class FromPettingZoo(StackedEnv):
         self._takes_turns = isinstance(first, AECEnv)
         spaces_of = {a: (first.observation_space(a), first.action_space(a)) for a in first.possible_agents}
         super().__init__(envs, spaces_of, **settings)
-
-    def close(self) -> None:
-        """Close all environments."""
-        for env in self.envs:
-            env.close()
 
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
         if self._takes_turns:

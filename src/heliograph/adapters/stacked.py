@@ -15,8 +15,22 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, group_by_role, take_mask, write
-from heliograph.envs.base import BaseSettings, EnvError, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.adapters.arrays import (
+    MASK,
+    AgentID,
+    Slot,
+    Spaces,
+    clear,
+    empty,
+    group_by_role,
+    legal_flags,
+    take_mask,
+    write,
+)
+from heliograph.distributions import num_choices
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.checking import EnvError, place_of
+from heliograph.isolation import isolated
 from heliograph.types import Tree
 
 
@@ -27,7 +41,8 @@ class StackedSettings(BaseSettings, total=False):
     equal spaces). `speaking` tells which agents may speak through a Heliograph channel (default: all).
     `meaning_fn(env, agent)` is what the agent privately knows, `meaning_size` whole numbers (default: 1); without it,
     `infos[agent]["meaning"]` is read. `success_fn(env)` is asked when an episode ends, for `info["success"]`.
-    `masks_in_infos`: which actions are legal stands in `infos[agent]["action_mask"]`.
+    `masks_in_infos`: which actions are legal stands in `infos[agent]["action_mask"]`; all are, after the reset, for an
+    agent that has none there.
     """
 
     role_of: Callable[[str], str] | None
@@ -53,6 +68,46 @@ class Frame:
     truncated: list[AgentID] = dataclasses.field(default_factory=list)
     infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
     over: bool = False
+
+
+def made(make: Callable[[], Any], number: int) -> list[Any]:
+    """So many Python environments; those that were made are closed where one cannot be."""
+    envs: list[Any] = []
+    with closed_on_failure(envs):
+        for _ in range(number):
+            envs.append(make())
+    return envs
+
+
+@contextlib.contextmanager
+def closed_on_failure(envs: list[Any]) -> Iterator[None]:
+    """While an adapter is made of them: where that fails, environments are closed."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(EnvError):  # what happened tells more than that they cannot be closed either
+            close_all(envs)
+        raise
+
+
+def close_all(envs: Iterable[Any]) -> None:
+    """Close Python environments, all of them; then raise `EnvError` for the first that could not be closed."""
+    failures = []
+    for copy, env in enumerate(envs):
+        try:
+            with isolated(f"close() of {_name(env)}, copy {copy}", error=EnvError):
+                env.close()
+        except EnvError as error:
+            failures.append(error)
+        except Exception as error:
+            where = f"in close() of {_name(env)}, copy {copy}; {place_of(error)}"
+            failures.append(EnvError(f"{type(error).__name__}: {error} ({where})"))
+    if failures:
+        raise failures[0]
+
+
+def _name(env: Any) -> str:
+    return type(getattr(env, "unwrapped", env)).__name__
 
 
 class _Records:
@@ -102,11 +157,17 @@ class StackedEnv(TeamEnv):
         self._turn: list[list[AgentID]] = [[] for _ in self.envs]
         self._steps = [0] * self.num_copies
 
+    @final
+    def close(self) -> None:
+        """Close all Python environments."""
+        close_all(self.envs)
+
     def _empty_masks(self) -> dict[str, np.ndarray]:
         every = self._masks_in_infos
         masked = {slot.role.name for slot in self._slots.values() if slot.masked or every}
-        discrete = [r for r in self.roles if r.name in masked and isinstance(r.action_space, spaces.Discrete)]
-        return {r.name: np.ones((self.num_copies, len(r.agents), int(r.action_space.n)), bool) for r in discrete}
+        roles = [r for r in self.roles if r.name in masked and not isinstance(r.action_space, spaces.Box)]
+        sizes = {r.name: (len(r.agents), sum(num_choices(r.action_space))) for r in roles}
+        return {name: np.ones((self.num_copies, *size), bool) for name, size in sizes.items()}
 
     # ---- what an adapter fills in ------------------------------------------------------------------------------
 
@@ -121,16 +182,15 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
+        where = f"{what}() of {_name(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
+        where = f"{where}, turn of {self._turn[copy]}"
         try:
             yield
-        except (Exception, SystemExit) as error:  # the latter would end a whole run without a word
-            told = RuntimeError(f"sys.exit({error.code!r}) was called") if isinstance(error, SystemExit) else error
-            name, step = type(getattr(self.envs[copy], "unwrapped", self.envs[copy])).__name__, self._steps[copy]
-            where = f"in {what}() of {name}, copy {copy}, step {step} of its episode"
-            told.add_note(f"{where}, turn of {self._turn[copy]}")
-            if told is error:
-                raise
-            raise told from error
+        except Exception as error:
+            error.add_note(f"in {where}")
+            raise
+        except SystemExit as error:  # it would end a whole run without a word
+            raise EnvError(f"sys.exit({error.code!r}) was called (in {where}; {place_of(error)})") from error
 
     # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
 
@@ -190,36 +250,68 @@ class StackedEnv(TeamEnv):
         """Store what the agents see; those that do not observe keep what they saw last."""
         for mask in (self._observing, self._acting, self._speaking):
             mask[copy] = False
-        for agent, observation in frame.observations.items():
-            self._see(copy, agent, observation)
+        masks = {agent: self._see(copy, agent, observation) for agent, observation in frame.observations.items()}
         for agent in frame.turn:
             if agent not in frame.observations:
                 raise self._error(copy, agent, "is in play but got no observation")
-            self._take_part(copy, agent, frame.infos.get(agent, {}))
+            info = frame.infos.get(agent, {})
+            self._take_part(copy, agent, info)
+            self._limit(copy, agent, masks[agent], info.get(MASK))
+        if self._masks_in_infos and self._steps[copy] == 0:
+            self._expect_masks(copy, frame)
         self._turn[copy] = list(frame.turn)
 
-    def _see(self, copy: int, agent: AgentID, observation: Any) -> None:
-        slot = self._slot(copy, agent)
+    def _see(self, copy: int, agent: AgentID, observation: Any) -> Any:
+        """Store an observation; the mask that it holds, where it holds one."""
+        slot, mask = self._slot(copy, agent), None
         try:
             if slot.masked:
                 observation, mask = take_mask(observation)
-                self._allow(copy, slot, mask)
             write(self._seen[slot.role.name], (copy, slot.place), observation, slot.role.observation_space)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._error(copy, agent, f"got a bad observation: {error}") from error
+        return mask
+
+    def _limit(self, copy: int, agent: AgentID, seen: Any, told: Any) -> None:
+        """Store which actions are legal for an agent that is asked: all where a mask is missing after the reset."""
+        slot = self._slots[agent]
+        if told is not None and not slot.masked and not self._masks_in_infos:
+            raise self._error(copy, agent, "has an action_mask in its info, which is not read: set masks_in_infos=True")
+        if slot.masked and seen is None and self._steps[copy] == 0:
+            problem = "got no action_mask, though its space has one: give it, ones where every action is legal"
+            raise self._error(copy, agent, problem)
+        mask = seen if slot.masked else told
+        if mask is None or not self._acting[copy, slot.number]:
+            self._allow_all(copy, slot)
+        else:
+            self._allow(copy, slot, mask)
+
+    def _expect_masks(self, copy: int, frame: Frame) -> None:
+        asked = [self._slots[agent] for agent in frame.turn]
+        told = [MASK in frame.infos.get(slot.agent, {}) for slot in asked if slot.role.name in self._masks]
+        if told and not any(told) and not any(slot.masked for slot in asked):
+            raise EnvError(
+                f"copy {copy}, at reset(): masks_in_infos=True, but the info of no agent holds an action_mask: give it "
+                f"from reset() on, ones where every action is legal, or leave the setting out (agents {frame.turn})"
+            )
+
+    def _allow_all(self, copy: int, slot: Slot) -> None:
+        if slot.role.name in self._masks:
+            self._masks[slot.role.name][copy, slot.place] = True
 
     def _allow(self, copy: int, slot: Slot, mask: Any) -> None:
-        masks = self._masks.get(slot.role.name)
+        masks, space = self._masks.get(slot.role.name), slot.role.action_space
         if masks is None:
-            return
-        if np.shape(mask) != masks.shape[2:] or not np.any(mask):
-            raise self._error(copy, slot.agent, f"has the action mask {mask}: needs {masks.shape[2]} flags, not all 0")
-        masks[copy, slot.place] = np.asarray(mask).astype(bool)
+            problem = f"has an action_mask, but no mask limits actions of {space}: leave it out"
+            raise self._error(copy, slot.agent, problem)
+        flags = legal_flags(mask, space)
+        if flags is None:
+            wanted = f"needs {masks.shape[2]} flags, not all 0"
+            raise self._error(copy, slot.agent, f"has the action mask {mask}: {wanted}")
+        masks[copy, slot.place] = flags
 
     def _take_part(self, copy: int, agent: AgentID, info: dict) -> None:
         number = self._slots[agent].number
-        if self._masks_in_infos and MASK in info:
-            self._allow(copy, self._slots[agent], info[MASK])
         observing = bool(info.get("observing", True))
         self._observing[copy, number] = observing
         self._acting[copy, number] = info.get("acting", observing)
@@ -256,8 +348,7 @@ class StackedEnv(TeamEnv):
         for number in numbers:
             role, place = slots[number].role.name, slots[number].place
             clear(self._seen[role], (copy, place))
-            if role in self._masks:
-                self._masks[role][copy, place] = True
+            self._allow_all(copy, slots[number])
             self._meaning[copy, number] = -1
             self._left[copy, number] = False
 

@@ -20,8 +20,9 @@ from heliograph.analysis.exact import all_starts
 from heliograph.analysis.interventions import Messages, intervention
 from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
+from heliograph.envs.checking import guarded
 from heliograph.episodes import Episodes, episodes_of
-from heliograph.experiment import build_env
+from heliograph.experiment import opened
 from heliograph.models.attending import attends
 from heliograph.models.team import Team
 from heliograph.rollout import Keeping, Rollout
@@ -68,16 +69,18 @@ def play_run(
     if choice is Choice.SAMPLED and not run.has_odds:
         raise ValueError("actions=sampled: a team trained by Q-learning has values of actions, not odds; take greedy")
     copies = min(num_episodes or 1, num_copies or DEFAULT_COPIES)
-    env = build_env(run.env, num_copies=copies, seed=FRESH + seed)
-    replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
-    how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": replace, "keeping": keeping}
     rollouts: list[Rollout] = []
-    for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
-        sampler = Sampler(part, run.team, seed=FRESH + seed)
-        number = num_episodes or part.num_copies
-        rollouts += play(sampler, number, **how)[1]
+    with opened(run.env, num_copies=copies, seed=FRESH + seed) as env:
+        replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
+        how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": replace, "keeping": keeping}
+        for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
+            sampler = Sampler(part, run.team, seed=FRESH + seed)
+            number = num_episodes or part.num_copies
+            rollouts += play(sampler, number, **how)[1]
+        with guarded(env, "bounds"):
+            bounds = env.bounds()
     exact = num_episodes is None and choice is Choice.GREEDY
-    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=env.bounds(), exact=exact)
+    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=bounds, exact=exact)
 
 
 def evaluate(

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiment import EnvChoice, opened
 from heliograph.models.team import Team
 from heliograph.rollout import TeamState
 from heliograph.sampler import Sampler, play
@@ -56,8 +56,8 @@ class Branching(Enumerable, Protocol):
 
 def enumerable(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> bool:
     """Whether all starts of an environment can be played, and are no more than that."""
-    env = build_env(choice, num_copies=1)
-    return isinstance(env, Enumerable) and env.num_starts <= at_most
+    with opened(choice) as env:
+        return isinstance(env, Enumerable) and env.num_starts <= at_most
 
 
 def all_starts(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> Iterator[TeamEnv]:
@@ -65,15 +65,17 @@ def all_starts(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> Iterator[Team
 
     Raises ValueError where it cannot enumerate them, or has more than `at_most`.
     """
-    env = build_env(choice, num_copies=1)
-    if not isinstance(env, Enumerable):
-        raise ValueError(f"env={choice.env!r} cannot enumerate its starts, as switch_riddle can: give a number")
-    if env.num_starts > at_most:
-        raise ValueError(f"env={choice.env!r} has {env.num_starts:,} starts, more than {at_most:,}: give a number")
-    for numbers in torch.arange(env.num_starts).split(CHUNK):
-        part: Any = build_env(choice, num_copies=len(numbers))
-        part.fix_starts(numbers.to(part.device))
-        yield part
+    with opened(choice) as env:
+        if not isinstance(env, Enumerable):
+            raise ValueError(f"env={choice.env!r} cannot enumerate its starts, as switch_riddle can: give a number")
+        num_starts = env.num_starts
+    if num_starts > at_most:
+        raise ValueError(f"env={choice.env!r} has {num_starts:,} starts, more than {at_most:,}: give a number")
+    part: Any
+    for numbers in torch.arange(num_starts).split(CHUNK):
+        with opened(choice, num_copies=len(numbers)) as part:
+            part.fix_starts(numbers.to(part.device))
+            yield part
 
 
 def mean_over_starts(choice: EnvChoice, returns_of: Callable[[TeamEnv], Tensor]) -> float:
@@ -90,9 +92,9 @@ def exact_return(team: Team, choice: EnvChoice) -> float:
 
     Starts that are alike for some steps are played once for these steps, where the environment tells them apart.
     """
-    env = build_env(choice, num_copies=1)
-    if isinstance(env, Branching) and enumerable(choice):
-        return _mean_over_branches(team, env.sprouted())
+    with opened(choice) as env:
+        if isinstance(env, Branching) and enumerable(choice):
+            return _mean_over_branches(team, env.sprouted())
     return mean_over_starts(choice, lambda env: play(Sampler(env, team), env.num_copies)[0].returns)
 
 

@@ -17,8 +17,9 @@ from heliograph.analysis.speech import Speech, Telling, last_said
 from heliograph.checks import Number, check_number
 from heliograph.durable import replacing
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.checking import guarded
 from heliograph.envs.scene import Scene
-from heliograph.experiment import build_env
+from heliograph.experiment import opened
 from heliograph.rollout import Rollout
 from heliograph.run_folder import Run
 from heliograph.safe_files import make_folder
@@ -64,7 +65,8 @@ def shots(run: Run, played: Played, *, seed: int) -> Iterator[Shot]:
     (rollout,) = played.rollouts
     if rollout.num_copies > MOST_EPISODES:
         raise ValueError(f"episodes={rollout.num_copies}: at most {MOST_EPISODES}, as each step is a picture")
-    scenes = scenes_of(build_env(run.env, num_copies=rollout.num_copies, seed=FRESH + seed), rollout)
+    with opened(run.env, num_copies=rollout.num_copies, seed=FRESH + seed) as env, guarded(env, "scene"):
+        scenes = scenes_of(env, rollout)
     telling = Telling(run, rollout)
     for copy, seen in enumerate(scenes):
         success = float(played.episodes.success[copy])

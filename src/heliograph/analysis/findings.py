@@ -10,7 +10,7 @@ import pandas as pd
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import evaluate, interventions_table, record, value_of_communication
-from heliograph.experiment import build_env
+from heliograph.experiment import bounds_of
 from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
 from heliograph.safe_files import refuse_irregular
 from heliograph.types import Bounds, Choice
@@ -74,7 +74,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
         folder=folder,
         run=run,
         seeds=[_seed_findings(path, num_episodes=num_episodes, seed=seed, trust=trust) for path in folders],
-        bounds=build_env(run.env, num_copies=1).bounds(),
+        bounds=bounds_of(run.env),
         corpus=record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES),
         interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
         num_episodes=num_episodes,

@@ -13,7 +13,7 @@ from heliograph.analysis.interpretation import Interpretation, interpret
 from heliograph.analysis.readings import Reading, reading_of
 from heliograph.analysis.table_play import TablePlay, play_table, playable
 from heliograph.analysis.turns import turns
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiment import EnvChoice, bounds_of
 from heliograph.run_folder import Run, check_names, read_run
 from heliograph.shipped import located
 
@@ -95,7 +95,7 @@ def protocol_of(corpus: Corpus) -> Protocol:
     knows = max((len(turn.knows) for turn in found), default=1)
     reading = reading_of(choice.env, agents=corpus.metadata["agents"], knows=knows)
     tables = tabulate(found, reading)
-    mean, bounds = corpus.metadata.get("episode_return_mean"), build_env(choice, num_copies=1).bounds()
+    mean, bounds = corpus.metadata.get("episode_return_mean"), bounds_of(choice)
     full = None if bounds is None or bounds.full_information <= 0 else bounds.full_information
     return Protocol(
         env=choice.env,

@@ -12,7 +12,7 @@ from heliograph.analysis.exact import enumerable, mean_over_starts
 from heliograph.analysis.turns import Turn
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiment import EnvChoice, bounds_of, opened
 
 __all__ = ["TablePlay", "play_table", "playable"]
 
@@ -33,8 +33,8 @@ class TablePlay:
 
 def playable(choice: EnvChoice) -> bool:
     """Whether tables of an environment can be played: the switch riddle up to 4 prisoners, without talk before it."""
-    env = build_env(choice, num_copies=1)
-    return isinstance(env, SwitchRiddle) and not env.talk_steps and enumerable(choice)
+    with opened(choice) as env:
+        return isinstance(env, SwitchRiddle) and not env.talk_steps and enumerable(choice)
 
 
 def play_table(table: DecisionTable, choice: EnvChoice) -> TablePlay:
@@ -44,7 +44,7 @@ def play_table(table: DecisionTable, choice: EnvChoice) -> TablePlay:
     """
     if not playable(choice):
         raise ValueError(f"env={choice.env!r}: only tables of switch_riddle can be played, up to 4 prisoners")
-    bounds = build_env(choice, num_copies=1).bounds()
+    bounds = bounds_of(choice)
     assert bounds is not None
     player = _Player(table)
     mean = mean_over_starts(choice, player.returns)

@@ -11,7 +11,7 @@ from heliograph.analysis.report import write_report
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import console, formatted, table
 from heliograph.cli.telling import episodes_told, show_episodes, show_protocol
-from heliograph.experiment import build_env
+from heliograph.experiment import bounds_of
 from heliograph.run_folder import Run, read_run
 
 COLUMNS = (
@@ -40,7 +40,7 @@ REPORT_EPISODES = 500
 def findings(jobs: Sequence[Job], *, summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The rows of the table, from the run folders as a reader finds them, and the report of the first run."""
     runs = {job.name: read_run(job.out) for job in jobs}
-    bounds = build_env(next(iter(runs.values())).env, num_copies=1).bounds()
+    bounds = bounds_of(next(iter(runs.values())).env)
     silent = summaries["silent"]["episode_return_mean"]
     rows = {name: _row(run, summaries[name]) for name, run in runs.items()}
     for name, row in rows.items():

@@ -136,10 +136,10 @@ def _train_jobs(jobs: list[Job], what: Chosen, *, processes: int, json: bool) ->
 def _values(jobs: list[Job], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The value of communication of each run that has a silent twin and known bounds."""
     from heliograph.analysis.evaluate import value_of_communication
-    from heliograph.experiment import build_env
+    from heliograph.experiment import bounds_of
 
     settings = jobs[0].settings
-    bounds = build_env(settings.env_choice(), num_copies=1).bounds()
+    bounds = bounds_of(settings.env_choice())
     found = {}
     for job in jobs:
         silent = summaries.get("silent" if job.name == MAIN else f"{job.name}/silent")

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from heliograph import distributions, functional
 from heliograph.checks import check_positive
-from heliograph.envs.checking import EnvError, check_outcome, check_view
+from heliograph.envs.checking import EnvError, check_outcome, check_view, guarded
+from heliograph.envs.fields import Fields
 from heliograph.envs.scene import Scene, gathered
 from heliograph.registry import UnknownNameError
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
@@ -121,7 +122,7 @@ class TeamEnv(ABC):
         self.start_generator = distributions.stream_on(self.device)
         self._elapsed = torch.zeros(num_copies, dtype=torch.long, device=device)
         self._is_reset = False
-        self._moves = 0
+        self._moves, self._fields = 0, Fields()
         for role in roles:
             check_observation_space(role.observation_space, role.name)
             distributions.check_action_space(role.action_space)
@@ -179,7 +180,8 @@ class TeamEnv(ABC):
         """Seed both random streams; the next `reset` starts from there."""
         self.generator.manual_seed(seed)
         self.start_generator.manual_seed(seed ^ 0x5EED)
-        self._seed(seed)
+        with guarded(self, "seed"):
+            self._seed(seed)
 
     def _seed(self, seed: int) -> None:
         """Pass the seed on, where a wrapped environment has randomness of its own."""
@@ -192,8 +194,9 @@ class TeamEnv(ABC):
                 raise UnknownNameError(
                     what=f"adjustable setting of {type(self).__name__}", name=name, valid=list(self.adjustable)
                 )
-        for name, value in settings.items():
-            self._change(name, value)
+        with guarded(self, "change"):
+            for name, value in settings.items():
+                self._change(name, value)
 
     def _change(self, name: str, value: Any) -> None:
         """Take a new value of an adjustable setting: by default the attribute of that name, which checks it."""
@@ -204,25 +207,29 @@ class TeamEnv(ABC):
         """Start a new episode in every copy."""
         everywhere = torch.ones(self.num_copies, dtype=torch.bool, device=self.device)
         self._elapsed.zero_()
-        self._start(everywhere)
-        self._is_reset, self._moves = True, 0
-        nothing = torch.zeros(self.num_copies, self.num_agents, device=self.device)
-        never = torch.zeros_like(nothing, dtype=torch.bool)
-        return self._show(
-            self._observe(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
-        )
+        self._moves = 0
+        with guarded(self, "reset"):
+            self._start(everywhere)
+            self._is_reset = True
+            return self._beginning()
 
     @final
     def step(self, actions: dict[str, Tensor]) -> TeamStep:
         """Move every copy once; finished episodes restart at once. Actions come per role, `[B, A, ...]`."""
         if not self._is_reset:
             raise RuntimeError("call reset() before step()")
+        with guarded(self, "step"):
+            return self._stepped(actions)
+
+    def _stepped(self, actions: dict[str, Tensor]) -> TeamStep:
         moving = self._elapsed >= self.talk_steps
         legal = {r.name: distributions.legal(r.action_space, actions[r.name]) for r in self.roles}
         outcome = self._advance(legal, moving)
         self._elapsed += 1
         self._moves += 1
-        check_outcome(outcome, num_copies=self.num_copies, num_agents=self.num_agents, when=self._when())
+        when = self._when()
+        check_outcome(outcome, num_copies=self.num_copies, num_agents=self.num_agents, when=when)
+        self._fields.hold_info(outcome.info, num_copies=self.num_copies, when=when)
         ruled = outcome.episode_over & moving
         limit = self.time_limit
         cut = (self._elapsed >= limit) & ~ruled if limit is not None else torch.zeros_like(ruled)
@@ -249,6 +256,7 @@ class TeamEnv(ABC):
         self._start(over)
         step = self._show(self._observe(), **outcomes)
         if last is not None:
+            self._fields.hold(last, when=when)
             step.final_observations, step.final_state = last.observations, self._state_of(last)
         return step
 
@@ -262,7 +270,8 @@ class TeamEnv(ABC):
             raise RuntimeError(f"{type(self).__name__} cannot save its state (resumable = False)")
         tensors = {key: value.clone() for key, value in vars(self).items() if isinstance(value, Tensor)}
         streams = {"generator": self.generator.get_state(), "start_generator": self.start_generator.get_state()}
-        return {"tensors": tensors, "streams": streams, "is_reset": self._is_reset, "extra": self._extra_state()}
+        with guarded(self, "get_state"):
+            return {"tensors": tensors, "streams": streams, "is_reset": self._is_reset, "extra": self._extra_state()}
 
     @final
     def set_state(self, state: dict[str, Any]) -> None:
@@ -272,7 +281,8 @@ class TeamEnv(ABC):
         self.generator.set_state(state["streams"]["generator"])
         self.start_generator.set_state(state["streams"]["start_generator"])
         self._is_reset = state["is_reset"]
-        self._set_extra_state(state["extra"])
+        with guarded(self, "set_state"):
+            self._set_extra_state(state["extra"])
 
     def _extra_state(self) -> Any:
         """State that is not in tensor attributes."""
@@ -284,7 +294,14 @@ class TeamEnv(ABC):
     @final
     def view(self) -> TeamStep:
         """Show the present state again, as after a reset (for a runner that continues from saved state)."""
-        nothing = torch.zeros(self.num_copies, self.num_agents, device=self.device)
+        with guarded(self, "view"):
+            return self._beginning()
+
+    def close(self) -> None:
+        """Free what the environment holds: nothing, by default. Called once, when it is not needed any more."""
+
+    def _beginning(self) -> TeamStep:
+        nothing = torch.zeros(self.num_copies, self.num_agents, dtype=torch.float32, device=self.device)
         never = torch.zeros_like(nothing, dtype=torch.bool)
         return self._show(
             self._observe(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
@@ -293,6 +310,7 @@ class TeamEnv(ABC):
     def _show(self, view: View, **outcomes: Any) -> TeamStep:
         if self._moves <= 1:
             self._check(view)
+        self._fields.hold(view, when=self._when())
         try:
             return self._shown(view, **outcomes)
         except (RuntimeError, LookupError, TypeError, AttributeError):

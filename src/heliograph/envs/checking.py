@@ -16,6 +16,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from heliograph import distributions
+from heliograph.isolation import isolated
 from heliograph.types import Role, Tree, map_tensors
 
 
@@ -23,20 +25,44 @@ class EnvError(ValueError):
     """An environment that breaks its contract; the message names the agent, the copy and the step."""
 
 
+def place_of(error: BaseException) -> str:
+    """The file and the line that raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{pathlib.Path(last.filename).name}, line {last.lineno}"
+
+
 @contextlib.contextmanager
-def tried() -> Iterator[None]:
-    """While an environment is tried before training: what it raises becomes an `EnvError` that tells where it was."""
+def tried(where: str = "") -> Iterator[None]:
+    """While an environment is tried before training: what it raises becomes an `EnvError` that tells where it was.
+
+    That is `where`, unless an adapter or a sampler has noted it more exactly.
+    """
     try:
         yield
     except EnvError:
         raise
     except Exception as error:
-        notes = getattr(error, "__notes__", [])
+        notes = getattr(error, "__notes__", None) or ([where] if where else [])
         if not notes or notes[0].startswith(OF_TEAM):
             raise
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{pathlib.Path(last.filename).name}, line {last.lineno}"
-        raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place})") from error
+        raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place_of(error)})") from error
+
+
+def guarded(env: Any, call: str) -> isolated:
+    """While a method of an environment runs: it leaves the process as it was, and cannot end it."""
+    return isolated(f"{call}() of {type(env).__name__}", error=EnvError)
+
+
+def close(env: Any) -> None:
+    """Close an environment; raises `EnvError` where it cannot be closed."""
+    try:
+        with guarded(env, "close"):
+            env.close()
+    except EnvError:
+        raise
+    except Exception as error:
+        where = f"in close() of {type(env).__name__}; {place_of(error)}"
+        raise EnvError(f"{type(error).__name__}: {error} ({where})") from error
 
 
 OF_TEAM = "while the team"
@@ -58,11 +84,11 @@ def check_view(roles: Sequence[Role], view: Any, *, num_copies: int, when: str) 
         what, batch = f"observations of role {role.name!r}", (num_copies, len(role.agents))
         _check_observation(what, view.observations[role.name], role.observation_space, batch, when)
         _warn_of_bounds(role, view.observations[role.name], when)
-        if view.action_mask is not None and role.name in view.action_mask:
-            _check_mask(role, view.action_mask[role.name], num_copies, when)
+    _check_masks(roles, view.action_mask, num_copies, when)
     _check_hearing(view, table[1], when)
     single = map_tensors(lambda leaf: leaf[None], (view.observations, view.state))
     check_values(roles, single[0], {}, single[1], when=lambda t, copy: when)
+    check_legal(roles, map_tensors(lambda mask: mask[None], view.action_mask), view.acting[None], when=lambda *_: when)
 
 
 def check_outcome(outcome: Any, *, num_copies: int, num_agents: int, when: str) -> None:
@@ -128,7 +154,7 @@ def _warn_of_bounds(role: Role, observation: Tree, when: str) -> None:
     """Values outside a Box harm nothing by themselves, but are seldom what its author meant."""
     for key, leaf, space in _leaves(observation, role.observation_space):
         if isinstance(space, spaces.Box) and leaf.is_floating_point():
-            low, high = (torch.as_tensor(bound).to(leaf) for bound in (space.low, space.high))
+            low, high = (torch.as_tensor(x, dtype=leaf.dtype, device=leaf.device) for x in (space.low, space.high))
             outside = leaf[(leaf < low) | (leaf > high)]
             if len(outside):
                 told = f"the observation{key} of role {role.name!r} holds {float(outside[0]):g}, outside of {space}"
@@ -188,13 +214,37 @@ def _shown(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
-def _check_mask(role: Role, mask: Tensor, num_copies: int, when: str) -> None:
-    what, size = f"action_mask of role {role.name!r}", int(getattr(role.action_space, "n", 0))
-    _check_tensor(what, mask, shape=(num_copies, len(role.agents), size or None), dtype=BOOLEAN, when=when)
-    empty = ~mask.any(-1)
-    if bool(empty.any()):
-        copy, place = empty.nonzero()[0].tolist()
-        raise EnvError(_message(role.agents[place], copy, when, "the action_mask allows no action: must allow one"))
+def _check_masks(roles: Sequence[Role], masks: Any, num_copies: int, when: str) -> None:
+    if masks is None:
+        return
+    known = {role.name: role for role in roles}
+    strangers = [name for name in masks if name not in known]
+    if strangers:
+        raise EnvError(f"{when}: action_mask has {strangers}, which no role is called: roles are {list(known)}")
+    for name, mask in masks.items():
+        space = known[name].action_space
+        if isinstance(space, spaces.Box):
+            raise EnvError(f"{when}: action_mask of role {name!r}: no mask limits actions of {space}: leave it out")
+        shape = (num_copies, len(known[name].agents), distributions.num_inputs(space))
+        _check_tensor(f"action_mask of role {name!r}", mask, shape=shape, dtype=BOOLEAN, when=when)
+
+
+def check_legal(
+    roles: Sequence[Role], masks: dict[str, Tensor] | None, acting: Tensor, *, when: Callable[[int, int], str]
+) -> None:
+    """Raise `EnvError` where an agent that is asked for an action may choose none; tensors have the axes [T, B, N]."""
+    start = 0
+    for role in roles:
+        slots = slice(start, start + len(role.agents))
+        start = slots.stop
+        if masks is None or role.name not in masks:
+            continue
+        parts = masks[role.name].split(distributions.num_choices(role.action_space), -1)
+        stuck = acting[..., slots] & ~torch.stack([part.any(-1) for part in parts]).all(0)
+        if bool(stuck.any()):
+            t, copy, place = _first(stuck)
+            problem = "the action_mask allows no action: must allow one"
+            raise EnvError(_message(role.agents[place], copy, when(t, copy), problem))
 
 
 def _check_hearing(view: Any, num_agents: int, when: str) -> None:
@@ -212,4 +262,4 @@ def _check_hearing(view: Any, num_agents: int, when: str) -> None:
                 raise EnvError(f"{when}: {name}.senders names an agent that is not there: slots are 0 to {last}")
 
 
-__all__ = ["EnvError", "check_outcome", "check_values", "check_view"]
+__all__ = ["EnvError", "check_legal", "check_outcome", "check_values", "check_view", "close", "guarded", "place_of"]

@@ -7,6 +7,7 @@ import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -18,15 +19,17 @@ from ray.rllib.utils.metrics import (
 )
 
 from heliograph.curriculum import Curriculum
+from heliograph.envs.checking import EnvError
 from heliograph.folding import folded
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learning import learners_answering
-from heliograph.rllib.sampling import failure_in, sample_batch
+from heliograph.rllib.sampling import FAILURE_SECONDS, failure_in, sample_batch
 from heliograph.rllib.weights import share_weights
 from heliograph.rollout import Rollout, concatenate
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""
+GROUPS = ("env_runner_group", "eval_env_runner_group")
 REMOTE_RUNNERS = "remote_env_runners"
 """Key of a checkpoint: the states of remote env runners by index (RLlib saves that of the local one alone)."""
 
@@ -69,6 +72,13 @@ class CommunicationAlgorithm(Algorithm):
             if failure is not None:
                 raise failure
         return results
+
+    def cleanup(self) -> None:
+        """RLlib's; then raises `EnvError` where an environment could not be closed, which RLlib only logs."""
+        failures = [error for name in GROUPS for error in _unclosed(getattr(self, name, None))]
+        super().cleanup()
+        if failures:
+            raise failures[0]
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
         """RLlib's state, and those of remote env runners: environments, messages in flight, random streams."""
@@ -129,6 +139,22 @@ class CommunicationAlgorithm(Algorithm):
 
     def _whole(self, rollouts: list[Rollout]) -> dict[str, Any]:
         return {"episodes": rollouts} if self.config.num_learners == 0 else {"batches": [rollouts]}
+
+
+def _unclosed(group: EnvRunnerGroup | None) -> list[EnvError]:
+    """Close the environments of runners; what could not be closed, and why."""
+    if group is None:
+        return []
+    found = group.foreach_env_runner(_close, timeout_seconds=FAILURE_SECONDS)
+    return [error for error in found if isinstance(error, EnvError)]
+
+
+def _close(runner: TeamEnvRunner) -> EnvError | None:
+    try:
+        runner.stop()
+    except EnvError as error:
+        return error
+    return None
 
 
 def _state_of(runner: TeamEnvRunner) -> tuple[int, dict[str, Any]]:

@@ -21,9 +21,8 @@ from heliograph.experiment import (
     EnvFacts,
     PolicyChoice,
     TeamChoices,
-    build_env,
     build_layout,
-    facts_of,
+    facts_for,
     resolve,
 )
 from heliograph.models.critic import VIEWS
@@ -171,7 +170,7 @@ class CommunicationConfig(AlgorithmConfig):
         """Roles, spaces and sizes of the environment, read off one copy and remembered."""
         key = repr((self.env, self.env_config, self.curriculum))
         if self._facts is None or self._facts[0] != key:
-            facts = facts_of(build_env(self.env_choice(), num_copies=1))
+            facts = facts_for(self.env_choice())
             object.__setattr__(self, "_facts", (key, facts))
             return facts
         return self._facts[1]

@@ -26,8 +26,10 @@ from ray.rllib.utils.metrics import (
 )
 
 from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
+from heliograph.envs.checking import close
 from heliograph.episodes import Episodes
 from heliograph.experiment import build_env, resolve
+from heliograph.isolation import isolated
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import prepare_torch, runner_device
 from heliograph.rllib.module import TeamModule
@@ -62,6 +64,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.failure: SamplingError | None = None
         self.env_settings: dict[str, Any] = {}
         self._weights_seq_no = 0
+        self._holds_env = False
         self.callbacks = [cls() for cls in _as_list(self.config.callbacks_class)]
         self.device = runner_device(self.config, worker_index=self.worker_index)
         prepare_torch(num_threads=self.config.torch_num_threads)
@@ -85,6 +88,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         copies, device = self.config.num_envs_per_env_runner, str(self.device)
         choice = self.config.env_choice(self.env_settings)
         self.env = build_env(choice, num_copies=copies, seed=seed, device=device)
+        self._holds_env = True
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
 
     def change_env(self, settings: Mapping[str, Any]) -> None:
@@ -288,25 +292,27 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         assert hasattr(self, "module") and (self.sampler is not None or self.num_workers > 0)
 
     def stop(self) -> None:
-        """Close the environment, where it can be closed."""
-        close = getattr(self.env, "close", None)
-        if close is not None:
-            close()
+        """Close the environment, once; raises `EnvError` where it cannot be closed."""
+        if self._holds_env:
+            self._holds_env = False
+            close(self.env)
 
     # ---- callbacks --------------------------------------------------------------------------------------------
 
     def _call_back(self, name: str, **kwargs: Any) -> None:
-        make_callback(
-            name,
-            callbacks_objects=self.callbacks,
-            callbacks_functions=getattr(self.config, f"callbacks_{name}"),
-            kwargs={"env_runner": self, "metrics_logger": self.metrics, **kwargs},
-        )
+        with isolated(f"the callback {name}"):
+            make_callback(
+                name,
+                callbacks_objects=self.callbacks,
+                callbacks_functions=getattr(self.config, f"callbacks_{name}"),
+                kwargs={"env_runner": self, "metrics_logger": self.metrics, **kwargs},
+            )
 
     def _report(self, episodes: Episodes) -> None:
-        for callback in self.callbacks:
-            if isinstance(callback, TeamCallbacks):
-                callback.on_episodes_end(episodes=episodes, env_runner=self, metrics_logger=self.metrics)
+        with isolated("the callback on_episodes_end"):
+            for callback in self.callbacks:
+                if isinstance(callback, TeamCallbacks):
+                    callback.on_episodes_end(episodes=episodes, env_runner=self, metrics_logger=self.metrics)
 
     def _env_context(self) -> EnvContext:
         return EnvContext(self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers)

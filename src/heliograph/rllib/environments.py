@@ -9,6 +9,7 @@ from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from heliograph import registry
 from heliograph.adapters.pettingzoo import FromPettingZoo
+from heliograph.adapters.stacked import closed_on_failure
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import EnvChoice
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
@@ -43,11 +44,20 @@ class Foreign:
 
     def __call__(self, **settings: Any) -> TeamEnv:
         """An environment with the copies, the seed and the device asked for."""
-        first = self._one()
+        made = [self._one()]
+        with closed_on_failure(made):
+            return self._adapted(made, settings)
+
+    def _adapted(self, made: list[Any], settings: dict[str, Any]) -> TeamEnv:
+        first = made[0]
+
+        def one() -> Any:
+            return made.pop() if made else self._one()
+
         if isinstance(first, MultiAgentEnv):
-            return FromMultiAgentEnv(self._one, **settings)
+            return FromMultiAgentEnv(one, **settings)
         if isinstance(first, (ParallelEnv, AECEnv)):
-            return FromPettingZoo(self._one, **settings)
+            return FromPettingZoo(one, **settings)
         if isinstance(first, TeamEnv):
             raise ValueError(
                 f"env made a {type(first).__name__} with copies of its own: hand in what it adapts, a TeamEnv class, "

@@ -72,6 +72,10 @@ class LocalTrainer:
         self.curriculum.advance(num_env_steps=steps, metrics=sampled)
         return Progress(num_env_steps=steps, env_runner=sampled | columns, learner=_values(results[ALL_MODULES]))
 
+    def stop(self) -> None:
+        """Close the environment; the trainer samples no more."""
+        self.env_runner.stop()
+
     def get_state(self) -> dict[str, Any]:
         """Weights, optimisers, random streams, environments and messages in flight."""
         learner = self.learner.get_state()

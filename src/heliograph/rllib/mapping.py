@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from heliograph.isolation import isolated
 from heliograph.registry import UnknownNameError
 
 NUM_PROBES = 64
@@ -95,13 +96,14 @@ def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: li
     """Ask a mapping function about every agent in many trial episodes, and see whether it varies."""
     source = random.Random(0)
     seen: dict[str, set[str]] = {agent: set() for agent in agents}
-    for _ in range(NUM_PROBES):
-        episode = EpisodeHandle(id_=f"{source.getrandbits(64):016x}")
-        for agent in agents:
-            name = function(agent, episode)
-            if name not in policies:
-                raise UnknownNameError(what=f"policy of agent {agent!r}", name=str(name), valid=policies)
-            seen[agent].add(name)
+    with isolated("policy_mapping_fn", error=ValueError):
+        for _ in range(NUM_PROBES):
+            episode = EpisodeHandle(id_=f"{source.getrandbits(64):016x}")
+            for agent in agents:
+                name = function(agent, episode)
+                if name not in policies:
+                    raise UnknownNameError(what=f"policy of agent {agent!r}", name=str(name), valid=policies)
+                seen[agent].add(name)
     used = [name for name in policies if any(name in names for names in seen.values())]
     for name in policies:
         if name not in used:

@@ -1,5 +1,6 @@
 """RLlib's `MultiAgentEnv`, both ways: its environments as team environments, and team environments for stock RLlib."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack, final
 
@@ -7,7 +8,7 @@ import numpy as np
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.arrays import AgentID
-from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings
+from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings, closed_on_failure, made
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 from heliograph.registry import check_settings, load
@@ -41,7 +42,13 @@ class FromMultiAgentEnv(StackedEnv):
         num_copies = settings.get("num_copies", 1)
         check_positive("num_copies", num_copies)
         envs = _envs(make, num_copies, env_config)
+        with closed_on_failure(envs):
+            self._adapt(envs, settings)
+
+    def _adapt(self, envs: list[Any], settings: StackedSettings) -> None:
         first = envs[0]
+        if not isinstance(first, MultiAgentEnv):
+            raise TypeError(f"make() must return a MultiAgentEnv of RLlib, not {type(first).__name__}")
         agents = first.possible_agents or first.agents
         if not agents:
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
@@ -74,15 +81,12 @@ class FromMultiAgentEnv(StackedEnv):
         )
 
 
-def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> list[MultiAgentEnv]:
+def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> list[Any]:
     if isinstance(make, MultiAgentEnv):
         if num_copies != 1:
             raise ValueError(f"num_copies={num_copies}: an instance is one copy; hand in its class, or a function")
         return [make]
-    envs = [make() if env_config is None else make(env_config) for _ in range(num_copies)]
-    if not isinstance(envs[0], MultiAgentEnv):
-        raise TypeError(f"make() must return a MultiAgentEnv of RLlib, not {type(envs[0]).__name__}")
-    return envs
+    return made(make if env_config is None else functools.partial(make, env_config), num_copies)
 
 
 def _left(flags: Mapping[AgentID, bool]) -> list[AgentID]:

@@ -9,7 +9,7 @@ from heliograph import registry
 from heliograph.checks import check_number
 from heliograph.combinations import rehearse
 from heliograph.curriculum import schedules_of, task_settings
-from heliograph.experiment import Choices, EnvChoice, PolicyChoice, TeamChoices, build_env
+from heliograph.experiment import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.models.critic import VIEWS
 
 COUNTED = ("iteration", "num_env_steps", "seconds", "env_steps_per_second")
@@ -136,8 +136,8 @@ class TrainSettings(Choices):
     def _policies(self) -> dict[str, PolicyChoice] | None:
         if self.networks == "shared":
             return None
-        env = build_env(self.env_choice(), num_copies=1)
-        return {agent: PolicyChoice(agents=(agent,)) for agent in env.agents}
+        with opened(self.env_choice()) as env:
+            return {agent: PolicyChoice(agents=(agent,)) for agent in env.agents}
 
 
 def settings_from(given: Mapping[str, Any]) -> TrainSettings:

@@ -21,6 +21,7 @@ import heliograph
 from heliograph.analysis.evaluate import evaluate, play_run, scores
 from heliograph.analysis.exact import enumerable
 from heliograph.durable import WriteError
+from heliograph.envs.checking import EnvError
 from heliograph.experiment import resolve
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError, settings_of
@@ -186,9 +187,11 @@ class _Life:
                     stopped_by, last, seconds = self._iterate(on_progress or (lambda row: None), stopped)
                     team = self._save()
             finally:
-                self._stop()
+                unclosed = self._stop()
             summary = self._summary(team, last, seconds) | {"stopped_by": stopped_by}
             write_json(self.folder / SUMMARY, summary)
+            if unclosed is not None:
+                raise unclosed
         return summary
 
     @contextlib.contextmanager
@@ -202,12 +205,17 @@ class _Life:
             )
             raise told from error
 
-    def _stop(self) -> None:
-        failed = sys.exception() is not None
+    def _stop(self) -> EnvError | None:
+        """End the algorithm; an environment that cannot be closed costs no summary, and is told after it."""
+        failed, unclosed = sys.exception() is not None, None
         with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
-            self.algo.stop()
+            try:
+                self.algo.stop()
+            except EnvError as error:
+                unclosed = error
         with contextlib.suppress(OSError):  # RLlib leaves an empty folder in ~/ray_results
             os.rmdir(self.algo.logdir)
+        return unclosed
 
     def _iterate(self, on_progress: OnProgress, stopped: Stop) -> tuple[str, dict[str, Any], float]:
         row: dict[str, Any] = {}

@@ -10,11 +10,11 @@ from heliograph.testing.course import check_auto_reset, check_endings, check_tal
 from heliograph.testing.play import episodes, random_actions
 from heliograph.testing.runs import check_bounds, check_device, check_seeding, check_state_round_trip, check_statistics
 from heliograph.testing.scenes import check_scene
-from heliograph.testing.steps import check_masks, check_shapes, check_spaces
+from heliograph.testing.steps import check_fields, check_masks, check_shapes, check_spaces
 
 __all__ = [
     "CHECKS", "ConformanceError", "MakeEnv", "check_auto_reset", "check_bounds", "check_device", "check_endings",
-    "check_env", "check_masks", "check_scene", "check_seeding", "check_shapes", "check_spaces",
+    "check_env", "check_fields", "check_masks", "check_scene", "check_seeding", "check_shapes", "check_spaces",
     "check_state_round_trip", "check_statistics", "check_talk_steps", "check_time_limit", "episodes", "random_actions",
 ]  # fmt: skip
 
@@ -23,6 +23,7 @@ CHECKS = {
     for check in (
         check_shapes,
         check_spaces,
+        check_fields,
         check_masks,
         check_endings,
         check_auto_reset,

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from heliograph.envs.base import TeamEnv
+from heliograph.envs.base import EnvError, TeamEnv
 
 MakeEnv = Callable[..., TeamEnv]
 
@@ -25,6 +25,8 @@ def conformance(check: Callable[[MakeEnv], None]) -> Callable[[MakeEnv], None]:
             check(make_env)
         except ConformanceError as error:
             raise ConformanceError(f"{_name_of(make_env)} fails {check.__name__}: expected {error}") from None
+        except EnvError as error:
+            raise ConformanceError(f"{_name_of(make_env)} fails {check.__name__}: {error}") from error
         except Exception as error:
             error.add_note(f"while {check.__name__} ran on {_name_of(make_env)}")
             raise

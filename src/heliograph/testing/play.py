@@ -34,7 +34,7 @@ def _random_action(role: Role, draws: int, generator: torch.Generator, mask: Ten
     space, batch = role.action_space, (draws, len(role.agents))
     if isinstance(space, spaces.Box):
         return _random_numbers(space, (*batch, *space.shape), generator)
-    sizes = sizes_of(space)
+    sizes = distributions.num_choices(space)
     score = torch.rand(*batch, sum(sizes), generator=generator, device=generator.device)
     if mask is not None:
         score = torch.where(mask, score, -1.0)
@@ -48,11 +48,6 @@ def _random_numbers(space: spaces.Box, shape: tuple[int, ...], generator: torch.
     uniform = low + (high - low) * torch.rand(shape, generator=generator, device=device)
     normal = torch.randn(shape, generator=generator, device=device)
     return distributions.legal(space, torch.where(torch.isfinite(uniform), uniform, normal))
-
-
-def sizes_of(space: spaces.Discrete | spaces.MultiDiscrete) -> list[int]:
-    """How many choices each part of a discrete action has."""
-    return [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec]
 
 
 def episodes(

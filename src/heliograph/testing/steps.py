@@ -11,8 +11,11 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.envs.base import TeamEnv
 from heliograph.testing.contract import NUM_COPIES, NUM_STEPS, MakeEnv, conformance, expect
-from heliograph.testing.play import equal, play, random_actions, sizes_of, stream
+from heliograph.testing.play import equal, play, random_actions, stream
 from heliograph.types import TeamStep, Tree
+
+OPTIONAL = ("hearing", "action_mask", "positions", "adjacency", "info")
+"""Fields of a step that an environment may leave out."""
 
 
 @conformance
@@ -30,6 +33,23 @@ def check_shapes(make_env: MakeEnv) -> None:
         ended = bool(step.episode_over.any())
         expect((step.final_observations is not None) == ended, "final_observations exactly where a copy ended")
         expect((step.final_state is not None) == ended, "final_state exactly where a copy ended")
+
+
+@conformance
+def check_fields(make_env: MakeEnv) -> None:
+    """Optional fields are there always or never, whatever seed and number of copies; all keep their shape and dtype."""
+    found = []
+    for copies, seed in ((NUM_COPIES, 18), (NUM_COPIES, 19), (1, 18)):
+        env = make_env(num_copies=copies, seed=seed, time_limit=NUM_STEPS // 2)
+        env.reset()
+        steps = [step for _, step in play(env, steps=2 * NUM_STEPS)]  # the environment itself compares them
+        found += [{name: _there(getattr(step, name)) for name in OPTIONAL} for step in (steps[1], steps[-1])]
+    expect(found.count(found[0]) == len(found), f"optional fields that are there always or never, not {found}")
+
+
+def _there(value: Tree) -> Any:
+    """What of an optional field is there."""
+    return {key: _there(part) for key, part in value.items()} if isinstance(value, dict) else value is not None
 
 
 def _check_step_shapes(env: TeamEnv, step: TeamStep) -> None:
@@ -127,7 +147,7 @@ def _expect_some_legal_action(env: TeamEnv, step: TeamStep) -> None:
         if not step.action_mask or role.name not in step.action_mask:
             continue
         space, mask = role.action_space, step.action_mask[role.name]
-        some = torch.stack([part.any(-1) for part in mask.split(sizes_of(space), -1)]).all(0)
+        some = torch.stack([part.any(-1) for part in mask.split(distributions.num_choices(space), -1)]).all(0)
         expect((some | ~step.acting[:, env.slots(role.name)]).all(), "a legal action for every agent that acts")
 
 
