@@ -21,6 +21,7 @@ LAYERS = (
         "td",
         "distributions",
         "durable",
+        "importing",
         "checks",
         "cores",
     },

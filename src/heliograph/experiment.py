@@ -1,7 +1,6 @@
 """An experiment as five choices by name, and how environments and teams are built from them (no ray)."""
 
 import dataclasses
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import tried
+from heliograph.importing import imported
 from heliograph.models.base import Model, ModelSpec
 from heliograph.models.layout import Layout, one_policy_per_role
 from heliograph.models.policy import Policy
@@ -102,10 +102,9 @@ def resolve(kind: str, name: Any) -> Any:
         return name
     if ":" not in name:
         return registry.load(kind, name)
-    module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        return imported(name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
 
 

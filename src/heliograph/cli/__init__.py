@@ -1,6 +1,7 @@
 """The command line `heliograph`; its commands: list, train, sweep, evaluate, record, protocol, replay, render, ..."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -11,9 +12,13 @@ from typing import Any
 
 from heliograph.cli.arguments import build_parser
 from heliograph.cores import patient_threads
+from heliograph.importing import looking_in
 from heliograph.rllib.failures import RunError
 
 __all__ = ["main"]
+
+DRAWING = ("report", "compare", "sweep", "render", "demo")
+"""Commands that draw figures."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,8 +64,9 @@ def _interruptible() -> Iterator[None]:
 
 
 def _run(given: Any) -> None:
-    sys.path.insert(0, os.getcwd())  # so that names like my_module:MyEnv are found, as under `python -m`
-    with contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():  # Ray may print
+    here = None if sys.flags.safe_path else os.getcwd()
+    with looking_in(here), contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():
+        _settle_matplotlib(given.command)
         result, show = _command(given.command)(given)
     if given.json:
         from heliograph.cli.shown import jsonable
@@ -69,6 +75,13 @@ def _run(given: Any) -> None:
     else:
         show(result)
     sys.stdout.flush()
+
+
+def _settle_matplotlib(command: str) -> None:
+    """Import it elsewhere: it would obey a `matplotlibrc` where one is, which may be a stranger's folder."""
+    if command in DRAWING:
+        with contextlib.chdir(os.sep):
+            importlib.import_module("matplotlib")
 
 
 def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:

@@ -87,6 +87,13 @@ class CommunicationConfig(AlgorithmConfig):
         self.evaluation_config = {"explore": False}
         self._facts: tuple[str, EnvFacts] | None = None
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A pickle that names the class as `module:Name`, so that processes of Ray find one of the user's own."""
+        cls = type(self)
+        if cls.__module__ == "__main__" or "." in cls.__qualname__:
+            return super().__reduce_ex__(protocol)
+        return _blank, (f"{cls.__module__}:{cls.__qualname__}",), vars(self)
+
     def environment(self, *args: Any, curriculum: Mapping[str, Any] = NotProvided, **settings: Any) -> Any:
         """As in RLlib, and `curriculum`: schedules of settings of the environment while the team trains, by name.
 
@@ -316,6 +323,12 @@ class CommunicationConfig(AlgorithmConfig):
         paths = {name: spec.load_state_path for name, spec in self.user_modules().items() if spec.load_state_path}
         named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
         return {**named, **self.load_policies}
+
+
+def _blank(name: str) -> CommunicationConfig:
+    """A configuration of the class that is named, to be filled with what was pickled."""
+    cls = resolve("algorithm", name)
+    return cls.__new__(cls)
 
 
 def _loaded(source: Any, name: str) -> LoadedPolicy:
