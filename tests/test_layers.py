@@ -22,6 +22,8 @@ LAYERS = (
         "distributions",
         "durable",
         "importing",
+        "memory",
+        "texts",
         "checks",
         "cores",
     },
