@@ -51,7 +51,7 @@ TEAM = "heliograph_team"
 STORED, HALF = "stored_as", "float16"
 """Key and value in that configuration where weights are stored in half precision, to be read as single."""
 MAX_SIZE = 100_000
-MAX_ENV_BYTES = 1_000_000_000
+MAX_ENV_BYTES = 2_000_000_000
 """What a stranger's environment may take, of which one copy is built before anything of its team is compared."""
 MAX_STEPS, MAX_FEATURES = 10_000, 1_000_000
 PARTS, MAX_PARTS = ("layers", "rounds", "heads"), 1000

@@ -20,7 +20,7 @@ def cut(value: Any, *, at_most: int = MOST_CHARACTERS) -> str:
     return printable(text) if len(text) <= at_most else f"{printable(text[: at_most - 3])}..."
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException, *, at_most: int = MOST_OF_A_MESSAGE) -> str:
     """What an error says, in one line of moderate length."""
-    text = str(error)[: 2 * MOST_OF_A_MESSAGE]
-    return cut(" ".join(text.split()), at_most=MOST_OF_A_MESSAGE) or type(error).__name__
+    text = str(error)[: 2 * at_most]
+    return cut(" ".join(text.split()), at_most=at_most) or type(error).__name__

@@ -13,12 +13,16 @@ from typing import Any
 from heliograph.cli.arguments import build_parser
 from heliograph.cores import patient_threads
 from heliograph.importing import looking_in
+from heliograph.memory import is_exhausted
 from heliograph.rllib.failures import RunError
+from heliograph.texts import one_line, printable
 
 __all__ = ["main"]
 
 DRAWING = ("report", "compare", "sweep", "render", "demo")
 """Commands that draw figures."""
+MOST = 4000
+"""Characters of an error that are shown."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,13 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"heliograph {given.command}: error: {_one_line(error)}", file=sys.stderr)
+        print(f"heliograph {given.command}: error: {one_line(error, at_most=MOST)}", file=sys.stderr)
         return 2
     except RunError as error:
         if given.debug:
             raise
-        print(f"heliograph {given.command}: error: {error}", file=sys.stderr)
+        told = "\n".join(map(printable, str(error).split("\n")))
+        print(f"heliograph {given.command}: error: {told}", file=sys.stderr)
         return 1
+    except (RuntimeError, MemoryError) as error:
+        if given.debug or not is_exhausted(error):
+            raise
+        print(f"heliograph {given.command}: error: not enough memory: {one_line(error, at_most=MOST)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -108,8 +118,3 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
     from heliograph.cli import reading
 
     return getattr(reading, name if name != "list" else "list_")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)  # no colours from a stranger's file

@@ -59,4 +59,4 @@ def _show(found: dict[str, Any]) -> None:
     first, *rest = found["files"]
     files = f"{first} to {rest[-1]}" if rest else first
     returns = ", ".join(f"{value:.3g}" for value in found["episode_returns"])
-    console().print(f"{files}: {found['num_frames']} pictures, return {returns}", markup=False)
+    console().print(f"{files}: {found['num_frames']} pictures, return {returns}")

@@ -36,7 +36,14 @@ from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.unheeded import refuse_unheeded
-from heliograph.rllib.validation import check_loaded, check_losses, check_sizes, check_trained, warn_of_callbacks
+from heliograph.rllib.validation import (
+    check_loaded,
+    check_losses,
+    check_memory,
+    check_sizes,
+    check_trained,
+    warn_of_callbacks,
+)
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
 
@@ -271,6 +278,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_losses(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        check_memory(self, team)
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 
