@@ -148,12 +148,13 @@ def test_what_else_lies_in_a_folder_is_not_replaced(tmp_path: pathlib.Path) -> N
     assert len(corpora.load(tmp_path)) == 5 and (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_a_link_in_the_place_of_a_corpus_is_refused(tmp_path: pathlib.Path, capsys: Any) -> None:
+@pytest.mark.parametrize("command", ["record", "render"])
+def test_a_link_in_the_place_of_a_folder_is_refused(command: str, tmp_path: pathlib.Path, capsys: Any) -> None:
     run, elsewhere = run_folder(tmp_path / "run"), tmp_path / "elsewhere"
     elsewhere.mkdir()
     for target in (elsewhere, tmp_path / "nowhere"):
         (run / "corpus").symlink_to(target)
-        assert main(["record", str(run), "--episodes", "5", "--out", str(run / "corpus")]) == 2
+        assert main([command, str(run), "--episodes", "5", "--out", str(run / "corpus")]) == 2
         assert "is a link, which is not followed" in capsys.readouterr().err
         (run / "corpus").unlink()
     assert not list(elsewhere.iterdir()) and not (tmp_path / "nowhere").exists()

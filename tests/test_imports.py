@@ -130,6 +130,18 @@ def test_names_of_ones_own_are_found_beside_a_queue_of_ones_own(tmp_path: pathli
     commands(folder, lines if "--seeds" in more else [*lines, resumed])
 
 
+def test_with_a_safe_path_nothing_of_where_one_is_is_imported(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").write_text(MARKER)
+    words = ["train", "mine:Mine", "--out", "x"]
+    code = f"import sys; from heliograph.cli import main; sys.exit(main({words!r}))"
+    marks = tmp_path / "executed"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONSAFEPATH": "1", "EXECUTED": str(marks)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "'mine:Mine' cannot be imported: No module named 'mine'" in done.stderr
+    assert not marks.exists()
+
+
 def test_a_folder_is_looked_in_last_and_only_for_a_name(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
