@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import ctypes
 import errno
 import glob
 import os
@@ -10,15 +11,26 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 
-__all__ = ["WriteError", "flush_tree", "replacing", "replacing_folder", "telling"]
+__all__ = ["WriteError", "flush_tree", "replacing", "replacing_folder", "telling", "whole_folder"]
 
 FLUSHERS = 8
+DRAFT = "[0-9a-f]" * 8 + ".draft"
+"""How the name of a draft ends, as a pattern; it begins with that of what it is to replace."""
+HERE, EXCHANGE = -100, 2
+"""Arguments of Linux's renameat2: paths are relative to where one is; both are renamed, each to the other."""
+CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 REMEDIES = {
     errno.ENOSPC: "free some space on its disk",
     errno.EDQUOT: "free some of your quota",
     errno.EROFS: "its disk is read-only; move the folder to another",
     errno.EACCES: "make it writable for you",
     errno.EPERM: "make it writable for you",
+    errno.ENOENT: "make the folder that it is to lie in",
+    errno.ENOTDIR: "choose a place in a folder",
+    errno.EISDIR: "choose another name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EBUSY: "it is a disk of its own: name a folder in it",
+    errno.EXDEV: "it is a disk of its own: name a folder in it",
 }
 
 
@@ -44,10 +56,9 @@ def telling(path: pathlib.Path) -> Iterator[None]:
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A draft beside `path` that takes its place, on disk, when the block ends; after an error nothing has changed."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")  # so that no planted link is followed
+    draft = _draft_of(path)
     with telling(path):
-        for old in path.parent.glob(f"{glob.escape(path.name)}.*.draft"):  # of a process that was killed
-            old.unlink(missing_ok=True)
+        _discard_drafts(path)
         try:
             os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield draft
@@ -56,6 +67,57 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
             _flush(path.parent)
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A draft folder beside `path` that takes its place, on disk, when the block ends; after an error nothing has.
+
+    Where `path` is there already the two change places at once, as far as its file system can do that.
+    """
+    path = path.absolute()
+    draft = _draft_of(path)
+    with telling(path):
+        try:
+            draft.mkdir(parents=True)
+            yield draft
+            flush_tree(draft)
+            if path.exists():
+                _exchange(draft, path)
+            else:
+                os.replace(draft, path)
+            _flush(path.parent)
+            _discard_drafts(path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _exchange(one: pathlib.Path, other: pathlib.Path) -> None:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is not None:
+        if rename(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in CANNOT_EXCHANGE:
+            raise OSError(number, os.strerror(number))
+    aside = _draft_of(other)
+    os.replace(other, aside)
+    os.replace(one, other)
+    os.replace(aside, one)
+
+
+def _draft_of(path: pathlib.Path) -> pathlib.Path:
+    """A name that nobody could have planted a link under."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
+
+
+def _discard_drafts(path: pathlib.Path) -> None:
+    """Delete what a process that was killed has left."""
+    for old in path.parent.glob(f"{glob.escape(path.name)}.{DRAFT}"):
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.unlink(missing_ok=True)
 
 
 def replacing_folder(path: pathlib.Path, *, write: Callable[[str], object], draft: pathlib.Path) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
+from heliograph.importing import imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
 from heliograph.models.layout import Layout, one_policy_per_role
@@ -104,11 +104,10 @@ def resolve(kind: str, name: Any) -> Any:
         return name
     if ":" not in name:
         return registry.load(kind, name)
-    module, _, attribute = name.partition(":")
     try:
-        with isolated(f"the import of {module}", error=ImportError):
-            return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        with isolated(f"the import of {name.partition(':')[0]}", error=ImportError):
+            return imported(name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
     except Exception as error:
         told = f"{type(error).__name__}: {error} ({place_of(error)})"

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from heliograph.checks import check_kind
+from heliograph.texts import cut, one_line
 
 KINDS = {
     "env": "envs",
@@ -37,13 +38,23 @@ RESERVED = {
 """Files of component folders that hold the contract and the runtime, or what components share."""
 
 
+MOST_NAMES = 200
+"""Names that a message lists at most."""
+
+
+class PluginError(ValueError):
+    """A component of another package that cannot be imported."""
+
+
 class UnknownNameError(ValueError):
     """A name that no component, setting or agent has; the message lists the nearest valid ones."""
 
     def __init__(self, *, what: str, name: str, valid: list[str]):
-        near = difflib.get_close_matches(name, valid, n=3, cutoff=0.4)
+        known = [cut(x) for x in sorted(valid)[:MOST_NAMES]]
+        near = difflib.get_close_matches(cut(name), known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-        super().__init__(f"unknown {what} {name!r}{hint} Valid: {', '.join(sorted(valid)) or 'none'}.")
+        more = ", ..." if len(valid) > MOST_NAMES else ""
+        super().__init__(f"unknown {what} {cut(name)!r}{hint} Valid: {', '.join(known) or 'none'}{more}.")
 
 
 def folder_of(kind: str) -> str:
@@ -65,16 +76,31 @@ def load(kind: str, name: str) -> Any:
         module = importlib.import_module(f"heliograph.{folder_of(kind)}.{name}")
         return getattr(module, module.__all__[0])
     if name in _foreign(kind):
-        from heliograph.isolation import isolated  # it needs torch, which takes seconds to import
-
-        with isolated(f"the import of {kind} {name!r}", error=ImportError):
-            return _foreign(kind)[name].load()
+        return _plugged_in(kind, name)
     raise UnknownNameError(what=kind, name=name, valid=names(kind))
 
 
+def _plugged_in(kind: str, name: str) -> Any:
+    from heliograph.isolation import isolated  # it needs torch, which takes seconds to import
+
+    point = _foreign(kind)[name]
+    try:
+        with isolated(f"the import of {kind} {name!r}", error=ImportError):
+            return point.load()
+    except Exception as error:  # whatever the code of another package brings about
+        told = f"{type(error).__name__}: {one_line(error)}"
+        raise PluginError(f"{kind} {name!r} ({point.value}) cannot be imported: {told}") from error
+
+
 def summary(kind: str, name: str) -> str:
-    """The first line of a component's docstring; of our own it is read, since to import one may take seconds."""
-    text = _written(kind, name) if name in _own(kind) else inspect.getdoc(load(kind, name))
+    """The first line of a component's docstring; of our own it is read, since to import one may take seconds.
+
+    Those of other packages are imported; where one fails, the line says so.
+    """
+    try:
+        text = _written(kind, name) if name in _own(kind) else inspect.getdoc(load(kind, name))
+    except PluginError as error:
+        text = str(error).removeprefix(f"{kind} {name!r} ")
     return (text or "").split("\n")[0]
 
 

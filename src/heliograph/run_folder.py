@@ -13,6 +13,7 @@ from typing import Any
 
 import pydantic
 import torch
+from gymnasium.spaces.utils import flatdim
 from torch import Tensor
 
 from heliograph.experiment import (
@@ -24,20 +25,23 @@ from heliograph.experiment import (
     facts_for,
     outline,
 )
+from heliograph.memory import at_most, is_exhausted
 from heliograph.models.team import Team
 from heliograph.safe_files import (
     CHECKSUM,
     VERSION,
+    Outline,
     RunFolderError,
+    TensorFile,
     make_folder,
-    one_line,
+    open_tensors,
     parse_json,
     read_json,
-    read_tensors,
     write_tensors,
     write_text,
 )
 from heliograph.shipped import card_of, comes_with_us, located
+from heliograph.texts import cut, one_line
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
@@ -46,6 +50,12 @@ TEAM = "heliograph_team"
 STORED, HALF = "stored_as", "float16"
 """Key and value in that configuration where weights are stored in half precision, to be read as single."""
 MAX_SIZE = 100_000
+MAX_ENV_BYTES = 2_000_000_000
+"""What a stranger's environment may take, of which one copy is built before anything of its team is compared."""
+MAX_STEPS, MAX_FEATURES = 10_000, 1_000_000
+PARTS, MAX_PARTS = ("layers", "rounds", "heads"), 1000
+"""Settings that count what takes time though it need not take memory."""
+TRUST = "if you trust it, say so (trust=True, --trust)"
 VAGUE = (KeyError, IndexError, AttributeError)
 
 
@@ -133,30 +143,31 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
     """
     source = located(folder)
     if source.is_file():
-        config, tensors = read_team_file(source)
+        config, stored = open_team_file(source)
         if comes_with_us(source):
             config = {**config, "training": card_of(source)["training"]}
     else:
         config = read_config(source)
         check_names(source, config, trust=trust)
-        tensors = _read_weights(source / WEIGHTS)
+        stored = open_weights(source / WEIGHTS)
     if not isinstance(config.get("env"), dict):
         raise RunFolderError(f"{source} holds a policy and no team: load it with --load-policy NAME={source}")
     check_names(source, config, trust=trust)
-    env, choices, facts, team = _build(source, config, tensors)
+    env, choices, facts, team = _build(source, config, stored, trust=trust)
     place = source.parent if source.is_file() else source
     return Run(folder=place, source=source, config=config, env=env, choices=choices, facts=facts, team=team)
 
 
 def _build(
-    source: pathlib.Path, config: dict[str, Any], tensors: dict[str, Tensor]
+    source: pathlib.Path, config: dict[str, Any], stored: TensorFile, *, trust: bool
 ) -> tuple[EnvChoice, TeamChoices, EnvFacts, Team]:
     """Build what a configuration describes: first without memory, to see that it is as large as its weights."""
     try:
         env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
-        facts = facts_for(env)
-        what = f"{source} holds weights that do not fit its configuration"
-        check_fit(tensors, outline(choices, facts), what=what)
+        facts = facts_for(env) if trust else refuse_large(source, env)
+        expected = outline(choices, facts)
+        check_fit(_outlines(config, stored), expected, what=f"{source} holds weights that do not fit its configuration")
+        tensors = weights_in(config, stored)
         team = build_team(choices, facts, seed=0)
         team.load_state_dict(tensors)
         return env, choices, facts, team.eval()
@@ -166,18 +177,60 @@ def _build(
         raise RunFolderError(f"{source} describes no team that can be built: {_sentence(error)}") from error
 
 
-def read_team_file(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Configuration and weights in a team file; raises `RunFolderError` where it is none."""
-    tensors, metadata = read_tensors(path)
-    if TEAM not in metadata:
+def refuse_large(source: pathlib.Path, env: EnvChoice) -> EnvFacts:
+    """What a team must know of a stranger's environment; refused where it would fill memory or keep one for hours."""
+    try:
+        with at_most(MAX_ENV_BYTES):
+            facts = facts_for(env)
+    except Exception as error:  # whatever a stranger's settings bring about
+        if is_exhausted(error):
+            raise RunFolderError(f"{source}: its environment takes {MAX_ENV_BYTES:,} bytes or more; {TRUST}") from error
+        raise RunFolderError(f"{source} describes no environment that can be built: {_sentence(error)}") from error
+    features = sum(flatdim(role.observation_space) * len(role.agents) for role in facts.roles)
+    for what, found, most in (
+        ("its episodes last up to {} env steps", facts.horizon or 0, MAX_STEPS),
+        ("its agents see {} numbers in a step", features, MAX_FEATURES),
+    ):
+        if found > most:
+            raise RunFolderError(f"{source}: {what.format(f'{found:,}')}, more than {most:,}; {TRUST}")
+    return facts
+
+
+def open_team_file(path: pathlib.Path) -> tuple[dict[str, Any], TensorFile]:
+    """The configuration in a team file, and its weights, not read yet; raises `RunFolderError` where it is none."""
+    stored = open_tensors(path)
+    if TEAM not in stored.metadata:
         raise RunFolderError(f"{path} is no team file: heliograph export writes one from a run folder")
-    config = parse_json(metadata[TEAM], where=f"the description in {path}")
-    if not isinstance(config, dict) or config.get(VERSION) != FORMAT_VERSION:
-        version = config.get(VERSION) if isinstance(config, dict) else None
-        raise RunFolderError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
-    if config.get(STORED) == HALF:
-        tensors = {key: value.float() if value.dtype is torch.half else value for key, value in tensors.items()}
-    return _with_parts(path, config, ("team",)), tensors
+    config = parse_json(stored.metadata[TEAM], where=f"the description in {path}")
+    _check_version(path, config)
+    return _with_parts(path, config, ("team",)), stored
+
+
+def weights_in(config: dict[str, Any], stored: TensorFile) -> dict[str, Tensor]:
+    """Weights as they are used; raises `RunFolderError` where they are damaged, or no numbers."""
+    tensors = stored.read()
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise RunFolderError(f"{stored.path}: {cut(name)} holds NaN or infinity: no such team can play; train anew")
+    return {key: value.float() if _is_half(config, value) else value for key, value in tensors.items()}
+
+
+def _outlines(config: dict[str, Any], stored: TensorFile) -> dict[str, Outline]:
+    """What tensors are when they are read."""
+    return {
+        key: dataclasses.replace(value, dtype=torch.float32) if _is_half(config, value) else value
+        for key, value in stored.outlines.items()
+    }
+
+
+def _is_half(config: dict[str, Any], value: Tensor | Outline) -> bool:
+    return config.get(STORED) == HALF and value.dtype is torch.half
+
+
+def _check_version(path: pathlib.Path, config: Any) -> None:
+    version = config.get(VERSION) if isinstance(config, dict) else None
+    if version != FORMAT_VERSION:
+        raise RunFolderError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {FORMAT_VERSION}")
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
@@ -186,9 +239,7 @@ def read_config(folder: pathlib.Path) -> dict[str, Any]:
     if not path.exists():
         raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}")
     config = read_json(path)
-    if not isinstance(config, dict) or config.get(VERSION) != FORMAT_VERSION:
-        version = config.get(VERSION) if isinstance(config, dict) else None
-        raise RunFolderError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
+    _check_version(path, config)
     if CHECKSUM in config and config[CHECKSUM] != _digest(config):
         raise RunFolderError(
             f"{path} does not fit its checksum: it is damaged, or somebody edited it; whoever meant to, deletes the "
@@ -204,17 +255,19 @@ def _with_parts(path: pathlib.Path, config: dict[str, Any], parts: tuple[str, ..
     return config
 
 
-def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
+def open_weights(path: pathlib.Path) -> TensorFile:
+    """The weights of a run folder, not read yet."""
     if not path.exists():
         raise RunFolderError(f"{path.parent} has no {path.name}: training had not finished an iteration")
-    return read_tensors(path)[0]
+    return open_tensors(path)
 
 
-def check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, what: str) -> None:
+def check_fit(tensors: Mapping[str, Tensor | Outline], expected: Mapping[str, Tensor], *, what: str) -> None:
     """Refuse tensors whose names, shapes or dtypes are not those expected."""
     missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unknown:
-        raise RunFolderError(f"{what}: does not fit, lacks {missing[:3]}, has also {unknown[:3]}")
+        lacks, has = ([cut(name) for name in names[:3]] for names in (missing, unknown))
+        raise RunFolderError(f"{what}: does not fit, lacks {lacks}, has also {has}")
     for name, value in tensors.items():
         if value.shape != expected[name].shape:
             shape, asked = tuple(value.shape), tuple(expected[name].shape)
@@ -236,14 +289,14 @@ def check_names(source: pathlib.Path, config: dict[str, Any], *, trust: bool) ->
     for where, value in (leaf for key, part in parts for leaf in _leaves(key, part)):
         key = where.rpartition(".")[2]
         if key == "not_json":
-            raise RunFolderError(f"{source}: {where} was a Python object ({value}); build it in Python")
+            raise RunFolderError(f"{source}: {cut(where)} was a Python object ({cut(value)}); build it in Python")
+        told = f"{source}: {cut(where)}={cut(repr(value))}"
         if isinstance(value, str) and ":" in value and not trust:
-            raise RunFolderError(
-                f"{source}: {where}={value!r} would import code; if you trust it, say so (trust=True, --trust)"
-            )
-        large = isinstance(value, (int, float)) and abs(value) > MAX_SIZE
+            raise RunFolderError(f"{told} would import code; {TRUST}")
+        most = MAX_PARTS if key in PARTS else MAX_SIZE
+        large = isinstance(value, (int, float)) and abs(value) > most
         if large and not trust and not key.endswith(COUNTS_OF_STEPS):
-            raise RunFolderError(f"{source}: {where}={value!r} is larger than {MAX_SIZE}; if you trust it, say --trust")
+            raise RunFolderError(f"{told} is larger than {most}; {TRUST}")
 
 
 def _leaves(where: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -23,16 +23,20 @@ from heliograph.run_folder import (
     WEIGHTS,
     Run,
     check_fit,
+    open_team_file,
+    open_weights,
     plain,
     read_config,
     read_run,
-    read_team_file,
+    weights_in,
 )
-from heliograph.safe_files import VERSION, RunFolderError, read_tensors, write_tensors
+from heliograph.safe_files import VERSION, RunFolderError, write_tensors
 from heliograph.shipped import located
 
 SUFFIX = ".safetensors"
 POLICY = "policies."
+MAX_POLICY_BYTES = 2_000_000_000
+"""A file may have so many where there is nothing yet that its shapes could be held against."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -91,15 +95,17 @@ def read_policy(source: str | pathlib.Path, name: str) -> LoadedPolicy:
     """
     path = located(source)
     if path.is_file():
-        config, tensors = read_team_file(path)
+        config, stored = open_team_file(path)
     else:
-        config = read_config(path)
-        tensors = read_tensors(path / WEIGHTS)[0] if (path / WEIGHTS).exists() else {}
+        config, stored = read_config(path), open_weights(path / WEIGHTS)
     name = str(config.get("policy", name))
-    names = sorted({key.removeprefix(POLICY).partition(".")[0] for key in tensors if key.startswith(POLICY)})
+    names = sorted({key.removeprefix(POLICY).partition(".")[0] for key in stored.outlines if key.startswith(POLICY)})
     if name not in names:
         raise UnknownNameError(what=f"policy in {path}", name=name, valid=names)
+    if (size := stored.path.stat().st_size) > MAX_POLICY_BYTES:
+        raise RunFolderError(f"{stored.path} has {size:,} bytes: more than {MAX_POLICY_BYTES:,} are refused")
     prefix = f"{POLICY}{name}."
+    tensors = weights_in(config, stored)
     own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     return LoadedPolicy(source=str(path), name=name, trained_as=_trained_as(config, name), tensors=own)
 

@@ -1,6 +1,5 @@
 """The page of a comparison: groups of runs, every seed, curves, and differences, in one HTML file without network."""
 
-import os
 import pathlib
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ from heliograph.analysis.findings import read_curve
 from heliograph.analysis.labels import MINUS, NOTHING, number
 from heliograph.analysis.page import Safe, element, figure, page, table
 from heliograph.analysis.run_groups import Comparison, Group, shown
+from heliograph.safe_files import make_folder, write_text
 
 __all__ = ["render", "verdict_of", "write_page"]
 
@@ -32,10 +32,8 @@ def write_page(comparison: Comparison, path: str | pathlib.Path) -> pathlib.Path
     path = pathlib.Path(path)
     if path.is_dir():
         raise ValueError(f"--out {path} is a folder: must be the file to write, such as {path / 'compare.html'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(render(comparison), encoding="utf8")
-    os.replace(draft, path)
+    make_folder(path.parent)
+    write_text(path, render(comparison))
     return path
 
 

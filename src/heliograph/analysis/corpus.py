@@ -19,12 +19,16 @@ import torch
 from jaxtyping import Int, Num
 
 import heliograph
+from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check_rows, check_size
 from heliograph.analysis.utterances import rows_of
+from heliograph.durable import whole_folder
 from heliograph.experiment import EnvFacts
+from heliograph.memory import at_most
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.run_folder import write_json
-from heliograph.safe_files import RunFolderError, file_digest, one_line, read_json
+from heliograph.safe_files import RunFolderError, check_out, file_digest, read_json
+from heliograph.texts import cut, one_line
 
 FORMAT_VERSION = 1
 UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
@@ -52,21 +56,8 @@ SCHEMA = pa.schema(
 )
 LATER = ("action", "read", "attention", "gate")
 """Columns that corpora of earlier versions lack; they are read as nulls."""
-
-
 CHECKSUM = "utterances_sha256"
-KINDS: dict[str, Any] = {
-    "vocabulary": (int, type(None)),
-    "length": int,
-    "agents": list,
-    "roles": dict,
-    "num_episodes": int,
-    "num_utterances": int,
-}
-
-
-class CorpusError(ValueError):
-    """A corpus folder that is missing, damaged, or written by something else."""
+SPARE_BYTES = 500_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -114,19 +105,31 @@ class Corpus:
         return dataclasses.replace(self, utterances=chosen)
 
     def save(self, folder: str | pathlib.Path) -> pathlib.Path:
-        """Write the folder (the formats are those of the module's docstring) and return its path."""
+        """Write the folder (the formats are those of the module's docstring) and return its path.
+
+        A corpus that is there is replaced as a whole; raises `CorpusError` where the folder holds anything else.
+        """
         folder = pathlib.Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (UTTERANCES, SYMBOLS):
-            (folder / name).unlink(missing_ok=True)
-        table = pa.Table.from_pandas(self.utterances, schema=SCHEMA, preserve_index=False)
-        pq.write_table(table.replace_schema_metadata(None), folder / UTTERANCES)
-        symbols = folder / SYMBOLS
-        if self.discrete:
-            lines = (json.dumps([int(s) for s in word]) for word in self.utterances["symbols"])
-            symbols.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
-        write_json(folder / METADATA, {**self.metadata, CHECKSUM: file_digest(folder / UTTERANCES)})
+        check_place(folder)
+        with whole_folder(folder) as draft:
+            table = pa.Table.from_pandas(self.utterances, schema=SCHEMA, preserve_index=False)
+            pq.write_table(table.replace_schema_metadata(None), draft / UTTERANCES)
+            if self.discrete:
+                with (draft / SYMBOLS).open("w", encoding="utf8") as file:
+                    file.writelines(f"{json.dumps([int(s) for s in word])}\n" for word in self.utterances["symbols"])
+            write_json(draft / METADATA, {**self.metadata, CHECKSUM: file_digest(draft / UTTERANCES)})
         return folder
+
+
+def check_place(folder: pathlib.Path) -> None:
+    """Refuse a place where no corpus can be written, or where anything else than a corpus would be replaced."""
+    if folder.is_symlink():
+        raise CorpusError(f"{folder} is a link, which is not followed: name the folder itself, or another")
+    check_out(folder)
+    if folder.is_dir():
+        others = sorted({path.name for path in folder.iterdir()} - {UTTERANCES, SYMBOLS, METADATA})
+        if others:
+            raise CorpusError(f"{folder} holds {cut(others[0])}: choose a folder that is new, or holds a corpus")
 
 
 def from_rollouts(
@@ -169,14 +172,16 @@ def load(folder: str | pathlib.Path) -> Corpus:
     if metadata.get(CHECKSUM) not in (None, file_digest(path)):
         raise CorpusError(f"{path} is damaged: its content does not fit the checksum in {METADATA}")
     try:
-        table = pq.ParquetFile(path).read()
+        with pq.ParquetFile(path) as file:
+            needed = check_size(path, file, num_rows=metadata["num_utterances"])
+            with at_most(needed + SPARE_BYTES):  # a header may lie, and a short text stand for a long one
+                table = _checked(path, file.read())
+                check_rows(path, table, metadata)
+                return Corpus(utterances=table.to_pandas(), metadata=metadata)
+    except CorpusError:
+        raise
     except Exception as error:  # whatever the parser makes of a stranger's bytes
         raise CorpusError(f"{path} cannot be read: {one_line(error)}") from error
-    table = _checked(folder / UTTERANCES, table)
-    if table.num_rows != metadata["num_utterances"]:
-        counted = metadata["num_utterances"]
-        raise CorpusError(f"{folder / UTTERANCES} has {table.num_rows} rows: {METADATA} says {counted}")
-    return Corpus(utterances=table.to_pandas(), metadata=metadata)
 
 
 def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
@@ -187,15 +192,10 @@ def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
         metadata = read_json(path)
     except RunFolderError as error:
         raise CorpusError(str(error)) from error
-    if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
-        version = metadata.get("format_version") if isinstance(metadata, dict) else None
-        raise CorpusError(f"{path} has format_version {version!r}: this Heliograph reads {FORMAT_VERSION}")
-    missing = KINDS.keys() - metadata.keys()
-    if missing:
-        raise CorpusError(f"{path} lacks {', '.join(sorted(missing))}")
-    for key, kind in KINDS.items():
-        if not isinstance(metadata[key], kind) or isinstance(metadata[key], bool):
-            raise CorpusError(f"{path} has {key}={metadata[key]!r}: damaged, or not written by Heliograph")
+    version = metadata.get("format_version") if isinstance(metadata, dict) else None
+    if version != FORMAT_VERSION:
+        raise CorpusError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {FORMAT_VERSION}")
+    check_metadata(path, metadata)
     return metadata
 
 

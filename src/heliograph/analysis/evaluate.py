@@ -229,6 +229,8 @@ def record(
 
     With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
     """
+    if out is not None:
+        corpora.check_place(pathlib.Path(out))
     keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
     played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies, keeping=keeping)
     about = {

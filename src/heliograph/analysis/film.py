@@ -1,5 +1,6 @@
 """Episodes of a team as pictures, one for each step and one for the end, and the files that hold them."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -135,12 +136,12 @@ def check_fps(fps: Number) -> None:
 def write_pngs(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], folder: pathlib.Path, *, stem: str = "frame"
 ) -> list[pathlib.Path]:
-    """Write each picture to a file of its own, numbered; returns their paths."""
+    """Write each picture to a file of its own, numbered; returns their paths. None is replaced before all are drawn."""
     make_folder(folder)
     paths = []
-    for number, frame in enumerate(frames):
-        path = folder / f"{stem}_{number:04d}.png"
-        with replacing(path) as draft:
-            Image.fromarray(frame).save(draft, format="PNG")
-        paths.append(path)
+    with contextlib.ExitStack() as drafts:
+        for number, frame in enumerate(frames):
+            path = folder / f"{stem}_{number:04d}.png"
+            Image.fromarray(frame).save(drafts.enter_context(replacing(path)), format="PNG")
+            paths.append(path)
     return paths

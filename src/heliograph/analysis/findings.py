@@ -10,13 +10,17 @@ import pandas as pd
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import evaluate, interventions_table, record, value_of_communication
+from heliograph.analysis.run_results import MOST
 from heliograph.experiment import bounds_of
 from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
-from heliograph.safe_files import refuse_irregular
+from heliograph.safe_files import read_text
+from heliograph.texts import one_line
 from heliograph.types import Bounds, Choice
 
 MOST_UTTERANCES = 50_000
 """A report reads the corpus of the first episodes, as many as have these: long messages fill memory and minutes."""
+MAX_CURVE_BYTES = 400_000_000
+"""Of progress.csv: those of a million iterations."""
 TWINS = {"silent twin": "silent", "garbled twin": "garbled"}
 SEED_FOLDERS = "seed_*"
 
@@ -99,13 +103,16 @@ def read_curve(folder: pathlib.Path, *, column: str = "episode_return_mean") -> 
     path = folder / PROGRESS
     if not path.exists():
         return None
-    refuse_irregular(path)
+    whole, end, _ = read_text(path, at_most=MAX_CURVE_BYTES).rpartition("\n")
     try:
-        whole, end, _ = path.read_text(encoding="utf8").rpartition("\n")
         table = pd.read_csv(io.StringIO(whole + end), usecols=["num_env_steps", column], on_bad_lines="skip")
         table = table.apply(pd.to_numeric, errors="raise").replace([math.inf, -math.inf], math.nan).dropna()
-    except (ValueError, OSError, OverflowError) as error:
-        raise RunFolderError(f"{path} is damaged: {error}") from error
+        table = table.astype(float)
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise RunFolderError(f"{path} is damaged: {one_line(error)}") from error
+    for name in table:
+        if float(table[name].abs().max()) > MOST or (name != column and float(table[name].min()) < 0):
+            raise RunFolderError(f"{path} is damaged: {name} holds a number that it cannot be (at most {MOST:g})")
     return table if len(table) else None
 
 

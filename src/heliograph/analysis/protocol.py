@@ -14,7 +14,7 @@ from heliograph.analysis.readings import Reading, reading_of
 from heliograph.analysis.table_play import TablePlay, play_table, playable
 from heliograph.analysis.turns import turns
 from heliograph.experiment import EnvChoice, bounds_of
-from heliograph.run_folder import Run, check_names, read_run
+from heliograph.run_folder import Run, check_names, read_run, refuse_large
 from heliograph.shipped import located
 
 __all__ = ["Protocol", "protocol_in", "protocol_of"]
@@ -73,6 +73,8 @@ def protocol_in(
     if (path / UTTERANCES).exists():
         corpus = corpora.load(path)
         check_names(path / METADATA, {"env": corpus.metadata.get("env")}, trust=trust)
+        if not trust:
+            refuse_large(path / METADATA, _choice(corpus))
         return protocol_of(corpus)
     run = read_run(source, trust=trust)
     return protocol_of(recorded(run, num_episodes=num_episodes, seed=seed))
@@ -87,11 +89,7 @@ def recorded(run: Run, *, num_episodes: int | None = None, seed: int = 0) -> Cor
 
 def protocol_of(corpus: Corpus) -> Protocol:
     """The protocol that a corpus shows; raises ValueError where messages or actions are not discrete, or missing."""
-    found = turns(corpus)
-    about = corpus.metadata.get("env")
-    if not isinstance(about, dict) or not isinstance(about.get("env"), str):
-        raise ValueError("the corpus does not say by name which environment it is from: record it with a run")
-    choice = EnvChoice(**about)
+    found, choice = turns(corpus), _choice(corpus)
     knows = max((len(turn.knows) for turn in found), default=1)
     reading = reading_of(choice.env, agents=corpus.metadata["agents"], knows=knows)
     tables = tabulate(found, reading)
@@ -107,3 +105,10 @@ def protocol_of(corpus: Corpus) -> Protocol:
         team_return=mean,
         team_normalised_return=None if mean is None or full is None else mean / full,
     )
+
+
+def _choice(corpus: Corpus) -> EnvChoice:
+    about = corpus.metadata.get("env")
+    if not isinstance(about, dict) or not isinstance(about.get("env"), str):
+        raise ValueError("the corpus does not say by name which environment it is from: record it with a run")
+    return EnvChoice(**about)

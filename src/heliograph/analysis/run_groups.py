@@ -10,6 +10,7 @@ from typing import Any
 from heliograph.analysis.comparison import Difference, Estimate, difference, estimate
 from heliograph.analysis.run_results import BUDGET, RunResult, Settings, find_runs, read_result
 from heliograph.run_folder import SUMMARY, RunFolderError
+from heliograph.texts import printable
 
 __all__ = ["Comparison", "Group", "Pair", "compare", "grouped", "names_of"]
 
@@ -75,7 +76,7 @@ def compare(folders: Iterable[str | pathlib.Path], *, metric: str = "episode_ret
     if not finished:
         raise RunFolderError(f"{unfinished[0]} has no {SUMMARY}: its training has not ended, nor that of other runs")
     groups = grouped([read_result(folder, metric=metric) for folder in finished], seed=seed)
-    remarks = [f"Left out, not finished: {', '.join(map(_printable, unfinished))}."] if unfinished else []
+    remarks = [f"Left out, not finished: {', '.join(map(printable, unfinished))}."] if unfinished else []
     return Comparison(
         metric=metric,
         groups=tuple(groups),
@@ -117,12 +118,8 @@ def _tells(key: str, settings: Settings, others: Sequence[Settings]) -> bool:
 
 def shown(value: Any) -> str:
     """A stranger's text on one line, without what a terminal would obey, cut where it is long."""
-    text = _printable(value)
+    text = printable(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-
-
-def _printable(value: Any) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(value))
 
 
 def _name(settings: Settings, told: Sequence[str]) -> str:

@@ -1,8 +1,6 @@
 """Results of training as their folders tell them: JSON and CSV alone are read, and nothing of them is executed."""
 
 import dataclasses
-import json
-import math
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +8,11 @@ from typing import Any
 
 from heliograph.registry import UnknownNameError
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
+from heliograph.safe_files import read_json
 from heliograph.shipped import card_of, is_shipped, located
+from heliograph.texts import cut
 
-__all__ = ["METRICS", "RunResult", "find_runs", "flat_settings", "read_result"]
+__all__ = ["METRICS", "MOST", "RunResult", "find_runs", "flat_settings", "read_result", "read_summary"]
 
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """Those of summary.json that say how well a team does: more is better."""
@@ -21,6 +21,8 @@ CONTROLS = {"silent": "none", "garbled": "garbled+"}
 BUDGET = ("iterations", "env_steps", "until")
 NOT_COMPARED = ("seed",)
 MAX_DEPTH = 4
+MOST = 1e15
+"""Greater numbers are no results: figures could not show them beside others."""
 SKIPPED = ("checkpoints", "tensorboard")
 
 Settings = dict[str, Any]
@@ -138,17 +140,15 @@ def _natural(name: str) -> tuple[int, str]:
 def _read(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Configuration and summary of a run folder, or of a shipped team."""
     if not folder.is_file():
-        return read_config(folder), _read_summary(folder)
+        return read_config(folder), read_summary(folder)
     card = card_of(folder)
     return {"training": card["training"], "team": {"channel": card["training"].get("channel")}}, card["summary"]
 
 
-def _read_summary(folder: pathlib.Path) -> dict[str, Any]:
+def read_summary(folder: pathlib.Path) -> dict[str, Any]:
+    """The summary of a finished run; raises `RunFolderError` where it is damaged."""
     path = folder / SUMMARY
-    try:
-        summary = json.loads(path.read_text(encoding="utf8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise RunFolderError(f"{path} is damaged: {error}") from error
+    summary = read_json(path)
     if not isinstance(summary, dict):
         raise RunFolderError(f"{path} is damaged: it holds no JSON object")
     return summary
@@ -156,8 +156,8 @@ def _read_summary(folder: pathlib.Path) -> dict[str, Any]:
 
 def _number(summary: Mapping[str, Any], key: str, path: pathlib.Path) -> float:
     value = summary.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
         known = [m for m in METRICS if isinstance(summary.get(m), (int, float))]
         hint = f"; it has {', '.join(known)} (--metric)" if key in METRICS and known else ""
-        raise RunFolderError(f"{path} has {key}={value!r}: must be a number{hint}")
+        raise RunFolderError(f"{path} has {key}={cut(repr(value))}: must be a number, at most {MOST:g}{hint}")
     return float(value)

@@ -1,6 +1,7 @@
 """The command line `heliograph`; its commands: list, train, sweep, evaluate, record, protocol, replay, render, ..."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -11,9 +12,17 @@ from typing import Any
 
 from heliograph.cli.arguments import build_parser
 from heliograph.cores import patient_threads
+from heliograph.importing import looking_in
+from heliograph.memory import is_exhausted
 from heliograph.rllib.failures import RunError
+from heliograph.texts import one_line, printable
 
 __all__ = ["main"]
+
+DRAWING = ("report", "compare", "sweep", "render", "demo")
+"""Commands that draw figures."""
+MOST = 4000
+"""Characters of an error that are shown."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"heliograph {given.command}: error: {_one_line(error)}", file=sys.stderr)
+        print(f"heliograph {given.command}: error: {one_line(error, at_most=MOST)}", file=sys.stderr)
         return 2
     except RunError as error:
         if given.debug:
             raise
-        print(f"heliograph {given.command}: error: {error}", file=sys.stderr)
+        told = "\n".join(map(printable, str(error).split("\n")))
+        print(f"heliograph {given.command}: error: {told}", file=sys.stderr)
         return 1
+    except (RuntimeError, MemoryError) as error:
+        if given.debug or not is_exhausted(error):
+            raise
+        print(f"heliograph {given.command}: error: not enough memory: {one_line(error, at_most=MOST)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -59,8 +74,9 @@ def _interruptible() -> Iterator[None]:
 
 
 def _run(given: Any) -> None:
-    sys.path.insert(0, os.getcwd())  # so that names like my_module:MyEnv are found, as under `python -m`
-    with contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():  # Ray may print
+    here = None if sys.flags.safe_path else os.getcwd()
+    with looking_in(here), contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():
+        _settle_matplotlib(given.command)
         result, show = _command(given.command)(given)
     if given.json:
         from heliograph.cli.shown import jsonable
@@ -69,6 +85,13 @@ def _run(given: Any) -> None:
     else:
         show(result)
     sys.stdout.flush()
+
+
+def _settle_matplotlib(command: str) -> None:
+    """Import it elsewhere: it would obey a `matplotlibrc` where one is, which may be a stranger's folder."""
+    if command in DRAWING:
+        with contextlib.chdir(os.sep):
+            importlib.import_module("matplotlib")
 
 
 def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
@@ -95,8 +118,3 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
     from heliograph.cli import reading
 
     return getattr(reading, name if name != "list" else "list_")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)  # no colours from a stranger's file

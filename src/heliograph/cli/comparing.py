@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from rich.markup import escape
-
 from heliograph.analysis.comparison import Interval
 from heliograph.analysis.run_groups import Comparison, Group, Pair
 from heliograph.analysis.run_groups import compare as compare_folders
@@ -46,20 +44,20 @@ def show_comparison(comparison: Comparison) -> None:
         headings = ("difference", "IQM", "95 % interval", "P(better)", "95 % interval")
         table(headings, [_difference(pair) for pair in comparison.pairs])
     for remark in comparison.remarks:
-        console().print(f"\nremark: {escape(remark)}")
+        console().print(f"\nremark: {remark}")
 
 
 def _show(comparison: Comparison, page: str | None) -> None:
     show_comparison(comparison)
     if page is not None:
-        console().print(f"\n{escape(page)}")
+        console().print(f"\n{page}")
 
 
 def _row(group: Group) -> list[str]:
     found, (fewest, most) = group.estimate, group.env_steps
     steps = f"{fewest:,}" if fewest == most else f"{fewest:,}-{most:,}"
     middle = [formatted(found.iqm), _between(found.interval), formatted(found.mean), formatted(found.median)]
-    return [escape(group.name), str(found.num_seeds), *middle, steps, f"{group.wall_seconds:.1f}"]
+    return [group.name, str(found.num_seeds), *middle, steps, f"{group.wall_seconds:.1f}"]
 
 
 def _seeds(group: Group) -> str:
@@ -68,7 +66,7 @@ def _seeds(group: Group) -> str:
 
 def _difference(pair: Pair) -> list[str]:
     found = pair.difference
-    names = escape(f"{pair.first.name} less {pair.second.name}")
+    names = f"{pair.first.name} less {pair.second.name}"
     chance = [f"{found.probability:.2f}", _between(found.probability_interval, ".2f")]
     return [names, f"{found.iqm:+.3f}", _between(found.interval), *chance]
 

@@ -9,6 +9,7 @@ from heliograph import registry
 from heliograph.cli.arguments import KINDS
 from heliograph.cli.shown import console, formatted, listing
 from heliograph.measured import Measured, measured
+from heliograph.texts import one_line, printable
 
 Shown = tuple[Any, Callable[[Any], None]]
 
@@ -26,9 +27,16 @@ def recipes_listed() -> Shown:
     """Every recipe with its paper, what is to be reached, and what every seed of ours reached."""
     found: dict[str, dict[str, Any]] = {}
     for name in registry.names("recipe"):
-        recipe, result = registry.load("recipe", name)(), measured(name)
-        about = {"about": registry.summary("recipe", name), "paper": recipe.paper, "target": recipe.goal()}
-        found[name] = {**about, "result": None if result is None else dataclasses.asdict(result)}
+        found[name] = {"about": registry.summary("recipe", name), "paper": None, "target": None, "result": None}
+        try:
+            recipe, result = registry.load("recipe", name)(), measured(name)
+            found[name] |= {"paper": recipe.paper, "target": recipe.goal()}
+        except registry.PluginError:  # whose summary says so
+            continue
+        except (TypeError, AttributeError) as error:  # of another package
+            found[name]["about"] = f"is no recipe: {one_line(error)}"
+            continue
+        found[name]["result"] = None if result is None else dataclasses.asdict(result)
     return found, lambda _: _show_recipes(found)
 
 
@@ -76,7 +84,7 @@ def export(given: Any) -> Shown:
     run = folder_of(given.run)
     path = sharing.export(run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust)
     result = {"team": str(path), "policy": given.policy, "bytes": path.stat().st_size}
-    return result, lambda _: console().print(str(path), markup=False)
+    return result, lambda _: console().print(str(path))
 
 
 def bench(given: Any) -> Shown:
@@ -122,7 +130,8 @@ def _show_recipes(found: dict[str, dict[str, Any]]) -> None:
     width = max(map(len, found), default=0)
     for name, about in found.items():
         reached = "not measured yet" if about["result"] is None else str(Measured(**about["result"]))
-        print(f"{name:{width}}  {about['about']} Paper: {about['paper']}. To reach: {about['target']}; ours: {reached}")
+        told = f"{about['about']} Paper: {about['paper']}. To reach: {about['target']}; ours: {reached}"
+        print(printable(f"{name:{width}}  {told if about['paper'] else about['about']}"))
 
 
 def _show_facts(result: dict[str, Any]) -> None:

@@ -47,6 +47,8 @@ def _checked(out: pathlib.Path, given: str) -> str:
         raise ValueError(f"--out {given}: must end in {GIF} or {PNG}, or be a folder, for one {PNG} a step")
     if folder and out.suffix.lower() in (GIF, PNG):
         raise ValueError(f"--out {given}: is a folder; name a file in it, or a folder without {out.suffix}")
+    if folder and out.is_symlink():
+        raise ValueError(f"--out {given}: is a link, which is not followed: name the folder itself, or another")
     check_out(out if folder else out.parent)
     return suffix
 
@@ -59,4 +61,4 @@ def _show(found: dict[str, Any]) -> None:
     first, *rest = found["files"]
     files = f"{first} to {rest[-1]}" if rest else first
     returns = ", ".join(f"{value:.3g}" for value in found["episode_returns"])
-    console().print(f"{files}: {found['num_frames']} pictures, return {returns}", markup=False)
+    console().print(f"{files}: {found['num_frames']} pictures, return {returns}")

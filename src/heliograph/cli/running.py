@@ -167,14 +167,13 @@ class Workers:
 
     def _start(self, share: dict[str, str]) -> _Worker:
         stderr = tempfile.TemporaryFile("w+", encoding="utf8")
-        path = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = subprocess.Popen(
-            [sys.executable, "-m", "heliograph.rllib.worker"],
+            [sys.executable, "-P", "-m", "heliograph.rllib.worker"],  # -P: nothing of where one is
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env={**os.environ, **share, "PYTHONPATH": path},
+            env={**os.environ, **share},
             start_new_session=True,
         )
         listener = threading.Thread(target=self._listen, args=(process,), daemon=True)

@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from heliograph.texts import printable
 
 if TYPE_CHECKING:
     from heliograph.rllib.settings import TrainSettings
@@ -39,10 +41,21 @@ def jsonable(value: Any) -> Any:
     return jsonable(plain(value))
 
 
+class Plain(Console):
+    """A console that shows texts as they are: names may be a stranger's, so none of them is markup or commands it."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(highlight=False, markup=False, emoji=False, **settings)
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """A text without what a terminal would obey."""
+        return super().render_str("\n".join(map(printable, text.split("\n"))), **settings)
+
+
 def console(*, err: bool = False) -> Console:
     """Where to print; wide enough for a table in one piece where nobody watches."""
-    out = Console(stderr=err, highlight=False)
-    return out if out.is_terminal else Console(stderr=err, highlight=False, width=PLAIN_WIDTH, soft_wrap=True)
+    out = Plain(stderr=err)
+    return out if out.is_terminal else Plain(stderr=err, width=PLAIN_WIDTH, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -58,7 +71,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def listing(rows: Iterable[tuple[str, str]]) -> None:
     """Print names and what they stand for, in two columns."""
-    out, rows = console(), list(rows)
+    out, rows = console(), [(printable(name), printable(text)) for name, text in rows]
     width = max((len(name) for name, _ in rows), default=0)
     if not out.is_terminal:
         print(*(f"{name:{width}}  {text}" for name, text in rows), sep="\n")
@@ -67,7 +80,7 @@ def listing(rows: Iterable[tuple[str, str]]) -> None:
     grid.add_column(no_wrap=True)
     grid.add_column()
     for name, text in rows:
-        grid.add_row(name, escape(text))
+        grid.add_row(name, text)
     out.print(grid)
 
 
@@ -99,7 +112,7 @@ class Display:
         if self._bars is not None:
             for name, settings in runs.items():
                 total = None if share_done(settings, {"iteration": 0, "num_env_steps": 0}) is None else 1.0
-                self._tasks[name] = self._bars.add_task(name, total=total, start=False, facts="waiting")
+                self._tasks[name] = self._bars.add_task(printable(name), total=total, start=False, facts="waiting")
 
     def start(self, name: str) -> None:
         """A run begins: Ray, the environment and the team are being built."""
@@ -144,8 +157,8 @@ class Display:
             self._bars.stop()
 
     def _build_bars(self) -> Progress:
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-        return Progress(*columns, TextColumn("{task.fields[facts]}"), console=self.console)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), TimeElapsedColumn())
+        return Progress(*columns, TextColumn("{task.fields[facts]}", markup=False), console=self.console)
 
 
 def _facts(row: Mapping[str, Any], left: float | None) -> str:

@@ -4,8 +4,6 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.markup import escape
-
 from heliograph.analysis.run_groups import Comparison, compare
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_name
@@ -101,7 +99,7 @@ class _Watching:
         self._count()
 
     def fail(self, name: str, message: str) -> None:
-        self.display.say(f"run={escape(name)} failed: {escape(message)}")
+        self.display.say(f"run={name} failed: {message}")
         self._count()
 
     def _count(self) -> None:
@@ -151,4 +149,4 @@ def _tell_gaps(trials: list[Trial], failures: dict[str, str], comparison: Compar
 def _show(comparison: Comparison | None, result: dict[str, Any]) -> None:
     if comparison is not None:
         show_comparison(comparison)
-        console().print(f"\n{escape(result['page'])}")
+        console().print(f"\n{result['page']}")

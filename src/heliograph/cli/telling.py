@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich.markup import escape
-
 from heliograph.analysis.labels import percent
 from heliograph.analysis.protocol import Protocol, protocol_in
 from heliograph.analysis.replay import MAX_ROWS, told
@@ -61,13 +59,13 @@ def show_protocol(found: Protocol) -> None:
     """Print the table, what messages mean, and what the table earns."""
     out = console()
     for part in found.tables:
-        table([escape(text) for text in part.headings], _escaped(part.rows()))
-        turns = f"{part.num_turns:,} turns of role {escape(part.role)} in {found.num_episodes:,} episodes"
+        table(part.headings, part.rows())
+        turns = f"{part.num_turns:,} turns of role {part.role} in {found.num_episodes:,} episodes"
         out.print(f"This is what was said and done in {percent(part.followed)} of the {turns}.\n")
     for meaning in found.meanings:
-        out.print(f"What role {escape(meaning.role)} means by what it says:")
+        out.print(f"What role {meaning.role} means by what it says:")
         for line in meaning.words(found.reading):
-            out.print(f"  {escape(line)}")
+            out.print(f"  {line}")
     if found.played is not None:
         played, team = formatted(found.played.normalised_return), formatted(found.team_normalised_return)
         verdict = "this protocol is optimal" if found.optimal else "this protocol is not optimal"
@@ -84,11 +82,7 @@ def show_episodes(episodes: Sequence[dict[str, Any]]) -> None:
     for place, episode in enumerate(episodes):
         rows = episode["rows"]
         console().print(f"{'' if not place else chr(10)}episode {episode['episode']}")
-        table([escape(text) for text in episode["headings"]], _escaped(rows[:MAX_ROWS]))
+        table(episode["headings"], rows[:MAX_ROWS])
         cut = f"; {len(rows) - MAX_ROWS} more turns" if len(rows) > MAX_ROWS else ""
         success = {None: "", True: ", success", False: ", no success"}[episode["success"]]
         console().print(f"return {episode['episode_return']:.3g}{success}{cut}")
-
-
-def _escaped(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    return [[escape(text) for text in row] for row in rows]

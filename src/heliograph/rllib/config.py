@@ -35,7 +35,14 @@ from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.unheeded import refuse_unheeded
-from heliograph.rllib.validation import check_loaded, check_losses, check_sizes, check_trained, warn_of_callbacks
+from heliograph.rllib.validation import (
+    check_loaded,
+    check_losses,
+    check_memory,
+    check_sizes,
+    check_trained,
+    warn_of_callbacks,
+)
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
 
@@ -85,6 +92,13 @@ class CommunicationConfig(AlgorithmConfig):
         self.explore = True
         self.evaluation_config = {"explore": False}
         self._facts: tuple[str, EnvFacts] | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A pickle that names the class as `module:Name`, so that processes of Ray find one of the user's own."""
+        cls = type(self)
+        if cls.__module__ == "__main__" or "." in cls.__qualname__:
+            return super().__reduce_ex__(protocol)
+        return _blank, (f"{cls.__module__}:{cls.__qualname__}",), vars(self)
 
     def environment(self, *args: Any, curriculum: Mapping[str, Any] = NotProvided, **settings: Any) -> Any:
         """As in RLlib, and `curriculum`: schedules of settings of the environment while the team trains, by name.
@@ -263,6 +277,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_losses(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        check_memory(self, team)
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 
@@ -315,6 +330,12 @@ class CommunicationConfig(AlgorithmConfig):
         paths = {name: spec.load_state_path for name, spec in self.user_modules().items() if spec.load_state_path}
         named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
         return {**named, **self.load_policies}
+
+
+def _blank(name: str) -> CommunicationConfig:
+    """A configuration of the class that is named, to be filled with what was pickled."""
+    cls = resolve("algorithm", name)
+    return cls.__new__(cls)
 
 
 def _loaded(source: Any, name: str) -> LoadedPolicy:

@@ -7,13 +7,14 @@ import torch
 from ray.rllib.utils.framework import get_device
 from torch import nn
 
-from heliograph.checks import check_positive
+from heliograph.checks import check_number, check_positive
 from heliograph.cores import num_cores
 
 __all__ = ["check_gpus", "prepare_torch", "runner_device", "threads_for"]
 
 GPU_SETTINGS = ("num_gpus_per_env_runner", "num_gpus_per_learner")
 WEIGHTS_WORTH_A_THREAD = 100_000
+MOST_THREADS = 4096
 
 
 def prepare_torch(*, num_threads: int | None) -> None:
@@ -34,6 +35,7 @@ def threads_for(team: nn.Module, *, given: int | None) -> int:
     """
     if given is not None:
         check_positive("torch_num_threads", given)
+        check_number("torch_num_threads", given, maximum=MOST_THREADS)
         return given
     num_weights = sum(parameter.numel() for parameter in team.parameters())
     return min(2 if num_weights >= WEIGHTS_WORTH_A_THREAD else 1, _most_threads())

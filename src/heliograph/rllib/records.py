@@ -20,6 +20,7 @@ from tensorboardX.summary import scalar
 from heliograph.durable import replacing, telling
 from heliograph.rllib.settings import LEARNT, SAMPLED
 from heliograph.run_folder import PROGRESS, RunFolderError
+from heliograph.safe_files import refuse_irregular
 
 TENSORBOARD = "tensorboard"
 WHOLE = ("iteration", "num_env_steps", "num_episodes")
@@ -130,6 +131,7 @@ def read_progress(folder: str | pathlib.Path) -> list[dict[str, Any]]:
     path = pathlib.Path(folder) / PROGRESS
     if not path.exists():
         return []
+    refuse_irregular(path)
     with path.open(newline="", encoding="utf8") as file:
         text = file.read()
     whole = io.StringIO(text[: text.rfind("\n") + 1], newline="")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import ray
 
 from heliograph.cores import num_cores
+from heliograph.rllib.job import job_config
 
 OBJECT_STORE_BYTES = 200_000_000
 STDERR = 2
@@ -75,7 +76,7 @@ def harmless_lines_dropped() -> Iterator[None]:
 
 def _start(num_actors: int) -> None:
     if "RAY_ADDRESS" in os.environ:
-        ray.init(log_to_driver=False, logging_level="ERROR")
+        ray.init(log_to_driver=False, logging_level="ERROR", job_config=job_config())
         return
     ray.init(
         address="local",
@@ -84,6 +85,7 @@ def _start(num_actors: int) -> None:
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
+        job_config=job_config(),
     )
 
 

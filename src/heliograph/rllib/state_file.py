@@ -42,19 +42,19 @@ def write_state(path: str | pathlib.Path, state: Any) -> None:
 
 def read_state(path: str | pathlib.Path) -> Any:
     """The state that a file holds."""
+    if not pathlib.Path(path).is_file():
+        raise StateFileError(f"{path} does not exist, or is no file: save() writes it")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise StateFileError(f"{path} does not exist: save() writes it") from None
     except (safetensors.SafetensorError, OSError) as error:
         raise StateFileError(f"{path} is damaged or no safetensors file: {error}") from error
     if about.get("kind") != KIND or about.get("format_version") != FORMAT_VERSION:
         raise StateFileError(f"{path} is no {KIND} of format_version {FORMAT_VERSION}")
     try:
         return _decoded(json.loads(about["tree"]), tensors)
-    except (KeyError, TypeError, IndexError, AttributeError, ImportError, json.JSONDecodeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError) as error:
         raise StateFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 

@@ -24,6 +24,7 @@ from heliograph.rllib.session import ray_running
 from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from
 from heliograph.rllib.train import Stop, config_of, interruptible, resume, train
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
+from heliograph.safe_files import read_json
 
 __all__ = ["SCHEDULERS", "Observer", "Trial", "Unfinished", "check_trials", "finished", "refuse_others", "sweep"]
 
@@ -78,14 +79,13 @@ class Observer(Protocol):
 
 def finished(trial: Trial) -> dict[str, Any] | None:
     """The summary of a trial that was made before and not interrupted; None where it is still to be made."""
-    try:
-        summary = json.loads((trial.out / SUMMARY).read_text(encoding="utf8"))
-    except FileNotFoundError:
+    path = trial.out / SUMMARY
+    if not path.exists():
         return None
-    except (ValueError, OSError) as error:
-        raise RunFolderError(
-            f"{trial.out / SUMMARY} is damaged: {error}; delete {trial.out} to train it anew"
-        ) from error
+    try:
+        summary = read_json(path)
+    except RunFolderError as error:
+        raise RunFolderError(f"{path} is damaged: {error}; delete {trial.out} to train it anew") from error
     return summary if isinstance(summary, dict) and summary.get("stopped_by") != "interrupt" else None
 
 
@@ -282,7 +282,7 @@ class _Watch(_Unsaved, tune.Callback, tune.Stopper):
         self.running.discard(_name(trial))
         summary = pathlib.Path(trial.config["job"]["out"]) / SUMMARY
         if summary.exists():  # a trial that was asked to end before it began has none
-            self.observer.end(_name(trial), json.loads(summary.read_text(encoding="utf8")))
+            self.observer.end(_name(trial), read_json(summary))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         name = _name(trial)

@@ -1,13 +1,20 @@
 """What a configuration is held against before training starts: each check refuses one kind of setting, and names it."""
 
+import math
 import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
+from gymnasium import spaces
 
 from heliograph.checks import check_positive, check_schedule
+from heliograph.combinations import COPIES_IN_TRAINING
+from heliograph.cores import memory_bytes
+from heliograph.envs.base import flat_size
 from heliograph.experiment import RESERVED_POLICY, build_channel, build_policy
+from heliograph.models.base import Model
+from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.callbacks import never_called
 from heliograph.rllib.turns import Alternating
@@ -16,7 +23,10 @@ from heliograph.sharing import load_into
 if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig
 
-__all__ = ["check_loaded", "check_losses", "check_sizes", "check_trained", "warn_of_callbacks"]
+__all__ = ["check_loaded", "check_losses", "check_memory", "check_sizes", "check_trained", "warn_of_callbacks"]
+
+BYTES_OF_A_TURN = 32
+"""What is kept at least of an agent in a step beside what it saw: masks, meaning, message, action and reward."""
 
 
 def check_sizes(config: "CommunicationConfig") -> None:
@@ -28,6 +38,38 @@ def check_sizes(config: "CommunicationConfig") -> None:
     copies = config.num_envs_per_env_runner * max(1, config.num_env_runners)
     if copies < config.num_learners:
         raise ValueError(f"num_learners={config.num_learners}: more than there are copies to share ({copies})")
+
+
+def check_memory(config: "CommunicationConfig", team: Team) -> None:
+    """Raise ValueError where critics, or what is seen in the steps of a batch, would not fit into memory."""
+    facts, size = config.facts(), config.critic_size
+    step = sum(len(r.agents) * (BYTES_OF_A_TURN + 4 * _numbers(r.observation_space)) for r in facts.roles)
+    extra = size if config.critic != "hidden" else 0
+    inputs = sum(1 + extra + _seen_by_critic(config, policy.model) for policy in team.policies.values())
+    batch = config.train_batch_size_per_learner
+    there = memory_bytes()
+    for name, value, needed in (
+        ("critic_size", size, 4 * COPIES_IN_TRAINING * size * inputs),
+        ("train_batch_size_per_learner", batch, batch * step),
+    ):
+        if needed > there > 0:
+            raise ValueError(
+                f"{name}={value}: to train takes {needed / 1e9:,.0f} GB of memory, and this machine has "
+                f"{there / 1e9:,.0f}; make it smaller"
+            )
+
+
+def _seen_by_critic(config: "CommunicationConfig", model: Model) -> int:
+    if config.critic == "state":
+        return config.facts().state_size
+    return flat_size(model.spec.observation_space) if config.critic == "observation" else model.hidden_size
+
+
+def _numbers(space: spaces.Space) -> int:
+    """How many are kept of an observation: of a choice among many its number alone."""
+    if isinstance(space, spaces.Dict):
+        return sum(_numbers(part) for part in space.spaces.values())
+    return math.prod(space.shape or ())
 
 
 def check_losses(config: "CommunicationConfig") -> None:

@@ -1,0 +1,45 @@
+"""Memory: how much a block may take, and what an error says that there was not enough of it."""
+
+import contextlib
+import pathlib
+import resource
+from collections.abc import Iterator
+
+__all__ = ["at_most", "is_exhausted"]
+
+STATUS = pathlib.Path("/proc/self/status")
+OF_AN_ALLOCATOR = ("not enough memory", "can't allocate memory", "out of memory", "cannot allocate memory")
+
+
+@contextlib.contextmanager
+def at_most(num_bytes: int) -> Iterator[None]:
+    """Let this process take so much beyond what it has; more raises an error. Without effect where Linux is not."""
+    has = _data_bytes()
+    if has is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [has + num_bytes, *(x for x in (soft, hard) if x != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error is that of an allocator: torch raises a RuntimeError, and tells it by its text alone."""
+    if isinstance(error, RuntimeError):
+        return any(words in str(error).lower() for words in OF_AN_ALLOCATOR)
+    return isinstance(error, MemoryError)
+
+
+def _data_bytes() -> int | None:
+    """What counts towards the limit."""
+    if not STATUS.exists():
+        return None
+    for line in STATUS.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmData":
+            return 1024 * int(value.split()[0])
+    return None
