@@ -1,12 +1,14 @@
 """The training step that Heliograph's algorithms share: sample rollouts, learn jointly, send weights."""
 
 import functools
+import time
 from typing import Any
 
 import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -20,12 +22,15 @@ from ray.rllib.utils.metrics import (
 from heliograph.curriculum import Curriculum
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learning import learners_answering
-from heliograph.rllib.sampling import failure_in, sample_batch
+from heliograph.rllib.sampling import close_runners, failure_in, sample_batch
+from heliograph.rllib.session import ray_only_where_it_runs
 from heliograph.rllib.weights import share_weights
 from heliograph.rollout import Rollout, concatenate
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""
+CLOSING_SECONDS = 5.0
+"""How long env runners have at the end of a run to close their environments."""
 REMOTE_RUNNERS = "remote_env_runners"
 """Key of a checkpoint: the states of remote env runners by index (RLlib saves that of the local one alone)."""
 
@@ -35,10 +40,16 @@ class CommunicationAlgorithm(Algorithm):
 
     def setup(self, config: Any) -> None:
         """RLlib's; a local env runner and a local learner then share their weights."""
-        super().setup(config)
+        with ray_only_where_it_runs():
+            super().setup(config)
         if self.config.num_env_runners == 0 and self.config.num_learners == 0:
             runner = self.env_runner_group.local_env_runner
             self.learner_group.foreach_learner(lambda learner: share_weights(runner, learner))
+
+    def step(self) -> Any:
+        """RLlib's: an iteration, and the evaluation that is due."""
+        with ray_only_where_it_runs():
+            return super().step()
 
     def training_step(self) -> None:
         """Sample a batch from all env runners, update the learners on it, and sync the weights back."""
@@ -60,14 +71,39 @@ class CommunicationAlgorithm(Algorithm):
         self._advance_curriculum()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """RLlib's evaluation; a failure of the user's code in a remote runner is raised, not only logged."""
+        """RLlib's evaluation; a failure of the user's code in a remote runner is raised, one that hangs is ended."""
+        started = time.monotonic()
         try:
-            results = super().evaluate(*args, **kwargs)
-        finally:
-            failure = failure_in(self.eval_env_runner_group)
-            if failure is not None:
-                raise failure
+            with ray_only_where_it_runs():
+                results = super().evaluate(*args, **kwargs)
+        except Exception:
+            self._raise_failure_in_evaluation(started)
+            raise
+        self._raise_failure_in_evaluation(started)
         return results
+
+    def _raise_failure_in_evaluation(self, started: float) -> None:
+        late = time.monotonic() - started >= self.config.evaluation_sample_timeout_s
+        failure = failure_in(self.eval_env_runner_group, end_silent=late)
+        if failure is not None:
+            raise failure
+
+    def cleanup(self) -> None:
+        """RLlib's, which waits for what every env runner is doing: those that hang are ended first."""
+        for group in self._runner_groups():
+            close_runners(group, timeout_seconds=CLOSING_SECONDS)
+        super().cleanup()
+
+    def end_at_once(self) -> None:
+        """End all processes, whatever they are doing."""
+        for group in self._runner_groups():
+            close_runners(group, timeout_seconds=0.0)
+        if self.learner_group.is_remote:
+            self.learner_group._backend_executor.shutdown(graceful_termination=False)
+        self.learner_group._is_shut_down = True
+
+    def _runner_groups(self) -> list[EnvRunnerGroup]:
+        return [group for group in (self.env_runner_group, self.eval_env_runner_group) if group is not None]
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
         """RLlib's state, and those of remote env runners: environments, messages in flight, random streams."""
@@ -83,12 +119,18 @@ class CommunicationAlgorithm(Algorithm):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over a state; a remote runner that the saved run had not starts afresh."""
-        super().set_state(state)
+        with ray_only_where_it_runs():
+            super().set_state(state)
         if CURRICULUM in state:
             self.curriculum.set_state(state[CURRICULUM])
         if state.get(REMOTE_RUNNERS):
             states = ray.put(state[REMOTE_RUNNERS])
             self.env_runner_group.foreach_env_runner(lambda runner: _take(runner, states), local_env_runner=False)
+
+    def restore_from_path(self, *args: Any, **kwargs: Any) -> None:
+        """RLlib's."""
+        with ray_only_where_it_runs():
+            super().restore_from_path(*args, **kwargs)
 
     @functools.cached_property
     def curriculum(self) -> Curriculum:
