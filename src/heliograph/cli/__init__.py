@@ -11,7 +11,7 @@ from typing import Any
 
 from heliograph.cli.arguments import build_parser
 from heliograph.cores import patient_threads
-from heliograph.rllib.failures import RunError
+from heliograph.rllib.failures import RunError, exit_called
 
 __all__ = ["main"]
 
@@ -36,6 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.debug:
             raise
         print(f"heliograph {given.command}: error: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as error:  # of a user's code, which else would end the command without a word
+        if given.debug:
+            raise
+        print(f"heliograph {given.command}: error: {exit_called(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
