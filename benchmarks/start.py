@@ -28,7 +28,7 @@ PARTS = {
     "torch": "import torch",
     "rllib": "import torch, ray.rllib.algorithms.ppo, ray.rllib.core.learner.torch.torch_learner",
     "ray": "import torch, ray.rllib.algorithms.ppo\nfrom heliograph.rllib.session import ray_running\n"
-    "with ray_running():\n    import os; os._exit(0)",
+    "with ray_running(num_actors=1):\n    import os; os._exit(0)",
 }
 COMMAND = ["-m", "heliograph", "train", "speaker_listener_dru", "--no-controls", "--iterations", "1"]
 

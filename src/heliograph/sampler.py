@@ -168,7 +168,7 @@ class Sampler:
         """Add to an exception where it came from: this many steps after the sampler was made."""
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             error.add_note(f"{doing} env step {self._num_steps + 1} of {type(self.env).__name__}")
             raise
 

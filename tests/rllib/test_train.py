@@ -188,7 +188,7 @@ def test_processes_train_side_by_side_and_one_that_fails_leaves_the_others(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("heliograph.cli.running.subprocess.Popen", start)
     with Display({job.name: job.settings for job in jobs}, err=True) as display, pytest.raises(ValueError, match="0: "):
-        run_all(jobs, processes=2, display=display, command="test")
+        run_all(jobs, processes=2, display=display, command="test", remedy="the same command")
     assert threads == [str(max(1, num_cores() // 2))] * 2
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in "12"]
     assert [(summary["seed"], summary["num_env_steps"]) for summary in summaries] == [(1, 128), (2, 128)]

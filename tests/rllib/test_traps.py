@@ -33,7 +33,6 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
-import ray
 import safetensors
 import torch
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -143,19 +142,6 @@ def test_harmless_lines_are_dropped_others_are_not(capfd: pytest.CaptureFixture[
     with session.harmless_lines_dropped():
         os.write(2, b"an Actor " + session.HARMLESS[0] + b".\nthe ship is sinking\n")
     assert capfd.readouterr().err == "the ship is sinking\n"
-
-
-def test_ray_is_started_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, Any] = {}
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
-    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", given.update)
-    monkeypatch.setattr(ray, "shutdown", lambda: given.update(ended=True))
-    with session.ray_running(num_actors=3):
-        assert (os.environ["RAY_AUTH_MODE"], os.environ["RAY_USAGE_STATS_ENABLED"]) == ("disabled", "0")
-    assert given["num_cpus"] >= 4 and not given["include_dashboard"] and not given["log_to_driver"] and given["ended"]
 
 
 def test_shards_are_equal() -> None:

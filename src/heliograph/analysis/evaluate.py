@@ -229,8 +229,9 @@ def record(
 
     With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
     """
-    if out is not None:
-        corpora.check_place(pathlib.Path(out))
+    place = None if out is None else pathlib.Path(out).absolute()  # whatever becomes of the working directory
+    if place is not None:
+        corpora.check_place(place)
     keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
     played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies, keeping=keeping)
     about = {
@@ -242,8 +243,8 @@ def record(
     }
     told = played.rollouts if at_least is None else _first_episodes(run.team, played.rollouts, at_least=at_least)
     corpus = corpora.from_rollouts(run.team, run.facts, told, metadata=about)
-    if out is not None:
-        corpus.save(out)
+    if place is not None:
+        corpus.save(place)
     return corpus
 
 

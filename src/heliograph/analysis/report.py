@@ -30,10 +30,10 @@ def write_report(
     to NAME.html where you are. `out` names another file. `trust` lets a configuration import code that is not
     Heliograph's. Raises `RunFolderError` where the folder is neither.
     """
-    source, folder = folder, located(folder)
-    findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
+    source, folder = folder, located(folder).absolute()
     beside = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
-    path = pathlib.Path(out or (beside.name if is_shipped(source) else beside))
+    path = pathlib.Path(out or (beside.name if is_shipped(source) else beside)).absolute()
+    findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
     write_text(path, render(findings))
     return path
 

@@ -14,7 +14,7 @@ from heliograph.cli.arguments import build_parser
 from heliograph.cores import patient_threads
 from heliograph.importing import looking_in
 from heliograph.memory import is_exhausted
-from heliograph.rllib.failures import RunError
+from heliograph.rllib.failures import RunError, exit_called
 from heliograph.texts import one_line, printable
 
 __all__ = ["main"]
@@ -33,29 +33,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _interruptible():
             _run(given)
-    except (ValueError, FloatingPointError, OSError) as error:
+    except BrokenPipeError:
         if given.debug:
             raise
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"heliograph {given.command}: error: {one_line(error, at_most=MOST)}", file=sys.stderr)
-        return 2
-    except RunError as error:
-        if given.debug:
-            raise
-        told = "\n".join(map(printable, str(error).split("\n")))
-        print(f"heliograph {given.command}: error: {told}", file=sys.stderr)
-        return 1
-    except (RuntimeError, MemoryError) as error:
-        if given.debug or not is_exhausted(error):
-            raise
-        print(f"heliograph {given.command}: error: not enough memory: {one_line(error, at_most=MOST)}", file=sys.stderr)
-        return 2
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except (Exception, SystemExit) as error:
+        code, told = _failure(error)
+        if given.debug or not told:
+            raise
+        print(f"heliograph {given.command}: error: {told}", file=sys.stderr)
+        return code
     return 0
+
+
+def _failure(error: BaseException) -> tuple[int, str]:
+    """The exit code for an error, and what to say of it; nothing where it is a fault of Heliograph's."""
+    if isinstance(error, (ValueError, FloatingPointError, OSError)):
+        return 2, one_line(error, at_most=MOST)
+    if isinstance(error, RunError):
+        return 1, "\n".join(map(printable, str(error).split("\n")))
+    if isinstance(error, SystemExit):  # of a user's code, which else would end the command without a word
+        return 1, str(exit_called(error))
+    return 2, f"not enough memory: {one_line(error, at_most=MOST)}" if is_exhausted(error) else ""
 
 
 @contextlib.contextmanager

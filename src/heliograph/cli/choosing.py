@@ -31,12 +31,13 @@ MAIN = "team"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run to make: its name in what is shown, its settings, and its folder."""
+    """A run to make, or to go on with: its name in what is shown, its settings, and its folder."""
 
     name: str
     settings: TrainSettings
     out: pathlib.Path
     overwrite: bool = False
+    resume: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ GIF, PNG = ".gif", ".png"
 def render(given: Any) -> Shown:
     """`heliograph render`."""
     out = pathlib.Path(given.out)
-    suffix = _checked(out, given.out)
+    suffix, out = _checked(out, given.out), out.absolute()
     check_fps(given.fps)
     if given.episodes > MOST_EPISODES:
         raise ValueError(f"--episodes {given.episodes}: at most {MOST_EPISODES}, as each step is a picture")

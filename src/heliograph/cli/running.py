@@ -5,6 +5,8 @@ import dataclasses
 import json
 import os
 import queue
+import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,17 +20,25 @@ from heliograph.cli.shown import Display
 from heliograph.cores import cores_each
 from heliograph.rllib.failures import RunError
 
-USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError")
+USER_ERRORS = (
+    "ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError",
+    "ConnectionError",
+)  # fmt: skip
 RUN_ERRORS = ("RunError", "EnvRunnerError", "LearnerError")
 GRACE_SECONDS = 20
 SHOWN_STDERR_CHARACTERS = 4000
 
 
-def run_all(jobs: Sequence[Job], *, processes: int, display: Display, command: str) -> dict[str, dict[str, Any]]:
-    """Make all runs and return their summaries by name; after Ctrl-C those that were begun."""
-    if len(jobs) == 1 or processes == 1:
+def run_all(
+    jobs: Sequence[Job], *, processes: int, display: Display, command: str, remedy: str
+) -> dict[str, dict[str, Any]]:
+    """Make all runs and return their summaries by name; after Ctrl-C those that were begun.
+
+    `remedy`: what makes the missing ones where the process of one is killed.
+    """
+    if len(jobs) <= 1 or processes == 1:
         return _run_here(jobs, display=display, command=command)
-    with Workers(min(processes, len(jobs)), display=display, command=command) as workers:
+    with Workers(min(processes, len(jobs)), display=display, command=command, remedy=remedy) as workers:
         return workers.work(jobs)
 
 
@@ -38,17 +48,22 @@ def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[st
     summaries: dict[str, dict[str, Any]] = {}
     for job in jobs:
         display.start(job.name)
-        summaries[job.name] = train(
-            job.settings,
-            out=job.out,
-            on_progress=lambda row, name=job.name: display.row(name, row),  # type: ignore[misc]
-            overwrite=job.overwrite,
-            command=command,
+        row = lambda row, name=job.name: display.row(name, row)  # noqa: E731
+        summaries[job.name] = (
+            _resumed(job, on_progress=row, command=command)
+            if job.resume
+            else train(job.settings, out=job.out, overwrite=job.overwrite, on_progress=row, command=command)
         )
         display.end(job.name, summaries[job.name])
         if summaries[job.name]["stopped_by"] == "interrupt":
             break
     return summaries
+
+
+def _resumed(job: Job, **more: Any) -> dict[str, Any]:
+    from heliograph.rllib.train import resume
+
+    return resume(job.out, iterations=job.settings.iterations, env_steps=job.settings.env_steps, **more)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -58,9 +73,20 @@ class _Worker:
     listener: threading.Thread
     job: str | None = None
 
-    def tail(self) -> str:
+    def end(self) -> str:
+        """How the process ended in the midst of its job."""
+        code = self.process.wait()
+        if code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            return f"the process of {self.job} was ended by {name} (killed, or out of memory)"
         self.stderr.seek(0)
-        return self.stderr.read()[-SHOWN_STDERR_CHARACTERS:]
+        told = self.stderr.read()[-SHOWN_STDERR_CHARACTERS:]
+        return f"the process of {self.job} ended with exit code {code}:\n{told.rstrip()}\n"
+
+
+def command_line() -> str:
+    """What the user typed."""
+    return shlex.join(["heliograph", *sys.argv[1:]])
 
 
 class Workers:
@@ -70,8 +96,8 @@ class Workers:
     end their iteration and write their summaries. If this process dies they do the same.
     """
 
-    def __init__(self, number: int, *, display: Display, command: str):
-        self.display, self.command = display, command
+    def __init__(self, number: int, *, display: Display, command: str, remedy: str):
+        self.display, self.command, self.remedy = display, command, remedy
         self.events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self.workers = [self._start(cores_each(number)) for _ in range(number)]
         self.summaries: dict[str, dict[str, Any]] = {}
@@ -120,7 +146,7 @@ class Workers:
             worker, event = self._next()
             if event is None:
                 if worker.job is not None:
-                    self._fail(worker.job, RuntimeError(f"the process of {worker.job} ended:\n{worker.tail()}"))
+                    self._fail(worker.job, RunError(f"{worker.end()}; {self.remedy} goes on with it"))
                 worker.job = None
                 continue
             self._take(event)
@@ -159,8 +185,8 @@ class Workers:
             return
         job = waiting.popleft()
         worker.job = job.name
-        given = {"run": job.name, "settings": job.settings.model_dump(mode="json"), "out": str(job.out)}
-        line = json.dumps({**given, "overwrite": job.overwrite, "command": self.command})
+        given = {"run": job.name, "settings": job.settings.model_dump(mode="json"), "out": str(job.out.absolute())}
+        line = json.dumps({**given, "overwrite": job.overwrite, "resume": job.resume, "command": self.command})
         assert worker.process.stdin is not None
         worker.process.stdin.write(line + "\n")
         worker.process.stdin.flush()

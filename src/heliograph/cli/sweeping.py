@@ -7,8 +7,8 @@ from typing import Any
 from heliograph.analysis.run_groups import Comparison, compare
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_name
+from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
-from heliograph.cli.training import command_line
 from heliograph.cores import num_cores
 from heliograph.rllib import sweep as trials_of
 from heliograph.rllib.settings import COLUMNS

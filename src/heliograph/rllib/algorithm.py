@@ -1,6 +1,7 @@
 """The training step that Heliograph's algorithms share: sample rollouts, learn jointly, send weights."""
 
 import functools
+import time
 from typing import Any
 
 import ray
@@ -19,17 +20,18 @@ from ray.rllib.utils.metrics import (
 )
 
 from heliograph.curriculum import Curriculum
-from heliograph.envs.checking import EnvError
 from heliograph.folding import folded
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learning import learners_answering
-from heliograph.rllib.sampling import FAILURE_SECONDS, failure_in, sample_batch
+from heliograph.rllib.sampling import close_runners, failure_in, sample_batch
+from heliograph.rllib.session import ray_only_where_it_runs
 from heliograph.rllib.weights import share_weights
 from heliograph.rollout import Rollout, concatenate
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""
-GROUPS = ("env_runner_group", "eval_env_runner_group")
+CLOSING_SECONDS = 5.0
+"""How long env runners have at the end of a run to close their environments."""
 REMOTE_RUNNERS = "remote_env_runners"
 """Key of a checkpoint: the states of remote env runners by index (RLlib saves that of the local one alone)."""
 
@@ -39,10 +41,16 @@ class CommunicationAlgorithm(Algorithm):
 
     def setup(self, config: Any) -> None:
         """RLlib's; a local env runner and a local learner then share their weights."""
-        super().setup(config)
+        with ray_only_where_it_runs():
+            super().setup(config)
         if self.config.num_env_runners == 0 and self.config.num_learners == 0:
             runner = self.env_runner_group.local_env_runner
             self.learner_group.foreach_learner(lambda learner: share_weights(runner, learner))
+
+    def step(self) -> Any:
+        """RLlib's: an iteration, and the evaluation that is due."""
+        with ray_only_where_it_runs():
+            return super().step()
 
     def training_step(self) -> None:
         """Sample a batch from all env runners, update the learners on it, and sync the weights back."""
@@ -64,21 +72,44 @@ class CommunicationAlgorithm(Algorithm):
         self._advance_curriculum()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """RLlib's evaluation; a failure of the user's code in a remote runner is raised, not only logged."""
+        """RLlib's evaluation; a failure of the user's code in a remote runner is raised, one that hangs is ended."""
+        started = time.monotonic()
         try:
-            results = super().evaluate(*args, **kwargs)
-        finally:
-            failure = failure_in(self.eval_env_runner_group)
-            if failure is not None:
-                raise failure
+            with ray_only_where_it_runs():
+                results = super().evaluate(*args, **kwargs)
+        except Exception:
+            self._raise_failure_in_evaluation(started)
+            raise
+        self._raise_failure_in_evaluation(started)
         return results
 
+    def _raise_failure_in_evaluation(self, started: float) -> None:
+        late = time.monotonic() - started >= self.config.evaluation_sample_timeout_s
+        failure = failure_in(self.eval_env_runner_group, end_silent=late)
+        if failure is not None:
+            raise failure
+
     def cleanup(self) -> None:
-        """RLlib's; then raises `EnvError` where an environment could not be closed, which RLlib only logs."""
-        failures = [error for name in GROUPS for error in _unclosed(getattr(self, name, None))]
+        """RLlib's, which waits for what every env runner is doing: those that hang are ended first.
+
+        Then raises `EnvError` where an environment could not be closed, which RLlib only logs.
+        """
+        groups = self._runner_groups()
+        failures = [error for group in groups for error in close_runners(group, timeout_seconds=CLOSING_SECONDS)]
         super().cleanup()
         if failures:
             raise failures[0]
+
+    def end_at_once(self) -> None:
+        """End all processes, whatever they are doing."""
+        for group in self._runner_groups():
+            group._worker_manager.clear()
+        if self.learner_group.is_remote:
+            self.learner_group._backend_executor.shutdown(graceful_termination=False)
+        self.learner_group._is_shut_down = True
+
+    def _runner_groups(self) -> list[EnvRunnerGroup]:
+        return [group for group in (self.env_runner_group, self.eval_env_runner_group) if group is not None]
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
         """RLlib's state, and those of remote env runners: environments, messages in flight, random streams."""
@@ -94,12 +125,18 @@ class CommunicationAlgorithm(Algorithm):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over a state; a remote runner that the saved run had not starts afresh."""
-        super().set_state(state)
+        with ray_only_where_it_runs():
+            super().set_state(state)
         if CURRICULUM in state:
             self.curriculum.set_state(state[CURRICULUM])
         if state.get(REMOTE_RUNNERS):
             states = ray.put(state[REMOTE_RUNNERS])
             self.env_runner_group.foreach_env_runner(lambda runner: _take(runner, states), local_env_runner=False)
+
+    def restore_from_path(self, *args: Any, **kwargs: Any) -> None:
+        """RLlib's."""
+        with ray_only_where_it_runs():
+            super().restore_from_path(*args, **kwargs)
 
     @functools.cached_property
     def curriculum(self) -> Curriculum:
@@ -139,22 +176,6 @@ class CommunicationAlgorithm(Algorithm):
 
     def _whole(self, rollouts: list[Rollout]) -> dict[str, Any]:
         return {"episodes": rollouts} if self.config.num_learners == 0 else {"batches": [rollouts]}
-
-
-def _unclosed(group: EnvRunnerGroup | None) -> list[EnvError]:
-    """Close the environments of runners; what could not be closed, and why."""
-    if group is None:
-        return []
-    found = group.foreach_env_runner(_close, timeout_seconds=FAILURE_SECONDS)
-    return [error for error in found if isinstance(error, EnvError)]
-
-
-def _close(runner: TeamEnvRunner) -> EnvError | None:
-    try:
-        runner.stop()
-    except EnvError as error:
-        return error
-    return None
 
 
 def _state_of(runner: TeamEnvRunner) -> tuple[int, dict[str, Any]]:

@@ -13,22 +13,23 @@ from collections.abc import Callable
 from heliograph.durable import replacing_folder
 from heliograph.safe_files import RunFolderError, file_digest, read_json
 
-__all__ = ["check_checkpoint", "complete_checkpoints", "write_checkpoint"]
+__all__ = ["check_checkpoint", "complete_checkpoints", "iteration_of", "write_checkpoint"]
 
 CHECKPOINTS, DIGESTS = "checkpoints", "sha256.json"
+WHOLE, DRAFT = "iteration_", "draft_"
 KEPT_CHECKPOINTS = 2
 
 
 def write_checkpoint(folder: pathlib.Path, *, iteration: int, save: Callable[[str], object]) -> pathlib.Path:
     """Let `save(path)` write a checkpoint that is either there as a whole or not at all; older ones are deleted."""
     parent = folder.resolve() / CHECKPOINTS
-    draft, final = parent / f"draft_{iteration:06d}", parent / f"iteration_{iteration:06d}"
+    draft, final = parent / f"{DRAFT}{iteration:06d}", parent / f"{WHOLE}{iteration:06d}"
 
     def write(path: str) -> None:
         save(path)
         (pathlib.Path(path) / DIGESTS).write_text(json.dumps(digests(pathlib.Path(path)), indent=2), encoding="utf8")
 
-    for leftover in parent.glob("draft_*"):
+    for leftover in parent.glob(f"{DRAFT}*"):
         shutil.rmtree(leftover)
     if final.exists():
         _discard(final)
@@ -40,7 +41,13 @@ def write_checkpoint(folder: pathlib.Path, *, iteration: int, save: Callable[[st
 
 def complete_checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
     """All whole checkpoints, oldest first."""
-    return sorted((folder.resolve() / CHECKPOINTS).glob("iteration_*"))
+    return sorted((folder.resolve() / CHECKPOINTS).glob(f"{WHOLE}[0-9]*"), key=iteration_of)
+
+
+def iteration_of(checkpoint: pathlib.Path) -> int:
+    """The iteration after which it was written: its name, read as a number, since names grow past a million."""
+    number = checkpoint.name.removeprefix(WHOLE)
+    return int(number) if number.isdecimal() else -1
 
 
 def check_checkpoint(checkpoint: pathlib.Path) -> None:
@@ -62,7 +69,8 @@ def check_checkpoint(checkpoint: pathlib.Path) -> None:
 
 def damaged(checkpoint: pathlib.Path, why: str) -> RunFolderError:
     """What to do about a checkpoint that cannot be gone on from."""
-    before = [path for path in complete_checkpoints(checkpoint.parent.parent) if path.name < checkpoint.name]
+    there = complete_checkpoints(checkpoint.parent.parent)
+    before = [path for path in there if iteration_of(path) < iteration_of(checkpoint)]
     remedy = (
         f"delete it, and --resume goes on from {before[-1].name}" if before else "there is none before it: train anew"
     )
@@ -77,6 +85,6 @@ def digests(folder: pathlib.Path) -> dict[str, str]:
 
 def _discard(checkpoint: pathlib.Path) -> None:
     """Delete a checkpoint such that it does not count while it is half there."""
-    draft = checkpoint.with_name(checkpoint.name.replace("iteration_", "draft_"))
+    draft = checkpoint.with_name(checkpoint.name.replace(WHOLE, DRAFT))
     os.replace(checkpoint, draft)
     shutil.rmtree(draft)

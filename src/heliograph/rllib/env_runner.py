@@ -153,7 +153,9 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
             if len(episodes):
                 self._report(episodes)
             self._call_back("on_sample_end", samples=rollouts)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit() too, which would end the process without a word
             self.failure = sampling_failure(error, worker_index=self.worker_index, env=self.env)
             raise self.failure from None
         return rollouts

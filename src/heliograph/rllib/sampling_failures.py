@@ -12,7 +12,7 @@ SAMPLING_ERRORS = (EnvRunnerError, EnvError)
 """What `sample()` may raise: an environment that breaks its contract is told by its own message, which says where."""
 
 
-def sampling_failure(error: Exception, *, worker_index: int, env: object) -> SamplingError:
+def sampling_failure(error: BaseException, *, worker_index: int, env: object) -> SamplingError:
     """What a user must know of an exception in `sample()`: where it came from, what it was, its traceback."""
     if isinstance(error, EnvError):
         return error

@@ -18,13 +18,18 @@ from typing import Any, Protocol, runtime_checkable
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
+from heliograph.durable import telling
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.checkpoints import complete_checkpoints
+from heliograph.rllib.claim import claimed
+from heliograph.rllib.failures import exit_called
+from heliograph.rllib.finished import finished as finished_run
+from heliograph.rllib.interrupts import Stop, interruptible
 from heliograph.rllib.session import ray_running
 from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from
-from heliograph.rllib.train import Stop, config_of, interruptible, resume, train
+from heliograph.rllib.train import config_of, resume, train
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
-from heliograph.safe_files import read_json
+from heliograph.safe_files import make_folder, read_json
 
 __all__ = ["SCHEDULERS", "Observer", "Trial", "Unfinished", "check_trials", "finished", "refuse_others", "sweep"]
 
@@ -79,14 +84,7 @@ class Observer(Protocol):
 
 def finished(trial: Trial) -> dict[str, Any] | None:
     """The summary of a trial that was made before and not interrupted; None where it is still to be made."""
-    path = trial.out / SUMMARY
-    if not path.exists():
-        return None
-    try:
-        summary = read_json(path)
-    except RunFolderError as error:
-        raise RunFolderError(f"{path} is damaged: {error}; delete {trial.out} to train it anew") from error
-    return summary if isinstance(summary, dict) and summary.get("stopped_by") != "interrupt" else None
+    return finished_run(trial.out)
 
 
 def refuse_others(trial: Trial) -> None:
@@ -122,11 +120,10 @@ def sweep(
     """
     check_trials(trials, scheduler=scheduler, metric=metric)
     own = trials[0].out.resolve().parent / OWN_FOLDER
-    shutil.rmtree(own, ignore_errors=True)
-    own.mkdir(parents=True)
     shared = {"own": str(own), "metric": metric, "command": command, "unfinished": unfinished.value}
-    try:
-        with interruptible(None) as stopped, ray_running(num_actors=jobs), _tune_quiet():
+    make_folder(own.parent)
+    with claimed(own.parent), _emptied(own), interruptible(None, ending="the trials in progress") as stopped:
+        with ray_running(num_actors=jobs), _tune_quiet():
             watch = _Watch(observer=observer, stopped=stopped, folder=own)
             asking = _Asking(inner=_inner(scheduler, trials, grace_iterations), name=scheduler, folder=own)
             tuner = tune.Tuner(
@@ -136,9 +133,19 @@ def sweep(
                 run_config=tune.RunConfig(name="tune", storage_path=str(own), callbacks=[watch], stop=watch, verbose=0),
             )
             tuner.fit()
-    finally:
-        shutil.rmtree(own, ignore_errors=True)
     return watch.failures
+
+
+@contextlib.contextmanager
+def _emptied(folder: pathlib.Path) -> Iterator[None]:
+    """A folder for the time of the block alone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with telling(folder):
+        folder.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str) -> None:
@@ -172,10 +179,11 @@ def _train(given: dict[str, Any]) -> None:
         return
     try:
         _made(job, on_progress=lambda row: tune.report({**row, SCORE: row.get(job["metric"])}), stop=asked)
-    except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
+    except (Exception, SystemExit) as error:
+        failure = exit_called(error) if isinstance(error, SystemExit) else error
+        told = " ".join(str(failure).split()) or type(failure).__name__
         (own / f"{job['name']}{FAILED}").write_text(told, encoding="utf8")
-        raise
+        raise failure from error
 
 
 def _made(job: dict[str, Any], **watching: Any) -> None:

@@ -6,29 +6,28 @@ import os
 import pathlib
 import platform
 import shlex
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
 import torch
-from ray.rllib.algorithms.algorithm import Algorithm
 
 import heliograph
 from heliograph.analysis.evaluate import evaluate, play_run, scores
 from heliograph.analysis.exact import enumerable
 from heliograph.durable import WriteError
 from heliograph.envs.checking import EnvError
-from heliograph.experiment import resolve
+from heliograph.experiment import facts_for, resolve
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError, settings_of
-from heliograph.rllib.checkpoints import check_checkpoint, complete_checkpoints, write_checkpoint
+from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.checkpoints import check_checkpoint, complete_checkpoints, iteration_of, write_checkpoint
 from heliograph.rllib.claim import claimed, cleared
 from heliograph.rllib.config import CommunicationConfig
-from heliograph.rllib.failures import RunError
+from heliograph.rllib.failures import RunError, exit_called
+from heliograph.rllib.interrupts import Stop, interruptible
 from heliograph.rllib.learning import learners_answering
 from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.records import ProgressWriter, row_of
@@ -63,8 +62,6 @@ MOST_STARTS = 10_000
 """Starts that an evaluation during training plays at most, where it plays all."""
 
 OnProgress = Callable[[dict[str, Any]], None]
-Stop = Callable[[], bool | str]
-"""Whether to end a run now: a reason for `stopped_by`, or true for "interrupt"."""
 
 
 def train(
@@ -83,8 +80,8 @@ def train(
     unless `overwrite`.
     """
     config = config_of(settings)
-    folder = cleared(pathlib.Path(out), overwrite=overwrite)
-    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+    folder = cleared(pathlib.Path(out).absolute(), overwrite=overwrite)
+    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=num_actors(settings)):
         algo = _built(config, settings)
         about = {"training": settings, "seed": settings.seed, "versions": versions(), "command": command}
         write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
@@ -105,13 +102,12 @@ def resume(
     A run that ended before its first checkpoint is begun anew. Trusted folders only: RLlib's checkpoints are pickles,
     and opening one can run any code.
     """
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).absolute()
     content = read_config(folder)
     settings = resumed_settings(content, iterations=iterations, env_steps=env_steps)
-    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=settings.num_actors):
+    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=num_actors(settings)):
         checkpoints = complete_checkpoints(folder)
         algo = _restored(checkpoints[-1], settings) if checkpoints else _built(config_of(settings), settings)
-        (folder / SUMMARY).unlink(missing_ok=True)
         rewrite_config(folder, {**content, "training": settings, "versions": versions()})
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
@@ -153,31 +149,52 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     return config.debugging(seed=settings.seed, log_level="ERROR")
 
 
+def num_actors(settings: TrainSettings) -> int:
+    """Processes that Ray starts for a run: env runners, learners, and the evaluating ones of a user's own algorithm."""
+    config = resolve("algorithm", settings.algorithm)()
+    return settings.num_actors + (int(config.evaluation_num_env_runners) if config.evaluation_interval else 0)
+
+
 def versions() -> dict[str, str]:
     """Of everything that the numbers depend on."""
     own = {"heliograph": heliograph.__version__, "python": platform.python_version()}
     return {**own, "torch": torch.__version__, "ray": ray.__version__, "platform": platform.platform()}
 
 
-def _built(config: CommunicationConfig, settings: TrainSettings) -> Algorithm:
+def _built(config: CommunicationConfig, settings: TrainSettings) -> CommunicationAlgorithm:
     torch.manual_seed(settings.seed)
     with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
         return config.build_algo()
 
 
-def _restored(checkpoint: pathlib.Path, settings: TrainSettings) -> Algorithm:
+def _restored(checkpoint: pathlib.Path, settings: TrainSettings) -> CommunicationAlgorithm:
     check_checkpoint(checkpoint)
     for kind in ("algorithm", "env"):
         resolve(kind, getattr(settings, kind))  # before pickles name their modules
     with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
-        return Algorithm.from_checkpoint(str(checkpoint))
+        algo = CommunicationAlgorithm.from_checkpoint(str(checkpoint))
+    changed = _changed_roles(algo.config)
+    if changed:
+        algo.stop()
+        raise RunFolderError(
+            f"{checkpoint} was written for another {settings.env}: what {', '.join(changed)} see or do has changed "
+            "since, with its code or its version; bring that back, or train anew"
+        )
+    return algo
+
+
+def _changed_roles(config: CommunicationConfig) -> list[str]:
+    """Roles of the environment that are not what they were when a configuration was saved."""
+    then = {role.name: role for role in config.facts().roles}
+    now = {role.name: role for role in facts_for(config.env_choice()).roles}
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
 
 
 @dataclasses.dataclass(kw_only=True)
 class _Life:
     """What one process does for a run: from a built or restored algorithm to the summary."""
 
-    algo: Algorithm
+    algo: CommunicationAlgorithm
     settings: TrainSettings
     folder: pathlib.Path
     command: str | None
@@ -200,21 +217,23 @@ class _Life:
     def _saying_how_to_go_on(self) -> Iterator[None]:
         try:
             yield
+        except SystemExit as error:
+            raise self._with_remedy(exit_called(error)) from error
         except (RunError, WriteError) as error:
-            stop = "." if isinstance(error, WriteError) else ""
-            told = type(error)(
-                f"{error}{stop}\nThen go on with: heliograph train --resume {shlex.quote(str(self.folder))}"
-            )
-            raise told from error
+            raise self._with_remedy(error) from error
+
+    def _with_remedy(self, error: Exception) -> Exception:
+        stop = "." if isinstance(error, WriteError) else ""
+        return type(error)(f"{error}{stop}\nThen go on with: heliograph train --resume {shlex.quote(str(self.folder))}")
 
     def _stop(self) -> EnvError | None:
         """End the algorithm; an environment that cannot be closed costs no summary, and is told after it."""
-        failed, unclosed = sys.exception() is not None, None
-        with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
+        error, unclosed = sys.exception(), None
+        with contextlib.suppress(Exception) if error else contextlib.nullcontext():
             try:
-                self.algo.stop()
-            except EnvError as error:
-                unclosed = error
+                self.algo.end_at_once() if isinstance(error, KeyboardInterrupt) else self.algo.stop()
+            except EnvError as problem:
+                unclosed = problem
         with contextlib.suppress(OSError):  # RLlib leaves an empty folder in ~/ray_results
             os.rmdir(self.algo.logdir)
         return unclosed
@@ -230,6 +249,7 @@ class _Life:
                 seconds += took
                 row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps))
                 progress.add(row)
+                (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back
                 on_progress(row)
                 if row["iteration"] % self.settings.checkpoint_every == 0:
                     progress.sync()
@@ -263,7 +283,7 @@ class _Life:
 
     def _save(self) -> Team:
         iteration = self.algo.iteration
-        if not any(path.name.endswith(f"_{iteration:06d}") for path in complete_checkpoints(self.folder)):
+        if not any(iteration_of(path) == iteration for path in complete_checkpoints(self.folder)):
             write_checkpoint(self.folder, iteration=iteration, save=self.algo.save_to_path)
         team = team_of(self.algo)
         write_team(self.folder, team)
@@ -293,25 +313,3 @@ class _Life:
             "versions": versions(),
             "command": self.command,
         }
-
-
-@contextlib.contextmanager
-def interruptible(stop: Stop | None) -> Iterator[Stop]:
-    """The first Ctrl-C (or SIGTERM) lets the iteration end; the second ends it."""
-    asked = threading.Event()
-    stopped: Stop = lambda: asked.is_set() or (False if stop is None else stop())  # noqa: E731
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,6 +1,6 @@
 """A process that trains one run after another: jobs come as lines of JSON on stdin, events leave on stdout.
 
-A job is `{"run", "settings", "out", "overwrite", "command"}`. Events have `run` and `event`: "start", "row",
+A job is `{"run", "settings", "out", "overwrite", "resume", "command"}`. Events have `run` and `event`: "start", "row",
 "summary", or "error". When stdin ends, the run in progress ends with its iteration, and the process with it. One Ray
 session serves all runs of a process.
 """
@@ -15,9 +15,10 @@ import threading
 import traceback
 from typing import Any, TextIO
 
+from heliograph.rllib.failures import exit_called
 from heliograph.rllib.session import ray_running
 from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import train
+from heliograph.rllib.train import num_actors, resume, train
 from heliograph.run_folder import plain
 
 
@@ -27,27 +28,27 @@ def main() -> None:
     jobs, ended = _read_jobs(sys.stdin)
     with contextlib.ExitStack() as stack:
         while (job := jobs.get()) is not None and not ended.is_set():
-            settings = settings_from(job["settings"])
-            stack.enter_context(ray_running(num_actors=settings.num_actors))
-            _work(job, events, ended)
+            _work(job, events, ended, session=stack)
 
 
-def _work(job: dict[str, Any], events: TextIO, ended: threading.Event) -> None:
+def _work(job: dict[str, Any], events: TextIO, ended: threading.Event, *, session: contextlib.ExitStack) -> None:
     name = job["run"]
     _say(events, run=name, event="start")
+    watching = {"on_progress": lambda row: _say(events, run=name, event="row", row=row), "stop": ended.is_set}
     try:
-        summary = train(
-            settings_from(job["settings"]),
-            out=pathlib.Path(job["out"]),
-            on_progress=lambda row: _say(events, run=name, event="row", row=row),
-            stop=ended.is_set,
-            overwrite=job["overwrite"],
-            command=job["command"],
-        )
+        session.enter_context(ray_running(num_actors=num_actors(settings_from(job["settings"]))))
+        summary = _made(job, command=job["command"], **watching)
         _say(events, run=name, event="summary", summary=summary)
-    except Exception as error:
-        trace = traceback.format_exc()
-        _say(events, run=name, event="error", kind=type(error).__name__, message=str(error), traceback=trace)
+    except (Exception, SystemExit) as error:
+        failure, trace = exit_called(error) if isinstance(error, SystemExit) else error, traceback.format_exc()
+        _say(events, run=name, event="error", kind=type(failure).__name__, message=str(failure), traceback=trace)
+
+
+def _made(job: dict[str, Any], **more: Any) -> dict[str, Any]:
+    settings, out = settings_from(job["settings"]), pathlib.Path(job["out"])
+    if job["resume"]:
+        return resume(out, iterations=settings.iterations, env_steps=settings.env_steps, **more)
+    return train(settings, out=out, overwrite=job["overwrite"], **more)
 
 
 def _read_jobs(stdin: TextIO) -> tuple["queue.Queue[dict[str, Any] | None]", threading.Event]:

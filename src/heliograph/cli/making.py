@@ -1,0 +1,130 @@
+"""What `heliograph train` does with the runs that were chosen: begins them, or goes on with what is missing of them."""
+
+import dataclasses
+import pathlib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from heliograph.cli.choosing import MAIN, Job, twins_of
+from heliograph.cli.plan import PLAN, Plan, read_plan, replanned, standing, write_plan
+from heliograph.cli.running import command_line, run_all
+from heliograph.cli.shown import Display, console, summary_table
+from heliograph.cores import num_cores
+from heliograph.rllib.claim import claimed
+from heliograph.rllib.session import quiet
+from heliograph.rllib.settings import TrainSettings
+from heliograph.rllib.train import config_of, resume, resumed_settings
+from heliograph.run_folder import read_config
+
+__all__ = ["begun", "continued"]
+
+Shown = tuple[Any, Callable[[Any], None]]
+BudgetOf = Callable[[Job], Mapping[str, int | None]]
+
+
+def begun(jobs: Sequence[Job], given: Any, *, controls: bool) -> Shown:
+    """Make runs, and their twins; where there are several, their plan is written down first."""
+    _check_config(jobs[0].settings)
+    plan = Plan(jobs=tuple(jobs), controls=controls)
+    if len(jobs) == 1 and not controls:
+        return _make(plan, given, folder=given.out)
+    with claimed(write_plan(pathlib.Path(given.out).absolute(), plan)):
+        return _make(plan, given, folder=given.out)
+
+
+def continued(given: Any) -> Shown:
+    """Go on with a run, or with all runs that a folder has a plan of."""
+    folder = pathlib.Path(given.resume).absolute()
+    plan = read_plan(folder)
+    if plan is not None:
+        with claimed(folder / PLAN):
+            path = write_plan(folder, replanned(plan, _budget(given)))
+            with claimed(path):
+                return _make(plan, given, folder=given.resume)
+    if given.jobs is not None:
+        raise ValueError(f"--jobs {given.jobs}: {given.resume} is a single run, in one process")
+    budget: dict[str, Any] = _budget(given)
+    settings = resumed_settings(read_config(folder), **budget)
+    with Display({MAIN: settings}, err=given.json) as display:
+        display.start(MAIN)
+        row = lambda row: display.row(MAIN, row)  # noqa: E731
+        summary = resume(folder, **budget, on_progress=row, command=command_line())
+        display.end(MAIN, summary)
+    return summary, lambda _: _show_runs({MAIN: summary}, folder=given.resume)
+
+
+def _budget(given: Any) -> dict[str, int | None]:
+    """What a resumed run is given anew; None where it keeps what it has."""
+    return {"iterations": given.iterations, "env_steps": given.env_steps}
+
+
+def _check_config(settings: TrainSettings) -> None:
+    """The same checks as when the algorithm is built, before folders and processes are made."""
+    with quiet():
+        config_of(settings).validate()
+
+
+def _make(plan: Plan, given: Any, *, folder: str) -> Shown:
+    """Make what is missing of a plan; the twins of runs with `until` come last: they take as long as those did."""
+    jobs = plan.jobs
+    making = _Making(given=given, remedy=f"heliograph train --resume {shlex.quote(folder)}")
+    anew = _budget(given) if given.resume is not None else {}
+    with Display({}, err=given.json) as display:
+        later = plan.controls and bool(jobs[0].settings.until)
+        twins = [twin for job in jobs for twin in twins_of(job)] if plan.controls and not later else []
+        summaries = making.make([*jobs, *twins], display, budget_of=lambda job: anew)
+        if later and making.all_ended:
+            twins = [t for job in jobs for t in twins_of(job, env_steps=summaries[job.name]["num_env_steps"])]
+            as_long: BudgetOf = lambda job: {"iterations": None, "env_steps": job.settings.env_steps}  # noqa: E731
+            summaries |= making.make(twins, display, budget_of=as_long)
+    if not making.all_ended:
+        told = f"not all runs came to their end: {making.remedy} goes on with them"
+        console(err=given.json).print(told, soft_wrap=True, markup=False, highlight=False)
+    alone = len(summaries) == 1 and len(jobs) == 1
+    result = summaries[jobs[0].name] if alone else {"runs": summaries, **_values(jobs, summaries)}
+    return result, lambda _: _show_runs(summaries, folder=folder)
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Making:
+    """Makes what is missing of some runs, as long as nobody interrupts."""
+
+    given: Any
+    remedy: str
+    all_ended: bool = True
+
+    def make(self, jobs: Sequence[Job], display: Display, *, budget_of: BudgetOf) -> dict[str, dict[str, Any]]:
+        """Summaries of all these runs that have one."""
+        now = standing(jobs, budget_of=budget_of)
+        display.add({job.name: job.settings for job in now.left})
+        how: dict[str, Any] = {"processes": self.given.jobs or num_cores(), "remedy": self.remedy}
+        made = run_all(now.left, display=display, command=command_line(), **how)
+        stopped = any(summary["stopped_by"] == "interrupt" for summary in made.values())
+        self.all_ended = self.all_ended and len(made) == len(now.left) and not stopped
+        found = now.done | made
+        return {job.name: found[job.name] for job in jobs if job.name in found}
+
+
+def _values(jobs: Sequence[Job], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The value of communication of each run that has a silent twin and known bounds."""
+    from heliograph.analysis.evaluate import value_of_communication
+    from heliograph.experiment import bounds_of
+
+    settings = jobs[0].settings
+    bounds = bounds_of(settings.env_choice())
+    found = {}
+    for job in jobs:
+        silent = summaries.get("silent" if job.name == MAIN else f"{job.name}/silent")
+        if bounds is not None and silent is not None and job.name in summaries:
+            found[job.name] = value_of_communication(
+                summaries[job.name]["episode_return_mean"],
+                silent=silent["episode_return_mean"],
+                full_information=bounds.full_information,
+            )
+    return {"value_of_communication": found} if found else {}
+
+
+def _show_runs(summaries: dict[str, dict[str, Any]], *, folder: str) -> None:
+    summary_table(summaries)
+    console().print(f"\n{folder}: read it with heliograph report {shlex.quote(folder)}")
