@@ -8,7 +8,6 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
@@ -33,15 +32,13 @@ from heliograph.rllib.environments import env_choice
 from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
+from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.unheeded import refuse_unheeded
 from heliograph.rllib.validation import check_loaded, check_losses, check_sizes, check_trained, warn_of_callbacks
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
-
-POLICY_OVERRIDES = ("model", "model_settings", "lr")
-"""Keys that a PolicySpec's `config` may override for its policy."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +109,8 @@ class CommunicationConfig(AlgorithmConfig):
         """As in RLlib; `policies_to_train` may also be an `Alternating`."""
         if isinstance(trained := settings.get("policies_to_train"), str):
             raise ValueError(f"policies_to_train={trained!r}: must be a list of names, such as [{trained!r}]")
+        if "policies" in settings:
+            settings["policies"] = as_specs(settings["policies"])
         return super().multi_agent(**settings)
 
     def communication(
@@ -193,8 +192,11 @@ class CommunicationConfig(AlgorithmConfig):
 
     def lr_of(self, policy: str) -> Any:
         """The learning rate (or schedule) of a policy."""
-        spec = self.policies.get(policy) if isinstance(self.policies, dict) else None
-        return (getattr(spec, "config", None) or {}).get("lr", self.lr)
+        return lr_of(self, policy)
+
+    def takes_model_config(self) -> bool:
+        """Whether `.rl_module(model_config=...)` reaches a module of the user's."""
+        return any(is_guest(own.module_class) and own.model_config is None for own in self.user_modules().values())
 
     def fragment_length(self) -> int:
         """Env steps of each copy in one rollout: as set, or what fills the batch, in whole episodes where they fit."""
@@ -252,7 +254,10 @@ class CommunicationConfig(AlgorithmConfig):
         refuse_unheeded(self)
         check_kind("seed", self.seed, int | None, what="the run")
         warn_of_callbacks(self)
-        policies = list(build_layout(self.choices(), self.facts()).policies)
+        seats = build_layout(self.choices(), self.facts()).seats
+        policies = list(seats)
+        check_policies(self, seats)
+        check_modules(self, seats)
         check_trained(self, policies)
         check_loaded(self, policies)
         if self.policy_mapping() is None:
@@ -264,6 +269,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_losses(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        check_own_lr(self, team)
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 
@@ -281,18 +287,10 @@ class CommunicationConfig(AlgorithmConfig):
         mapping, modules = self.policy_mapping(), self.user_modules()
         if mapping is None and not any(is_guest(module.module_class) for module in modules.values()):
             return None
-        specs = self.policies if isinstance(self.policies, dict) and mapping is not None else {}
         seats = {role.name: role.agents for role in self.facts().roles} if mapping is None else mapping.seats
-        own = {name: {**self._overrides(name, specs.get(name)), **guest_choice(modules.get(name))} for name in seats}
+        guests = {name: guest_choice(modules.get(name), model_config=self._model_config) for name in seats}
+        own = {name: {**({} if mapping is None else own_choice(self, name)), **guests[name]} for name in seats}
         return {name: PolicyChoice(agents=agents, **own[name]) for name, agents in seats.items()}
-
-    def _overrides(self, name: str, spec: PolicySpec | None) -> dict[str, Any]:
-        own = dict(getattr(spec, "config", None) or {})
-        valid = list(POLICY_OVERRIDES)
-        for key in own:
-            if key not in valid:
-                raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=valid)
-        return {k: v for k, v in own.items() if k != "lr"}
 
     def user_modules(self) -> dict[str, RLModuleSpec]:
         """What `.rl_module()` was given, by policy; one specification alone is for all of them."""
