@@ -1,6 +1,7 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import dataclasses
+import inspect
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ from heliograph.experiment import (
 from heliograph.models.critic import VIEWS
 from heliograph.models.team import Team
 from heliograph.rllib.devices import check_gpus, threads_for
-from heliograph.rllib.environments import env_choice
+from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
 from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
@@ -36,7 +37,15 @@ from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, c
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.unheeded import refuse_unheeded
-from heliograph.rllib.validation import check_loaded, check_losses, check_sizes, check_trained, warn_of_callbacks
+from heliograph.rllib.validation import (
+    check_idle,
+    check_loaded,
+    check_losses,
+    check_sizes,
+    check_trained,
+    has_weights_of_nobody,
+    warn_of_callbacks,
+)
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
 
@@ -85,7 +94,9 @@ class CommunicationConfig(AlgorithmConfig):
         self._facts: tuple[str, EnvFacts] | None = None
 
     def environment(self, *args: Any, curriculum: Mapping[str, Any] = NotProvided, **settings: Any) -> Any:
-        """As in RLlib, and `curriculum`: schedules of settings of the environment while the team trains, by name.
+        """As in RLlib, and settings of the adapters by name, as in `env_config`: `meaning_fn`, `time_limit`, ...
+
+        `curriculum`: schedules of settings of the environment while the team trains, by name.
 
         {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} counts env steps. Others are {"by": "iteration", "points": ...}, and
         {"by": "metric", "metric": "success_rate", "at_least": 0.9, "values": [0.1, 0.2, 0.3]}: see `Points` and
@@ -93,6 +104,11 @@ class CommunicationConfig(AlgorithmConfig):
         """
         if curriculum is not NotProvided:
             self.curriculum = schedules_of(curriculum or {}, metrics=SAMPLED)
+        stock = list(inspect.signature(AlgorithmConfig.environment).parameters)
+        own = {name: settings.pop(name) for name in list(settings) if name not in stock}
+        if own:
+            valid = [*ADAPTER_SETTINGS, "curriculum", *stock[1:]]
+            settings["env_config"] = taken_together(settings.get("env_config", {}), own, valid=valid)
         super().environment(*args, **settings)
         return self
 
@@ -229,6 +245,19 @@ class CommunicationConfig(AlgorithmConfig):
     def prepare_team(self, team: Team) -> None:
         """Set in a team that trains or samples what the algorithm wants of it; by default nothing."""
 
+    def idle(self, team: Team) -> dict[str, str]:
+        """Settings of the algorithm that change nothing with the others and this team, and why; see `check_idle`."""
+        found = {}
+        if self.batch_mode == "complete_episodes":
+            found["rollout_fragment_length"] = "rollouts hold whole episodes with batch_mode='complete_episodes'"
+        if self.grad_clip is None:
+            found["grad_clip_by"] = "gradients are not clipped; set grad_clip too, or leave it out"
+        if not (has_weights_of_nobody(self, team) or team.channel.anneal_env_steps):
+            found["freeze_team"] = "neither the channel nor a loss has weights that belong to no policy; leave it out"
+        if not self.explore:
+            found["epsilon"] = "nobody explores with explore=False; leave it out"
+        return {name: why for name, why in found.items() if hasattr(self, name)}
+
     # ---- what RLlib asks ---------------------------------------------------------------------------------------
 
     def get_multi_rl_module_spec(
@@ -270,6 +299,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         check_own_lr(self, team)
+        check_idle(self, team)
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 

@@ -13,6 +13,7 @@ from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.guest import is_guest
 from heliograph.rllib.turns import Alternating
+from heliograph.rllib.validation import has_weights_of_nobody
 
 if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig
@@ -158,8 +159,8 @@ def _never_learns(config: "CommunicationConfig", name: str, team: Team) -> str |
     if name == RESERVED_POLICY:
         if config.freeze_team:
             return "freeze_team is set"
-        has_weights = next(team.channel.parameters(), None) is not None or config.module_losses()
-        return None if has_weights else "neither the channel nor a loss has weights that belong to no policy"
+        known = has_weights_of_nobody(config, team)
+        return None if known else "neither the channel nor a loss has weights that belong to no policy"
     if not team.policies[name].model.trainable:
         return "its model has no weights"
     trained: Iterable[str] | Callable[..., Any] | None = config.policies_to_train
