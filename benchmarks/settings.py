@@ -9,10 +9,12 @@ walk a covering array of the same cases.
 
 import argparse
 import collections
+import concurrent.futures
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import multiprocessing
 import pathlib
 import platform
 import subprocess
@@ -47,9 +49,9 @@ class With:
 
 
 COPIES = {"num_envs_per_env_runner": 8}
-BATCH = {**COPIES, "train_batch_size_per_learner": 64}
+BATCH = {**COPIES, "train_batch_size_per_learner": 32}
 ALGORITHMS: dict[str, Settings] = {
-    "ppo": {**BATCH, "minibatch_size": 32, "num_epochs": 2},
+    "ppo": {**BATCH, "minibatch_size": 16, "num_epochs": 2},
     "a2c": BATCH,
     "qlearning": {**COPIES, "target_update_every": 1},
 }
@@ -113,14 +115,17 @@ KINDS: dict[str, list[str]] = {
 }  # fmt: skip
 BESIDE: dict[str, tuple[str, ...]] = {
     "env": ("algorithm",),
-    "channel": ("algorithm", "model", "topology", "env", "loss"),
-    "topology": ("algorithm", "model", "channel"),
-    "model": ("algorithm", "channel", "topology", "loss"),
+    "channel": ("algorithm", "model", "loss"),
+    "topology": ("algorithm", "channel"),
+    "model": ("algorithm", "channel"),
     "loss": ("algorithm", "model", "channel"),
     "team": ("algorithm", "model", "channel", "env", "loss"),
-    "algorithm": ("model", "channel", "env"),
+    "algorithm": ("channel", "env"),
 }
 """By what a setting belongs to, the kinds of components that it is tried beside."""
+TURNING = ("algorithm", "model", "channel", "topology")
+SHARE = 25
+"""Cases that a process judges at a time."""
 ONLY_IN_PLAY = {
     "mean_ratio": "where all members of a team are paid the same, their mean is what each has",
     "detach_gap": "where nothing is remembered or heard for so long, no gradient is cut",
@@ -218,15 +223,15 @@ TRAINING: dict[str, Settings] = {
         "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "clip_param": 1e-4, "entropy_coeff": 0.5,
         "message_entropy_coeff": 0.5, "vf_loss_coeff": 2.0, "normalise_advantages": False, "mean_ratio": 1.0,
         "detach_gap": 2, "target_kl": 1e-12, "grad_clip": 1e-3, "grad_clip_by": With("value", {"grad_clip": 1e-3}),
-        "train_batch_size_per_learner": 128, "num_epochs": 3, "minibatch_size": 64, "num_envs_per_env_runner": 16,
+        "train_batch_size_per_learner": 64, "num_epochs": 3, "minibatch_size": 32, "num_envs_per_env_runner": 16,
         "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
     },
     "a2c": {
         "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "entropy_coeff": 0.5, "message_entropy_coeff": 0.5,
         "vf_loss_coeff": 2.0, "normalise_advantages": False, "mean_ratio": 1.0, "detach_gap": 2,
         "optimizer_name": "adam", "rms_decay": 0.5, "rms_epsilon": 1e-2, "loss_mean": "env_step", "grad_clip": 1e-3,
-        "grad_clip_by": With("value", {"grad_clip": 1e-3}), "train_batch_size_per_learner": 128, "num_envs_per_env_runner": 16,
-        "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
+        "grad_clip_by": With("value", {"grad_clip": 1e-3}), "train_batch_size_per_learner": 64,
+        "num_envs_per_env_runner": 16, "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
     },
     "qlearning": {
         "lr": 1e-2, "gamma": 0.5, "epsilon": 0.9, "target_update_every": 5, "momentum": 0.1, "rms_decay": 0.5,
@@ -280,9 +285,7 @@ def cases() -> Iterator[Case]:
     """Every setting in the company of every component of the other kinds, one at a time, and of every algorithm."""
     for setting, home, section, name, value in _settings():
         for others in _companies(home):
-            made = _case(setting, {**home, **others}, section, name, value)
-            if made is not None:
-                yield made
+            yield _case(setting, {**home, **others}, section, name, value)
 
 
 def _settings() -> Iterator[tuple[str, dict[str, str], str, str, Any]]:
@@ -307,7 +310,7 @@ def _companies(home: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield from ({kind: name} for name in KINDS[kind])
 
 
-def _case(setting: str, names: dict[str, str], section: str, key: str, value: Any) -> Case | None:
+def _case(setting: str, names: dict[str, str], section: str, key: str, value: Any) -> Case:
     base = company(**names)
     needs: Settings = {}
     if isinstance(value, With):
@@ -378,11 +381,6 @@ def fingerprint(settings: Settings) -> str:
     return found.hexdigest()
 
 
-def names_it(case: Case, told: str) -> bool:
-    """Whether a refusal names the setting."""
-    return case.setting.rpartition(".")[2] in told
-
-
 def uncovered() -> list[str]:
     """Settings of components and algorithms that no case walks: there should be none."""
     found = []
@@ -400,40 +398,64 @@ def uncovered() -> list[str]:
     return found
 
 
+def covering() -> Iterator[Case]:
+    """Each setting twice: in its usual company, and in one of which every component is another in turn."""
+    for index, (setting, home, section, name, value) in enumerate(_settings()):
+        usual = _case(setting, home, section, name, value)
+        turns = {kind: KINDS[kind][(index + shift) % len(KINDS[kind])] for shift, kind in enumerate(TURNING)}
+        yield usual
+        yield _case(setting, {**turns, **home}, section, name, value)
+
+
+def judged(chosen: list[Case]) -> list[tuple[Case, str, str]]:
+    """Outcomes of cases, in their order."""
+    torch.set_num_threads(1)
+    walk = Walk()
+    return [(case, *walk.outcome(case)) for case in chosen]
+
+
+def is_fault(case: Case, outcome: str, told: str) -> bool:
+    """Whether a setting changes nothing and nobody says so, or the refusal names another one."""
+    name = case.setting.rpartition(".")[2]
+    if outcome == NOTHING:
+        return name not in ONLY_IN_PLAY
+    return outcome == REFUSED and name not in told
+
+
 def main() -> None:
     """Walk all cases, print those without effect, and write the outcomes."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--out", type=pathlib.Path)
-    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="every Nth from I on")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="settings that begin so")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    walk, counts, refusals, silent = Walk(), collections.Counter(), collections.Counter(), []
-    started = time.perf_counter()
+    started, found = time.perf_counter(), []
     chosen = [case for case in cases() if case.setting.startswith(given.only)]
-    for case in chosen[given.part[0] :: given.part[1]]:
-        outcome, told = walk.outcome(case)
-        counts[outcome] += 1
-        if outcome == REFUSED:
-            refusals[f"{case.setting}: {told[:160]}"] += 1
-        if outcome == NOTHING or (outcome == REFUSED and not names_it(case, told)):
-            silent.append(case.key)
-            print(outcome, case.key, told[:200], flush=True)
-    print(dict(counts), f"{time.perf_counter() - started:.0f} s", flush=True)
+    shares = [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]
+    with concurrent.futures.ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for share in pool.map(judged, shares):
+            found += share
+            for case, outcome, told in share:
+                if outcome == NOTHING or is_fault(case, outcome, told):
+                    print(outcome, case.key, told[:200], flush=True)
     if given.out is not None:
-        write_json(given.out, _result(counts, refusals, silent, time.perf_counter() - started))
+        write_json(given.out, _result(found, time.perf_counter() - started))
 
 
-def _result(counts: Any, refusals: Any, silent: list[str], seconds: float) -> Settings:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+def _result(found: list[tuple[Case, str, str]], seconds: float) -> Settings:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     versions = {"python": platform.python_version(), "torch": torch.__version__, "ray": ray.__version__}
+    refusals = collections.Counter(f"{case.setting}: {told}" for case, outcome, told in found if outcome == REFUSED)
+    in_play = collections.Counter(c.setting for c, outcome, told in found if outcome == NOTHING)
     return {
         "command": "OMP_NUM_THREADS=1 python benchmarks/settings.py --out benchmarks/results/settings.json",
         "commit": commit,
         "versions": {"heliograph": importlib.metadata.version("heliograph"), **versions},
         "seconds": round(seconds),
-        "outcomes": dict(sorted(counts.items())),
-        "without_effect_and_word": silent,
+        "settings": len({case.setting for case, *_ in found}),
+        "outcomes": dict(sorted(collections.Counter(outcome for _, outcome, _ in found).items())),
+        "faults": [case.key for case, outcome, told in found if is_fault(case, outcome, told)],
+        "without_effect_in_play": dict(sorted(in_play.items())),
         "refusals": dict(sorted(refusals.items())),
     }
 

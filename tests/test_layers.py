@@ -36,6 +36,7 @@ LAYERS = (
         "measured",
         "losses",
         "combinations",
+        "effects",
     },
     {"adapters", "analysis", "testing"},
     {"rllib"},
