@@ -36,6 +36,7 @@ from heliograph.types import Choice, MessageForm
 
 Settings = dict[str, Any]
 
+RESULT = "benchmarks/results/settings.json"
 EFFECT, REFUSED, NOTHING = "effect", "refused", "nothing"
 SEED, UPDATES = 3, 2
 
@@ -141,13 +142,13 @@ ONLY_IN_PLAY = {
 
 VALUES: dict[str, dict[str, Settings]] = {
     "env": {
-        "predator_prey": {"size": 4, "predators": 2, "steps": 3, "vision": 0, "mode": "cooperative"},
+        "predator_prey": {"size": 4, "predators": 2, "steps": 3, "vision": 1, "mode": "cooperative"},
         "speaker_listener": {"goals": 4, "rounds": 3, "observation": "image"},
         "identity": {"values": 3},
         "levers": {"levers": 4, "pool": 6, "repeats": True},
         "switch_riddle": {"prisoners": 4, "horizon": 5},
         "traffic_junction": {
-            "difficulty": "medium", "cars": 4, "steps": 3, "p_arrive": 0.3, "vision": 0, "faithful": True,
+            "difficulty": "medium", "cars": 4, "steps": 3, "p_arrive": 0.3, "vision": 1, "faithful": True,
         },
         "combat": {"soldiers": 4, "size": 7, "steps": 3, "vision": 2, "dispersion": 1},
         "graph_colouring": {"agents": 7, "degree": 3, "colours": 3, "steps": 2, "turn": 0.5},
@@ -428,9 +429,10 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="settings that begin so")
+    parser.add_argument("--covering", action="store_true", help="each setting twice alone, as the tests do")
     given = parser.parse_args()
     started, found = time.perf_counter(), []
-    chosen = [case for case in cases() if case.setting.startswith(given.only)]
+    chosen = [case for case in (covering if given.covering else cases)() if case.setting.startswith(given.only)]
     shares = [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]
     with concurrent.futures.ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for share in pool.map(judged, shares):
@@ -439,16 +441,16 @@ def main() -> None:
                 if outcome == NOTHING or is_fault(case, outcome, told):
                     print(outcome, case.key, told[:200], flush=True)
     if given.out is not None:
-        write_json(given.out, _result(found, time.perf_counter() - started))
+        write_json(given.out, _result(found, time.perf_counter() - started, covering=given.covering))
 
 
-def _result(found: list[tuple[Case, str, str]], seconds: float) -> Settings:
+def _result(found: list[tuple[Case, str, str]], seconds: float, *, covering: bool) -> Settings:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     versions = {"python": platform.python_version(), "torch": torch.__version__, "ray": ray.__version__}
     refusals = collections.Counter(f"{case.setting}: {told}" for case, outcome, told in found if outcome == REFUSED)
     in_play = collections.Counter(c.setting for c, outcome, told in found if outcome == NOTHING)
     return {
-        "command": "OMP_NUM_THREADS=1 python benchmarks/settings.py --out benchmarks/results/settings.json",
+        "command": f"OMP_NUM_THREADS=1 python benchmarks/settings.py{' --covering' * covering} --out {RESULT}",
         "commit": commit,
         "versions": {"heliograph": importlib.metadata.version("heliograph"), **versions},
         "seconds": round(seconds),

@@ -45,6 +45,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "heads=2": {"model": "magic", "model_settings": {"rounds": 1, "heads": 2}},
     "complete='later'": {"model": "magic", "model_settings": {"rounds": 1, "complete": "later"}},
     "own_message=True": {"model": "cnet", "model_settings": {"own_message": True}},
+    "time_limit=9": {"env_settings": {**PREY, "time_limit": 9}},
     "topology='ring'": {"channel": "none", "topology": "ring"},
     "reach=3": {"topology": "ring", "topology_settings": {"reach": 3}, "env_settings": {**PREY, "predators": 3}},
     "seed=5": {"topology": "random", "topology_settings": {"degree": 3, "seed": 5}},

@@ -89,6 +89,13 @@ IDLE = (
         holds=lambda e: _is_vq(e) and not any(getattr(loss, "reads_odds", True) for loss in e.losses),
     ),
     Idle(
+        setting="time_limit",
+        where="an environment whose episodes are never longer",
+        why="its rules end every episode by then; leave it out, or make it smaller",
+        value=lambda e: e.env.time_limit,
+        holds=lambda e: e.env.horizon is not None and e.env.time_limit >= e.env.horizon,
+    ),
+    Idle(
         setting="normalise_observations",
         where="an environment whose observations hold no vector of real numbers",
         why="images and symbols are taken as they are; leave it out",

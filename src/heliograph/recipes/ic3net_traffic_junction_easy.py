@@ -20,7 +20,7 @@ def ic3net_traffic_junction_easy() -> Recipe:
         paper="Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755",
         target={"success_rate": 0.93},
         settings={
-            **junction("easy", mean_ratio=0.0, gates=True),
+            **junction("easy", mean_ratio=0.0),
             "model": "ic3net",
             "model_settings": {"size": 128},
             "channel": "continuous",

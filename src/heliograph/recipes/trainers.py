@@ -73,14 +73,12 @@ TRAINER = {
 }
 
 
-def junction(
-    difficulty: str, *, mean_ratio: float, exploring: Exploring | None = None, gates: bool = False
-) -> dict[str, Any]:
+def junction(difficulty: str, *, mean_ratio: float, exploring: Exploring | None = None) -> dict[str, Any]:
     """Traffic Junction as published, by PPO; arrivals become more frequent at first."""
     exploring = exploring or EXPLORING[difficulty]
     steps, low, high = JUNCTIONS[difficulty]
     rising = {"p_arrive": [[0, low], [RISING_STEPS[difficulty], high]]}
-    own = {"gamma": 0.95, "lambda_": 0.9, **exploring.settings(), **(GATES if gates else {})}
+    own = {"gamma": 0.95, "lambda_": 0.9, **exploring.settings()}
     quick = _quick(COPIES[steps], steps, mean_ratio, own, env_steps=exploring.env_steps)
     return {**_junction(difficulty), **quick, "curriculum": rising}
 
