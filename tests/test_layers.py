@@ -40,6 +40,7 @@ LAYERS = (
         "measured",
         "losses",
         "combinations",
+        "effects",
     },
     {"adapters", "analysis", "testing"},
     {"rllib"},

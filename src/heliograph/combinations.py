@@ -13,6 +13,7 @@ import torch
 
 from heliograph import registry
 from heliograph.cores import memory_bytes
+from heliograph.effects import check_effects
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import tried
 from heliograph.experiment import EnvChoice, EnvFacts, TeamChoices, build_team, facts_of, opened, outline, resolve
@@ -90,7 +91,7 @@ def _arrives_too_late(experiment: Experiment) -> bool:
     talking = [policy.model for policy in experiment.team.policies.values() if policy.model.communicates]
     delay = experiment.team.channel.delay_env_steps
     late = all(model.timing is Timing.NEXT_STEP and model.rounds == 1 for model in talking)
-    return bool(delay and limits and talking) and delay + late >= min(limits)
+    return bool(limits and talking) and delay + late >= min(limits)
 
 
 RULES = (
@@ -137,10 +138,10 @@ RULES = (
         holds=lambda e: e.carries and not e.team.channel.can_be_silent and _has_loss(e, MessageCost),
     ),
     Rule(
-        name="channel 'delayed', and episodes that are over before a message arrives",
+        name="a channel, and episodes that are over before a message arrives",
         verdict=Verdict.REFUSED,
         why="nothing would ever be heard",
-        remedy="a smaller channel.steps, or longer episodes",
+        remedy="longer episodes, a model that hears within the step, or where it is 'delayed' a smaller channel.steps",
         holds=lambda e: e.carries and _arrives_too_late(e),
     ),
     Rule(
@@ -197,7 +198,9 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
         team = build_team(choices, facts, seed=0)
         with torch.random.fork_rng(devices=[]):
             built = [build_loss(loss, team, settings) for loss, settings in losses]
-        check(Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built))
+        experiment = Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built)
+        check(experiment)
+        check_effects(experiment, {str(loss): (resolve("loss", loss), settings) for loss, settings in losses})
         sampler = Sampler(made, team)
         sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
         with tried():

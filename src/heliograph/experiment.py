@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import inspect
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -117,11 +118,12 @@ def resolve(kind: str, name: Any) -> Any:
 def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
     """The environment of a choice, with that many copies."""
     make, what = resolve("env", choice.env), f"environment {choice.env!r}"
-    if isinstance(make, type) and issubclass(make, TeamEnv):
+    if (isinstance(make, type) and issubclass(make, TeamEnv)) or _names_settings(make):
         registry.check_settings(make, choice.settings, what=what)
     _refuse_own(choice.settings)
     _refuse_giants(choice)
-    settings = {"num_copies": num_copies, "seed": seed, "device": device, **choice.settings}
+    settings = functions_resolved(make, choice.settings)
+    settings = {"num_copies": num_copies, "seed": seed, "device": device, **settings}
     env = _made(make, (), settings, what=what, error=EnvError)
     if not isinstance(env, TeamEnv):
         raise ValueError(
@@ -154,6 +156,29 @@ def bounds_of(choice: EnvChoice) -> Bounds | None:
     """The bounds of the environment of a choice, where it has any."""
     with opened(choice) as env, guarded(env, "bounds"):
         return env.bounds()
+
+
+def functions_resolved(component: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with import paths ("package.module:name") imported where a component takes functions."""
+    known = registry.settings_of(component) if inspect.isfunction(component) or inspect.isclass(component) else {}
+    return {
+        name: resolve("function", value) if name in known and _is_path(value, known[name].annotation) else value
+        for name, value in settings.items()
+    }
+
+
+def _is_path(value: Any, annotation: Any) -> bool:
+    return isinstance(value, str) and ":" in value and "Callable" in str(annotation)
+
+
+def _names_settings(make: Any) -> bool:
+    """Whether a function names all settings that it takes."""
+    if not inspect.isfunction(make):
+        return False
+    parameters = inspect.signature(make).parameters.values()
+    rest = [p.annotation for p in parameters if p.kind is p.VAR_KEYWORD]
+    alone = all(p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters)
+    return alone and all(typing.get_origin(annotation) is typing.Unpack for annotation in rest)
 
 
 def _refuse_own(settings: Mapping[str, Any]) -> None:

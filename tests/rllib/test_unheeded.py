@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.stock_settings import attribute_of
 from heliograph.rllib.unheeded import UNHEEDED
 
 OTHER = {
@@ -34,7 +35,7 @@ def other(name: str) -> Any:
 @pytest.mark.parametrize("name", UNHEEDED)
 def test_each_is_refused_with_a_remedy(name: str) -> None:
     given = config()
-    setattr(given, name if hasattr(given, name) else f"_{name}", other(name))
+    setattr(given, attribute_of(name), other(name))
     with pytest.raises(ValueError, match=rf"^{name}=.* would have no effect: .*(;|, by )"):
         given.validate()
 

@@ -6,6 +6,8 @@ passes through `send`. What `send` returns has been said; `transit` decides whic
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,6 +28,8 @@ class Channel(nn.Module, ABC):
     can_be_silent = False
     delay_env_steps = 0
     """How many env steps after it was said a message arrives, if it arrives."""
+    anneal_env_steps = 0
+    """How many env steps of training what moves by `schedule` takes; 0 where nothing moves."""
 
     def __init__(
         self, *, intent_size: int, payload_size: int, vocabulary: int | None, length: int, bits_per_message: float
@@ -34,6 +38,11 @@ class Channel(nn.Module, ABC):
         self.intent_size, self.payload_size = intent_size, payload_size
         self.vocabulary, self.length = vocabulary, length
         self.bits_per_message = bits_per_message
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Settings that change nothing beside the others, and why; `settings` holds them all, defaults too."""
+        return {}
 
     @property
     def scored(self) -> bool:

@@ -1,5 +1,8 @@
 """DRU: the discretise/regularise unit of DIAL."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -47,6 +50,17 @@ class DRU(Channel):
         self.start_limit, self.anneal_env_steps = start_limit, anneal_env_steps
         self.bounded = limit is not None and sigma > 0
         self.register_buffer("bound", torch.tensor(self._limit_after(0) * sigma))
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """What belongs to a limit that there is not, or that stays."""
+        found = {}
+        if settings["start_limit"] is None:
+            found["anneal_env_steps"] = "only a limit that moves takes time; set start_limit too, or leave it out"
+        if settings["sigma"] == 0 and settings["limit"] is not None:
+            why = "with sigma=0.0 there is no noise, and no limit of power beside it; set limit=None, or leave it out"
+            found |= dict.fromkeys(("limit", "start_limit"), why)
+        return found
 
     def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Standard normal noise, one number a bit."""

@@ -1,6 +1,8 @@
 """Words of discrete symbols."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +58,16 @@ class Symbols(Channel):
         self.start_temperature, self.final_temperature = temperature, final
         self.anneal_env_steps = anneal_env_steps
         self.register_buffer("temperature", torch.tensor(float(temperature)))
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """What belongs to the temperature, where there is none or it stays."""
+        why = "with gradient='score' symbols are sampled from the odds as they are; use 'gumbel', or leave it out"
+        if settings["gradient"] == "score":
+            return dict.fromkeys(("temperature", "final_temperature", "anneal_env_steps"), why)
+        why = "a temperature moves where final_temperature and anneal_env_steps are both set; set the other one too"
+        moves = settings["final_temperature"] is not None and settings["anneal_env_steps"]
+        return {} if moves else dict.fromkeys(("final_temperature", "anneal_env_steps"), why)
 
     def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """The symbols `[..., N, L]` (score), or Gumbel noise `[..., N, L, V]` (zero where the choice is greedy)."""

@@ -30,7 +30,7 @@ class Wrapper(Channel):
         )
         self.inner = inner
         self.gradient, self.can_be_silent = inner.gradient, inner.can_be_silent
-        self.delay_env_steps = inner.delay_env_steps
+        self.delay_env_steps, self.anneal_env_steps = inner.delay_env_steps, inner.anneal_env_steps
 
     # ---- what a wrapper changes -------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ class AuxiliaryLoss(nn.Module, ABC):
     """
 
     needs_oracle = False
+    reads_odds = False
+    """Whether it asks the channel how likely symbols are."""
 
     def __init__(self, team: Team):
         super().__init__()

@@ -7,6 +7,8 @@ is also batched over time. The runtime around it (delivery of messages, memory o
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from gymnasium import spaces
@@ -78,6 +80,11 @@ class Model(nn.Module, ABC):
     def __init__(self, spec: ModelSpec):
         super().__init__()
         self.spec = spec
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Settings that change nothing beside the others, and why; `settings` holds them all, defaults too."""
+        return {}
 
     @abstractmethod
     def encode(self, inputs: Inputs) -> Tree:

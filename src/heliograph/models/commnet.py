@@ -1,5 +1,6 @@
 """CommNet: agents hear the mean of the others' hidden states."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -53,6 +54,13 @@ class CommNet(Model):
             self.remembers = rounds > 1
             self.hidden_size = self.memory_size + size if self.remembers else size
             self.cell = orthogonal_(cell(2 * size, size))
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """The skip connection, of a core that has none."""
+        core = settings["core"]
+        why = f"with core={core!r} there is no skip connection; use core='mlp', or leave it out"
+        return {} if core == "mlp" else {"skip": why}
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The first hidden state, r(s)."""

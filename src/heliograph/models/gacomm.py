@@ -1,5 +1,8 @@
 """GA-Comm: hard attention decides whom to listen to at all, soft attention how much."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -60,6 +63,12 @@ class GAComm(Model):
         projected = nn.Sequential(nn.Linear(size, value_size, bias=False), nn.ReLU())
         self.value = projected if values == "projected" else nn.Identity()
         self.head = small_head(self.hidden_size, spec.action_inputs)
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """The size of values that are not projected."""
+        why = "with values='hidden' what is heard has the size of hidden states; use 'projected', or leave it out"
+        return {"value_size": why} if settings["values"] == "hidden" else {}
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The embedded observation."""

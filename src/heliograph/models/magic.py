@@ -1,5 +1,8 @@
 """MAGIC: a scheduler draws a graph of who listens to whom, and graph attention mixes what travels along it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -79,6 +82,20 @@ class Magic(Model):
         self.layers = nn.ModuleList(GraphHeads(size, out, heads=count) for out, count in shapes)
         self.biases = nn.ParameterList(torch.zeros(size) for _ in range(rounds))
         self.head = small_head(2 * size, spec.action_inputs)
+
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """What belongs to choices that nobody makes, and to rounds that there are not."""
+        complete, rounds = settings["complete"], settings["rounds"]
+        found: dict[str, str] = {}
+        if all(_takes_all(complete, r) for r in range(rounds)):
+            why = f"with complete={complete!r} and rounds={rounds} every edge is taken, and none chosen; leave it out"
+            found |= dict.fromkeys(("encoder_size", "encoder_heads", "normalise", "temperature"), why)
+        if rounds == 1:
+            found["heads"] = "the last round, with rounds=1 the only one, has a single head; leave it out"
+        if rounds == 1 and complete == "later":
+            found["complete"] = "with rounds=1 there is no later round; use more rounds, or leave it out"
+        return found
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The embedded observation."""

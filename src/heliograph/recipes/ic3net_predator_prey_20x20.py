@@ -20,7 +20,7 @@ def ic3net_predator_prey_20x20() -> Recipe:
         target={},
         at_most={"episode_len_mean": 45.0},
         settings={
-            **prey(20, mean_ratio=0.0),
+            **prey(20, mean_ratio=0.0, gates=True),
             "model": "ic3net",
             "model_settings": {"size": 128},
             "channel": "gated+continuous",

@@ -20,7 +20,7 @@ def ic3net_predator_prey_5x5() -> Recipe:
         target={},
         at_most={"episode_len_mean": 8.5},
         settings={
-            **prey(5, mean_ratio=0.0),
+            **prey(5, mean_ratio=0.0, gates=True),
             "model": "ic3net",
             "model_settings": {"size": 128},
             "channel": "gated+continuous",

@@ -50,11 +50,12 @@ EPOCH_STEPS, EPOCHS, FIRST_RISE, LAST_RISE = 80_000, 2_000, 250, 1_250
 PPO = {
     "lr": 1e-3,
     "clip_param": 0.2,
-    "message_entropy_coeff": 0.01,
     "target_kl": None,
     "grad_clip": 0.5,
     "num_epochs": 4,
 }
+GATES = {"message_entropy_coeff": 0.01}
+"""PPO's own of systems whose agents choose whether to speak."""
 TRAINER = {
     "lr": 1e-3,
     "rms_decay": 0.97,
@@ -92,7 +93,7 @@ def junction_published(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
     return {**_junction(difficulty), **_published(steps, mean_ratio), "curriculum": {"p_arrive": rising}}
 
 
-def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
+def prey(size: int, *, mean_ratio: float, gates: bool = False) -> dict[str, Any]:
     """Predator-Prey, mixed, as published, by PPO, with less and less exploring and smaller and smaller steps.
 
     Its critic sees the state beside what an agent knows, so that where the prey happened to be is no noise.
@@ -103,6 +104,7 @@ def prey(size: int, *, mean_ratio: float) -> dict[str, Any]:
         "lambda_": 0.9,
         "lr": [[0, 1e-3], [env_steps // 3, 1e-3], [env_steps, 1e-4]],
         "entropy_coeff": [[0, 0.02], [env_steps // 6, 0.02], [env_steps // 2, 0.003], [env_steps, 0.0]],
+        **(GATES if gates else {}),
     }
     quick = _quick(PREY_COPIES[steps], steps, mean_ratio, own, env_steps=env_steps)
     return {**_prey(size), **quick, "critic": "hidden+state", "critic_size": 128}

@@ -8,6 +8,7 @@ from ray.tune.registry import register_trainable
 from torch import Tensor
 
 from heliograph.checks import check_choice, check_number
+from heliograph.models.team import Team
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import refuse_given
@@ -93,6 +94,14 @@ class CommA2CConfig(ActorCriticConfig):
         check_number("rms_decay", self.rms_decay, minimum=0, maximum=1)
         check_number("rms_epsilon", self.rms_epsilon, above=0)
         super().validate()
+
+    def idle(self, team: Team) -> dict[str, str]:
+        """As of all actor-critics, and what belongs to the optimiser that was not chosen."""
+        found = super().idle(team)
+        if self.optimizer_name == "adam":
+            why = "it is RMSProp's; use optimizer_name='rmsprop', or leave it out"
+            found |= dict.fromkeys(("rms_decay", "rms_epsilon"), why)
+        return found
 
     def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
         """RMSProp, or Adam in its fused form."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import ABC
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,18 +11,21 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from heliograph import functional
-from heliograph.checks import check_number, check_positive, check_schedule
+from heliograph.checks import check_choice, check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
 from heliograph.experiment import RESERVED_POLICY, build_layout
 from heliograph.models.presence import presence_in
 from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.validation import scored_words
 from heliograph.rollout import Rollout
 from heliograph.types import Gradient, Tree, map_tensors
 from heliograph.unrolled import Presence, Unrolled
 
 __all__ = ["ActorCriticConfig", "ActorCriticLearner", "Prepared"]
+
+CLIPPED_BY = ("global_norm", "value")
 
 
 class ActorCriticConfig(CommunicationConfig, ABC):
@@ -46,6 +50,19 @@ class ActorCriticConfig(CommunicationConfig, ABC):
         """Coefficients that may follow a schedule."""
         return {"entropy": self.entropy_coeff, "message_entropy": self.message_entropy_coeff}
 
+    def idle(self, team: Team) -> dict[str, str]:
+        """As of all algorithms, and what belongs to sampled messages, to later steps and to other agents."""
+        found = super().idle(team)
+        if not scored_words(team):
+            why = "messages are not chosen from odds that learning changes; leave it out, or use 'symbols' or a gate"
+            found["message_entropy_coeff"] = why
+        if self.facts().horizon == 1:
+            why = "episodes have a single step, and no reward comes later; leave it out"
+            found |= dict.fromkeys(("gamma", "lambda_", "detach_gap"), why)
+        if max(Counter(self.facts().team_of_agent).values()) == 1:
+            found["mean_ratio"] = "each agent is a team of its own, whose mean is its own return; leave it out"
+        return found
+
     def prepare_team(self, team: Team) -> None:
         """Where gradients through time stop."""
         team.detach_gap = self.detach_gap
@@ -56,6 +73,7 @@ class ActorCriticConfig(CommunicationConfig, ABC):
             check_number(name, getattr(self, name), minimum=0, maximum=1)
         if self.grad_clip is not None:
             check_number("grad_clip", self.grad_clip, above=0)
+        check_choice("grad_clip_by", self.grad_clip_by, valid=CLIPPED_BY)
         if self.detach_gap is not None:
             check_positive("detach_gap", self.detach_gap)
         for name in ("entropy_coeff", "message_entropy_coeff"):

@@ -58,10 +58,10 @@ class RecordCorpus(TeamCallbacks):
 
 
 def never_called(config: Any) -> list[str]:
-    """The callbacks that a user has filled in, by class or by function, and that nothing will ever call."""
+    """The callbacks that a user has filled in, in a class, and that nothing will ever call."""
     given = config.callbacks_class if isinstance(config.callbacks_class, (list, tuple)) else [config.callbacks_class]
     classes = [getattr(cls, "func", cls) for cls in given]
-    return [name for name in NEVER_CALLED if getattr(config, f"callbacks_{name}") or _filled_in(classes, name)]
+    return [name for name in NEVER_CALLED if _filled_in(classes, name)]
 
 
 def _filled_in(classes: list[Any], name: str) -> bool:

@@ -1,6 +1,7 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import dataclasses
+import inspect
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.policy.policy import PolicySpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
@@ -28,26 +28,26 @@ from heliograph.experiment import (
 from heliograph.models.critic import VIEWS
 from heliograph.models.team import Team
 from heliograph.rllib.devices import check_gpus, threads_for
-from heliograph.rllib.environments import env_choice
+from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
 from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
+from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
 from heliograph.rllib.settings import SAMPLED
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.unheeded import refuse_unheeded
 from heliograph.rllib.validation import (
+    check_idle,
     check_loaded,
     check_losses,
     check_memory,
     check_sizes,
     check_trained,
+    has_weights_of_nobody,
     warn_of_callbacks,
 )
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
-
-POLICY_OVERRIDES = ("model", "model_settings", "lr")
-"""Keys that a PolicySpec's `config` may override for its policy."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,9 @@ class CommunicationConfig(AlgorithmConfig):
         return _blank, (f"{cls.__module__}:{cls.__qualname__}",), vars(self)
 
     def environment(self, *args: Any, curriculum: Mapping[str, Any] = NotProvided, **settings: Any) -> Any:
-        """As in RLlib, and `curriculum`: schedules of settings of the environment while the team trains, by name.
+        """As in RLlib, and settings of the adapters by name, as in `env_config`: `meaning_fn`, `time_limit`, ...
+
+        `curriculum`: schedules of settings of the environment while the team trains, by name.
 
         {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} counts env steps. Others are {"by": "iteration", "points": ...}, and
         {"by": "metric", "metric": "success_rate", "at_least": 0.9, "values": [0.1, 0.2, 0.3]}: see `Points` and
@@ -109,6 +111,11 @@ class CommunicationConfig(AlgorithmConfig):
         """
         if curriculum is not NotProvided:
             self.curriculum = schedules_of(curriculum or {}, metrics=SAMPLED)
+        stock = list(inspect.signature(AlgorithmConfig.environment).parameters)
+        own = {name: settings.pop(name) for name in list(settings) if name not in stock}
+        if own:
+            valid = [*ADAPTER_SETTINGS, "curriculum", *stock[1:]]
+            settings["env_config"] = taken_together(settings.get("env_config", {}), own, valid=valid)
         super().environment(*args, **settings)
         return self
 
@@ -125,6 +132,8 @@ class CommunicationConfig(AlgorithmConfig):
         """As in RLlib; `policies_to_train` may also be an `Alternating`."""
         if isinstance(trained := settings.get("policies_to_train"), str):
             raise ValueError(f"policies_to_train={trained!r}: must be a list of names, such as [{trained!r}]")
+        if "policies" in settings:
+            settings["policies"] = as_specs(settings["policies"])
         return super().multi_agent(**settings)
 
     def communication(
@@ -206,8 +215,11 @@ class CommunicationConfig(AlgorithmConfig):
 
     def lr_of(self, policy: str) -> Any:
         """The learning rate (or schedule) of a policy."""
-        spec = self.policies.get(policy) if isinstance(self.policies, dict) else None
-        return (getattr(spec, "config", None) or {}).get("lr", self.lr)
+        return lr_of(self, policy)
+
+    def takes_model_config(self) -> bool:
+        """Whether `.rl_module(model_config=...)` reaches a module of the user's."""
+        return any(is_guest(own.module_class) and own.model_config is None for own in self.user_modules().values())
 
     def fragment_length(self) -> int:
         """Env steps of each copy in one rollout: as set, or what fills the batch, in whole episodes where they fit."""
@@ -240,6 +252,19 @@ class CommunicationConfig(AlgorithmConfig):
     def prepare_team(self, team: Team) -> None:
         """Set in a team that trains or samples what the algorithm wants of it; by default nothing."""
 
+    def idle(self, team: Team) -> dict[str, str]:
+        """Settings of the algorithm that change nothing with the others and this team, and why; see `check_idle`."""
+        found = {}
+        if self.batch_mode == "complete_episodes":
+            found["rollout_fragment_length"] = "rollouts hold whole episodes with batch_mode='complete_episodes'"
+        if self.grad_clip is None:
+            found["grad_clip_by"] = "gradients are not clipped; set grad_clip too, or leave it out"
+        if not (has_weights_of_nobody(self, team) or team.channel.anneal_env_steps):
+            found["freeze_team"] = "neither the channel nor a loss has weights that belong to no policy; leave it out"
+        if not self.explore:
+            found["epsilon"] = "nobody explores with explore=False; leave it out"
+        return {name: why for name, why in found.items() if hasattr(self, name)}
+
     # ---- what RLlib asks ---------------------------------------------------------------------------------------
 
     def get_multi_rl_module_spec(
@@ -265,7 +290,10 @@ class CommunicationConfig(AlgorithmConfig):
         refuse_unheeded(self)
         check_kind("seed", self.seed, int | None, what="the run")
         warn_of_callbacks(self)
-        policies = list(build_layout(self.choices(), self.facts()).policies)
+        seats = build_layout(self.choices(), self.facts()).seats
+        policies = list(seats)
+        check_policies(self, seats)
+        check_modules(self, seats)
         check_trained(self, policies)
         check_loaded(self, policies)
         if self.policy_mapping() is None:
@@ -278,6 +306,8 @@ class CommunicationConfig(AlgorithmConfig):
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         check_memory(self, team)
+        check_own_lr(self, team)
+        check_idle(self, team)
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)
         super().validate()
 
@@ -295,18 +325,10 @@ class CommunicationConfig(AlgorithmConfig):
         mapping, modules = self.policy_mapping(), self.user_modules()
         if mapping is None and not any(is_guest(module.module_class) for module in modules.values()):
             return None
-        specs = self.policies if isinstance(self.policies, dict) and mapping is not None else {}
         seats = {role.name: role.agents for role in self.facts().roles} if mapping is None else mapping.seats
-        own = {name: {**self._overrides(name, specs.get(name)), **guest_choice(modules.get(name))} for name in seats}
+        guests = {name: guest_choice(modules.get(name), model_config=self._model_config) for name in seats}
+        own = {name: {**({} if mapping is None else own_choice(self, name)), **guests[name]} for name in seats}
         return {name: PolicyChoice(agents=agents, **own[name]) for name, agents in seats.items()}
-
-    def _overrides(self, name: str, spec: PolicySpec | None) -> dict[str, Any]:
-        own = dict(getattr(spec, "config", None) or {})
-        valid = list(POLICY_OVERRIDES)
-        for key in own:
-            if key not in valid:
-                raise registry.UnknownNameError(what=f"override of policy {name!r}", name=key, valid=valid)
-        return {k: v for k, v in own.items() if k != "lr"}
 
     def user_modules(self) -> dict[str, RLModuleSpec]:
         """What `.rl_module()` was given, by policy; one specification alone is for all of them."""

@@ -1,6 +1,9 @@
 """Environments as RLlib users name them, turned into Heliograph's."""
 
 import dataclasses
+import difflib
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pettingzoo import AECEnv, ParallelEnv
@@ -11,11 +14,23 @@ from heliograph import registry
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import closed_on_failure
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import EnvChoice
+from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 
-BASE_SETTINGS = ("time_limit", "talk_steps", "meaning_fn", "role_of", "speaking", "success_fn")
+ADAPTER_SETTINGS = tuple(name for name in registry.settings_of(FromPettingZoo) if name not in DECIDED_ELSEWHERE)
 """Keys of `env_config` that go to the adapter of a foreign environment, not to the environment."""
+ALIKE = 0.8
+
+
+def taken_together(env_config: Mapping[str, Any], given: Mapping[str, Any], *, valid: list[str]) -> dict[str, Any]:
+    """`env_config` with what else was given by name to `.environment()`, where an adapter or environment takes it."""
+    for name, value in given.items():
+        if name not in ADAPTER_SETTINGS:
+            raise registry.UnknownNameError(what="setting of .environment()", name=name, valid=valid)
+        if name in env_config and env_config[name] != value:
+            other = env_config[name]
+            raise ValueError(f"{name} is {value!r} in .environment() and {other!r} in env_config: give it once")
+    return {**env_config, **given}
 
 
 def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
@@ -30,8 +45,8 @@ def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
         return EnvChoice(env=env, settings=env_config)
     if isinstance(env, type) and issubclass(env, TeamEnv):
         return EnvChoice(env=env, settings=env_config)
-    settings = {k: v for k, v in env_config.items() if k in BASE_SETTINGS}
-    inner = {k: v for k, v in env_config.items() if k not in BASE_SETTINGS}
+    settings = {k: v for k, v in env_config.items() if k in ADAPTER_SETTINGS}
+    inner = {k: v for k, v in env_config.items() if k not in ADAPTER_SETTINGS}
     return EnvChoice(env=Foreign(make=_creator(env), env_config=inner), settings=settings)
 
 
@@ -49,7 +64,7 @@ class Foreign:
             return self._adapted(made, settings)
 
     def _adapted(self, made: list[Any], settings: dict[str, Any]) -> TeamEnv:
-        first = made[0]
+        first, settings = made[0], functions_resolved(FromPettingZoo, settings)
 
         def one() -> Any:
             return made.pop() if made else self._one()
@@ -69,13 +84,67 @@ class Foreign:
         )
 
     def _one(self) -> Any:
+        config = Noted(self.env_config)
         try:
-            return self.make(dict(self.env_config))
+            made = self.make(config)
+            config.refuse_misspelt()
+            return made
         except TypeError as error:
             raise ValueError(
                 f"env={self.make!r} cannot be called with env_config={self.env_config}: {error}; hand in a function of "
                 "env_config, such as lambda config: my_env(**config)"
             ) from error
+
+
+class Noted(dict):
+    """An `env_config` that knows which of its keys were read."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.unread = set(dict.keys(self))
+
+    def __getitem__(self, key: Any) -> Any:
+        self.unread.discard(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: Any) -> bool:
+        self.unread.discard(key)
+        return super().__contains__(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.unread.clear()
+        return super().__iter__()
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of a dict."""
+        self.unread.discard(key)
+        return super().get(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """As of a dict."""
+        self.unread.discard(key)
+        return super().pop(key, *default)
+
+    def refuse_misspelt(self) -> None:
+        """Raise ValueError where a key that the environment did not read is much like one of the adapter's."""
+        for key in sorted(map(str, self.unread)):
+            near = difflib.get_close_matches(key, ADAPTER_SETTINGS, n=1, cutoff=ALIKE)
+            if near:
+                raise ValueError(
+                    f"unknown key {key!r} of env_config, which the environment did not read; did you mean {near[0]!r}?"
+                )
+
+    def _all(self, name: str) -> Any:
+        self.unread.clear()
+        return getattr(super(), name)()
+
+    items = functools.partialmethod(_all, "items")
+    keys = functools.partialmethod(_all, "keys")
+    values = functools.partialmethod(_all, "values")
+    copy = functools.partialmethod(_all, "copy")
 
 
 def _creator(env: Any) -> Any:

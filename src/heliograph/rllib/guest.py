@@ -81,13 +81,17 @@ def is_guest(module_class: Any) -> bool:
     return isinstance(module_class, type) and not issubclass(module_class, PolicyModule)
 
 
-def guest_choice(spec: RLModuleSpec | None) -> dict[str, Any]:
-    """The model of a policy whose RLModule the user gave; nothing where it is Heliograph's own."""
+def guest_choice(spec: RLModuleSpec | None, *, model_config: Any = None) -> dict[str, Any]:
+    """The model of a policy whose RLModule the user gave; nothing where it is Heliograph's own.
+
+    `model_config` is that of all modules, for a specification that has none.
+    """
     if spec is None or not is_guest(spec.module_class):
         return {}
     if not issubclass(spec.module_class, TorchRLModule):
         raise ValueError(f"rl_module: {spec.module_class.__name__} is no TorchRLModule, and Heliograph runs on torch")
-    settings = {"module_class": spec.module_class, "model_config": _plain(spec.model_config)}
+    given = model_config if spec.model_config is None else spec.model_config
+    settings = {"module_class": spec.module_class, "model_config": _plain(given)}
     return {"model": Guest, "model_settings": {**settings, "catalog_class": spec.catalog_class}}
 
 

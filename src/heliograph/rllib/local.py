@@ -44,11 +44,12 @@ class LocalTrainer:
         self.config = config
         self.iteration = 0
         self.curriculum = Curriculum(config.curriculum)
-        learner_class = config.get_default_learner_class()
         with quiet():
             config.validate()
-            self.env_runner = TeamEnvRunner(config=config)
-            self.learner: TeamLearner = learner_class(config=config, module_spec=config.get_multi_rl_module_spec())
+            self.env_runner: TeamEnvRunner = config.env_runner_cls(config=config)
+            self.learner: TeamLearner = config.learner_class(
+                config=config, module_spec=config.get_multi_rl_module_spec()
+            )
             self.learner.build()
         share_weights(self.env_runner, self.learner)
         self._copies = self._pairs()

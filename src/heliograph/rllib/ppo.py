@@ -9,6 +9,7 @@ from torch import Tensor
 
 from heliograph import functional
 from heliograph.checks import check_number, check_positive
+from heliograph.models.team import Team
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.peers import Averaged
@@ -78,6 +79,15 @@ class CommPPOConfig(ActorCriticConfig):
                 f"minibatch_size={size} is larger than train_batch_size_per_learner={batch}: both count env steps; "
                 "make minibatch_size smaller or the batch larger"
             )
+
+    def idle(self, team: Team) -> dict[str, str]:
+        """As of all actor-critics, and what compares policies that move between minibatches."""
+        found = super().idle(team)
+        batch, size = self.train_batch_size_per_learner, self.minibatch_size
+        if self.num_epochs == 1 and (size is None or round(batch / size) <= 1):
+            why = "there is one minibatch in one epoch, and before it no policy has moved; use more, or leave it out"
+            found |= dict.fromkeys(("clip_param", "target_kl"), why)
+        return found
 
     def check_numbers(self) -> None:
         """Refuse settings out of their range."""

@@ -117,6 +117,16 @@ class CommDQNConfig(CommunicationConfig):
         """RMSProp."""
         return torch.optim.RMSprop(params, alpha=self.rms_decay, momentum=self.momentum, foreach=True)
 
+    def idle(self, team: Team) -> dict[str, str]:
+        """As of all algorithms, and what belongs to critics, to rewards that are scaled, and to values of messages."""
+        found = super().idle(team)
+        why = "Q-learning has no critic; leave it out, or choose algorithm 'ppo' or 'a2c'"
+        found |= dict.fromkeys(("critic", "critic_size"), why)
+        found["normalise_rewards"] = "Q-values are learnt from rewards as they are; leave it out, or choose 'ppo'"
+        if not team.channel.scored:
+            found["message_bootstrap"] = "messages have no values of their own here; leave it out, or use 'symbols'"
+        return found
+
     def validate(self) -> None:
         """Check numbers, and that there are finitely many actions and messages to have values of."""
         self._check_numbers()

@@ -43,6 +43,8 @@ COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
 EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
 """Further columns where `evaluate_every` is set."""
 DEFAULT_ITERATIONS = 100
+OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
+"""Settings of algorithms that speak of messages alone."""
 TWINS = ("silent", "garbled")
 """The controls of a run: without a channel, and with messages replaced by noise."""
 
@@ -154,12 +156,17 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
 
 
 def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
-    """The silent or the garbled twin of a run; `env_steps` is what the run took where it ended by `until`."""
+    """The silent or the garbled twin of a run; `env_steps` is what the run took where it ended by `until`.
+
+    The silent one is without the settings that mean nothing where nothing is said.
+    """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
     changes: dict[str, Any] = {"channel": f"garbled+{settings.channel}"}
     if kind == "silent":
-        changes = {"channel": "none", "channel_settings": {}, "load_policies": {}}
+        kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
+        changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
+        changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
     if settings.until:
         changes |= {"until": {}, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)

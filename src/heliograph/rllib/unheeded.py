@@ -1,57 +1,113 @@
-"""Settings of RLlib that would have no effect here: each is refused, with what does the same."""
+"""Settings of RLlib that would have no effect here are refused, each with what does the same."""
 
+import difflib
 import functools
+from collections.abc import Mapping
 from typing import Any
 
+from ray._common.deprecation import DEPRECATED_VALUE
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+from heliograph.rllib.stock_settings import OWN_STATE, SETTINGS, Heeded, Refused, attribute_of
 
 __all__ = ["UNHEEDED", "refuse_unheeded"]
 
-CONNECTORS = (
-    "connectors work on RLlib's episode objects, which this path never makes; normalise with "
-    ".communication(normalise_observations=True), or transform inside the environment or the model's encode()"
-)
-STACK = "only RLlib's new API stack is there; leave it out"
-COMPILED = "networks are not compiled here; leave it out"
-COPIES = "copies are batched inside one environment: num_envs_per_env_runner says how many; leave it out"
-UNHEEDED = {
-    "env_to_module_connector": CONNECTORS,
-    "module_to_env_connector": CONNECTORS,
-    "learner_connector": CONNECTORS,
-    "observation_filter": "filters are of the old API stack; use .communication(normalise_observations=True)",
-    "clip_rewards": "rewards are learnt from as they are; use .communication(normalise_rewards=True), or clip them in "
-    "the environment",
-    "input_": "a team learns from its own rollouts alone; leave it out",
-    "output": "there are no episode objects to write; record a corpus, by `heliograph record` or a callback",
-    "model": "that dictionary is of the old API stack; use .communication(model=..., model_settings={...})",
-    "torch_compile_learner": COMPILED,
-    "torch_compile_worker": COMPILED,
-    "gym_env_vectorize_mode": COPIES,
-    "remote_worker_envs": COPIES,
-    "num_aggregator_actors_per_learner": "nothing is aggregated here; leave it out",
-    "enable_rl_module_and_learner": STACK,
-    "enable_env_runner_and_connector_v2": STACK,
+UNHEEDED = {name: setting.why for name, setting in SETTINGS.items() if isinstance(setting, Refused)}
+"""Why each one is refused, by the name that `AlgorithmConfig`'s methods take."""
+INSTEAD = {
+    "num_env_runners": "evaluation has env runners of its own: set evaluation_num_env_runners",
+    "batch_mode": "evaluation_duration_unit decides it: 'episodes' or 'timesteps'",
+    "rollout_fragment_length": "evaluation_duration decides it",
 }
-"""By the name that `AlgorithmConfig`'s methods take."""
+"""What to set in place of a setting that `evaluation_config` may not hold."""
+PLAYS_ONLY = "evaluation plays with the team that was trained, and learns nothing; leave it out"
+OWN_OF_EVALUATION = ("torch_num_threads",)
+"""Settings of Heliograph's that `evaluation_config` may hold."""
+FROM_OUTSIDE = {"worker_index", "class"}
+"""Attributes that Ray puts on configurations it has never declared."""
 
 
 def refuse_unheeded(config: Any) -> None:
     """Raise ValueError where a setting without effect is set, in the evaluation's own settings too."""
-    evaluation = config.evaluation_config if isinstance(config.evaluation_config, dict) else {}
-    for name, why in UNHEEDED.items():
-        attribute, usual = _usual()[name]
-        for where, value in (("", getattr(config, attribute)), ("evaluation_config: ", evaluation.get(name, usual))):
-            if value != usual:
-                raise ValueError(f"{where}{name}={value!r} would have no effect: {why}")
+    _refuse_unknown(config)
+    for name, setting in SETTINGS.items():
+        value = getattr(config, attribute_of(name))
+        if isinstance(setting, Refused) and value != _usual(name) and not setting.unless(config):
+            raise ValueError(_told(name, value, setting.why))
+    _refuse_deprecated(config)
+    if isinstance(config.evaluation_config, dict):
+        _refuse_in_evaluation(config, config.evaluation_config)
     _refuse_foreign(config)
 
 
+def _told(name: str, value: Any, why: str) -> str:
+    return f"{name}={value!r} would have no effect: {why}"
+
+
 @functools.cache
-def _usual() -> dict[str, tuple[str, Any]]:
-    """The attribute behind each setting, and its default."""
-    usual = AlgorithmConfig()
-    attributes = {name: name if hasattr(usual, name) else f"_{name}" for name in UNHEEDED}
-    return {name: (attribute, getattr(usual, attribute)) for name, attribute in attributes.items()}
+def _stock() -> AlgorithmConfig:
+    return AlgorithmConfig()
+
+
+def _usual(name: str) -> Any:
+    """A setting's default in RLlib."""
+    return getattr(_stock(), attribute_of(name))
+
+
+def _known_of(config: Any) -> frozenset[str]:
+    """The attributes that a configuration of its class has from the start."""
+    kind: Any = type(config)
+    return _known(kind)
+
+
+@functools.cache
+def _known(kind: Any) -> frozenset[str]:
+    return frozenset(vars(kind()))
+
+
+def _refuse_unknown(config: Any) -> None:
+    """`update_from_dict`, by which Tune and `evaluation_config` set things, takes any name without a word."""
+    for name in vars(config):
+        if name not in _known_of(config) | FROM_OUTSIDE:
+            raise ValueError(_unknown(name, config))
+
+
+def _unknown(name: str, config: Any) -> str:
+    near = difflib.get_close_matches(name, [*_known_of(config), *SETTINGS], n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "no setting is called so; leave it out"
+    return f"unknown setting {name!r} of {type(config).__name__}: {hint}"
+
+
+def _refuse_deprecated(config: Any) -> None:
+    for name, usual in vars(_stock()).items():
+        deprecated = type(usual) is int and usual == DEPRECATED_VALUE and name not in OWN_STATE | set(SETTINGS)
+        if deprecated and getattr(config, name) != usual:
+            raise ValueError(_told(name, getattr(config, name), "RLlib has given it up; leave it out"))
+
+
+def _refuse_in_evaluation(config: Any, given: Mapping[str, Any]) -> None:
+    names = {attribute_of(name): name for name in SETTINGS}
+    for key, value in given.items():
+        attribute = AlgorithmConfig._translate_special_keys(key, warn_deprecated=False)
+        attribute = attribute if attribute in names or key not in SETTINGS else attribute_of(key)
+        name = names.get(attribute)
+        if name is None and attribute not in _known_of(config):
+            raise ValueError(f"evaluation_config: {_unknown(key, config)}")
+        why = _why_not_in_evaluation(config, name or attribute, value)
+        if why:
+            raise ValueError(f"evaluation_config: {_told(key, value, why)}")
+
+
+def _why_not_in_evaluation(config: Any, name: str, value: Any) -> str | None:
+    """Why a value has no effect in an evaluation; None where it has one, or says what is so anyway."""
+    setting = SETTINGS.get(name)
+    if setting is None:
+        return None if name in OWN_OF_EVALUATION or value == getattr(config, name) else PLAYS_ONLY
+    if isinstance(setting, Heeded):
+        same = setting.evaluation or value == getattr(config, attribute_of(name))
+        by_itself = "set it in .evaluation() itself" if name.startswith("evaluation_") else PLAYS_ONLY
+        return None if same else INSTEAD.get(name, by_itself)
+    return None if value == _usual(name) or setting.unless(config) else setting.why
 
 
 def _refuse_foreign(config: Any) -> None:

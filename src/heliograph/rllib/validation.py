@@ -1,13 +1,18 @@
 """What a configuration is held against before training starts: each check refuses one kind of setting, and names it."""
 
+import functools
 import math
 import warnings
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from gymnasium import spaces
 
+from heliograph.channels.base import Channel
+from heliograph.channels.continuous import Continuous
+from heliograph.channels.wrapper import Wrapper
 from heliograph.checks import check_positive, check_schedule
 from heliograph.combinations import COPIES_IN_TRAINING
 from heliograph.cores import memory_bytes
@@ -23,7 +28,15 @@ from heliograph.sharing import load_into
 if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig
 
-__all__ = ["check_loaded", "check_losses", "check_memory", "check_sizes", "check_trained", "warn_of_callbacks"]
+__all__ = [
+    "check_idle",
+    "check_loaded",
+    "check_losses",
+    "check_memory",
+    "check_sizes",
+    "check_trained",
+    "warn_of_callbacks",
+]
 
 BYTES_OF_A_TURN = 32
 """What is kept at least of an agent in a step beside what it saw: masks, meaning, message, action and reward."""
@@ -108,6 +121,48 @@ def check_loaded(config: "CommunicationConfig", policies: list[str]) -> None:
             raise UnknownNameError(what="policy in load_policies", name=name, valid=policies)
         with torch.random.fork_rng(devices=[]):
             load_into(build_policy(choices, config.facts(), name, channel=channel), loaded, name=name)
+
+
+def check_idle(config: "CommunicationConfig", team: Team) -> None:
+    """Raise ValueError where a setting of the algorithm was given that changes nothing with the others and this team.
+
+    A value that says what is so anyway, such as a coefficient of 0, passes.
+    """
+    if config.in_evaluation:
+        return
+    for name, why in config.idle(team).items():
+        value = getattr(config, name)
+        if value and value != _usual(type(config), name):
+            raise ValueError(f"{name}={value!r} would have no effect: {why}")
+
+
+def has_weights_of_nobody(config: "CommunicationConfig", team: Team) -> bool:
+    """Whether something is learnt that belongs to no policy: a codebook, or the networks of losses."""
+    return next(team.channel.parameters(), None) is not None or bool(config.module_losses())
+
+
+def scored_words(team: Team) -> bool:
+    """Whether messages are chosen, as actions are, from odds that learning can change."""
+    return team.channel.scored and not _is_fixed(team.channel)
+
+
+def _is_fixed(channel: Channel) -> bool:
+    """Whether the entropy of messages is that of a noise of fixed size, whatever is said."""
+    if channel.can_be_silent:
+        return False
+    innermost = channel
+    while isinstance(innermost, Wrapper):
+        innermost = innermost.inner
+    return isinstance(innermost, Continuous)
+
+
+@functools.cache
+def _defaults(kind: Any) -> Mapping[str, Any]:
+    return vars(kind())
+
+
+def _usual(kind: Any, name: str) -> Any:
+    return _defaults(kind)[name]
 
 
 def warn_of_callbacks(config: "CommunicationConfig") -> None:

@@ -1,0 +1,466 @@
+"""Every setting of every component, algorithm and team, in the company of every other component: has it an effect?
+
+    OMP_NUM_THREADS=1 python benchmarks/settings.py --out benchmarks/results/settings.json
+
+A tiny team is trained for two updates with and without one setting, and plays an evaluation; weights, and what was said
+and done, are compared bit by bit. A setting must change something, or be refused by a ValueError that names it. Tests
+walk a covering array of the same cases.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import multiprocessing
+import pathlib
+import platform
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+import torch
+
+from heliograph import registry
+from heliograph.experiment import DECIDED_ELSEWHERE
+from heliograph.rllib.local import LocalTrainer
+from heliograph.rllib.settings import settings_from
+from heliograph.rllib.train import config_of
+from heliograph.run_folder import write_json
+from heliograph.types import Choice, MessageForm
+
+Settings = dict[str, Any]
+
+RESULT = "benchmarks/results/settings.json"
+EFFECT, REFUSED, NOTHING = "effect", "refused", "nothing"
+SEED, UPDATES = 3, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class With:
+    """A value that needs others: `base` stands on both sides of the comparison."""
+
+    value: Any
+    base: Settings
+
+
+COPIES = {"num_envs_per_env_runner": 8}
+BATCH = {**COPIES, "train_batch_size_per_learner": 32}
+ALGORITHMS: dict[str, Settings] = {
+    "ppo": {**BATCH, "minibatch_size": 16, "num_epochs": 2},
+    "a2c": BATCH,
+    "qlearning": {**COPIES, "target_update_every": 1},
+}
+ENVS: dict[str, Settings] = {
+    "predator_prey": {"size": 3, "predators": 4, "steps": 4},
+    "speaker_listener": {"rounds": 2},
+    "identity": {},
+    "levers": {"levers": 3, "pool": 5},
+    "switch_riddle": {},
+    "traffic_junction": {"cars": 3, "steps": 4, "p_arrive": 0.8},
+    "combat": {"soldiers": 3, "size": 6, "steps": 4},
+    "graph_colouring": {"agents": 6, "degree": 2, "steps": 3},
+    "colour_digit": {},
+    "multistep_digits": {"steps": 2},
+}
+CHANNELS: dict[str, tuple[str, Settings]] = {
+    "dru": ("dru", {}),
+    "symbols": ("symbols", {}),
+    "symbols-gumbel": ("symbols", {"gradient": "gumbel"}),
+    "continuous": ("continuous", {}),
+    "continuous-score": ("continuous", {"gradient": "score"}),
+    "vq": ("vq", {}),
+    "gated": ("gated+continuous", {}),
+    "noisy": ("noisy+dru", {}),
+    "noisy-vectors": ("noisy+continuous", {}),
+    "lossy": ("lossy+symbols", {}),
+    "delayed": ("delayed+dru", {}),
+    "limited": ("limited+symbols", {"max_messages": 1}),
+    "garbled": ("garbled+dru", {}),
+}
+TOPOLOGIES: dict[str, Settings] = {
+    "full": {},
+    "ring": {},
+    "random": {"degree": 1},
+    "grid": {"columns": 2},
+    "exponential": {},
+    "radius": {"radius": 1.5},
+    "nearest": {"number": 1},
+    "given": {"mask": [[hearer != sender for sender in range(4)] for hearer in range(4)]},
+}
+MODELS: dict[str, Settings] = {
+    "feedforward": {"size": 8},
+    "cnet": {"size": 8, "layers": 1},
+    "commnet": {"size": 8},
+    "commnet-mlp": {"size": 8, "core": "mlp"},
+    "ic3net": {"size": 8},
+    "tarmac": {"size": 8, "signature_size": 4, "value_size": 4},
+    "gacomm": {"size": 8, "hard_size": 8, "key_size": 4, "value_size": 4},
+    "magic": {"size": 8, "heads": 2, "encoder_size": 4, "encoder_heads": 2},
+    "graph_attention": {"size": 8, "heads": 2},
+    "mean_field": {"size": 8},
+}
+QUIET: dict[str, Settings] = {"silent": {"size": 8}, "full_information": {"size": 8}}
+LOSSES = {
+    "reconstruction": {"size": 8}, "state_estimation": {"size": 8}, "imitation": {}, "positive_signalling": {},
+    "message_cost": {},
+}  # fmt: skip
+KINDS: dict[str, list[str]] = {
+    "algorithm": list(ALGORITHMS), "model": list(MODELS), "channel": list(CHANNELS), "topology": list(TOPOLOGIES),
+    "env": list(ENVS), "loss": list(LOSSES),
+}  # fmt: skip
+BESIDE: dict[str, tuple[str, ...]] = {
+    "env": ("algorithm",),
+    "channel": ("algorithm", "model", "loss"),
+    "topology": ("algorithm", "channel"),
+    "model": ("algorithm", "channel"),
+    "loss": ("algorithm", "model", "channel"),
+    "team": ("algorithm", "model", "channel", "env", "loss"),
+    "algorithm": ("channel", "env"),
+}
+"""By what a setting belongs to, the kinds of components that it is tried beside."""
+TURNING = ("algorithm", "model", "channel", "topology")
+SHARE = 25
+"""Cases that a process judges at a time."""
+ONLY_IN_PLAY = {
+    "mean_ratio": "where all members of a team are paid the same, their mean is what each has",
+    "detach_gap": "where nothing is remembered or heard for so long, no gradient is cut",
+    "bootstrap": "where every agent acts in every step, its next turn is the next step",
+    "batch_mode": "where all episodes end with the rollout, it holds whole ones anyway",
+    "rollout_fragment_length": "where episodes end so often, rollouts are folded to the same",
+    "epsilon": "where a game has one action, there is nothing to explore",
+    "self_loop": "with complete='all' one's own edge is taken, as 'forced' says",
+    "threshold": "where no intent lies between two thresholds, the same bits are said",
+    "squash": "where hidden states are small, tanh leaves them nearly as they are",
+}
+"""Settings whose effect depends on what happens in an episode, which nobody knows before; why one may have none."""
+
+VALUES: dict[str, dict[str, Settings]] = {
+    "env": {
+        "predator_prey": {"size": 4, "predators": 2, "steps": 3, "vision": 1, "mode": "cooperative"},
+        "speaker_listener": {"goals": 4, "rounds": 3, "observation": "image"},
+        "identity": {"values": 3},
+        "levers": {"levers": 4, "pool": 6, "repeats": True},
+        "switch_riddle": {"prisoners": 4, "horizon": 5},
+        "traffic_junction": {
+            "difficulty": "medium", "cars": 4, "steps": 3, "p_arrive": 0.3, "vision": 1, "faithful": True,
+        },
+        "combat": {"soldiers": 4, "size": 7, "steps": 3, "vision": 2, "dispersion": 1},
+        "graph_colouring": {"agents": 7, "degree": 3, "colours": 3, "steps": 2, "turn": 0.5},
+        "colour_digit": {"team_reward": "sum", "split": "test", "observation": "image"},
+        "multistep_digits": {"steps": 3, "split": "test", "observation": "image"},
+    },
+    "channel": {
+        "dru": {
+            "bits": 3, "sigma": 1.0, "threshold": 0.3, "limit": 0.5,
+            "start_limit": With(5.0, {"anneal_env_steps": 100}),
+            "anneal_env_steps": With(1000, {"start_limit": 5.0, "anneal_env_steps": 100}),
+        },
+        "symbols": {
+            "vocabulary": 5, "length": 2, "gradient": "straight_through",
+            "temperature": With(2.0, {"gradient": "gumbel"}),
+            "final_temperature": With(0.5, {"gradient": "gumbel", "anneal_env_steps": 100}),
+            "anneal_env_steps": With(
+                1000, {"gradient": "gumbel", "anneal_env_steps": 100, "final_temperature": 0.5}
+            ),
+        },
+        "continuous": {"size": 5, "noise_std": 0.5, "gradient": "score", "squash": "none"},
+        "vq": {"codes": 8, "size": 4, "length": 2, "noise_std": 0.5, "temperature": 0.5},
+        "noisy": {"flip": 0.3, "heard_sigma": 0.5},
+        "lossy": {"drop": 0.5},
+        "delayed": {"steps": 2},
+        "limited": {"max_messages": 2, "max_bits": 2.5},
+        "gated": {},
+        "garbled": {},
+        "none": {},
+    },
+    "topology": {
+        "ring": {"reach": 2}, "random": {"degree": 2, "seed": 1}, "grid": {"columns": 3, "wrap": True},
+        "radius": {"radius": 0.5, "at_most": 1}, "nearest": {"number": 2},
+        "given": {"mask": [[abs(hearer - sender) == 1 for sender in range(4)] for hearer in range(4)]},
+        "full": {}, "exponential": {}, "none": {},
+    },
+    "model": {
+        "feedforward": {"size": 12, "last_action": True},
+        "cnet": {
+            "size": 12, "layers": 2, "message_norm": "none", "initialisation": "uniform", "own_message": True,
+            "observation_layers": 2, "mouth_gain": 2.0,
+        },
+        "commnet": {"size": 12, "core": "rnn", "rounds": 2, "combine": "sum", "skip": With(False, {"core": "mlp"})},
+        "ic3net": {"size": 12},
+        "tarmac": {
+            "size": 12, "signature_size": 8, "value_size": 8, "timing": "same_step",
+            "rounds": With(2, {"timing": "same_step"}),
+        },
+        "gacomm": {
+            "size": 12, "hard_size": 12, "key_size": 8, "value_size": 8, "hard_attention": "pairwise",
+            "values": "hidden", "temperature": 0.5,
+        },
+        "magic": {
+            "size": 12, "heads": 4, "rounds": 1, "encoder_size": 8, "encoder_heads": 1, "complete": "first",
+            "self_loop": "forced", "normalise": "offered", "coders": "both", "temperature": 0.5,
+        },
+        "graph_attention": {"size": 12, "heads": 4, "rounds": 2},
+        "mean_field": {"size": 12}, "silent": {"size": 12}, "full_information": {"size": 12},
+    },
+    "loss": {
+        "reconstruction": {"size": 12}, "state_estimation": {"size": 12}, "imitation": {}, "message_cost": {},
+        "positive_signalling": {"marginal": 0.5, "target_nats": 0.5, "max_messages": None},
+    },
+}  # fmt: skip
+"""Other values of every setting of every component, by kind and name; None: it only bounds what may be asked for."""
+EVERY_ENV = {"time_limit": 3, "talk_steps": 1}
+TEAM: Settings = {
+    "networks": "separate", "critic": "hidden+state", "critic_size": 16, "normalise_observations": True,
+    "normalise_rewards": True, "normalise_values": False, "freeze_team": True,
+}  # fmt: skip
+TRAINING: dict[str, Settings] = {
+    "ppo": {
+        "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "clip_param": 1e-4, "entropy_coeff": 0.5,
+        "message_entropy_coeff": 0.5, "vf_loss_coeff": 2.0, "normalise_advantages": False, "mean_ratio": 1.0,
+        "detach_gap": 2, "target_kl": 1e-12, "grad_clip": 1e-3, "grad_clip_by": With("value", {"grad_clip": 1e-3}),
+        "train_batch_size_per_learner": 64, "num_epochs": 3, "minibatch_size": 32, "num_envs_per_env_runner": 16,
+        "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
+    },
+    "a2c": {
+        "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "entropy_coeff": 0.5, "message_entropy_coeff": 0.5,
+        "vf_loss_coeff": 2.0, "normalise_advantages": False, "mean_ratio": 1.0, "detach_gap": 2,
+        "optimizer_name": "adam", "rms_decay": 0.5, "rms_epsilon": 1e-2, "loss_mean": "env_step", "grad_clip": 1e-3,
+        "grad_clip_by": With("value", {"grad_clip": 1e-3}), "train_batch_size_per_learner": 64,
+        "num_envs_per_env_runner": 16, "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
+    },
+    "qlearning": {
+        "lr": 1e-2, "gamma": 0.5, "epsilon": 0.9, "target_update_every": 5, "momentum": 0.1, "rms_decay": 0.5,
+        "bootstrap": "step", "message_bootstrap": "average", "grad_clip": 1e-5,
+        "grad_clip_by": With("global_norm", {"grad_clip": 1e-5}),
+        "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
+    },
+}  # fmt: skip
+PROCESSES = {"sample_timeout_s"}
+"""Settings of algorithms that concern processes alone."""
+
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """One setting in one company: `base` and `changed` are whole training settings that differ in it alone."""
+
+    setting: str
+    company: str
+    base: Settings
+    changed: Settings
+
+    @property
+    def key(self) -> str:
+        """What to call it."""
+        return f"{self.setting} [{self.company}]"
+
+
+# ---- cases ----------------------------------------------------------------------------------------------------
+
+
+def company(**names: str) -> Settings:
+    """A tiny team of named components; those that are not named are usual."""
+    chosen = {"env": "predator_prey", "model": "feedforward", "channel": "dru", "topology": "full", "algorithm": "ppo"}
+    chosen |= {kind: name for kind, name in names.items() if kind != "loss"}
+    channel, channel_settings = CHANNELS.get(chosen["channel"], (chosen["channel"], {}))
+    settings: Settings = {
+        "env": chosen["env"], "env_settings": ENVS.get(chosen["env"], {}),
+        "model": chosen["model"].partition("-")[0],
+        "model_settings": {**MODELS, **QUIET}.get(chosen["model"], {}),
+        "channel": channel, "channel_settings": channel_settings,
+        "topology": chosen["topology"], "topology_settings": TOPOLOGIES.get(chosen["topology"], {}),
+        "algorithm": chosen["algorithm"], "algorithm_settings": ALGORITHMS[chosen["algorithm"]], "seed": SEED,
+    }  # fmt: skip
+    if "loss" in names:
+        settings["losses"] = [[names["loss"], 1.0, LOSSES[names["loss"]]]]
+    return settings
+
+
+def cases() -> Iterator[Case]:
+    """Every setting in the company of every component of the other kinds, one at a time, and of every algorithm."""
+    for setting, home, section, name, value in _settings():
+        for others in _companies(home):
+            yield _case(setting, {**home, **others}, section, name, value)
+
+
+def _settings() -> Iterator[tuple[str, dict[str, str], str, str, Any]]:
+    """Each setting: its name, the components that it needs, its section, its key there, and another value."""
+    for kind in ("env", "channel", "topology", "model"):
+        for component, values in VALUES[kind].items():
+            for key, value in {**values, **(EVERY_ENV if kind == "env" else {})}.items():
+                yield f"{kind}.{component}.{key}", {kind: component}, f"{kind}_settings", key, value
+    for component, values in VALUES["loss"].items():
+        for key in (key for key, value in values.items() if value is not None):
+            yield f"loss.{component}.{key}", {"loss": component}, "losses", key, values[key]
+    for key, value in TEAM.items():
+        yield f"team.{key}", {}, "", key, value
+    for algorithm, values in TRAINING.items():
+        for key, value in values.items():
+            yield f"training.{algorithm}.{key}", {"algorithm": algorithm}, "algorithm_settings", key, value
+
+
+def _companies(home: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    yield {}
+    for kind in BESIDE[next(iter(home), "team")]:
+        yield from ({kind: name} for name in KINDS[kind])
+
+
+def _case(setting: str, names: dict[str, str], section: str, key: str, value: Any) -> Case:
+    base = company(**names)
+    needs: Settings = {}
+    if isinstance(value, With):
+        value, needs = value.value, value.base
+    if not section:
+        changed = {**base, key: value}
+    elif section == "losses":
+        (name, coefficient, own), *_ = base["losses"]
+        changed = {**base, "losses": [[name, coefficient, {**own, key: value}]]}
+    else:
+        base = {**base, section: {**base[section], **needs}}
+        changed = {**base, section: {**base[section], key: value}}
+    others = "+".join(f"{kind}={name}" for kind, name in names.items())
+    return Case(setting=setting, company=others, base=base, changed=changed)
+
+
+# ---- outcomes -------------------------------------------------------------------------------------------------
+
+
+class Walk:
+    """Judges cases; what a company comes to without the setting is trained once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def outcome(self, case: Case) -> tuple[str, str]:
+        """EFFECT, REFUSED or NOTHING, and the words of a refusal; a company that is refused itself counts as none."""
+        try:
+            before = self._print_of(case.base)
+        except ValueError as error:
+            return "no such company", str(error)
+        try:
+            after = fingerprint(case.changed)
+        except ValueError as error:
+            return REFUSED, str(error)
+        return (EFFECT if after != before else NOTHING), ""
+
+    def _print_of(self, settings: Settings) -> str:
+        key = json.dumps(settings, sort_keys=True, default=str)
+        if key not in self._known:
+            try:
+                self._known[key] = fingerprint(settings)
+            except ValueError as error:
+                self._known[key] = f"!{error}"
+        if self._known[key].startswith("!"):
+            raise ValueError(self._known[key][1:])
+        return self._known[key]
+
+
+def fingerprint(settings: Settings) -> str:
+    """All bits of the weights after two updates, and of what is said and done in an evaluation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = LocalTrainer(config_of(settings_from(settings)))
+        for _ in range(UPDATES):
+            trainer.train()
+        sampler = trainer.env_runner.sampler
+        assert sampler is not None
+        trainer.team.eval()
+        with torch.no_grad():
+            played = sampler.fragment(4, choice=Choice.GREEDY, form=MessageForm.EXECUTION)
+    found = hashlib.sha256()
+    for name, weight in trainer.team.named_parameters():
+        found.update(name.encode() + weight.detach().numpy().tobytes())
+    kept = [played.rewards, *played.actions.values(), *(m.payload for m in played.messages)]
+    for tensor in kept:
+        found.update(str(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def uncovered() -> list[str]:
+    """Settings of components and algorithms that no case walks: there should be none."""
+    found = []
+    for kind, components in VALUES.items():
+        for name in registry.names(kind):
+            if name == "scripted":
+                continue
+            known = {*components.get(name, {}), *EVERY_ENV, *DECIDED_ELSEWHERE, "mnist_dir"}
+            taken = registry.settings_of(registry.load(kind, name))
+            found += [f"{kind}.{name}.{key}" for key in taken if key not in known]
+    for name, values in TRAINING.items():
+        training = registry.load("algorithm", name).training
+        known = {*values, "kwargs"}
+        found += [f"training.{name}.{key}" for key in registry.settings_of(training) if key not in known]
+    return found
+
+
+def covering() -> Iterator[Case]:
+    """Each setting twice: in its usual company, and in one of which every component is another in turn."""
+    for index, (setting, home, section, name, value) in enumerate(_settings()):
+        usual = _case(setting, home, section, name, value)
+        turns = {kind: KINDS[kind][(index + shift) % len(KINDS[kind])] for shift, kind in enumerate(TURNING)}
+        yield usual
+        yield _case(setting, {**turns, **home}, section, name, value)
+
+
+def judged(chosen: list[Case]) -> list[tuple[Case, str, str]]:
+    """Outcomes of cases, in their order."""
+    torch.set_num_threads(1)
+    walk = Walk()
+    return [(case, *walk.outcome(case)) for case in chosen]
+
+
+def is_fault(case: Case, outcome: str, told: str) -> bool:
+    """Whether a setting changes nothing and nobody says so, or the refusal names another one."""
+    name = case.setting.rpartition(".")[2]
+    if outcome == NOTHING:
+        return name not in ONLY_IN_PLAY
+    return outcome == REFUSED and name not in told
+
+
+def main() -> None:
+    """Walk all cases, print those without effect, and write the outcomes."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
+    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", default="", help="settings that begin so")
+    parser.add_argument("--covering", action="store_true", help="each setting twice alone, as the tests do")
+    given = parser.parse_args()
+    started, found = time.perf_counter(), []
+    chosen = [case for case in (covering if given.covering else cases)() if case.setting.startswith(given.only)]
+    shares = [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]
+    with concurrent.futures.ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for share in pool.map(judged, shares):
+            found += share
+            for case, outcome, told in share:
+                if outcome == NOTHING or is_fault(case, outcome, told):
+                    print(outcome, case.key, told[:200], flush=True)
+    if given.out is not None:
+        write_json(given.out, _result(found, time.perf_counter() - started, covering=given.covering))
+
+
+def _result(found: list[tuple[Case, str, str]], seconds: float, *, covering: bool) -> Settings:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "ray": ray.__version__}
+    refusals = collections.Counter(f"{case.setting}: {told}" for case, outcome, told in found if outcome == REFUSED)
+    in_play = collections.Counter(c.setting for c, outcome, told in found if outcome == NOTHING)
+    return {
+        "command": f"OMP_NUM_THREADS=1 python benchmarks/settings.py{' --covering' * covering} --out {RESULT}",
+        "commit": commit,
+        "versions": {"heliograph": importlib.metadata.version("heliograph"), **versions},
+        "seconds": round(seconds),
+        "settings": len({case.setting for case, *_ in found}),
+        "outcomes": dict(sorted(collections.Counter(outcome for _, outcome, _ in found).items())),
+        "faults": [case.key for case, outcome, told in found if is_fault(case, outcome, told)],
+        "without_effect_in_play": dict(sorted(in_play.items())),
+        "refusals": dict(sorted(refusals.items())),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Every setting of an adapter can be given to `.environment()`, in `env_config`, and on the command line."""
+
+from typing import Any, Unpack
+
+import pytest
+import torch
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
+
+from heliograph.adapters.pettingzoo import FromPettingZoo
+from heliograph.adapters.stacked import StackedSettings
+from heliograph.cli.arguments import build_parser
+from heliograph.cli.choosing import chosen
+from heliograph.envs.base import TeamEnv
+from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, build_env
+from heliograph.registry import UnknownNameError, settings_of
+from heliograph.rllib.environments import ADAPTER_SETTINGS
+from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
+from heliograph.rllib.ppo import CommPPOConfig
+from tests.adapters.makes import Crowd
+
+
+def crowd(**settings: Unpack[StackedSettings]) -> TeamEnv:
+    """What the command line names: a function that passes the adapter's settings on."""
+    return FromPettingZoo(Crowd, **settings)
+
+
+def one_role_each(agent: str) -> str:
+    return agent
+
+
+def fish_alone(agent: str) -> bool:
+    return agent.startswith("fish")
+
+
+def twos(env: Any, agent: Any) -> list[int]:
+    return [2, 3]
+
+
+def always(env: Any) -> bool:
+    return True
+
+
+VALUES: dict[str, Any] = {
+    "role_of": one_role_each, "speaking": fish_alone, "meaning_fn": twos, "meaning_size": 2, "success_fn": always,
+    "masks_in_infos": True, "time_limit": 2, "talk_steps": 3,
+}  # fmt: skip
+"""A value of every setting that is not the usual one; a new setting must be put in."""
+BESIDE: dict[str, dict[str, Any]] = {"meaning_fn": {"meaning_size": 2}, "meaning_size": {"meaning_fn": twos}}
+
+
+def as_text(value: Any) -> str:
+    """As it is written on the command line: functions by their import paths."""
+    if callable(value):
+        return f"{__name__}:{value.__name__}"
+    return str(value).lower()
+
+
+def seen(choice: EnvChoice) -> str:
+    """What an environment is, and shows until all of its episodes are over."""
+    env = build_env(choice, num_copies=2, seed=0)
+    step, found = env.reset(), [repr([(r.name, r.agents) for r in env.roles]), str(env.time_limit)]
+    for _ in range(8):
+        masks = sorted(step.action_mask or {})
+        found += [repr((step.meaning.tolist(), step.speaking.tolist(), step.acting.tolist(), masks))]
+        found += [repr((step.truncated.tolist(), {k: v.tolist() for k, v in (step.info or {}).items()}))]
+        actions = {r.name: torch.zeros(2, len(r.agents), dtype=torch.long) for r in env.roles}
+        step = env.step(actions)
+    return "\n".join(found)
+
+
+def by_command_line(given: dict[str, Any]) -> EnvChoice:
+    texts = [f"env.{name}={as_text(value)}" for name, value in given.items()]
+    arguments = ["train", f"{__name__}:crowd", "--out", "unused", *(["--set", *texts] if texts else [])]
+    return chosen(build_parser().parse_args(arguments)).settings.env_choice()
+
+
+def made(config: Any) -> Crowd:
+    return Crowd()
+
+
+def test_every_setting_has_a_value_here_and_both_adapters_have_the_same() -> None:
+    assert set(VALUES) == set(ADAPTER_SETTINGS)
+    both = [set(settings_of(adapter)) - set(DECIDED_ELSEWHERE) for adapter in (FromPettingZoo, FromMultiAgentEnv)]
+    assert both[0] == both[1] - {"env_config"} == set(ADAPTER_SETTINGS)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_three_ways_are_one(name: str) -> None:
+    given = {name: VALUES[name], **BESIDE.get(name, {})}
+    usual = seen(CommPPOConfig().environment(made).env_choice())
+    by_name = seen(CommPPOConfig().environment(made, **given).env_choice())
+    assert by_name != usual
+    assert seen(CommPPOConfig().environment(made, env_config=given).env_choice()) == by_name
+    assert seen(by_command_line(given)) == by_name
+    assert seen(by_command_line({})) == usual
+
+
+@pytest.mark.parametrize("name", [name for name, value in VALUES.items() if callable(value)])
+def test_functions_may_be_import_paths_everywhere(name: str) -> None:
+    given = {name: VALUES[name], **BESIDE.get(name, {})}
+    texts = {key: as_text(value) if callable(value) else value for key, value in given.items()}
+    found = [seen(CommPPOConfig().environment(made, env_config=each).env_choice()) for each in (given, texts)]
+    assert found[0] == found[1]
+
+
+def test_what_is_misspelt_is_refused_with_what_is_near() -> None:
+    with pytest.raises(UnknownNameError, match="'speakin'; did you mean 'speaking'"):
+        CommPPOConfig().environment(made, speakin=fish_alone)
+    with pytest.raises(ValueError, match=r"unknown key 'speakin' of env_config.*did you mean 'speaking'"):
+        seen(CommPPOConfig().environment(made, env_config={"speakin": fish_alone}).env_choice())
+    with pytest.raises(UnknownNameError, match="'speakin'; did you mean 'speaking'"):
+        seen(by_command_line({"speakin": fish_alone}))
+    with pytest.raises(ValueError, match=r"time_limit is 3 in .environment.. and 2 in env_config: give it once"):
+        CommPPOConfig().environment(made, env_config={"time_limit": 2}, time_limit=3)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda config: config["time_limits"],
+        lambda config: config.get("time_limits"),
+        lambda config: dict(config),
+        lambda config: (lambda **given: given)(**config),
+        lambda config: {**config},
+        lambda config: config.copy(),
+    ],
+)
+def test_keys_that_the_environment_reads_are_its_own(read: Any) -> None:
+    def make(config: Any) -> Crowd:
+        read(config)
+        return Crowd()
+
+    seen(CommPPOConfig().environment(make, env_config={"time_limits": 2}).env_choice())
+
+
+def test_rllib_environments_take_them_too() -> None:
+    class Lonely(MultiAgentEnv):
+        """Two agents that see the step and nothing else."""
+
+        possible_agents = ("a_0", "a_1")  # type: ignore[assignment]
+
+        def __init__(self, config: Any = None):
+            super().__init__()
+            self.agents = list(self.possible_agents)
+            self.observation_spaces = dict.fromkeys(self.agents, Crowd().observation_space("bird_0"))
+            self.action_spaces = dict.fromkeys(self.agents, Crowd().action_space("bird_0"))
+
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            return {agent: torch.zeros(2).numpy() for agent in self.agents}, {}
+
+        def step(self, actions: Any) -> Any:
+            nobody = {"__all__": False}
+            return self.reset()[0], dict.fromkeys(self.agents, 0.0), nobody, nobody, {}
+
+    env = build_env(CommPPOConfig().environment(Lonely, time_limit=4, role_of=one_role_each).env_choice(), num_copies=1)
+    assert env.time_limit == 4 and [role.name for role in env.roles] == ["a_0", "a_1"]
