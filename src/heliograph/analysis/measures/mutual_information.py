@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from heliograph.analysis.measures.base import check_aligned, entropy_of_ids, ids_of, joined
+from heliograph.analysis.measures.base import aligned, entropy_of_ids, joined
 
 __all__ = ["mutual_information", "mutual_information_of_ids", "normalised_mutual_information"]
 
@@ -24,8 +24,8 @@ def mutual_information(messages: Any, meanings: Any, *, given: Any = None) -> fl
     Few utterances of many kinds overstate it: compare with `permutation_baseline`. `given` (the role of each sender,
     say) makes it conditional: the mean within its values, so that roles may use different codes.
     """
-    check_aligned(messages, meanings)
-    return mutual_information_of_ids(ids_of(messages), ids_of(meanings), given=None if given is None else ids_of(given))
+    said, meant, group = aligned(messages, meanings, given)
+    return mutual_information_of_ids(said, meant, given=group)
 
 
 def normalised_mutual_information(messages: Any, meanings: Any, *, mean: str = "arithmetic") -> float:
@@ -33,10 +33,9 @@ def normalised_mutual_information(messages: Any, meanings: Any, *, mean: str = "
 
     1 where both are constant and 0 where only one is (as scikit-learn has it).
     """
-    check_aligned(messages, meanings)
     if mean not in MEANS:
         raise ValueError(f"mean={mean!r}: must be one of {', '.join(map(repr, MEANS))}")
-    said, meant = ids_of(messages), ids_of(meanings)
+    said, meant, _ = aligned(messages, meanings)
     entropies = entropy_of_ids(said), entropy_of_ids(meant)
     if min(entropies) == 0.0:
         return float(max(entropies) == 0.0)

@@ -1,0 +1,210 @@
+"""What messages tell about what their senders know: one function for training, evaluation and reports.
+
+It is asked of those who have something to tell: a speaker whose meaning never varies can say nothing about it, however
+much it talks, and takes no part. Roles, policies and rounds may have codes of their own, and each is judged by itself.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.analysis.collapse import Diagnosis, diagnose
+from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
+from heliograph.analysis.measures.permutation_baseline import permutation_baseline, shuffled_within
+from heliograph.analysis.utterances import groups_of_slots, in_words
+from heliograph.analysis.vector_codes import codes_within
+from heliograph.models.team import Team
+from heliograph.rollout import Rollout
+
+__all__ = ["Information", "Utterances", "information_in", "protocol_statistics", "utterances_of", "utterances_said"]
+
+MAX_MEASURED = 20_000
+"""Utterances that measures are taken from, at most about so many: those of the first episodes or copies."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Utterances:
+    """Ids of what was said and meant, of who spoke, and of groups with codes of their own; who knows anything at all.
+
+    A meaning that is -1 throughout is nothing.
+    """
+
+    said: Int[np.ndarray, " n"]
+    meant: Int[np.ndarray, " n"]
+    speaker: Int[np.ndarray, " n"]
+    group: Int[np.ndarray, " n"]
+    knows: Bool[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.said)
+
+    def where(self, keep: Bool[np.ndarray, " n"]) -> "Utterances":
+        """Some of them."""
+        return Utterances(**{f.name: getattr(self, f.name)[keep] for f in dataclasses.fields(self)})
+
+    def of_the_informed(self) -> "Utterances":
+        """Those of speakers whose meaning varies; all, with one meaning, where that of nobody does."""
+        kinds = np.unique(np.stack([self.speaker, self.meant]), axis=1)[0]
+        varies = np.bincount(kinds, minlength=int(self.speaker.max()) + 1)[self.speaker] > 1
+        return self.where(varies) if varies.any() else dataclasses.replace(self, meant=np.zeros_like(self.meant))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Information:
+    """What messages tell, in bits, as means within groups, and what as many messages tell by chance."""
+
+    entropy_bits: float
+    meaning_entropy_bits: float
+    num_meanings: int
+    mutual_information_bits: float
+    chance_bits: float
+    chance_95_bits: float
+    p_value: float
+    diagnosis: Diagnosis
+
+
+def information_in(found: Utterances, *, num_permutations: int, seed: int = 0) -> Information:
+    """What they tell; raises ValueError where there is none."""
+    if not len(found):
+        raise ValueError("no rows: measures need at least one utterance")
+    some = found.of_the_informed()
+    chance = permutation_baseline(
+        some.said, some.meant, given=some.group, num_permutations=num_permutations, seed=seed
+    )
+    within = entropy_of_ids(ids_of(some.group))
+    return Information(
+        entropy_bits=max(0.0, entropy_of_ids(joined(some.group, some.said)) - within),
+        meaning_entropy_bits=max(0.0, entropy_of_ids(joined(some.group, some.meant)) - within),
+        num_meanings=len(np.unique(some.meant)),
+        mutual_information_bits=chance.observed_bits,
+        chance_bits=chance.mean_bits,
+        chance_95_bits=chance.quantile_95_bits,
+        p_value=chance.p_value,
+        diagnosis=_diagnosis(some, seed=seed),
+    )
+
+
+def _diagnosis(found: Utterances, *, seed: int) -> Diagnosis:
+    """INFORMATIVE where any group tells something, else what most utterances are.
+
+    Groups are those with codes of their own; if none of these tells anything, each speaker, and the utterances of
+    those alone who know something.
+    """
+    kinds, sizes = _judged(found.said, found.meant, found.group, seed=seed)
+    if Diagnosis.INFORMATIVE in kinds:
+        return Diagnosis.INFORMATIVE
+    own = joined(found.group, found.speaker)
+    knowing = found.where(found.knows)
+    for part, group in ((found, own), (knowing, knowing.group), (knowing, own[found.knows])):
+        if len(part) and Diagnosis.INFORMATIVE in _judged(part.said, part.meant, group, seed=seed)[0]:
+            return Diagnosis.INFORMATIVE
+    return max(dict.fromkeys(kinds), key=lambda kind: sum(n for k, n in zip(kinds, sizes, strict=True) if k is kind))
+
+
+def _judged(
+    said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"], *, seed: int
+) -> tuple[list[Diagnosis], list[int]]:
+    """The diagnosis of each group, and how many utterances it has."""
+    group = ids_of(group)
+    chance = shuffled_within(meant, group, np.random.default_rng(seed))
+    of_said, of_meant = _entropies(group, said), _entropies(group, meant)
+    told, by_chance = (of_said + of_meant - _entropies(group, joined(said, other)) for other in (meant, chance))
+    sizes = np.bincount(group)
+    kinds = [
+        diagnose(
+            float(of_said[g]), float(told[g]), baseline_bits=max(0.0, float(by_chance[g])),
+            meaning_entropy_bits=float(of_meant[g]), num_utterances=int(sizes[g]),
+        )
+        for g in range(len(sizes))
+    ]  # fmt: skip
+    return kinds, sizes.tolist()
+
+
+def _entropies(group: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> Float[np.ndarray, " groups"]:
+    """The entropy of ids within each group, in bits."""
+    _, first, counts = np.unique(group * (int(ids.max()) + 1) + ids, return_index=True, return_counts=True)
+    sizes = np.bincount(group)
+    sums = np.bincount(group[first], weights=counts * np.log2(counts), minlength=len(sizes))
+    return np.maximum(0.0, np.log2(sizes) - sums / sizes)
+
+
+def utterances_of(corpus: Corpus) -> Utterances:
+    """Those of a corpus."""
+    meanings = corpus.meanings()
+    return Utterances(
+        said=ids_of(corpus.codes()),
+        meant=ids_of(meanings),
+        speaker=ids_of(corpus.utterances["sender"]),
+        group=corpus.groups(),
+        knows=np.any(meanings >= 0, axis=1),
+    )
+
+
+def protocol_statistics(team: Team, rollout: Rollout) -> tuple[dict[str, int | float], Diagnosis]:
+    """What the messages of any rollout of a team tell, and what kind of protocol that is.
+
+    Keys: `num_utterances`, `num_meanings`, and where anything was said `entropy_bits`, `mutual_information_bits`,
+    `mutual_information_chance_bits` (with meanings shuffled once): those of `evaluate`, by the same function, of the
+    first copies, as many as have some 20,000 utterances.
+    """
+    number = int((rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks).sum()) * len(rollout.messages)
+    if not number or not team.channel.payload_size:
+        return {"num_utterances": 0, "num_meanings": 0}, Diagnosis.SILENT
+    copies = max(1, round(rollout.num_copies * MAX_MEASURED / number))
+    found = information_in(utterances_said(team, rollout.first(copies)), num_permutations=1)
+    return {
+        "num_utterances": number,
+        "num_meanings": found.num_meanings,
+        "entropy_bits": found.entropy_bits,
+        "mutual_information_bits": found.mutual_information_bits,
+        "mutual_information_chance_bits": found.chance_bits,
+    }, found.diagnosis
+
+
+def utterances_said(team: Team, rollout: Rollout) -> Utterances:
+    """Those of a rollout, as they were said in it."""
+    spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks
+    slots = torch.arange(spoke.shape[-1], device=spoke.device).expand(spoke.shape)[spoke].numpy(force=True)
+    group = _groups(team, rollout)[spoke].numpy(force=True)
+    meanings = rollout.meaning[spoke].numpy(force=True)
+    said, num_rounds = [], len(rollout.messages)
+    for message in rollout.messages:
+        if in_words(team.channel) and message.symbols is not None:
+            said.append(ids_of(message.symbols[spoke]))
+        else:
+            said.append(codes_within(message.payload[spoke].numpy(force=True), group))
+    rounds = np.repeat(np.arange(num_rounds), len(slots))
+    return Utterances(
+        said=np.concatenate(said),
+        meant=np.tile(ids_of(meanings), num_rounds),
+        speaker=np.tile(slots, num_rounds),
+        group=joined(rounds, np.tile(group, num_rounds)),
+        knows=np.tile((meanings >= 0).any(1), num_rounds),
+    )
+
+
+def _groups(team: Team, rollout: Rollout) -> Int[Tensor, "T B N"]:
+    """A number for the role and the policy of every agent in every step."""
+    if rollout.assignment is None:
+        return torch.tensor(ids_of(groups_of_slots(team))).to(rollout.valid.device).expand(rollout.speaking.shape)
+    roles = [index for index, role in enumerate(team.layout.roles) for _ in role.agents]
+    policies = rollout.assignment[: rollout.num_steps]
+    return torch.tensor(roles).to(policies.device) * len(team.layout.policies) + policies
+
+
+def as_keys(found: Information) -> dict[str, Any]:
+    """The numbers of an evaluation, by the names that they have in it."""
+    return {
+        "entropy_bits": found.entropy_bits,
+        "meaning_entropy_bits": found.meaning_entropy_bits,
+        "num_meanings": found.num_meanings,
+        "mutual_information_bits": found.mutual_information_bits,
+        "mutual_information_baseline_bits": found.chance_bits,
+        "mutual_information_baseline_95_bits": found.chance_95_bits,
+        "mutual_information_p_value": found.p_value,
+    }

@@ -1,0 +1,119 @@
+"""Vectors as codes, so that they can be counted: which of them are the same message is decided by the vectors alone.
+
+Nothing depends on where 0 lies, on units, on which column comes first, or on the order of rows. Where few different
+vectors occur, each is a code of its own. Else they are cut into at most 32 cells, again and again where one column at
+one threshold explains most of what still varies. What codes tell is a lower bound of what the vectors tell.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from heliograph.analysis.measures.base import ids_of, resolution_of
+
+__all__ = ["codes_of", "codes_within"]
+
+MAX_CELLS = 32
+UTTERANCES_PER_CODE = 8
+"""On average at least; of more different vectors than that nothing could be counted."""
+SAMPLE = 1024
+"""Vectors that cuts are found from at most, spread evenly over all."""
+ROUNDING = 8
+"""So many times the resolution of a column's largest number two numbers differ at least, or they count as equal."""
+WIDEST = 4
+"""Numbers that pass into one another by steps of rounding are one level while it is no wider than so many of these."""
+
+
+def codes_within(vectors: Num[np.ndarray, "n D"], group: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """`codes_of` the vectors of each group on its own: groups share no code."""
+    found, used = np.zeros(len(vectors), dtype=np.int64), 0
+    for one in np.unique(group):
+        here = group == one
+        codes = codes_of(vectors[here])
+        found[here] = codes + used
+        used += int(codes.max()) + 1
+    return found
+
+
+def codes_of(vectors: Num[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
+    """A code for each vector; those that are not finite share one."""
+    found, used = np.zeros(len(vectors), dtype=np.int64), 0
+    finite = np.isfinite(vectors).all(1)
+    if finite.any():
+        found[finite] = _codes(vectors[finite].astype(np.float64))
+        used = int(found.max()) + 1
+    found[~finite] = used
+    return found
+
+
+def _codes(vectors: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
+    equal = ROUNDING * resolution_of(vectors) * np.abs(vectors).max(0, initial=0.0)
+    varies = np.ptp(vectors, axis=0) > equal if vectors.shape[1] else np.zeros(0, dtype=bool)
+    if not varies.any():
+        return np.zeros(len(vectors), dtype=np.int64)
+    vectors, equal = vectors[:, varies], equal[varies]
+    few = max(MAX_CELLS, len(vectors) // UTTERANCES_PER_CODE)
+    levels = _levels(vectors, equal)
+    if levels is not None and int((codes := ids_of(levels)).max()) < few:
+        return codes
+    centred = vectors - vectors.mean(0)
+    return _cells(centred / centred.std(0), at_most=min(MAX_CELLS, max(2, len(vectors) // UTTERANCES_PER_CODE)))
+
+
+def _levels(vectors: Float[np.ndarray, "n D"], equal: Float[np.ndarray, " D"]) -> Int[np.ndarray, "n D"] | None:
+    """Numbers of each column that differ by rounding alone as one level; None where levels run into one another."""
+    order = vectors.argsort(0, kind="stable")
+    ordered = np.take_along_axis(vectors, order, 0)
+    begins = np.ones(ordered.shape, dtype=bool)
+    begins[1:] = np.diff(ordered, axis=0) > equal
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(ordered))[:, None], 0), axis=0)
+    if (ordered - np.take_along_axis(ordered, first, 0) > WIDEST * equal).any():
+        return None
+    levels = np.empty(ordered.shape, dtype=np.int64)
+    np.put_along_axis(levels, order, begins.cumsum(0) - 1, 0)
+    return levels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """Where a cell is cut in two, and by how much that lessens its sum of squares."""
+
+    column: int
+    threshold: float
+    gain: float
+
+    def above(self, rows: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, " n"]:
+        return rows[:, self.column] > self.threshold
+
+
+def _cells(rows: Float[np.ndarray, "n D"], *, at_most: int) -> Int[np.ndarray, " n"]:
+    """Cells of standardised vectors: of all cells the one is cut next in which that gains most."""
+    step = -(-len(rows) // SAMPLE)
+    some = rows[rows.sum(1).argsort(kind="stable")[step // 2 :: step]]
+    cells, cell_of_some = np.zeros(len(rows), dtype=np.int64), np.zeros(len(some), dtype=np.int64)
+    best = [_best_cut(some)]
+    while len(best) < at_most:
+        old, new = max(range(len(best)), key=lambda cell: best[cell].gain), len(best)
+        cut = best[old]
+        if cut.gain <= 0:
+            break
+        cell_of_some[(cell_of_some == old) & cut.above(some)] = new
+        cells[(cells == old) & cut.above(rows)] = new
+        best[old] = _best_cut(some[cell_of_some == old])
+        best.append(_best_cut(some[cell_of_some == new]))
+    return cells
+
+
+def _best_cut(rows: Float[np.ndarray, "n D"]) -> _Cut:
+    number = len(rows)
+    if number < 2:
+        return _Cut(column=0, threshold=0.0, gain=0.0)
+    ordered = np.sort(rows - rows.mean(0), axis=0)
+    below = ordered.cumsum(0)[:-1]
+    left = np.arange(1, number)[:, None]
+    gains = below**2 * (1 / left + 1 / (number - left))  # of centred numbers, whose sum is 0
+    gains[ordered[1:] <= ordered[:-1]] = 0.0
+    place, column = np.unravel_index(int(gains.argmax()), gains.shape)
+    threshold = float(ordered[place, column] + ordered[place + 1, column]) / 2 + float(rows[:, column].mean())
+    return _Cut(column=int(column), threshold=threshold, gain=float(gains[place, column]))
