@@ -86,7 +86,6 @@ def test_learning_curves_of_seeds_and_bounds(blind: float) -> None:
 def test_labels() -> None:
     assert word_label([1, 0, 2], vocabulary=4) == "102"
     assert word_label([1, 11], vocabulary=12) == "1 11"
-    assert word_label([1, 0], vocabulary=None) == "+\N{MINUS SIGN}"
     assert (meaning_label([-1, -1]), meaning_label([2, -1])) == ("\N{EN DASH}", "2,-1")
     assert vector_label([0.5, -0.001, -1.0, 3.14159]) == "0.5 0 \N{MINUS SIGN}1 3.14"
     assert (number(-0.001), number(-0.5, sign=True), number(0.5, sign=True)) == ("0.00", "\N{MINUS SIGN}0.50", "+0.50")

@@ -3,13 +3,15 @@
 import enum
 import math
 
+from scipy.stats import chi2
+
 __all__ = ["Diagnosis", "diagnose"]
 
 MIN_ENTROPY_SHARE = 0.1
 MIN_INFORMATION_SHARE = 0.1
 MIN_HEADROOM_SHARE = 0.01
-STANDARD_ERRORS = 6
-"""Information counts that lies so far above what one shuffle of the meanings gives."""
+MAX_P = 1e-3
+"""Information counts where chance would reach it less often than that, in any of the groups that are looked at."""
 
 
 class Diagnosis(enum.StrEnum):
@@ -29,12 +31,14 @@ def diagnose(
     baseline_bits: float,
     meaning_entropy_bits: float,
     num_utterances: int,
+    num_groups: int = 1,
 ) -> Diagnosis:
     """SILENT: nothing is said. COLLAPSED: one message for all meanings, entropy below a tenth of that of the meanings.
 
     BABBLING: entropy without mutual information: above its baseline it has less than a tenth of what it could have
     above it, up to the smaller entropy. UNKNOWN: there are not two meanings to tell apart, or too few utterances, so
     that chance explains nearly all that could be told, or may explain what is. INFORMATIVE: none of these.
+    `num_groups` says in how many groups of utterances one looks for any that tells something.
     """
     if entropy_bits is None or math.isnan(entropy_bits):
         return Diagnosis.SILENT
@@ -48,13 +52,14 @@ def diagnose(
         return Diagnosis.UNKNOWN
     if told < MIN_INFORMATION_SHARE * most:
         return Diagnosis.BABBLING
-    surely = told > STANDARD_ERRORS * standard_error_by_chance(baseline_bits, num_utterances=num_utterances)
-    return Diagnosis.INFORMATIVE if surely else Diagnosis.UNKNOWN
+    p = p_by_chance(mutual_information_bits, baseline_bits=baseline_bits, num_utterances=num_utterances)
+    return Diagnosis.INFORMATIVE if p < MAX_P / num_groups else Diagnosis.UNKNOWN
 
 
-def standard_error_by_chance(baseline_bits: float, *, num_utterances: int) -> float:
-    """How far plug-in information of messages that tell nothing strays, in bits, where its mean is `baseline_bits`.
+def p_by_chance(mutual_information_bits: float, *, baseline_bits: float, num_utterances: int) -> float:
+    """How often messages that tell nothing have so much plug-in information, where their mean is `baseline_bits`.
 
-    2 n ln(2) times such information has a chi-squared distribution, whose variance is twice its mean.
+    2 n ln(2) times such information has a chi-squared distribution, of as many degrees of freedom as its mean.
     """
-    return math.sqrt(max(baseline_bits, 0.0) / (max(num_utterances, 1) * math.log(2)))
+    scale = 2 * num_utterances * math.log(2)
+    return float(chi2.sf(scale * mutual_information_bits, max(1.0, scale * baseline_bits)))

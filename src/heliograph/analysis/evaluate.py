@@ -19,8 +19,8 @@ from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.exact import all_starts
 from heliograph.analysis.information import MAX_MEASURED, as_keys, information_in, utterances_of
-from heliograph.analysis.interventions import Messages, Watched, changed_share, intervention, replaced_share
-from heliograph.analysis.verdict import Evidence, word_of
+from heliograph.analysis.interventions import Messages, Watched, changed_share, intervention, num_replaced
+from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.episodes import Episodes, episodes_of
 from heliograph.experiment import build_env
 from heliograph.models.attending import attends
@@ -52,9 +52,10 @@ class Played:
     exact: bool = False
     said: list[tuple[Message, ...]] | None = None
 
-    def replaced_share(self, team: Team) -> float:
-        """The share of messages that hearers got with another content."""
-        return 0.0 if self.said is None else replaced_share(self.said, self.rollouts, talks=team.talks)
+    def replaced(self, team: Team) -> dict[str, int | float]:
+        """How many messages hearers got with another content, and their share."""
+        found, number = (0, 0) if self.said is None else num_replaced(self.said, self.rollouts, talks=team.talks)
+        return {"num_replaced": found, "replaced_share": found / number if number else 0.0}
 
     def as_said(self) -> list[Rollout]:
         """The rollouts with messages as they were said."""
@@ -130,7 +131,7 @@ def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
     if played.said is not None:
         heard = _told(run, played.rollouts, seed=seed)
         told |= {f"{HEARD}{key}": heard[key] for key in TOLD if not key.startswith(OF_SENDERS)}
-        told["replaced_share"] = played.replaced_share(run.team)
+        told |= played.replaced(run.team)
     return {**scores(played), **told, **counted}
 
 
@@ -195,7 +196,8 @@ def messages_told(corpus: Corpus, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _diagnosed(kind: Diagnosis) -> dict[str, str]:
-    return {"information": kind.value, "diagnosis": word_of(Evidence(tells=kind)).value}
+    rule = rule_of(Evidence(tells=kind))
+    return {"information": kind.value, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 
 
 TOLD = (
@@ -246,7 +248,7 @@ def effect(run: Run, as_sent: Played, played: Played, *, kind: Messages) -> dict
         **scores(played),
         "difference_mean": float((returns - before).mean()),
         "difference_se": standard_error(returns - before),
-        "replaced_share": played.replaced_share(run.team),
+        **played.replaced(run.team),
         "changed_share": changed_share(as_sent.rollouts, played.rollouts, roles=run.facts.roles),
     }
 

@@ -5,6 +5,7 @@ much it talks, and takes no part. Roles, policies and rounds may have codes of t
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,29 @@ from torch import Tensor
 
 from heliograph.analysis.collapse import Diagnosis, diagnose
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
+from heliograph.analysis.measures.base import dense, entropies_within, ids_of, joined
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline, shuffled_within
 from heliograph.analysis.utterances import groups_of_slots, in_words
 from heliograph.analysis.vector_codes import codes_within
 from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 
-__all__ = ["Information", "Utterances", "information_in", "protocol_statistics", "utterances_of", "utterances_said"]
+__all__ = [
+    "Information",
+    "Utterances",
+    "information_in",
+    "of_the_informed",
+    "protocol_statistics",
+    "utterances_of",
+    "utterances_said",
+]
 
 MAX_MEASURED = 20_000
 """Utterances that measures are taken from, at most about so many: those of the first episodes or copies."""
+
+
+NUM_SHUFFLES = 4
+"""Of meanings within each group, to judge it; with more the judgement is the same and takes longer."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,13 +58,23 @@ class Utterances:
 
     def where(self, keep: Bool[np.ndarray, " n"]) -> "Utterances":
         """Some of them."""
-        return Utterances(**{f.name: getattr(self, f.name)[keep] for f in dataclasses.fields(self)})
+        some = Utterances(**{f.name: getattr(self, f.name)[keep] for f in dataclasses.fields(self)})
+        return dataclasses.replace(some, group=dense(some.group)) if len(some) else some
+
+    @property
+    def informed(self) -> Bool[np.ndarray, " n"]:
+        """Which are those of speakers whose meaning varies."""
+        _, first = np.unique(self.speaker, return_index=True)
+        one = np.zeros(int(self.speaker.max()) + 1, dtype=np.int64)
+        one[self.speaker[first]] = self.meant[first]
+        changes = np.bincount(self.speaker, weights=self.meant != one[self.speaker])
+        varies: np.ndarray = changes[self.speaker] > 0
+        return varies
 
     def of_the_informed(self) -> "Utterances":
         """Those of speakers whose meaning varies; all, with one meaning, where that of nobody does."""
-        kinds = np.unique(np.stack([self.speaker, self.meant]), axis=1)[0]
-        varies = np.bincount(kinds, minlength=int(self.speaker.max()) + 1)[self.speaker] > 1
-        return self.where(varies) if varies.any() else dataclasses.replace(self, meant=np.zeros_like(self.meant))
+        informed = self.informed
+        return self.where(informed) if informed.any() else dataclasses.replace(self, meant=np.zeros_like(self.meant))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,11 +99,11 @@ def information_in(found: Utterances, *, num_permutations: int, seed: int = 0) -
     chance = permutation_baseline(
         some.said, some.meant, given=some.group, num_permutations=num_permutations, seed=seed
     )
-    within = entropy_of_ids(ids_of(some.group))
+    sizes = np.bincount(some.group)
     return Information(
-        entropy_bits=max(0.0, entropy_of_ids(joined(some.group, some.said)) - within),
-        meaning_entropy_bits=max(0.0, entropy_of_ids(joined(some.group, some.meant)) - within),
-        num_meanings=len(np.unique(some.meant)),
+        entropy_bits=float(np.average(entropies_within(some.group, some.said), weights=sizes)),
+        meaning_entropy_bits=float(np.average(entropies_within(some.group, some.meant), weights=sizes)),
+        num_meanings=int(dense(some.meant).max()) + 1,
         mutual_information_bits=chance.observed_bits,
         chance_bits=chance.mean_bits,
         chance_95_bits=chance.quantile_95_bits,
@@ -98,39 +121,45 @@ def _diagnosis(found: Utterances, *, seed: int) -> Diagnosis:
     kinds, sizes = _judged(found.said, found.meant, found.group, seed=seed)
     if Diagnosis.INFORMATIVE in kinds:
         return Diagnosis.INFORMATIVE
-    own = joined(found.group, found.speaker)
-    knowing = found.where(found.knows)
-    for part, group in ((found, own), (knowing, knowing.group), (knowing, own[found.knows])):
-        if len(part) and Diagnosis.INFORMATIVE in _judged(part.said, part.meant, group, seed=seed)[0]:
+    for part, group in _finer(found):
+        if Diagnosis.INFORMATIVE in _judged(part.said, part.meant, group, seed=seed)[0]:
             return Diagnosis.INFORMATIVE
     return max(dict.fromkeys(kinds), key=lambda kind: sum(n for k, n in zip(kinds, sizes, strict=True) if k is kind))
+
+
+def _finer(found: Utterances) -> Iterator[tuple[Utterances, Int[np.ndarray, " n"]]]:
+    """Each speaker by itself, and the utterances of those alone who know something; what is no finer is left out."""
+    own = joined(found.group, found.speaker)
+    apart = int(own.max()) > int(found.group.max())
+    if apart:
+        yield found, own
+    if not found.knows.all() and found.knows.any():
+        knowing = found.where(found.knows)
+        yield knowing, knowing.group
+        if apart:
+            yield knowing, dense(own[found.knows])
 
 
 def _judged(
     said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"], *, seed: int
 ) -> tuple[list[Diagnosis], list[int]]:
     """The diagnosis of each group, and how many utterances it has."""
-    group = ids_of(group)
-    chance = shuffled_within(meant, group, np.random.default_rng(seed))
-    of_said, of_meant = _entropies(group, said), _entropies(group, meant)
-    told, by_chance = (of_said + of_meant - _entropies(group, joined(said, other)) for other in (meant, chance))
-    sizes = np.bincount(group)
+    rng, sizes = np.random.default_rng(seed), np.bincount(group)
+    of_said, of_meant = entropies_within(group, said), entropies_within(group, meant)
+
+    def told(other: Int[np.ndarray, " n"]) -> Float[np.ndarray, " groups"]:
+        return of_said + of_meant - entropies_within(group, said * (int(other.max()) + 1) + other)
+
+    bits = told(meant)
+    by_chance = np.mean([told(shuffled_within(meant, group, rng)) for _ in range(NUM_SHUFFLES)], axis=0)
     kinds = [
         diagnose(
-            float(of_said[g]), float(told[g]), baseline_bits=max(0.0, float(by_chance[g])),
-            meaning_entropy_bits=float(of_meant[g]), num_utterances=int(sizes[g]),
+            float(of_said[g]), float(bits[g]), baseline_bits=max(0.0, float(by_chance[g])),
+            meaning_entropy_bits=float(of_meant[g]), num_utterances=int(sizes[g]), num_groups=len(sizes),
         )
         for g in range(len(sizes))
     ]  # fmt: skip
     return kinds, sizes.tolist()
-
-
-def _entropies(group: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> Float[np.ndarray, " groups"]:
-    """The entropy of ids within each group, in bits."""
-    _, first, counts = np.unique(group * (int(ids.max()) + 1) + ids, return_index=True, return_counts=True)
-    sizes = np.bincount(group)
-    sums = np.bincount(group[first], weights=counts * np.log2(counts), minlength=len(sizes))
-    return np.maximum(0.0, np.log2(sizes) - sums / sizes)
 
 
 def utterances_of(corpus: Corpus) -> Utterances:
@@ -143,6 +172,12 @@ def utterances_of(corpus: Corpus) -> Utterances:
         group=corpus.groups(),
         knows=np.any(meanings >= 0, axis=1),
     )
+
+
+def of_the_informed(corpus: Corpus) -> Corpus:
+    """The utterances of a corpus whose speakers' meanings vary; all where none does."""
+    informed = utterances_of(corpus).informed if len(corpus) else np.zeros(0, dtype=bool)
+    return corpus.where(informed) if informed.any() else corpus
 
 
 def protocol_statistics(team: Team, rollout: Rollout) -> tuple[dict[str, int | float], Diagnosis]:

@@ -110,15 +110,17 @@ class Watched:
         return found
 
 
-def replaced_share(said: list[tuple[Message, ...]], rollouts: list[Rollout], *, talks: Bool[Tensor, " N"]) -> float:
-    """The share of messages that hearers got with another content than was said; 0 where nothing was."""
+def num_replaced(
+    said: list[tuple[Message, ...]], rollouts: list[Rollout], *, talks: Bool[Tensor, " N"]
+) -> tuple[int, int]:
+    """How many messages hearers got with another content than was said, and of how many."""
     replaced = number = 0
     for before, rollout in zip(said, rollouts, strict=True):
         spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & talks
         for one, other in zip(before, rollout.messages, strict=True):
             replaced += int((spoke & (one.payload != other.payload).any(-1)).sum())
             number += int(spoke.sum())
-    return replaced / number if number else 0.0
+    return replaced, number
 
 
 def changed_share(before: list[Rollout], after: list[Rollout], *, roles: Sequence[Role]) -> float:

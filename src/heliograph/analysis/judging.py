@@ -10,6 +10,7 @@ import torch
 
 from heliograph.analysis.evaluate import effect, evaluate, play_run, told_in
 from heliograph.analysis.interventions import Messages
+from heliograph.analysis.run_results import silent_twin_of
 from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, evidence_in, rule_of
 from heliograph.experiment import build_team
 from heliograph.rollout import Keeping
@@ -22,7 +23,7 @@ FIRST_WEIGHTS = "untrained"
 """Key of a run's configuration under which training keeps `untrained_numbers` of the team that it began with."""
 BEFORE = ("entropy_bits", "mutual_information_bits", "episode_return_mean", "episode_return_se")
 """What is kept of the untrained team."""
-AFTER = ("episode_return_mean", "difference_mean", "difference_se", "replaced_share", "changed_share")
+AFTER = ("episode_return_mean", "difference_mean", "difference_se", "num_replaced", "replaced_share", "changed_share")
 """What is kept of the same episodes with messages resampled."""
 
 
@@ -38,7 +39,7 @@ def judged(
 
     Beside the keys of `evaluate`: `diagnosis`, one of `verdict.Word`, and `diagnosis_means`; `blind_return`; keys that
     end in `_resampled`, of the same episodes with messages resampled; keys that end in `_untrained`, of the team as it
-    began. Plays two to three times as many episodes. A silent twin is not asked: see `verdict.word_in`.
+    began. A silent twin in the run folder that was read is asked too. Plays two to three times as many episodes.
     """
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_copies": num_copies}
     played = play_run(run, **how, keeping=Keeping.SAID)
@@ -49,7 +50,7 @@ def judged(
         found |= {f"{key}{RESAMPLED}": row[key] for key in AFTER}
         before = untrained(run, **how)
         found |= {} if before is None else {f"{key}{UNTRAINED}": before[key] for key in BEFORE}
-    rule = rule_of(evidence_in(found))
+    rule = rule_of(evidence_in(found, silent=_silent_twin(run) if choice is Choice.GREEDY else None))
     return {**found, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 
 
@@ -85,11 +86,21 @@ def untrained_numbers(run: Run, **how: Any) -> dict[str, float | None]:
     return {key: found[key] for key in BEFORE}
 
 
+def _silent_twin(run: Run) -> dict[str, float] | None:
+    read = run.source is not None and run.source.is_dir()
+    return silent_twin_of(run.folder) if read and _at_home(run) else None
+
+
+def _at_home(run: Run) -> bool:
+    """Whether the team plays in the environment that its configuration tells of."""
+    env = run.config.get("env")
+    return isinstance(env, Mapping) and env.get("settings") == json.loads(json.dumps(run.env.settings, default=plain))
+
+
 def _kept(run: Run) -> dict[str, float | None] | None:
     """What training wrote down, where it is about the environment in which the team plays now, and sound."""
-    kept, env = run.config.get(FIRST_WEIGHTS), run.config.get("env")
-    settings = json.loads(json.dumps(run.env.settings, default=plain))
-    if not isinstance(kept, Mapping) or not isinstance(env, Mapping) or env.get("settings") != settings:
+    kept = run.config.get(FIRST_WEIGHTS)
+    if not isinstance(kept, Mapping) or not _at_home(run):
         return None
     found = {key: kept.get(key) for key in BEFORE}
     sound = all(value is None or (isinstance(value, (int, float)) and math.isfinite(value)) for value in found.values())

@@ -10,17 +10,19 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from heliograph.analysis.measures.base import ids_of, resolution_of
+from heliograph.analysis.measures.base import joined, resolution_of
 
 __all__ = ["codes_of", "codes_within"]
 
 MAX_CELLS = 32
 UTTERANCES_PER_CODE = 8
 """On average at least; of more different vectors than that nothing could be counted."""
-SAMPLE = 1024
+SAMPLE = 512
 """Vectors that cuts are found from at most, spread evenly over all."""
 ROUNDING = 8
 """So many times the resolution of a column's largest number two numbers differ at least, or they count as equal."""
+NEARLY_ALL = 0.9
+"""Of a sample; where so many differ all do, as a rule, and none is looked at alone."""
 WIDEST = 4
 """Numbers that pass into one another by steps of rounding are one level while it is no wider than so many of these."""
 
@@ -54,25 +56,39 @@ def _codes(vectors: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
         return np.zeros(len(vectors), dtype=np.int64)
     vectors, equal = vectors[:, varies], equal[varies]
     few = max(MAX_CELLS, len(vectors) // UTTERANCES_PER_CODE)
-    levels = _levels(vectors, equal)
-    if levels is not None and int((codes := ids_of(levels)).max()) < few:
-        return codes
-    centred = vectors - vectors.mean(0)
-    return _cells(centred / centred.std(0), at_most=min(MAX_CELLS, max(2, len(vectors) // UTTERANCES_PER_CODE)))
+    centred = (vectors - vectors.mean(0)) / vectors.std(0)
+    some = _sampled(centred)
+    shown = _by_level(vectors[some], equal)
+    if shown is not None and int(shown.max()) < max(MAX_CELLS, NEARLY_ALL * len(some)):
+        codes = _by_level(vectors, equal)
+        if codes is not None and int(codes.max()) < few:
+            return codes
+    return _cells(centred, some, at_most=min(MAX_CELLS, max(2, len(vectors) // UTTERANCES_PER_CODE)))
 
 
-def _levels(vectors: Float[np.ndarray, "n D"], equal: Float[np.ndarray, " D"]) -> Int[np.ndarray, "n D"] | None:
-    """Numbers of each column that differ by rounding alone as one level; None where levels run into one another."""
-    order = vectors.argsort(0, kind="stable")
-    ordered = np.take_along_axis(vectors, order, 0)
-    begins = np.ones(ordered.shape, dtype=bool)
-    begins[1:] = np.diff(ordered, axis=0) > equal
-    first = np.maximum.accumulate(np.where(begins, np.arange(len(ordered))[:, None], 0), axis=0)
-    if (ordered - np.take_along_axis(ordered, first, 0) > WIDEST * equal).any():
-        return None
-    levels = np.empty(ordered.shape, dtype=np.int64)
-    np.put_along_axis(levels, order, begins.cumsum(0) - 1, 0)
-    return levels
+def _sampled(rows: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " m"]:
+    """Where some rows are, whatever their order: evenly spread over the sums of their numbers."""
+    step = -(-len(rows) // SAMPLE)
+    return rows.sum(1).argsort(kind="stable")[step // 2 :: step]
+
+
+def _by_level(vectors: Float[np.ndarray, "n D"], equal: Float[np.ndarray, " D"]) -> Int[np.ndarray, " n"] | None:
+    """A code for each vector, where those count as equal that differ by rounding alone; None where that is unclear.
+
+    Sorted numbers of a column that follow one another by less are one level; it is unclear where that makes a wide one.
+    """
+    code = np.zeros(len(vectors), dtype=np.int64)
+    for column, least in zip(vectors.T, equal, strict=True):
+        order = column.argsort(kind="stable")
+        ordered = column[order]
+        begins = np.concatenate([[True], np.diff(ordered) > least])
+        first = ordered[begins][begins.cumsum() - 1]
+        if (ordered - first > WIDEST * least).any():
+            return None
+        levels = np.empty(len(ordered), dtype=np.int64)
+        levels[order] = begins.cumsum() - 1
+        code = joined(code, levels)
+    return code
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,10 +103,11 @@ class _Cut:
         return rows[:, self.column] > self.threshold
 
 
-def _cells(rows: Float[np.ndarray, "n D"], *, at_most: int) -> Int[np.ndarray, " n"]:
-    """Cells of standardised vectors: of all cells the one is cut next in which that gains most."""
-    step = -(-len(rows) // SAMPLE)
-    some = rows[rows.sum(1).argsort(kind="stable")[step // 2 :: step]]
+def _cells(
+    rows: Float[np.ndarray, "n D"], sample: Int[np.ndarray, " m"], *, at_most: int
+) -> Int[np.ndarray, " n"]:
+    """Cells of standardised vectors: of all cells of a sample the one is cut next in which that gains most."""
+    some = rows[sample]
     cells, cell_of_some = np.zeros(len(rows), dtype=np.int64), np.zeros(len(some), dtype=np.int64)
     best = [_best_cut(some)]
     while len(best) < at_most:
@@ -109,11 +126,11 @@ def _best_cut(rows: Float[np.ndarray, "n D"]) -> _Cut:
     number = len(rows)
     if number < 2:
         return _Cut(column=0, threshold=0.0, gain=0.0)
-    ordered = np.sort(rows - rows.mean(0), axis=0)
-    below = ordered.cumsum(0)[:-1]
-    left = np.arange(1, number)[:, None]
-    gains = below**2 * (1 / left + 1 / (number - left))  # of centred numbers, whose sum is 0
-    gains[ordered[1:] <= ordered[:-1]] = 0.0
-    place, column = np.unravel_index(int(gains.argmax()), gains.shape)
-    threshold = float(ordered[place, column] + ordered[place + 1, column]) / 2 + float(rows[:, column].mean())
-    return _Cut(column=int(column), threshold=threshold, gain=float(gains[place, column]))
+    means = rows.mean(0)
+    ordered = np.sort(np.ascontiguousarray((rows - means).T))
+    left = np.arange(1, number)
+    gains = ordered.cumsum(1)[:, :-1] ** 2 * (1 / left + 1 / (number - left))  # of centred numbers, whose sum is 0
+    gains[ordered[:, 1:] <= ordered[:, :-1]] = 0.0
+    column, place = np.unravel_index(int(gains.argmax()), gains.shape)
+    threshold = float(ordered[column, place] + ordered[column, place + 1]) / 2 + float(means[column])
+    return _Cut(column=int(column), threshold=threshold, gain=float(gains[column, place]))

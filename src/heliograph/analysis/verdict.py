@@ -14,15 +14,27 @@ from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.labels import number
 from heliograph.types import Bounds
 
-__all__ = ["TABLE", "Evidence", "Verdict", "Word", "evidence_of", "verdict", "word_in", "word_of"]
+__all__ = [
+    "TABLE",
+    "Evidence",
+    "Rule",
+    "Verdict",
+    "Word",
+    "evidence_in",
+    "evidence_of",
+    "rule_of",
+    "verdict",
+    "word_in",
+    "word_of",
+]
 
 MOST = 0.9
 STANDARD_ERRORS = 3
 """Returns differ that lie so many standard errors apart, whatever their unit."""
 ROUNDING = 1e-6
 """And by more than this share of the larger, the rounding of rewards in float32."""
-MIN_REPLACED = 0.01
-"""Of messages; where fewer were really replaced nobody can tell whether they are read."""
+MIN_REPLACED = 30
+"""Where fewer messages were really replaced nobody can tell whether they are read."""
 MIN_CHANGED = 0.01
 """Of episodes; where hearers do otherwise in fewer of them messages are not read."""
 
@@ -75,7 +87,7 @@ TABLE = (
     Rule(word=Word.BABBLING, tells=Diagnosis.BABBLING, means="messages vary, but do not tell the meaning"),
     Rule(word=Word.REDUNDANT, read=True, pays=False, means="messages are read, but do no better than silence"),
     Rule(word=Word.UNHEARD, read=False, means="hearers do the same whatever is said"),
-    Rule(word=Word.UNKNOWN, means="play with messages resampled (heliograph evaluate, report) to know"),
+    Rule(word=Word.UNKNOWN, means="it takes messages resampled (evaluate, report) or more episodes to know"),
 )
 """The first row that fits gives the word."""
 
@@ -139,8 +151,8 @@ def evidence_of(
 
 
 def _replaced_enough(resampled: Mapping[str, Any]) -> bool:
-    share = resampled.get("replaced_share")
-    return share is None or share >= MIN_REPLACED
+    number = resampled.get("num_replaced")
+    return number is None or number >= MIN_REPLACED
 
 
 def _read(resampled: Mapping[str, Any]) -> bool | None:
@@ -160,10 +172,9 @@ def _falls(resampled: Mapping[str, Any]) -> bool | None:
 
 
 def _above(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool | None:
-    """Whether a return is above that of another team."""
+    """Whether a return is above that of another team, as far as their standard errors are known."""
     high, low = float(one["episode_return_mean"]), float(other["episode_return_mean"])
-    errors = [e for e in (one.get("episode_return_se"), other.get("episode_return_se")) if e is not None]
-    error = math.hypot(*errors) if len(errors) == 2 else None
+    error = math.hypot(*(team.get("episode_return_se") or 0.0 for team in (one, other)))
     return _exceeds(high - low, standard_error=error, scale=max(abs(high), abs(low)))
 
 

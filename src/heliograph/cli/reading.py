@@ -36,15 +36,15 @@ def evaluate(given: Any) -> Shown:
     """`heliograph evaluate`."""
     from heliograph.analysis import evaluate as evaluation
     from heliograph.analysis.interventions import Messages
+    from heliograph.analysis.judging import judged
     from heliograph.types import Choice
 
-    result = evaluation.evaluate(
-        run_of(given),
-        num_episodes=given.episodes,
-        choice=Choice(given.actions),
-        messages=Messages(given.messages),
-        seed=given.seed,
-    )
+    messages = Messages(given.messages)
+    how: dict[str, Any] = {"num_episodes": given.episodes, "choice": Choice(given.actions), "seed": given.seed}
+    if messages is Messages.AS_SENT:
+        result = judged(run_of(given), **how)
+    else:
+        result = evaluation.evaluate(run_of(given), messages=messages, **how)
     return {**result, "actions": given.actions, "messages": given.messages, "seed": given.seed}, _show_facts
 
 

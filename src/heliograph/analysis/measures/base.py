@@ -10,6 +10,8 @@ Key = Any
 """A hashable stand-in of a row: equal for equal rows."""
 MISSING = float("nan")
 """The stand-in of whatever differs from itself (NaN, NaT, NA); the same object each time, so equal as a key."""
+MOST_CELLS = 8
+"""Numbers up to so many for each row are counted in a table, larger ones are sorted."""
 NUMERIC = "biufc"
 """Kinds of NumPy arrays that hold numbers."""
 
@@ -77,8 +79,32 @@ def joined(*ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """One id for each distinct combination of ids."""
     code = np.zeros(len(ids[0]), dtype=np.int64)
     for part in ids:
-        code = np.unique(code * (int(part.max()) + 1) + part, return_inverse=True)[1].reshape(-1)
+        code = dense(code * (int(part.max()) + 1) + part)
     return code
+
+
+def dense(code: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Numbers from 0 without gaps, in the same order, in the place of whole numbers from 0."""
+    top = int(code.max()) + 1
+    if top > MOST_CELLS * len(code):
+        return np.unique(code, return_inverse=True)[1].reshape(-1)
+    occurs = np.zeros(top, dtype=np.int64)
+    occurs[code] = 1
+    found: np.ndarray = (occurs.cumsum() - 1)[code]
+    return found
+
+
+def entropies_within(group: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> Float[np.ndarray, " groups"]:
+    """The plug-in entropy of ids within each group, in bits."""
+    sizes, kinds = np.bincount(group), int(ids.max()) + 1
+    code = group * kinds + ids
+    if len(sizes) * kinds <= MOST_CELLS * len(code):
+        share = np.bincount(code, minlength=len(sizes) * kinds).reshape(len(sizes), kinds) / sizes[:, None]
+        found: np.ndarray = (share * -np.log2(np.where(share > 0, share, 1.0))).sum(1)
+        return found
+    _, first, counts = np.unique(code, return_index=True, return_counts=True)
+    share = counts / sizes[group[first]]
+    return np.bincount(group[first], weights=share * -np.log2(share), minlength=len(sizes))
 
 
 def entropy_of_ids(ids: Int[np.ndarray, " n"]) -> float:
@@ -145,9 +171,19 @@ def _ids_of_numbers(array: np.ndarray) -> Int[np.ndarray, " n"]:
         rows = np.ascontiguousarray(rows, dtype=np.complex128 if rows.dtype.kind == "c" else np.float64)
         rows = rows.view(np.float64)
         rows = (np.where(np.isnan(rows), np.nan, rows) + 0.0).view(np.int64)
-    if rows.shape[1] == 1:
-        return np.unique(rows[:, 0], return_inverse=True)[1].reshape(-1)
-    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    rows = rows.astype(np.int64)  # of 64 bits without a sign: by their bits
+    code = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:
+        code = joined(code, _numbered(column))
+    return code
+
+
+def _numbered(column: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Whole numbers of any size as ids."""
+    low, high = int(column.min()), int(column.max())
+    if high - low > MOST_CELLS * len(column):
+        return np.unique(column, return_inverse=True)[1].reshape(-1)
+    return dense(column - low)
 
 
 def _parts(key: Key) -> tuple[Any, ...]:

@@ -48,9 +48,9 @@ def shuffled_within(
     meant: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"] | None, rng: np.random.Generator
 ) -> Int[np.ndarray, " n"]:
     """Meanings in another order, each within its group."""
-    if group is None:
+    if group is None or not group.any():
         return rng.permutation(meant)
-    order, random_order = np.argsort(group, kind="stable"), np.lexsort((rng.random(len(group)), group))
+    order, random_order = np.argsort(group, kind="stable"), np.argsort(group + rng.random(len(group)))
     found = np.empty_like(meant)
     found[order] = meant[random_order]
     return found
