@@ -186,7 +186,7 @@ def _cells(group: Group) -> tuple[str, ...]:
         number(found.median, digits=DIGITS),
         steps,
         number(group.wall_seconds, digits=1),
-        group.protocol,
+        group.protocol or NOTHING,
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from heliograph.analysis.comparison import Difference, Estimate, difference, estimate
-from heliograph.analysis.labels import NOTHING
 from heliograph.analysis.run_results import BUDGET, RunResult, Settings, find_runs, read_result
 from heliograph.run_folder import SUMMARY, RunFolderError
 
@@ -43,10 +42,10 @@ class Group:
         return sum(run.wall_seconds for run in self.runs) / len(self.runs)
 
     @property
-    def protocol(self) -> str:
-        """The words for the protocols of its runs, the most frequent first; a dash for twins."""
+    def protocol(self) -> str | None:
+        """The words for the protocols of its runs, the most frequent first; None for twins."""
         words = Counter(shown(run.diagnosis) for run in self.runs if run.diagnosis is not None).most_common()
-        return ", ".join(word if len(words) == 1 else f"{word} {count}" for word, count in words) or NOTHING
+        return ", ".join(word if len(words) == 1 else f"{word} {count}" for word, count in words) or None
 
     @property
     def env_steps(self) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def _row(group: Group) -> list[str]:
     found, (fewest, most) = group.estimate, group.env_steps
     steps = f"{fewest:,}" if fewest == most else f"{fewest:,}-{most:,}"
     middle = [formatted(found.iqm), _between(found.interval), formatted(found.mean), formatted(found.median)]
-    last = [steps, f"{group.wall_seconds:.1f}", escape(group.protocol)]
+    last = [steps, f"{group.wall_seconds:.1f}", escape(group.protocol or "-")]
     return [escape(group.name), str(found.num_seeds), *middle, *last]
 
 
