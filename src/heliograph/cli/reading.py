@@ -51,14 +51,16 @@ def evaluate(given: Any) -> Shown:
 def record(given: Any) -> Shown:
     """`heliograph record`."""
     from heliograph.analysis import evaluate as evaluation
+    from heliograph.analysis.transfer import notes_on
     from heliograph.types import Choice
 
     out = pathlib.Path(given.out)
     corpus = evaluation.record(
         run_of(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed
     )
-    result = {"corpus": str(out), **{key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}}
-    return result, _show_facts
+    counts = {key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}
+    notes = notes_on(corpus)
+    return {"corpus": str(out), **counts, **({"notes": notes} if notes else {})}, _show_facts
 
 
 def report(given: Any) -> Shown:
@@ -130,4 +132,6 @@ def _show_facts(result: dict[str, Any]) -> None:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
     return formatted(value, ".4g") if isinstance(value, float) or value is None else str(value)
