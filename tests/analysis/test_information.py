@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.collapse import Diagnosis
-from heliograph.analysis.evaluate import evaluate, messages_told, play_run
+from heliograph.analysis.evaluate import evaluate, messages_told, play_run, record
 from heliograph.analysis.information import Utterances, information_in, protocol_statistics
 from heliograph.analysis.measures.base import ids_of
 from heliograph.analysis.measures.entropy import entropy
@@ -70,6 +70,17 @@ def test_a_report_of_a_role_has_the_numbers_of_the_evaluation() -> None:
     corpus = corpora.from_rollouts(run.team, run.facts, played.rollouts)
     whole, role = messages_told(corpus), messages_told(corpus.of_role("r0"))
     assert whole == role
+
+
+def test_policies_of_a_role_may_have_codes_of_their_own(tmp_path) -> None:
+    """Recorded with a corpus; where that is not known, or makes no sense, roles are all that is told apart."""
+    whole = corpora.load(record(crowd_run(chattering), num_episodes=30).save(tmp_path / "corpus"))
+    assert whole.metadata["policies"] == ["r0"] * 10 and len(set(whole.groups())) == 1
+    for policies, number in ((["a", "b"] * 5, 2), (None, 1), (["a"], 2), ({"a": 3}, 1), ([[3], 4, None], 4), ("ab", 1)):
+        other = dataclasses.replace(whole, metadata={**whole.metadata, "policies": policies})
+        assert len(set(other.groups())) == number
+    earlier = dataclasses.replace(whole, metadata={k: v for k, v in whole.metadata.items() if k != "policies"})
+    assert messages_told(earlier) == messages_told(whole)
 
 
 def utterances(rows: list[tuple[int, int, int, int]]) -> Utterances:

@@ -115,7 +115,8 @@ class Corpus:
 
     def groups(self) -> Int[np.ndarray, " n"]:
         """An integer for the sender's role and policy and the round: each may have a code of its own."""
-        policy = self.utterances["sender"].map(self._policies()).fillna("")
+        policies = self._policies()
+        policy = self.utterances["sender"].map(lambda sender: policies.get(sender, ""))
         keys = [self.utterances["role"], policy, self.utterances["round"]]
         return self.utterances.groupby(keys, sort=True).ngroup().to_numpy(dtype=np.int64)
 
@@ -158,7 +159,7 @@ def from_rollouts(
 
     The team must be the one that played them, with the same weights, for its attention to be right.
     """
-    frames, num_episodes = [], 0
+    frames, num_episodes, fixed = [], 0, all(rollout.assignment is None for rollout in rollouts)
     for rollout in rollouts:
         frames.append(rows_of(team, facts, rollout, first_episode=num_episodes, with_attention=with_attention))
         num_episodes += rollout.num_copies
@@ -169,7 +170,7 @@ def from_rollouts(
         "length": team.channel.length,
         "agents": list(facts.agents),
         "roles": {role.name: list(role.agents) for role in facts.roles},
-        "policies": [policy for _, policy in groups_of_slots(team)],
+        "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,
         "num_episodes": num_episodes,
         "num_utterances": len(utterances),
         "versions": versions(),
