@@ -6,7 +6,6 @@ Everything is decided by `seed`; the same seed gives the same starts under every
 import dataclasses
 import math
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -224,17 +223,16 @@ def interventions_table(
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
     num_copies: int | None = None,
-    kinds: Sequence[Messages] = tuple(Messages),
 ) -> list[dict[str, Any]]:
     """The return under each intervention and its difference from messages as sent, paired over episodes.
 
-    One row for each of `kinds`, as sent first; a team that says nothing has that row alone. `replaced_share` tells how
-    many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
+    One row for each of `Messages`, as sent first; a team that says nothing has that row alone. `replaced_share` tells
+    how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
     """
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_copies": num_copies}
     as_sent = play_run(run, **how, keeping=Keeping.SAID)
     rows = [effect(run, as_sent, as_sent, kind=Messages.AS_SENT)]
-    for kind in kinds:
+    for kind in Messages:
         if kind is not Messages.AS_SENT and not run.team.silent:
             rows.append(effect(run, as_sent, play_run(run, **how, messages=kind, keeping=Keeping.SAID), kind=kind))
     return rows

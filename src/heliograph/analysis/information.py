@@ -25,6 +25,7 @@ from heliograph.rollout import Rollout
 __all__ = [
     "Information",
     "Utterances",
+    "as_keys",
     "information_in",
     "of_the_informed",
     "protocol_statistics",

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from heliograph.analysis.comparison import iqm_band, on_common_steps
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.labels import meaning_labels, message_labels, shortened
-from heliograph.analysis.measures.base import numbers_of, resolution_of
+from heliograph.analysis.measures.base import numbers_of, rounding_of
 from heliograph.types import Bounds
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -33,8 +33,6 @@ MAX_SHOWN = 20
 MAX_ANNOTATED = 10
 MAX_POINTS = 600
 JITTER = 0.05
-ROUNDING = 8
-"""So many times the resolution of a column's largest number it varies at least, or it is constant."""
 STYLE: dict[str, Any] = {
     "font.size": 9.5, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
     "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
@@ -209,7 +207,7 @@ def features_of(corpus: Corpus) -> np.ndarray:
 
 def _standardised(vectors: np.ndarray) -> np.ndarray:
     centred = vectors - vectors.mean(0)
-    varies = np.ptp(vectors, axis=0) > ROUNDING * resolution_of(vectors) * np.abs(vectors).max(0)
+    varies = np.ptp(vectors, axis=0) > rounding_of(vectors)
     found: np.ndarray = np.where(varies, centred / np.where(varies, centred.std(0), 1.0), 0.0)
     return found
 

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from heliograph.analysis.measures.base import joined, resolution_of
+from heliograph.analysis.measures.base import joined, rounding_of
 
 __all__ = ["codes_of", "codes_within"]
 
@@ -19,8 +19,6 @@ UTTERANCES_PER_CODE = 8
 """On average at least; of more different vectors than that nothing could be counted."""
 SAMPLE = 512
 """Vectors that cuts are found from at most, spread evenly over all."""
-ROUNDING = 8
-"""So many times the resolution of a column's largest number two numbers differ at least, or they count as equal."""
 NEARLY_ALL = 0.9
 """Of a sample; where so many differ all do, as a rule, and none is looked at alone."""
 WIDEST = 4
@@ -50,7 +48,7 @@ def codes_of(vectors: Num[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
 
 
 def _codes(vectors: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
-    equal = ROUNDING * resolution_of(vectors) * np.abs(vectors).max(0, initial=0.0)
+    equal = rounding_of(vectors)
     varies = np.ptp(vectors, axis=0) > equal if vectors.shape[1] else np.zeros(0, dtype=bool)
     if not varies.any():
         return np.zeros(len(vectors), dtype=np.int64)

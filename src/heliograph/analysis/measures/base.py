@@ -12,6 +12,8 @@ MISSING = float("nan")
 """The stand-in of whatever differs from itself (NaN, NaT, NA); the same object each time, so equal as a key."""
 MOST_CELLS = 8
 """Numbers up to so many for each row are counted in a table, larger ones are sorted."""
+ROUNDING = 8
+"""So many times the resolution of the largest of some numbers two of them differ at least, or they count as equal."""
 NUMERIC = "biufc"
 """Kinds of NumPy arrays that hold numbers."""
 
@@ -114,11 +116,16 @@ def entropy_of_ids(ids: Int[np.ndarray, " n"]) -> float:
     return max(0.0, float(-(share * np.log2(share)).sum()))
 
 
-def resolution_of(values: Float[np.ndarray, "*shape"]) -> float:
-    """The relative rounding of numbers: that of float32 where all of them are such, whatever holds them now."""
+def rounding_of(vectors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, " D"]:
+    """By how much two numbers of each column may differ and count as equal, as if computed in another order.
+
+    It goes by the largest number of a column and by the resolution of float32, where all of them are such, whatever
+    holds them now; else by that of float64.
+    """
     with np.errstate(over="ignore"):
-        single = bool((values == values.astype(np.float32)).all())
-    return float(np.finfo(np.float32 if single else np.float64).eps)
+        single = bool((vectors == vectors.astype(np.float32)).all())
+    largest: np.ndarray = np.abs(vectors).max(0, initial=0.0)
+    return ROUNDING * float(np.finfo(np.float32 if single else np.float64).eps) * largest
 
 
 def _table(rows: Any, *, what: str) -> np.ndarray | list[Any]:

@@ -7,12 +7,9 @@ import numpy as np
 from jaxtyping import Float, Num
 from scipy.spatial.distance import cdist
 
-from heliograph.analysis.measures.base import ids_of, numbers_of, resolution_of
+from heliograph.analysis.measures.base import ids_of, numbers_of, rounding_of
 
 __all__ = ["NeighbourPurity", "neighbour_purity"]
-
-ROUNDING = 8
-"""So many times the resolution of the largest number two distances differ at least, or they count as equal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,8 +58,8 @@ def _distances(rows: Num[np.ndarray, "n D"]) -> tuple[Float[np.ndarray, "n n"], 
     """Places that differ, or Euclidean distances in units of the spread; and the difference that is but rounding."""
     if rows.dtype.kind == "i":
         return cdist(rows, rows, "hamming") * rows.shape[1], 0.5
-    largest, spread = float(np.abs(rows).max(initial=0.0)), float(np.ptp(rows, axis=0).max(initial=0.0))
+    spread = float(np.ptp(rows, axis=0).max(initial=0.0))
     if spread == 0.0:
         return np.zeros((len(rows), len(rows))), 0.0
     unit = np.ldexp(1.0, int(np.frexp(spread)[1]))
-    return cdist(rows / unit, rows / unit), ROUNDING * resolution_of(rows) * largest / unit
+    return cdist(rows / unit, rows / unit), float(rounding_of(rows).max()) / unit
