@@ -37,7 +37,7 @@ from heliograph.run_folder import read_run, write_config, write_json, write_team
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 KEPT = ("episode_return_mean", "episode_return_se", "success_rate", "normalised_return")
-TOLD = ("entropy_bits", "mutual_information_bits", "mutual_information_chance_bits")
+TOLD = ("entropy_bits", "mutual_information_bits", "mutual_information_baseline_bits")
 NUM_POINTS = 20
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph import registry
@@ -74,6 +74,7 @@ def test_mutual_information_of_reference_labels(said, meant, bits, normalised) -
         assert found == pytest.approx(normalised, abs=1e-7)
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_information_is_bounded_symmetric_and_blind_to_names(pairs) -> None:
     said, meant = [p[0] for p in pairs], [p[1] for p in pairs]

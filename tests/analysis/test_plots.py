@@ -1,9 +1,12 @@
 """Plots show the numbers that they return, in an order that can be read."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from heliograph.analysis import corpus as corpora
 from heliograph.analysis import plots
 from heliograph.analysis.evaluate import record
 from heliograph.analysis.labels import (
@@ -16,6 +19,7 @@ from heliograph.analysis.labels import (
     vector_label,
     word_label,
 )
+from heliograph.analysis.measures.neighbour_purity import neighbour_purity
 from heliograph.types import Bounds
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
 
@@ -86,7 +90,6 @@ def test_learning_curves_of_seeds_and_bounds(blind: float) -> None:
 def test_labels() -> None:
     assert word_label([1, 0, 2], vocabulary=4) == "102"
     assert word_label([1, 11], vocabulary=12) == "1 11"
-    assert word_label([1, 0], vocabulary=None) == "+\N{MINUS SIGN}"
     assert (meaning_label([-1, -1]), meaning_label([2, -1])) == ("\N{EN DASH}", "2,-1")
     assert vector_label([0.5, -0.001, -1.0, 3.14159]) == "0.5 0 \N{MINUS SIGN}1 3.14"
     assert (number(-0.001), number(-0.5, sign=True), number(0.5, sign=True)) == ("0.00", "\N{MINUS SIGN}0.50", "+0.50")
@@ -98,3 +101,45 @@ def test_long_vectors_are_strips_of_one_scale() -> None:
     assert message_label([-9.0, *[0.5] * 8, 9.0]) == "▁▆▆▆▆▆▆▆▆█"
     assert message_label([*[-9.0] * 64, *[9.0] * 64]) == "▁" * 8 + "█" * 8
     assert message_label([0.5] * 48) == "▆" * 16
+
+
+class NeverCalled:
+    def __init__(self, *arguments, **settings):
+        raise AssertionError("t-SNE was given data without spread")
+
+
+def vectors_of(values: np.ndarray, meant: np.ndarray) -> corpora.Corpus:
+    """A corpus of vectors."""
+    made = record(scripted_run(), num_episodes=len(values))
+    vectors = pd.Series([row.tolist() for row in values], dtype=object)
+    table = made.utterances.assign(symbols=None, vector=vectors, meaning=[[int(m)] for m in meant])
+    return dataclasses.replace(made, utterances=table, metadata={**made.metadata, "vocabulary": None})
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (1e-6, 1.0, 1e6)])
+@pytest.mark.parametrize("offsets", [(0.0, 0.0, 0.0), (1e4, -3e5, 0.0)])
+def test_the_picture_shows_what_the_data_hold(method: str, scales, offsets) -> None:
+    """Each column in its own unit and from its own origin: neighbours in the data are neighbours in the plane."""
+    rng = np.random.default_rng(0)
+    meant = rng.integers(3, size=90)
+    values = (np.eye(3)[meant] + 0.05 * rng.standard_normal((90, 3))) * scales + offsets
+    tidy = plots.embedding(vectors_of(values, meant), method=method)[2]
+    assert neighbour_purity(tidy[["x", "y"]].to_numpy(dtype=float), meant).purity > 0.95
+
+
+@pytest.mark.parametrize("value", [0.0, 1e4, 0.1])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_data_without_spread_never_reach_tsne(value: float, rounded: bool, monkeypatch) -> None:
+    monkeypatch.setattr("sklearn.manifold.TSNE", NeverCalled)
+    values = np.full((40, 3), value, dtype=np.float32)
+    if rounded:
+        values[::2] = np.nextafter(values[::2], np.float32(2 * value))
+    tidy = plots.embedding(vectors_of(values.astype(float), np.arange(40) % 3), method="tsne")[2]
+    assert len(tidy) == 40 and np.isfinite(tidy[["x", "y"]]).all(axis=None)
+
+
+def test_equal_looking_codes_have_names_of_their_own() -> None:
+    values = np.array([[0.001], [0.002], [0.003]] * 20)
+    labels = message_labels(vectors_of(values, np.arange(60) % 3))
+    assert labels[:4] == ["0", "0 #2", "0 #3", "0"]

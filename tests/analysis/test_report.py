@@ -205,7 +205,7 @@ def test_folders_that_are_no_runs_are_refused(tmp_path) -> None:
 
 def told(**changed):
     base = {
-        "diagnosis": "informative", "entropy_bits": 1.58, "meaning_entropy_bits": 1.58, "bits_per_message": 2.0,
+        "information": "above_chance", "entropy_bits": 1.58, "meaning_entropy_bits": 1.58, "bits_per_message": 2.0,
         "mutual_information_bits": 1.58, "mutual_information_baseline_bits": 0.01, "num_meanings": 3,
     }  # fmt: skip
     return base | changed
@@ -223,10 +223,10 @@ def effects(after: float) -> list[dict]:
         ({}, -0.3, "Messages carry the meaning, and hearers use it"),
         ({}, 0.99, "Messages carry the meaning, but nobody listens"),
         ({"mutual_information_bits": 0.9}, -0.3, "Messages carry part of the meaning, and hearers use it"),
-        ({"diagnosis": "babbling", "mutual_information_bits": 0.05}, 1.0, "Babbling"),
-        ({"diagnosis": "collapsed"}, 1.0, "One message for all meanings"),
-        ({"diagnosis": "unknown"}, 0.0, "Messages matter"),
-        ({"diagnosis": "unknown", "num_meanings": 1}, 1.0, "Messages do not matter"),
+        ({"information": "babbling", "mutual_information_bits": 0.05}, 1.0, "Babbling"),
+        ({"information": "collapsed"}, 1.0, "One message for all meanings"),
+        ({"information": "unknown"}, 0.0, "Messages matter"),
+        ({"information": "unknown", "num_meanings": 1}, 1.0, "Messages do not matter"),
     ],
 )
 def test_verdicts(changed: dict, after: float, expected: str) -> None:

@@ -157,7 +157,8 @@ def _tables(group: Group, column: str) -> list:
 
 def _table(comparison: Comparison) -> Iterator[Safe]:
     yield element("h2", "Groups")
-    headings = ("group, and every seed", "seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s")
+    numbers = ("seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s")
+    headings = ("group, and every seed", *numbers, "protocol")
     rows = [(_named(group), *_cells(group)) for group in comparison.groups]
     caption = f"{NAMES[comparison.metric].capitalize()} at the end of training, the best IQM first"
     yield table(headings, rows, caption=caption)
@@ -183,6 +184,7 @@ def _cells(group: Group) -> tuple[str, ...]:
         number(found.median, digits=DIGITS),
         steps,
         number(group.wall_seconds, digits=1),
+        group.protocol or NOTHING,
     )
 
 

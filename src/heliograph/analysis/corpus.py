@@ -16,11 +16,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Int, Num
+from jaxtyping import Float, Int, Num
 
 import heliograph
 from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check_rows, check_size
-from heliograph.analysis.utterances import rows_of
+from heliograph.analysis.utterances import groups_of_slots, rows_of
+from heliograph.analysis.vector_codes import codes_within
 from heliograph.durable import whole_folder
 from heliograph.experiment import EnvFacts
 from heliograph.memory import at_most
@@ -81,19 +82,40 @@ class Corpus:
         return _matrix(column, dtype=np.int64 if self.discrete else np.float64)
 
     def codes(self) -> Int[np.ndarray, "n D"]:
-        """The same as whole numbers in either case: a vector is read as the signs of its entries.
+        """The same as whole numbers in either case: symbols, or a code for each vector (see `vector_codes`).
 
-        Mutual information of signs is a lower bound of that of the vectors.
+        Vectors are told apart within groups (`groups`), and so are those that pass a gate, whose symbols say only that
+        they do. Mutual information of codes is a lower bound of that of the vectors.
         """
-        return self.messages() if self.discrete else (self.messages() > 0).astype(np.int64)
+        vectors = self.vectors()
+        return self.messages() if vectors is None else codes_within(vectors, self.groups())[:, None]
+
+    def contents(self) -> Num[np.ndarray, "n D"]:
+        """What was said, behind a gate too: vectors, or symbols as whole numbers."""
+        vectors = self.vectors()
+        return self.messages() if vectors is None else vectors
+
+    def vectors(self) -> Float[np.ndarray, "n D"] | None:
+        """What was said where it is vectors, behind a gate too; None where it is symbols."""
+        column = self.utterances["vector"]
+        return _matrix(column, dtype=np.float64) if len(column) and column.notna().all() else None
 
     def meanings(self) -> Int[np.ndarray, "n Z"]:
         """What each sender privately knew when it spoke."""
         return _matrix(self.utterances["meaning"], dtype=np.int64)
 
     def groups(self) -> Int[np.ndarray, " n"]:
-        """An integer for the sender's role and the round: each may have a code of its own."""
-        return self.utterances.groupby(["role", "round"], sort=True).ngroup().to_numpy(dtype=np.int64)
+        """An integer for the sender's role and policy and the round: each may have a code of its own."""
+        policies = self._policies()
+        policy = self.utterances["sender"].map(lambda sender: policies.get(sender, ""))
+        keys = [self.utterances["role"], policy, self.utterances["round"]]
+        return self.utterances.groupby(keys, sort=True).ngroup().to_numpy(dtype=np.int64)
+
+    def _policies(self) -> dict[str, str]:
+        """The policy of each agent, where that is recorded."""
+        known = self.metadata.get("policies")
+        agents = zip(self.metadata["agents"], known, strict=False) if isinstance(known, list) else ()
+        return {str(agent): str(policy) for agent, policy in agents}
 
     def of_role(self, role: str) -> "Corpus":
         """The utterances of one role."""
@@ -140,7 +162,7 @@ def from_rollouts(
 
     The team must be the one that played them, with the same weights, for its attention to be right.
     """
-    frames, num_episodes = [], 0
+    frames, num_episodes, fixed = [], 0, all(rollout.assignment is None for rollout in rollouts)
     for rollout in rollouts:
         frames.append(rows_of(team, facts, rollout, first_episode=num_episodes, with_attention=with_attention))
         num_episodes += rollout.num_copies
@@ -151,6 +173,7 @@ def from_rollouts(
         "length": team.channel.length,
         "agents": list(facts.agents),
         "roles": {role.name: list(role.agents) for role in facts.roles},
+        "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,
         "num_episodes": num_episodes,
         "num_utterances": len(utterances),
         "versions": versions(),

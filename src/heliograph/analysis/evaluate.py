@@ -14,12 +14,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis.collapse import Diagnosis, diagnose
+from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.exact import all_starts
-from heliograph.analysis.interventions import Messages, intervention
-from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
-from heliograph.analysis.measures.permutation_baseline import permutation_baseline
+from heliograph.analysis.information import MAX_MEASURED, as_keys, information_in, utterances_of
+from heliograph.analysis.interventions import Messages, Watched, changed_share, intervention, num_replaced
+from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.episodes import Episodes, episodes_of
 from heliograph.experiment import opened
@@ -28,25 +28,41 @@ from heliograph.models.team import Team
 from heliograph.rollout import Keeping, Rollout
 from heliograph.run_folder import Run
 from heliograph.sampler import Sampler, play
-from heliograph.types import Bounds, Choice, MessageForm
+from heliograph.types import Bounds, Choice, Message, MessageForm
 
 FRESH = 0x5EED_0000
 """Keeps evaluation away from the seeds of training, so that its episodes are fresh."""
 DEFAULT_COPIES = 1024
 MAX_STARTS = 100_000
 """Starts that are played at most where all of them are."""
-MAX_MEASURED = 20_000
-"""Utterances that measures are taken from at most, the first ones."""
+NUM_PERMUTATIONS = 200
+"""Of meanings, to know what chance alone tells."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Played:
-    """Episodes of a run, with all that was recorded; exact where they are all that there are."""
+    """Episodes of a run, with all that was recorded; exact where they are all that there are.
+
+    Rollouts hold messages as hearers got them; `said` holds those that were replaced, None where none were.
+    """
 
     episodes: Episodes
     rollouts: list[Rollout]
     bounds: Bounds | None
     exact: bool = False
+    said: list[tuple[Message, ...]] | None = None
+
+    def replaced(self, team: Team) -> dict[str, int | float]:
+        """How many messages hearers got with another content, and their share."""
+        found, number = (0, 0) if self.said is None else num_replaced(self.said, self.rollouts, talks=team.talks)
+        return {"num_replaced": found, "replaced_share": found / number if number else 0.0}
+
+    def as_said(self) -> list[Rollout]:
+        """The rollouts with messages as they were said."""
+        if self.said is None:
+            return self.rollouts
+        pairs = zip(self.rollouts, self.said, strict=True)
+        return [dataclasses.replace(rollout, messages=said) for rollout, said in pairs]
 
 
 def play_run(
@@ -72,7 +88,8 @@ def play_run(
     rollouts: list[Rollout] = []
     with opened(run.env, num_copies=copies, seed=FRESH + seed) as env:
         replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
-        how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": replace, "keeping": keeping}
+        watched = None if replace is None else Watched(replace)
+        how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": watched, "keeping": keeping}
         for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
             sampler = Sampler(part, run.team, seed=FRESH + seed)
             number = num_episodes or part.num_copies
@@ -80,7 +97,8 @@ def play_run(
         with guarded(env, "bounds"):
             bounds = env.bounds()
     exact = num_episodes is None and choice is Choice.GREEDY
-    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=bounds, exact=exact)
+    said = None if watched is None else watched.taken(rollouts)
+    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=bounds, exact=exact, said=said)
 
 
 def evaluate(
@@ -96,18 +114,32 @@ def evaluate(
 
     `num_episodes` None: every start once, so that returns are exact.
 
-    `normalised_return` is the return over that of full information. Information is in bits, within roles and rounds,
-    of the messages as delivered, taken from the first 20,000 utterances; vectors count as the signs of their entries.
+    `normalised_return` is the return over that of full information. Information is in bits, within roles, policies and
+    rounds, taken from the first 20,000 utterances; it is that of the messages as they were said. Where they are
+    replaced, keys that begin with `heard_` tell of what hearers got, and `replaced_share` how many got another content.
     """
     played = play_run(
         run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_copies=num_copies,
         keeping=Keeping.SAID,
     )  # fmt: skip
+    return told_in(run, played, seed=seed)
+
+
+def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
+    """The same of episodes that were played."""
     number = sum(int(_utterances(run.team, rollout).sum()) for rollout in played.rollouts)
     counted = {"num_utterances": number, "messages_per_episode": number / len(played.episodes)}
-    first = _first_episodes(run.team, played.rollouts, at_least=MAX_MEASURED)
-    corpus = corpora.from_rollouts(run.team, run.facts, first, with_attention=False)
-    return {**scores(played), **messages_told(corpus, seed=seed), **counted}
+    told = _told(run, played.as_said(), seed=seed)
+    if played.said is not None:
+        heard = _told(run, played.rollouts, seed=seed)
+        told |= {f"{HEARD}{key}": heard[key] for key in TOLD if not key.startswith(OF_SENDERS)}
+        told |= played.replaced(run.team)
+    return {**scores(played), **told, **counted}
+
+
+def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:
+    first = _first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
+    return messages_told(corpora.from_rollouts(run.team, run.facts, first, with_attention=False), seed=seed)
 
 
 def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
@@ -150,29 +182,24 @@ def standard_error(values: np.ndarray) -> float | None:
 
 
 def messages_told(corpus: Corpus, *, seed: int = 0) -> dict[str, Any]:
-    """What the messages of a corpus tell about their senders' meanings, and the diagnosis of the protocol."""
+    """What the messages of a corpus tell about their senders' meanings, and what that says of the protocol.
+
+    Bits are those of senders who have something to tell (whose meaning varies), within roles, policies and rounds.
+    `information` is a `Diagnosis` of them; `diagnosis` the word for the protocol as far as information alone gives it.
+    """
     num_episodes = max(1, corpus.metadata["num_episodes"])
     counted = {"num_utterances": len(corpus), "messages_per_episode": len(corpus) / num_episodes}
     if not len(corpus):
-        return {**counted, **dict.fromkeys(TOLD), "diagnosis": Diagnosis.SILENT.value}
-    some = corpus.where(slice(0, MAX_MEASURED - 1))
-    said, meant, group = ids_of(some.codes()), ids_of(some.meanings()), some.groups()
-    baseline = permutation_baseline(said, meant, given=group, seed=seed)
-    entropy_bits = entropy_of_ids(joined(group, said)) - entropy_of_ids(group)
-    found = (
-        float(corpus.utterances["bits"].mean()),
-        entropy_bits,
-        entropy_of_ids(joined(group, meant)) - entropy_of_ids(group),
-        int(meant.max()) + 1,
-        baseline.observed_bits,
-        baseline.mean_bits,
-        baseline.quantile_95_bits,
-        baseline.p_value,
-    )
-    diagnosis = diagnose(
-        entropy_bits, baseline.observed_bits, baseline_bits=baseline.mean_bits, num_meanings=int(meant.max()) + 1
-    )
-    return {**counted, **dict(zip(TOLD, found, strict=True)), "diagnosis": diagnosis.value}
+        return {**counted, **dict.fromkeys(TOLD), **_diagnosed(Diagnosis.SILENT)}
+    some = utterances_of(corpus.where(slice(0, MAX_MEASURED - 1)))
+    found = information_in(some, num_permutations=NUM_PERMUTATIONS, seed=seed)
+    bits = {"bits_per_message": float(corpus.utterances["bits"].mean())}
+    return {**counted, **bits, **as_keys(found), **_diagnosed(found.diagnosis)}
+
+
+def _diagnosed(kind: Diagnosis) -> dict[str, str]:
+    rule = rule_of(Evidence(tells=kind))
+    return {"information": kind.value, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 
 
 TOLD = (
@@ -186,33 +213,45 @@ TOLD = (
     "mutual_information_p_value",
 )
 """Keys of `messages_told` that are None where nothing is said."""
+OF_SENDERS = ("meaning_entropy", "num_meanings")
+"""How keys among them begin that do not depend on messages."""
+HEARD = "heard_"
+"""Keys of what hearers got begin so where it is not what was said."""
 
 
 def interventions_table(
     run: Run,
     *,
-    num_episodes: int = 1000,
+    num_episodes: int | None = 1000,
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
     num_copies: int | None = None,
 ) -> list[dict[str, Any]]:
     """The return under each intervention and its difference from messages as sent, paired over episodes.
 
-    One row for each of `Messages`, as sent first; a team that says nothing has that row alone.
+    One row for each of `Messages`, as sent first; a team that says nothing has that row alone. `replaced_share` tells
+    how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
     """
-    rows: list[dict[str, Any]] = []
-    as_sent = None
-    for kind in [Messages.AS_SENT] if run.team.silent else list(Messages):
-        played = play_run(
-            run, num_episodes=num_episodes, choice=choice, messages=kind, seed=seed, num_copies=num_copies,
-            keeping=Keeping.SAID,
-        )  # fmt: skip
-        returns = played.episodes.returns.double().numpy(force=True)
-        as_sent = returns if as_sent is None else as_sent
-        change = returns - as_sent
-        paired = {"difference_mean": float(change.mean()), "difference_se": standard_error(change)}
-        rows.append({"messages": kind.value, **scores(played), **paired})
+    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_copies": num_copies}
+    as_sent = play_run(run, **how, keeping=Keeping.SAID)
+    rows = [effect(run, as_sent, as_sent, kind=Messages.AS_SENT)]
+    for kind in Messages:
+        if kind is not Messages.AS_SENT and not run.team.silent:
+            rows.append(effect(run, as_sent, play_run(run, **how, messages=kind, keeping=Keeping.SAID), kind=kind))
     return rows
+
+
+def effect(run: Run, as_sent: Played, played: Played, *, kind: Messages) -> dict[str, Any]:
+    """A row of that table: the same episodes with messages as sent and replaced."""
+    returns, before = (p.episodes.returns.double().numpy(force=True) for p in (played, as_sent))
+    return {
+        "messages": kind.value,
+        **scores(played),
+        "difference_mean": float((returns - before).mean()),
+        "difference_se": standard_error(returns - before),
+        **played.replaced(run.team),
+        "changed_share": changed_share(as_sent.rollouts, played.rollouts, roles=run.facts.roles),
+    }
 
 
 def record(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import evaluate, interventions_table, record, value_of_communication
+from heliograph.analysis.judging import untrained
 from heliograph.analysis.run_results import MOST
 from heliograph.experiment import bounds_of
 from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
@@ -53,7 +54,7 @@ class SeedFindings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Findings:
-    """Everything that a report shows. The protocol is that of the first seed."""
+    """Everything that a report shows. The protocol is that of the first seed; `untrained`: its team as it began."""
 
     folder: pathlib.Path
     run: Run
@@ -62,6 +63,7 @@ class Findings:
     corpus: Corpus
     interventions: list[dict[str, Any]]
     num_episodes: int
+    untrained: dict[str, float | None] | None = None
 
     @property
     def told(self) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
         corpus=record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES),
         interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
         num_episodes=num_episodes,
+        untrained=None if run.team.silent else untrained(run, num_episodes=num_episodes, seed=seed),
     )
 
 

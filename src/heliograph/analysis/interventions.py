@@ -6,15 +6,16 @@ team draw the same numbers with and without it. Pass one to `heliograph.sampler.
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.channels.base import Channel
+from heliograph.rollout import Rollout
 from heliograph.sampler import EpisodeIntervention
-from heliograph.types import Edges, Message, TeamStep
+from heliograph.types import Edges, Message, Role, TeamStep, map_tensors, stack
 
 
 class Messages(enum.StrEnum):
@@ -27,6 +28,8 @@ class Messages(enum.StrEnum):
     NOISE = "noise"
 
 
+SAME_ACTION = 1e-5
+"""Actions that are real numbers and differ by this share or less are the same but for rounding."""
 NO_SYMBOL = -1
 """The symbol recorded in the place of a message that was taken away."""
 
@@ -49,7 +52,8 @@ def resampled(*, seed: int = 0, device: str = "cpu") -> EpisodeIntervention:
     """Each message is replaced by one of another episode: same step, same sender, same living hearers.
 
     This is the headline intervention: what is heard stays as frequent as ever and tells nothing about this episode.
-    A message without a counterpart in another copy stays, so play many copies at once.
+    Where no other episode has the same hearers, it is one of the same step and sender to others. A message without any
+    counterpart in another copy stays, so play many copies at once.
     """
     return _Permuted(_generator(seed, device), same_meaning=False)
 
@@ -82,6 +86,63 @@ def noise(channel: Channel, *, seed: int = 0, device: str = "cpu") -> EpisodeInt
 
 
 @dataclasses.dataclass
+class Watched:
+    """Another intervention; keeps what was said, one message after the other, before that replaced it."""
+
+    inner: EpisodeIntervention
+    said: list[Message] = dataclasses.field(default_factory=list)
+
+    def __call__(self, message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
+        """Keep the message, and replace it."""
+        self.said.append(message)
+        return self.inner(message, step, edges, alive)
+
+    def taken(self, rollouts: list[Rollout]) -> list[tuple[Message, ...]]:
+        """What was said in these rollouts, in the form of `Rollout.messages`, and forget it."""
+        found, begins = [], 0
+        for rollout in rollouts:
+            rounds, ends = len(rollout.messages), begins + rollout.num_steps * len(rollout.messages)
+            parts = [stack(self.said[begins + r : ends : rounds]) for r in range(rounds)]
+            copies = rollout.num_copies
+            found.append(tuple(map_tensors(lambda x, copies=copies: x[:, :copies], part) for part in parts))
+            begins = ends
+        self.said.clear()
+        return found
+
+
+def num_replaced(
+    said: list[tuple[Message, ...]], rollouts: list[Rollout], *, talks: Bool[Tensor, " N"]
+) -> tuple[int, int]:
+    """How many messages hearers got with another content than was said, and of how many."""
+    replaced = number = 0
+    for before, rollout in zip(said, rollouts, strict=True):
+        spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & talks
+        for one, other in zip(before, rollout.messages, strict=True):
+            replaced += int((spoke & (one.payload != other.payload).any(-1)).sum())
+            number += int(spoke.sum())
+    return replaced, number
+
+
+def changed_share(before: list[Rollout], after: list[Rollout], *, roles: Sequence[Role]) -> float:
+    """The share of episodes in which somebody acts otherwise; of the same starts, with and without an intervention."""
+    changed = [_changed(one, other, roles) for one, other in zip(before, after, strict=True)]
+    return float(torch.cat(changed).double().mean())
+
+
+def _changed(before: Rollout, after: Rollout, roles: Sequence[Role]) -> Bool[Tensor, " B"]:
+    steps = min(before.num_steps, after.num_steps)
+    both = (before.valid[:steps] & after.valid[:steps]).unsqueeze(-1) & before.acting[:steps] & after.acting[:steps]
+    changed, start = torch.zeros_like(both[0, :, 0]), 0
+    for role in roles:
+        here = both[..., start : start + len(role.agents)]
+        one, other = (rollout.actions[role.name][:steps].unsqueeze(-1).flatten(3) for rollout in (before, after))
+        differs = ~torch.isclose(one.double(), other.double(), rtol=SAME_ACTION, atol=0.0)
+        changed |= (differs.any(-1) & here).any(-1).any(0)
+        start += len(role.agents)
+    return changed
+
+
+@dataclasses.dataclass
 class _Permuted:
     """Moves messages between copies, within groups; a random cycle through each group leaves none where it was."""
 
@@ -90,12 +151,13 @@ class _Permuted:
 
     def __call__(self, message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
         counts = (step.speaking & alive.unsqueeze(1)).flatten()
-        group = _groups(step, edges, same_meaning=self.same_meaning)
         # drawn for all, so that the stream does not depend on how many are left
         chance = torch.rand(counts.shape, generator=self.generator, device=counts.device)
-        where = counts.nonzero().squeeze(1)
         source = torch.arange(len(counts), device=counts.device)
-        source[where] = where[cycle_within(group[where], chance[where])]
+        for same_hearers in (True, False):  # then those that found none with the same hearers
+            group = _groups(step, edges if same_hearers else None, same_meaning=self.same_meaning)
+            where = (counts & (source == torch.arange(len(counts), device=counts.device))).nonzero().squeeze(1)
+            source[where] = where[cycle_within(group[where], chance[where])]
         return _taken(message, source)
 
 
@@ -115,10 +177,13 @@ def cycle_within(group: Int[Tensor, " n"], chance: Tensor) -> Int[Tensor, " n"]:
     return source
 
 
-def _groups(step: TeamStep, edges: Edges, *, same_meaning: bool) -> Int[Tensor, " BN"]:
+def _groups(step: TeamStep, edges: Edges | None, *, same_meaning: bool) -> Int[Tensor, " BN"]:
+    """A number for the sender, for its hearers where edges are given, and for its meaning where that counts."""
     num_copies, num_agents = step.speaking.shape
     sender = torch.arange(num_agents, device=step.speaking.device).expand(num_copies, -1)
-    columns = [sender.unsqueeze(-1), _hearer_sets(edges, num_copies, num_agents).unsqueeze(-1)]
+    columns = [sender.unsqueeze(-1)]
+    if edges is not None:
+        columns.append(_hearer_sets(edges, num_copies, num_agents).unsqueeze(-1))
     if same_meaning:
         columns.append(step.meaning)
     return torch.cat(columns, -1).flatten(0, 1).unique(dim=0, return_inverse=True)[1]

@@ -13,19 +13,26 @@ MINUS = "\N{MINUS SIGN}"
 HEIGHTS = "▁▂▃▄▅▆▇█"
 FEW_NUMBERS, WIDEST_STRIP, WIDEST_WORD = 8, 16, 10
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+SAME = " #"
+"""Between a label and the number of the code, where several look the same."""
 
 
 def message_labels(corpus: Corpus) -> list[str]:
-    """One short text for each utterance: its symbols, or the signs of its vector's entries."""
-    codes = corpus.codes()
-    return [word_label(code, vocabulary=corpus.metadata["vocabulary"]) for code in codes.tolist()]
+    """One short text for each utterance: its symbols, or the mean of the vectors that share its code."""
+    vectors, codes = corpus.vectors(), corpus.codes()
+    if vectors is None:
+        return [word_label(code, vocabulary=corpus.metadata["vocabulary"]) for code in codes.tolist()]
+    labels: list[str] = []
+    for code in range(int(codes.max()) + 1):
+        label = message_label(vectors[codes[:, 0] == code].mean(0))
+        same = sum(other.split(SAME)[0] == label for other in labels)
+        labels.append(f"{label}{SAME}{same + 1}" if same else label)
+    return [labels[code] for code in codes[:, 0]]
 
 
 def word_label(code: Sequence[int], *, vocabulary: int | None) -> str:
-    """Symbols side by side (apart where they have several digits); signs where there is no vocabulary."""
-    if vocabulary is None:
-        return "".join("+" if symbol else MINUS for symbol in code)
-    return ("" if vocabulary <= MANY_SYMBOLS else " ").join(str(symbol) for symbol in code)
+    """Symbols side by side (apart where they have several digits)."""
+    return ("" if (vocabulary or 0) <= MANY_SYMBOLS else " ").join(str(symbol) for symbol in code)
 
 
 def shortened(label: str) -> str:

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from heliograph.analysis.comparison import iqm_band, on_common_steps
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.labels import meaning_labels, message_labels, shortened
+from heliograph.analysis.measures.base import numbers_of, rounding_of
 from heliograph.types import Bounds
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -162,7 +163,8 @@ def message_frequencies(corpus: Corpus) -> Plot:
 def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
     """Messages in the plane, by "tsne" or "pca", coloured by meaning; at most 600 utterances, drawn by `seed`.
 
-    Symbols are placed by their one-hot vectors, with a little jitter, since equal ones would lie on one another.
+    Symbols are placed by their one-hot vectors, other vectors with each column in units of its own spread; with a
+    little jitter, since equal ones would lie on one another. Where nothing varies the jitter alone is shown.
     """
     if method not in ("tsne", "pca"):
         raise ValueError(f"method={method!r}: must be 'tsne' or 'pca'")
@@ -192,17 +194,28 @@ def sample(corpus: Corpus, *, number: int, seed: int = 0) -> Corpus:
 
 
 def features_of(corpus: Corpus) -> np.ndarray:
-    """Messages as vectors: one-hot symbols side by side, or the vectors themselves."""
-    messages = corpus.messages()
-    if not corpus.discrete:
-        return messages
+    """Messages as vectors: one-hot symbols side by side, or the vectors, each column with mean 0 and spread 1.
+
+    A column that varies by no more than rounding does not count as varying: it is all 0.
+    """
+    messages = corpus.contents()
+    if corpus.vectors() is not None:
+        return _standardised(numbers_of(messages))
     one_hot = messages[:, :, None] == np.arange(corpus.metadata["vocabulary"])
     return one_hot.reshape(len(messages), -1).astype(float)
 
 
+def _standardised(vectors: np.ndarray) -> np.ndarray:
+    centred = vectors - vectors.mean(0)
+    varies = np.ptp(vectors, axis=0) > rounding_of(vectors)
+    found: np.ndarray = np.where(varies, centred / np.where(varies, centred.std(0), 1.0), 0.0)
+    return found
+
+
 def _project(features: np.ndarray, *, method: str, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    spread = float(features.std()) or 1.0
+    features = features[:, np.ptp(features, axis=0) > 0]
+    spread = float(features.std()) if features.size else 1.0
     features = features + JITTER * spread * rng.standard_normal(features.shape)
     if features.shape[1] < 2 or len(features) < 4:
         padded = np.concatenate([features, JITTER * spread * rng.standard_normal((len(features), 2))], 1)

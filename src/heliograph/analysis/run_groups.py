@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -40,6 +41,12 @@ class Group:
     def wall_seconds(self) -> float:
         """Mean over the runs."""
         return sum(run.wall_seconds for run in self.runs) / len(self.runs)
+
+    @property
+    def protocol(self) -> str | None:
+        """The words for the protocols of its runs, the most frequent first; None for twins."""
+        words = Counter(shown(run.diagnosis) for run in self.runs if run.diagnosis is not None).most_common()
+        return ", ".join(word if len(words) == 1 else f"{word} {count}" for word, count in words) or None
 
     @property
     def env_steps(self) -> tuple[int, int]:

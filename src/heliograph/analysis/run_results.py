@@ -6,13 +6,23 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from heliograph.analysis.verdict import word_in
 from heliograph.registry import UnknownNameError
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
 from heliograph.safe_files import read_json
 from heliograph.shipped import card_of, is_shipped, located
 from heliograph.texts import cut
 
-__all__ = ["METRICS", "MOST", "RunResult", "find_runs", "flat_settings", "read_result", "read_summary"]
+__all__ = [
+    "METRICS",
+    "MOST",
+    "RunResult",
+    "find_runs",
+    "flat_settings",
+    "read_result",
+    "read_summary",
+    "silent_twin_of",
+]
 
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """Those of summary.json that say how well a team does: more is better."""
@@ -30,7 +40,10 @@ Settings = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """One finished run: its settings (flat, without the seed), what it reached, and what that took."""
+    """One finished run: its settings (flat, without the seed), what it reached, and what that took.
+
+    `diagnosis` is the word for its protocol (see `verdict`), None for a twin.
+    """
 
     folder: pathlib.Path
     settings: Settings
@@ -39,6 +52,7 @@ class RunResult:
     num_env_steps: int
     wall_seconds: float
     stopped_by: str
+    diagnosis: str | None = None
 
     @property
     def env(self) -> str:
@@ -75,16 +89,29 @@ def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
     if metric not in METRICS:
         raise UnknownNameError(what="metric", name=metric, valid=list(METRICS))
     config, summary = _read(folder)
+    settings = flat_settings(folder, config)
+    word = None if "controls" in settings else word_in(summary, silent=silent_twin_of(folder))
     seed = summary.get("seed", config.get("seed"))
     return RunResult(
         folder=folder,
-        settings=flat_settings(folder, config),
+        settings=settings,
         seed=seed if isinstance(seed, int) else None,
         value=_number(summary, metric, folder / SUMMARY),
         num_env_steps=int(_number(summary, "num_env_steps", folder / SUMMARY)),
         wall_seconds=_number(summary, "wall_seconds", folder / SUMMARY),
         stopped_by=str(summary.get("stopped_by", "unknown")),
+        diagnosis=word,
     )
+
+
+def silent_twin_of(folder: pathlib.Path) -> dict[str, float] | None:
+    """Mean return of a run's silent twin and its standard error; None where there is none, or it has not ended."""
+    twin = folder / "silent"
+    if not (twin / SUMMARY).is_file() or _run_of_twin(twin, read_config(twin)) is None:
+        return None
+    summary, mean, error = read_summary(twin), "episode_return_mean", "episode_return_se"
+    known = {mean: _number(summary, mean, twin / SUMMARY)}
+    return known if summary.get(error) is None else {**known, error: _number(summary, error, twin / SUMMARY)}
 
 
 def flat_settings(folder: pathlib.Path, config: Mapping[str, Any]) -> Settings:

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 
 from heliograph.analysis import plots
-from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import messages_told
 from heliograph.analysis.findings import TWINS, Findings, SeedFindings, TeamFindings
+from heliograph.analysis.information import of_the_informed, utterances_of
 from heliograph.analysis.interventions import Messages
-from heliograph.analysis.labels import MINUS, count, number, percent, shortened
+from heliograph.analysis.labels import MINUS, NOTHING, count, number, percent, shortened
 from heliograph.analysis.measures.mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import NeighbourPurity, neighbour_purity
 from heliograph.analysis.page import Safe, element, figure, table, with_error
 from heliograph.analysis.replay import HEADINGS, MAX_ROWS, replay
-from heliograph.analysis.verdict import verdict
+from heliograph.analysis.verdict import Word, verdict
 
 MAX_PAIRS = 8
 CURVES = """Return in training, with sampled actions. The twins have the same size and budget: the silent one has no
@@ -41,10 +41,14 @@ def heading(findings: Findings) -> Iterator[Safe]:
     yield element("h1", f"What {_name(env.env)} agents say")
     parts = [element("div", element("dt", key), element("dd", value)) for key, value in choices_of(findings).items()]
     yield element("dl", *parts, class_="choices")
-    found = verdict(findings.told, findings.interventions, bounds=findings.bounds)
-    good = Diagnosis(findings.told["diagnosis"]) is Diagnosis.INFORMATIVE and "hearers use it" in found.headline
-    said = element("p", " ".join(found.sentences))
-    yield element("div", element("strong", found.headline), said, class_="verdict" if good else "verdict bad")
+    silent = findings.seeds[0].twins.get("silent twin")
+    found = verdict(
+        findings.told, findings.interventions, bounds=findings.bounds,
+        silent=None if silent is None else silent.greedy, untrained=findings.untrained,
+    )  # fmt: skip
+    said = element("p", element("b", found.word.value), ": ", " ".join(found.sentences))
+    shown = "verdict" if found.word is Word.USED else "verdict bad"
+    yield element("div", element("strong", found.headline), said, class_=shown)
 
 
 def choices_of(findings: Findings) -> dict[str, str]:
@@ -74,7 +78,7 @@ def headline_numbers(findings: Findings) -> Iterator[Safe]:
         returns = [team["normalised_return"] for team in teams]
         tiles.append(_tile("normalised return", returns, note="of full information"))
     if told["mutual_information_bits"] is not None:
-        note = f"bits of {number(told['meaning_entropy_bits'])} in the meaning"
+        note = f"bits of {number(told['meaning_entropy_bits'])} in the meaning{_untrained_note(findings)}"
         tiles.append(_tile("told by a message", [team["mutual_information_bits"] for team in teams], note=note))
     yield element("dl", *tiles, class_="tiles")
 
@@ -87,6 +91,11 @@ def _tile(name: str, values: list[Any], *, share: bool = False, note: str = "") 
         note = f"in all {len(values)} seeds" if low == high else f"mean of {len(values)} seeds, {low} to {high}"
     value = element("dd", element("div", shown, class_="value"), element("small", note))
     return element("div", element("dt", name), value)
+
+
+def _untrained_note(findings: Findings) -> str:
+    before = None if findings.untrained is None else findings.untrained["mutual_information_bits"]
+    return "" if before is None else f"; untrained {number(before)}"
 
 
 def _se_note(findings: Findings) -> str:
@@ -108,10 +117,8 @@ def teams(findings: Findings) -> Iterator[Safe]:
         yield element("p", note, element("code", "--controls", class_="nowrap"), ".", class_="note")
     headings = ("evaluated", "return, greedy", "return, sampled", "success", "told, bits", "value")
     rows = [row for seed in findings.seeds for row in _team_rows(findings, seed)]
-    caption = f"Mean ± standard error over {findings.num_episodes} fresh episodes each"
-    if "garbled twin" not in missing:
-        caption += "; the garbled twin's messages are measured before they are garbled"
-    yield table(headings, rows, caption=caption)
+    rows += _untrained_row(findings)
+    yield table(headings, rows, caption=f"Mean ± standard error over {findings.num_episodes} fresh episodes each")
     bounds = findings.bounds
     if bounds is not None:
         known = f"Bounds: full information {number(bounds.full_information)}, blind {number(bounds.blind)}, "
@@ -127,7 +134,16 @@ def _team_rows(findings: Findings, seed: SeedFindings) -> Iterator[tuple[Any, ..
     prefix = f"{seed.name.replace('_', ' ')}: " if len(findings.seeds) > 1 else ""
     yield (f"{prefix}team", *_team_cells(seed.team), number(seed.value(findings.bounds)))
     for name, twin in seed.twins.items():
-        yield (f"{prefix}{name}", *_team_cells(twin), "")
+        *cells, _ = _team_cells(twin)
+        yield (f"{prefix}{name}", *cells, NOTHING, "")  # nobody can hear what its messages tell
+
+
+def _untrained_row(findings: Findings) -> list[tuple[Any, ...]]:
+    before = findings.untrained
+    if before is None:
+        return []
+    score = with_error(before["episode_return_mean"], before["episode_return_se"])
+    return [("the first team, untrained", score, "", "", number(before["mutual_information_bits"]), "")]
 
 
 def _team_cells(team: TeamFindings) -> tuple[Any, ...]:
@@ -143,7 +159,8 @@ def interventions(findings: Findings) -> Iterator[Safe]:
     if len(rows) < 2:
         yield element("p", "Nothing is said, so there is nothing to replace.")
         return
-    yield element("p", "The same episodes, with messages replaced on their way to the hearers; in brackets the change.")
+    note = "The same episodes, with messages replaced on their way to the hearers; in brackets the change, and how "
+    yield element("p", f"{note}many of the messages then had another content.")
     ends = [row["episode_return_mean"] for row in rows]
     ends += [] if bounds is None else [bounds.full_information, bounds.blind, bounds.random]
     low, high = min(ends), max(max(ends), min(ends) + 1e-9)
@@ -156,7 +173,8 @@ def interventions(findings: Findings) -> Iterator[Safe]:
 def _effect(row: dict[str, Any], *, low: float, high: float, mark: float | None) -> Safe:
     kind = Messages(row["messages"])
     width = 100 * (row["episode_return_mean"] - low) / (high - low)
-    change = "" if kind is Messages.AS_SENT else f" ({number(row['difference_mean'], sign=True)})"
+    really = f"{number(row['difference_mean'], sign=True)}; {percent(row['replaced_share'])} replaced"
+    change = "" if kind is Messages.AS_SENT else f" ({really})"
     marks = [] if mark is None else [element("s", style=f"left:{100 * mark:.1f}%")]
     bar = element("i", style=f"left:0;width:{max(width, 0.4):.1f}%")
     return element(
@@ -177,8 +195,8 @@ def code(findings: Findings) -> Iterator[Safe]:
     if not roles:
         yield element("p", "Nobody said anything.")
         return
-    if not corpus.discrete:
-        note = "Messages are vectors; where they are counted, each is read as the signs of its entries."
+    if corpus.vectors() is not None:
+        note = "Messages are vectors; where they are counted, those that lie together are one, shown by their mean."
         yield element("p", note, class_="note")
     purities = {}
     for place, role in enumerate(roles):
@@ -191,9 +209,9 @@ def code(findings: Findings) -> Iterator[Safe]:
 
 
 def purity_of(corpus: Corpus) -> NeighbourPurity | None:
-    """Neighbour purity of a sample of at most 1000 utterances; None where there are fewer than two."""
-    some = plots.sample(corpus, number=1000)
-    return neighbour_purity(some.messages(), some.meanings()) if len(some) > 1 else None
+    """Neighbour purity of at most 1000 utterances of those who have something to tell; None for fewer than two."""
+    some = plots.sample(of_the_informed(corpus), number=1000)
+    return neighbour_purity(some.contents(), some.meanings()) if len(some) > 1 else None
 
 
 def _figures(corpus: Corpus, *, prefix: str, role: str, purity: NeighbourPurity | None) -> Iterator[Safe]:
@@ -224,7 +242,7 @@ def _fits(tidy: pd.DataFrame) -> bool:
 
 def _unused(corpus: Corpus, used: int) -> str:
     vocabulary, length = corpus.metadata["vocabulary"], corpus.metadata["length"]
-    if vocabulary is None or length * math.log2(vocabulary) > 16:
+    if vocabulary is None or corpus.vectors() is not None or length * math.log2(vocabulary) > 16:
         return ""
     return f" of {vocabulary**length} possible"
 
@@ -239,7 +257,8 @@ def _measures(corpus: Corpus, purities: dict[str, NeighbourPurity | None]) -> Sa
 
 def _measured(corpus: Corpus, purity: NeighbourPurity | None) -> dict[str, str]:
     told = messages_told(corpus)
-    normalised = normalised_mutual_information(corpus.codes(), corpus.meanings())
+    some = utterances_of(corpus).of_the_informed()
+    normalised = normalised_mutual_information(some.said, some.meant, given=some.group)
     baseline, upper = told["mutual_information_baseline_bits"], told["mutual_information_baseline_95_bits"]
     return {
         "utterances": count(len(corpus)),
@@ -275,7 +294,7 @@ def about(findings: Findings) -> Iterator[Safe]:
         f"{len(findings.seeds)} {'seed' if len(findings.seeds) == 1 else 'seeds'}; the code is that of the first.",
         *([f"What was said is that of the first {shown} of them."] if shown < findings.num_episodes else []),
         VALUE,
-        "Information is counted in bits over whole messages, within each role and round.",
+        "Information is counted in bits over whole messages of those whose meaning varies, within each role and round.",
         "Read from " + findings.folder.name + " with " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".",
     ]
     yield element("ul", *(element("li", note) for note in notes), class_="note")

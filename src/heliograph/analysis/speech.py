@@ -8,9 +8,7 @@ import numpy as np
 from heliograph.analysis.labels import NOTHING, vector_label
 from heliograph.analysis.readings import Reading, reading_of
 from heliograph.analysis.replay import role_of, senders_of
-from heliograph.analysis.utterances import edges_of
-from heliograph.channels.base import Channel
-from heliograph.channels.wrapper import Wrapper
+from heliograph.analysis.utterances import edges_of, in_words
 from heliograph.checks import Number
 from heliograph.rollout import Rollout
 from heliograph.run_folder import Run
@@ -54,7 +52,7 @@ class Telling:
     def __init__(self, run: Run, rollout: Rollout):
         self.run, self.rollout = run, rollout
         self.reading: Reading = reading_of(run.env.env, agents=run.facts.agents)
-        self.in_words = _innermost(run.team.channel).vocabulary is not None
+        self.in_words = in_words(run.team.channel)
         self.can_be_silent = run.team.channel.can_be_silent
         self.scale = 1.0 if self.in_words else _scale_of(rollout)
 
@@ -115,8 +113,3 @@ def last_said(speeches: Sequence[Speech]) -> Utterance:
     """What was said last in some steps, by the last in the order of slots; nothing where nobody spoke."""
     return next((said for speech in reversed(speeches) for said in reversed(speech.said) if said), ())
 
-
-def _innermost(channel: Channel) -> Channel:
-    while isinstance(channel, Wrapper):
-        channel = channel.inner
-    return channel

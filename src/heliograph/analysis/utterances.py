@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.analysis.arrivals import arrived, times_of_arrival
+from heliograph.channels.base import Channel
+from heliograph.channels.wrapper import Wrapper
 from heliograph.experiment import EnvFacts
 from heliograph.models.attending import attention_in
 from heliograph.models.team import Team
@@ -65,7 +67,7 @@ def _rows_of_round(
     message, agents = rollout.messages[index], np.array(facts.agents, dtype=object)
     roles = np.array([role.name for role in facts.roles for _ in role.agents], dtype=object)
     symbols = None if message.symbols is None else message.symbols[time, copy, sender].tolist()
-    vector = message.payload[time, copy, sender].double().tolist() if symbols is None else None
+    vector = None if in_words(team.channel) else message.payload[time, copy, sender].double().tolist()
     heard = _heard(team, facts, rollout, said, index=index, weights=weights)
     gates = _gates(team, message)
     slots = sender.numpy(force=True)
@@ -90,6 +92,20 @@ def _rows_of_round(
             "gate": _column(None if gates is None else gates[time, copy, sender].tolist(), len(slots)),
         }
     )
+
+
+def in_words(channel: Channel) -> bool:
+    """Whether what is said are symbols, not vectors, whatever wraps them: a gate has symbols of its own."""
+    while isinstance(channel, Wrapper):
+        channel = channel.inner
+    return channel.vocabulary is not None
+
+
+def groups_of_slots(team: Team) -> list[tuple[str, str]]:
+    """Role and policy of each agent: who shares both shares a code; where it has several policies the first."""
+    policies = [team.layout.policies[index] for index in team.layout.default_assignment().tolist()]
+    roles = [role.name for role in team.layout.roles for _ in role.agents]
+    return list(zip(roles, policies, strict=True))
 
 
 def _gates(team: Team, message: Message) -> Bool[Tensor, "T B N"] | None:

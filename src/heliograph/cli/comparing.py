@@ -35,7 +35,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print groups, every seed, differences and remarks."""
-    columns = ("group", "seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s")
+    columns = ("group", "seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s", "protocol")
     table(columns, [_row(group) for group in comparison.groups])
     console().print(f"\nevery seed: {comparison.metric}")
     listing((f"  {group.name}", _seeds(group)) for group in comparison.groups)
@@ -57,7 +57,8 @@ def _row(group: Group) -> list[str]:
     found, (fewest, most) = group.estimate, group.env_steps
     steps = f"{fewest:,}" if fewest == most else f"{fewest:,}-{most:,}"
     middle = [formatted(found.iqm), _between(found.interval), formatted(found.mean), formatted(found.median)]
-    return [group.name, str(found.num_seeds), *middle, steps, f"{group.wall_seconds:.1f}"]
+    last = [steps, f"{group.wall_seconds:.1f}", group.protocol or "-"]
+    return [group.name, str(found.num_seeds), *middle, *last]
 
 
 def _seeds(group: Group) -> str:
@@ -84,6 +85,7 @@ def _group(group: Group) -> dict[str, Any]:
             "num_env_steps": run.num_env_steps,
             "wall_seconds": run.wall_seconds,
             "stopped_by": run.stopped_by,
+            "diagnosis": run.diagnosis,
         }
         for run in group.runs
     ]

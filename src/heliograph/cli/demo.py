@@ -4,15 +4,14 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from heliograph.analysis.evaluate import evaluate, value_of_communication
-from heliograph.analysis.interventions import Messages
+from heliograph.analysis.evaluate import value_of_communication
 from heliograph.analysis.protocol import protocol_in
 from heliograph.analysis.report import write_report
 from heliograph.cli.choosing import Job
-from heliograph.cli.shown import console, formatted, table
+from heliograph.cli.shown import cell, console, protocol_cell, table
 from heliograph.cli.telling import episodes_told, show_episodes, show_protocol
 from heliograph.experiment import bounds_of
-from heliograph.run_folder import Run, read_run
+from heliograph.run_folder import read_run
 
 COLUMNS = (
     ("return", "episode_return_mean", ".3f"),
@@ -26,13 +25,12 @@ COLUMNS = (
 EXPLAINED = (
     "\nValue of talking: 0 is as good as silence, 1 as good as knowing everything. Bits are those of what was said. "
     "By chance: the bits about the meaning that as many meaningless messages show. Resampled: each message replaced by "
-    "one that its speaker said in another episode."
+    "one that its speaker said in another episode. Protocol: used, if the return falls then and is above silence."
 )
 RIDDLE = (
     "The switch riddle, learnt by DIAL. Each day one of three prisoners, drawn anew, enters a room with a light, finds "
     "it as the last one left it, and may tell that all have been there: 1 if that is true, else -1. Their protocol:"
 )
-EPISODES = 1000
 SOME = 20
 REPORT_EPISODES = 500
 
@@ -42,7 +40,7 @@ def findings(jobs: Sequence[Job], *, summaries: dict[str, dict[str, Any]]) -> di
     runs = {job.name: read_run(job.out) for job in jobs}
     bounds = bounds_of(next(iter(runs.values())).env)
     silent = summaries["silent"]["episode_return_mean"]
-    rows = {name: _row(run, summaries[name]) for name, run in runs.items()}
+    rows = {name: dict(summaries[name]) for name in runs}
     for name, row in rows.items():
         if bounds is not None and name != "silent":
             row["value_of_communication"] = value_of_communication(
@@ -61,24 +59,21 @@ def riddle_findings(folder: pathlib.Path) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """The table, the riddle, and the path of the report."""
     names = {"silent": "silent twin", "garbled": "garbled twin"}
+    runs = result["runs"]
     rows = [
-        [names.get(name, name), *(formatted(row.get(key), form) for _, key, form in COLUMNS)]
-        for name, row in result["runs"].items()
+        [
+            names.get(name, name),
+            *(cell(row, key, form, twin=name in names) for _, key, form in COLUMNS),
+            protocol_cell(row, silent=runs.get("silent"), twin=name in names),
+        ]
+        for name, row in runs.items()
     ]
     out = console()
     out.print()
-    table(("team", *(name for name, _, _ in COLUMNS)), rows)
+    table(("team", *(name for name, _, _ in COLUMNS), "protocol"), rows)
     out.print(EXPLAINED)
     out.print(f"\n{RIDDLE}\n")
     show_protocol(protocol_in(result["riddle"]["run"]))
     out.print()
     show_episodes([result["riddle"]["episode"]])
     out.print(f"\nOpen {pathlib.Path(result['report']).resolve()}")
-
-
-def _row(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
-    row = dict(summary)
-    if not run.team.silent:
-        again = evaluate(run, num_episodes=EPISODES, messages=Messages.RESAMPLED)
-        row["episode_return_mean_resampled"] = again["episode_return_mean"]
-    return row

@@ -44,29 +44,31 @@ def evaluate(given: Any) -> Shown:
     """`heliograph evaluate`."""
     from heliograph.analysis import evaluate as evaluation
     from heliograph.analysis.interventions import Messages
+    from heliograph.analysis.judging import judged
     from heliograph.types import Choice
 
-    result = evaluation.evaluate(
-        run_of(given),
-        num_episodes=given.episodes,
-        choice=Choice(given.actions),
-        messages=Messages(given.messages),
-        seed=given.seed,
-    )
+    messages = Messages(given.messages)
+    how: dict[str, Any] = {"num_episodes": given.episodes, "choice": Choice(given.actions), "seed": given.seed}
+    if messages is Messages.AS_SENT:
+        result = judged(run_of(given), **how)
+    else:
+        result = evaluation.evaluate(run_of(given), messages=messages, **how)
     return {**result, "actions": given.actions, "messages": given.messages, "seed": given.seed}, _show_facts
 
 
 def record(given: Any) -> Shown:
     """`heliograph record`."""
     from heliograph.analysis import evaluate as evaluation
+    from heliograph.analysis.transfer import notes_on
     from heliograph.types import Choice
 
     out = pathlib.Path(given.out)
     corpus = evaluation.record(
         run_of(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed
     )
-    result = {"corpus": str(out), **{key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}}
-    return result, _show_facts
+    counts = {key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}
+    notes = notes_on(corpus)
+    return {"corpus": str(out), **counts, **({"notes": notes} if notes else {})}, _show_facts
 
 
 def report(given: Any) -> Shown:
@@ -139,4 +141,6 @@ def _show_facts(result: dict[str, Any]) -> None:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
     return formatted(value, ".4g") if isinstance(value, float) or value is None else str(value)

@@ -178,10 +178,30 @@ def _line(name: str, row: Mapping[str, Any], max_iterations: int | None, left: f
 def summary_table(summaries: Mapping[str, Mapping[str, Any]]) -> None:
     """The final metrics of some runs, a row each."""
     columns = ("run", *(name for name, _, _ in SHOWN), "of best", "env steps", "protocol")
-    table(columns, [_summary_row(name, summary) for name, summary in summaries.items()])
+    table(columns, [_summary_row(name, summaries) for name in summaries])
 
 
-def _summary_row(name: str, summary: Mapping[str, Any]) -> list[str]:
-    values = [formatted(summary.get(key), form) for _, key, form in SHOWN]
+def _summary_row(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    from heliograph.rllib.settings import TWINS
+
+    summary, twin = summaries[name], name.rpartition("/")[2] in TWINS
+    silent = summaries.get(f"{name}/silent", summaries.get("silent"))
+    values = [cell(summary, key, form, twin=twin) for _, key, form in SHOWN]
     values.append(formatted(summary.get("normalised_return")))
-    return [name, *values, f"{summary['num_env_steps']:,}", str(summary.get("diagnosis", "-"))]
+    return [name, *values, f"{summary['num_env_steps']:,}", protocol_cell(summary, silent=silent, twin=twin)]
+
+
+def cell(summary: Mapping[str, Any], key: str, form: str, *, twin: bool) -> str:
+    """A number of a summary: what messages tell stands beside what they told before training; a dash for twins."""
+    if key != "mutual_information_bits":
+        return formatted(summary.get(key), form)
+    before = summary.get(f"{key}_untrained")
+    beside = "" if before is None else f" (untrained {formatted(before, form)})"
+    return "-" if twin else formatted(summary.get(key), form) + beside
+
+
+def protocol_cell(summary: Mapping[str, Any], *, silent: Mapping[str, Any] | None, twin: bool) -> str:
+    """The word for a protocol; a dash for twins, whose messages nobody can hear."""
+    from heliograph.analysis.verdict import word_in
+
+    return "-" if twin else word_in(summary, silent=silent)

@@ -25,7 +25,8 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from heliograph.analysis.collapse import Diagnosis, diagnose, protocol_statistics
+from heliograph.analysis.collapse import Diagnosis
+from heliograph.analysis.information import protocol_statistics
 from heliograph.envs.checking import close
 from heliograph.episodes import Episodes
 from heliograph.experiment import build_env, resolve
@@ -204,17 +205,11 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def _log_protocol(self, rollout: Rollout) -> None:
         """Statistics of the messages, and two warnings: 1 where they are collapsed, or babble, else 0."""
-        found = protocol_statistics(rollout)
+        found, diagnosis = protocol_statistics(self.module.team, rollout)
         for key, value in found.items():
             self.metrics.log_value(key, value, window=1)
-        if "entropy_bits" not in found:
+        if diagnosis is Diagnosis.SILENT:
             return
-        diagnosis = diagnose(
-            found["entropy_bits"],
-            found["mutual_information_bits"],
-            baseline_bits=found["mutual_information_chance_bits"],
-            num_meanings=int(found["num_meanings"]),
-        )
         for warning in (Diagnosis.COLLAPSED, Diagnosis.BABBLING):
             self.metrics.log_value(f"protocol_{warning.value}", float(diagnosis is warning), window=1)
 

@@ -15,8 +15,9 @@ import ray
 import torch
 
 import heliograph
-from heliograph.analysis.evaluate import evaluate, play_run, scores
+from heliograph.analysis.evaluate import play_run, scores
 from heliograph.analysis.exact import enumerable
+from heliograph.analysis.judging import FIRST_WEIGHTS, judged, untrained_numbers
 from heliograph.durable import WriteError
 from heliograph.envs.checking import EnvError
 from heliograph.experiment import facts_for, resolve
@@ -242,11 +243,15 @@ class _Life:
         row: dict[str, Any] = {}
         with ProgressWriter(self.folder, after=self.algo.iteration) as progress:
             seconds, row = progress.seconds, progress.last
+            first = None if self.algo.iteration or self.settings.load_policies else self._team_apart()
             while (reason := self._done(row, stopped)) is None:
                 started, steps = time.perf_counter(), row.get("num_env_steps", 0)
                 results = self.algo.train()
                 took = time.perf_counter() - started
                 seconds += took
+                if first is not None:
+                    self._keep_untrained(first)
+                    first = None
                 row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps))
                 progress.add(row)
                 (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back
@@ -255,6 +260,20 @@ class _Life:
                     progress.sync()
                     self._save()
         return reason, row, seconds
+
+    def _team_apart(self) -> Team:
+        """A copy of the team as it is now; building it draws weights, which the run must not notice."""
+        with torch.random.fork_rng(devices=[]):
+            return team_of(self.algo)
+
+    def _keep_untrained(self, first: Team) -> None:
+        """Write down what the team told and reached before it learnt, once sampling has shown that it can play."""
+        if first.silent:
+            return
+        with torch.random.fork_rng(devices=[]):
+            some, seed = self.settings.evaluation_episodes, self.settings.seed
+            found = untrained_numbers(self._run(first), num_episodes=some, seed=seed)
+        rewrite_config(self.folder, {**read_config(self.folder), FIRST_WEIGHTS: found})
 
     def _evaluated(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row, with the scores of the team as it would be deployed, in the iterations that ask for them."""
@@ -302,7 +321,7 @@ class _Life:
 
     def _summary(self, team: Team, last: dict[str, Any], seconds: float) -> dict[str, Any]:
         num_env_steps = last.get("num_env_steps", 0)
-        found = evaluate(self._run(team), num_episodes=self.settings.evaluation_episodes, seed=self.settings.seed)
+        found = judged(self._run(team), num_episodes=self.settings.evaluation_episodes, seed=self.settings.seed)
         return {
             **found,
             "iterations": last.get("iteration", 0),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from heliograph.analysis.measures.base import check_aligned, entropy_of_ids, ids_of, joined
+from heliograph.analysis.measures.base import aligned, entropies_within, entropy_of_ids
 
 __all__ = ["mutual_information", "mutual_information_of_ids", "normalised_mutual_information"]
 
@@ -24,31 +24,39 @@ def mutual_information(messages: Any, meanings: Any, *, given: Any = None) -> fl
     Few utterances of many kinds overstate it: compare with `permutation_baseline`. `given` (the role of each sender,
     say) makes it conditional: the mean within its values, so that roles may use different codes.
     """
-    check_aligned(messages, meanings)
-    return mutual_information_of_ids(ids_of(messages), ids_of(meanings), given=None if given is None else ids_of(given))
+    said, meant, group = aligned(messages, meanings, given)
+    return mutual_information_of_ids(said, meant, given=group)
 
 
-def normalised_mutual_information(messages: Any, meanings: Any, *, mean: str = "arithmetic") -> float:
+def normalised_mutual_information(
+    messages: Any, meanings: Any, *, given: Any = None, mean: str = "arithmetic"
+) -> float:
     """Mutual information over a mean of the two entropies: "min", "geometric", "arithmetic" or "max".
 
-    1 where both are constant and 0 where only one is (as scikit-learn has it).
+    1 where both are constant and 0 where only one is (as scikit-learn has it). With `given` all three are means within
+    its values.
     """
-    check_aligned(messages, meanings)
     if mean not in MEANS:
         raise ValueError(f"mean={mean!r}: must be one of {', '.join(map(repr, MEANS))}")
-    said, meant = ids_of(messages), ids_of(meanings)
-    entropies = entropy_of_ids(said), entropy_of_ids(meant)
+    said, meant, group = aligned(messages, meanings, given)
+    entropies = (_within(said, group), _within(meant, group))
     if min(entropies) == 0.0:
         return float(max(entropies) == 0.0)
-    return mutual_information_of_ids(said, meant) / MEANS[mean](*entropies)
+    return mutual_information_of_ids(said, meant, given=group) / MEANS[mean](*entropies)
+
+
+def _within(ids: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"] | None) -> float:
+    """Entropy of ids, the mean within groups."""
+    if group is None:
+        return entropy_of_ids(ids)
+    return float(np.average(entropies_within(group, ids), weights=np.bincount(group)))
 
 
 def mutual_information_of_ids(
     said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"], *, given: Int[np.ndarray, " n"] | None = None
 ) -> float:
     """The same of ids that are counted already."""
-    if given is not None:
-        said, meant = joined(given, said), joined(given, meant)
-    shared = 0.0 if given is None else entropy_of_ids(given)
-    bits = entropy_of_ids(said) + entropy_of_ids(meant) - entropy_of_ids(joined(said, meant)) - shared
-    return max(0.0, bits)
+    group = np.zeros_like(said) if given is None else given
+    both = said * (int(meant.max()) + 1) + meant
+    bits = entropies_within(group, said) + entropies_within(group, meant) - entropies_within(group, both)
+    return max(0.0, float(np.average(bits, weights=np.bincount(group))))

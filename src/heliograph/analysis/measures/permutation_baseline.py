@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from heliograph.analysis.measures.base import check_aligned, ids_of
+from heliograph.analysis.measures.base import aligned
 from heliograph.analysis.measures.mutual_information import mutual_information_of_ids
 
-__all__ = ["PermutationBaseline", "permutation_baseline"]
+__all__ = ["PermutationBaseline", "permutation_baseline", "shuffled_within"]
 
 ROUNDING = 1e-9
 
@@ -31,12 +31,10 @@ def permutation_baseline(
 
     With `given`, meanings are shuffled within its values. The smallest p that B permutations can show is 1 / (1 + B).
     """
-    check_aligned(messages, meanings)
-    said, meant = ids_of(messages), ids_of(meanings)
-    group = None if given is None else ids_of(given)
+    said, meant, group = aligned(messages, meanings, given)
     observed = mutual_information_of_ids(said, meant, given=group)
     rng = np.random.default_rng(seed)
-    shuffled = [_shuffled(meant, group, rng) for _ in range(num_permutations)]
+    shuffled = [shuffled_within(meant, group, rng) for _ in range(num_permutations)]
     bits = np.array([mutual_information_of_ids(said, other, given=group) for other in shuffled])
     return PermutationBaseline(
         observed_bits=observed,
@@ -46,12 +44,13 @@ def permutation_baseline(
     )
 
 
-def _shuffled(
+def shuffled_within(
     meant: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"] | None, rng: np.random.Generator
 ) -> Int[np.ndarray, " n"]:
-    if group is None:
+    """Meanings in another order, each within its group."""
+    if group is None or not group.any():
         return rng.permutation(meant)
-    order, random_order = np.argsort(group, kind="stable"), np.lexsort((rng.random(len(group)), group))
+    order, random_order = np.argsort(group, kind="stable"), np.argsort(group + rng.random(len(group)))
     found = np.empty_like(meant)
     found[order] = meant[random_order]
     return found

@@ -1,0 +1,119 @@
+"""A crowd of which one agent knows something: all may speak, as adapters have it, and most have nothing to say."""
+
+import pathlib
+
+import torch
+from gymnasium import spaces
+
+from heliograph.envs.base import Outcome, TeamEnv, View
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.models.scripted import ScriptedOutput, say_symbol
+from heliograph.run_folder import Run
+from heliograph.types import Role
+
+GOALS, CHATTER = 3, 4
+KNOWS, WHO, CODE, HEARER = 3, 5, 6, 1
+"""Columns of an observation after the goal: whether one knows it, what to chatter, who knows it, and by what code."""
+
+
+class Crowd(TeamEnv):
+    """`size` agents talk at once, then slot 1 names the goal that the first knows, or by turns some other than slot 1.
+
+    `roles`: the agents are split into so many, each of which adds its number to what it says. `nothing` is what those
+    mean who know nothing; all are paid `scale * (+-1) + offset` at the end.
+    """
+
+    def __init__(
+        self, *, size: int = 10, anyone: bool = False, nothing: int = -1, scale: float = 1.0, offset: float = 0.0,
+        roles: int = 1, **base,
+    ):  # fmt: skip
+        self.size, self.anyone, self.nothing, self.scale, self.offset = size, anyone, nothing, scale, offset
+        seen, choice = spaces.Box(-1.0, 100.0, (7,)), spaces.Discrete(GOALS)
+        parts = torch.arange(size).tensor_split(roles)
+        named = [(f"r{i}", tuple(f"r{i}_{slot}" for slot in part.tolist())) for i, part in enumerate(parts)]
+        own = [Role(name=n, agents=agents, observation_space=seen, action_space=choice) for n, agents in named]
+        super().__init__(tuple(own), **base)
+        self.parts = parts
+        self._goal = torch.zeros(self.num_copies, dtype=torch.long)
+        self._knower, self._time = torch.zeros_like(self._goal), torch.zeros_like(self._goal)
+        self._chatter = torch.zeros(self.num_copies, size, dtype=torch.long)
+
+    @property
+    def horizon(self) -> int:
+        return 2
+
+    def _start(self, starting) -> None:
+        draw = {"generator": self.start_generator}
+        self._goal = torch.where(starting, torch.randint(GOALS, starting.shape, **draw), self._goal)
+        knower = torch.randint(self.size - 1, starting.shape, **draw)
+        knower = (knower + (knower >= HEARER)) * int(self.anyone)
+        self._knower = torch.where(starting, knower, self._knower)
+        chatter = torch.randint(CHATTER, self._chatter.shape, **draw)
+        self._chatter = torch.where(starting[:, None], chatter, self._chatter)
+        self._time = self._time.masked_fill(starting, 0)
+
+    def _advance(self, actions, moving) -> Outcome:
+        told = torch.cat([actions[role.name] for role in self.roles], 1)[:, HEARER]
+        over = (self._time == 1) & moving
+        reward = torch.where(over, self.scale * ((told == self._goal) * 2.0 - 1.0) + self.offset, 0.0)
+        self._time = self._time + moving
+        rewards, ends = (x[:, None].expand(-1, self.size) for x in (reward, over))
+        return Outcome(rewards=rewards, terminated=ends, episode_over=over)
+
+    def _observe(self) -> View:
+        knows = torch.arange(self.size) == self._knower[:, None]
+        goal = torch.nn.functional.one_hot(self._goal, GOALS)[:, None] * knows[..., None]
+        code = torch.cat([torch.full((len(part),), i) for i, part in enumerate(self.parts)]).expand(knows.shape)
+        rest = (knows, self._chatter, self._knower[:, None].expand(knows.shape), code)
+        seen = torch.cat([goal, *(column[..., None] for column in rest)], -1).float()
+        talking = (self._time == 0)[:, None].expand(knows.shape)
+        return View(
+            observations={role.name: seen[:, self.slots(role.name)] for role in self.roles},
+            observing=torch.ones_like(knows),
+            acting=~talking,
+            speaking=talking,
+            meaning=torch.where(knows, self._goal[:, None], self.nothing)[..., None],
+            state=seen.flatten(1),
+        )
+
+
+def chattering(inputs, memory, heard) -> ScriptedOutput:
+    """Who knows the goal says it; the others say what comes into their heads."""
+    return _said(inputs, heard, other=inputs.observation[..., 4].long())
+
+
+def repeating(inputs, memory, heard) -> ScriptedOutput:
+    """Who knows the goal says it; the others say always the same."""
+    return _said(inputs, heard, other=torch.zeros_like(inputs.observation[..., 4].long()))
+
+
+def babbling(inputs, memory, heard) -> ScriptedOutput:
+    """Nobody says what it knows."""
+    chatter = inputs.observation[..., 4].long()
+    return _said(inputs, heard, other=chatter, goal=chatter)
+
+
+def _said(inputs, heard, *, other, goal=None) -> ScriptedOutput:
+    seen = inputs.observation
+    goal = seen[..., :GOALS].argmax(-1) if goal is None else goal
+    code = seen[..., CODE].long()
+    symbol = (torch.where(seen[..., KNOWS] > 0, goal, other) + code) % CHATTER
+    action = seen.new_zeros(*seen.shape[:-1], GOALS)
+    if heard is not None:
+        messages = heard.messages.expand(*heard.mask.shape, -1)
+        who = seen[..., WHO].long()[..., None, None].expand(*seen.shape[:-1], 1, messages.shape[-1])
+        word = messages.gather(-2, who).squeeze(-2).argmax(-1)
+        action = say_symbol(word.clamp(max=GOALS - 1), GOALS)
+    memory = seen.new_zeros(*seen.shape[:-1], 0)
+    return ScriptedOutput(action_inputs=action, intent=say_symbol(symbol, CHATTER), memory=memory)
+
+
+def crowd_run(function=chattering, **settings) -> Run:
+    """A crowd that talks by a script."""
+    choice = EnvChoice(env=Crowd, settings=settings)
+    channel = {"channel": "symbols", "channel_settings": {"vocabulary": CHATTER}}
+    choices = TeamChoices(model="scripted", model_settings={"function": function}, **channel)
+    facts = facts_of(build_env(choice, num_copies=1))
+    team = build_team(choices, facts, seed=0).eval()
+    config = {"env": {"env": "tests.analysis.crowd:Crowd", "settings": settings}, "team": {}}
+    return Run(folder=pathlib.Path("none"), config=config, env=choice, choices=choices, facts=facts, team=team)
