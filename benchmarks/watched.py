@@ -106,6 +106,7 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, metavar="SEED", help="the others follow it (default 0)")
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=KINDS)
     parser.add_argument("--updates", type=int, default=updates)
     parser.add_argument("--every", type=int, default=100)
@@ -117,6 +118,11 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
         help="keeps the state of runs after every evaluation, so that the same command goes on where it was ended",
     )  # fmt: skip
     return parser
+
+
+def seeds_of(given: argparse.Namespace, count: int | None = None) -> range:
+    """The seeds that are asked for, or the first so many of them."""
+    return range(given.first_seed, given.first_seed + (given.seeds if count is None else count))
 
 
 def header_of(recipe: str, *, changes: dict[str, Any], updates: int) -> dict[str, Any]:
