@@ -34,7 +34,10 @@ class Figures:
     def __format__(self, spec: str) -> str:
         if spec == "seeds":
             return counted(len(self.of.by_seed))
-        name, digits = re.fullmatch(r"(spread|silent|shipped)(\d?)", spec).groups()  # type: ignore[union-attr]
+        asked = re.fullmatch(r"(spread|silent|shipped)(\d?)", spec)
+        if asked is None:
+            raise ValueError(f"{spec!r}: must be seeds, or spread, silent or shipped with a number of digits")
+        name, digits = asked.groups()
         values = {"spread": self.of.by_seed, "silent": self.of.silent, "shipped": (self.of.shipped,)}[name]
         lowest, highest = (f"{edge(values):.{digits or 3}f}" for edge in (min, max))
         return lowest if lowest == highest else f"{lowest} to {highest}"
