@@ -68,6 +68,20 @@ def test_tables_of_results_that_are_written_by_hand_tell_every_seed() -> None:
     assert checked > 15
 
 
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("levers", "commnet_levers"), ("levers", "commnet_levers_supervised"), ("digit_games", "dial_colour_digit"),
+        ("four_prisoners", "dial_switch4"), ("four_prisoners", "rial_switch4"),
+    ],
+)  # fmt: skip
+def test_pages_of_tasks_tell_the_whole_spread(page: str, name: str) -> None:
+    text, found = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf8"), measured(name)
+    assert found is not None
+    for value in (min(found.by_seed), max(found.by_seed)):
+        assert told(value, text), f"docs/{page}.md has no {value:.3f} of {name}"
+
+
 def by_hand(page: pathlib.Path) -> str:
     """A page without the part that is written from the table."""
     text = page.read_text(encoding="utf8")

