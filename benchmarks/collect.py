@@ -2,7 +2,8 @@
 
     python benchmarks/collect.py
 
-One file of results counts for a recipe: the one on the recipe's own settings and budget (see `FILES`).
+One file of results counts for a recipe: the one on the recipe's own settings and budget (see `FILES`). What shipped
+teams reach is what their cards say. From the table come the figures of README and docs/results.md (`figures.py`).
 """
 
 import json
@@ -10,11 +11,14 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from figures import pages
 from protocols import RESULTS
 
-from heliograph.measured import TABLE
+from heliograph.measured import TABLE, Measured
 from heliograph.registry import load
 from heliograph.run_folder import write_json
+from heliograph.safe_files import read_json
+from heliograph.shipped import CARD, TEAMS
 
 Run = dict[str, Any]
 FILES = {
@@ -63,7 +67,14 @@ def row(recipe: str, file: str) -> dict[str, Any]:
         "silent": of_kind(twins, "silent", lambda run: found_in(run, metric)),
         "budget": budget(data),
         "data": file,
+        "shipped": shipped(recipe, metric),
     }
+
+
+def shipped(recipe: str, metric: str) -> float | None:
+    """The metric of the trained team that comes with it, where there is one."""
+    card = TEAMS / f"{recipe}{CARD}"
+    return round(read_json(card)["score"][metric], 4) if card.exists() else None
 
 
 def budget(data: dict[str, Any]) -> str:
@@ -79,9 +90,12 @@ def table() -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Write the table."""
-    write_json(pathlib.Path(TABLE), table())
-    print(f"{len(table())} recipes in {TABLE.name}")
+    """Write the table, and the pages that tell it."""
+    found = table()
+    write_json(pathlib.Path(TABLE), found)
+    for path, text in pages({recipe: Measured(**row) for recipe, row in found.items()}).items():
+        path.write_text(text, encoding="utf8")
+    print(f"{len(found)} recipes in {TABLE.name}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from scipy import stats
-from watched import KINDS, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import KINDS, deployed, header_of, parser_of, result_file, run_all, seeds_of, settings_of, watched
 
 from heliograph.envs.graph_colouring import recolour
 from heliograph.experiment import EnvChoice, build_env
@@ -103,7 +103,7 @@ def main() -> None:
     first = settings_of(given.recipe, "real", 0, {})
     updates = given.updates or first.max_iterations
     common = {"recipe": given.recipe, "updates": updates, "every": given.every}
-    jobs = [{"kind": kind, "seed": seed, **common} for seed in range(given.seeds) for kind in given.kinds]
+    jobs = [{"kind": kind, "seed": seed, **common} for seed in seeds_of(given) for kind in given.kinds]
     out: pathlib.Path = given.out or result_file("large", given.recipe)
     out.parent.mkdir(exist_ok=True)
     header = header_of(given.recipe, changes={}, updates=updates) | {"scripted": scripted(first.env_choice())}

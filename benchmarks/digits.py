@@ -1,11 +1,13 @@
 """RIAL and DIAL on the digit games: returns on training and on test images, and what channel noise does.
 
-    python benchmarks/digits.py dial_colour_digit --seeds 5 [--kinds real silent garbled] [--updates 3000] [--jobs 1]
+    python benchmarks/digits.py dial_colour_digit --seeds 5 [--first-seed 40] [--kinds real silent] [--updates 3000]
     python benchmarks/digits.py dial_multistep_digits --seeds 2 --kinds real --sigmas 0 0.5 1 2 [--steps 2]
 
 For every seed and kind it trains in one process and every so many updates plays fresh episodes of both splits with
 greedy actions, messages in execution form (hard, "train" and "test") and in training form (soft, noisy, "train_soft").
 With `--sigmas` the same for each noise, and the histogram of what speakers put into the channel before noise.
+Of what speakers of colour-digit say before noise it keeps what the code is about: the shares of its variance that the
+colour and the digit's parity explain, and its standard deviation. With `--teams DIR` weights of finished runs are kept.
 """
 
 import argparse
@@ -15,7 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 from unfinished import folder_of
-from watched import KINDS, changes_of, deployed, header_of, parser_of, result_file, run_all, settings_of, watched
+from watched import (
+    KINDS,
+    changes_of,
+    deployed,
+    header_of,
+    keep,
+    parser_of,
+    result_file,
+    run_all,
+    seeds_of,
+    settings_of,
+    watched,
+)
 
 from heliograph.episodes import Episodes
 from heliograph.experiment import EnvChoice, build_env
@@ -34,16 +48,18 @@ BINS, WIDEST = 60, 15.0
 
 def train_one(
     recipe: str, kind: str, seed: int, changes: dict[str, Any], updates: int, every: int, sigma: float | None,
-    unfinished: pathlib.Path | None,
+    unfinished: pathlib.Path | None, teams: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train one team, evaluate it on the way, and once more with more episodes at the end."""
     settings = settings_of(recipe, kind, seed, with_sigma(changes, sigma))
     part = folder_of(unfinished, {"recipe": recipe, "kind": kind, "seed": seed, "sigma": sigma})
     trainer, found = watched(settings, judge=judge, updates=updates, every=every, unfinished=part)
+    if teams is not None:
+        keep(trainer, settings, pathlib.Path(teams) / f"{recipe}_{kind}_{seed}")
     team, env = deployed(trainer), trainer.config.env_choice()
     about = {"seed": seed, "kind": kind, **({} if sigma is None else {"sigma": sigma})}
     final = scores(team, env, FINAL_EPISODES)
-    intents = None if sigma is None else histogram(said(team, env))
+    intents = None if sigma is None else histogram(told(team, env)[0])
     return {**about, **final, **found, **({} if intents is None else {"intents": intents})}
 
 
@@ -55,8 +71,25 @@ def with_sigma(changes: dict[str, Any], sigma: float | None) -> dict[str, Any]:
 
 
 def judge(trainer: LocalTrainer) -> dict[str, float]:
-    """Mean returns of the team as it is now."""
-    return scores(deployed(trainer), trainer.config.env_choice(), EPISODES)
+    """Mean returns of the team as it is now, and what its code is about."""
+    team, env = deployed(trainer), trainer.config.env_choice()
+    return {**scores(team, env, EPISODES), **code_of(team, env)}
+
+
+def code_of(team: Team, env: EnvChoice) -> dict[str, float]:
+    """What the soft messages of colour-digit are about, before noise; nothing where no bit is spoken by gradient."""
+    if env.env != "colour_digit" or team.silent or team.spells:
+        return {}
+    said, digit, colour = told(team, env)
+    about = {"said_colour": explained(said, colour), "said_parity": explained(said, digit % 2)}
+    return {**about, "said_deviation": round(float(said.std()), 3)}
+
+
+def explained(said: Tensor, fact: Tensor) -> float:
+    """The share of the variance of what is said that a fact explains."""
+    groups = [said[fact == value] for value in fact.unique()]
+    between = sum(len(group) * (group.mean() - said.mean()).square() for group in groups) / len(said)
+    return round(float(between / said.var(correction=0).clamp(min=1e-12)), 3)
 
 
 def scores(team: Team, env: EnvChoice, num_episodes: int) -> dict[str, float]:
@@ -82,10 +115,12 @@ def played(
 
 
 @torch.no_grad()
-def said(team: Team, env: EnvChoice) -> Tensor:
-    """What speakers put into the channel, before noise, in steps in which they speak."""
+def told(team: Team, env: EnvChoice) -> tuple[Tensor, Tensor, Tensor]:
+    """What speakers put into the channel, before noise, in steps in which they speak, and two facts of their images."""
     (rollout,) = played(team, env, EPISODES, form=MessageForm.TRAINING)[1]
-    return team.unroll(rollout).intents[0][rollout.speaking & rollout.valid.unsqueeze(-1)].flatten()
+    speak = rollout.speaking & rollout.valid.unsqueeze(-1)
+    facts = rollout.meaning[: len(speak)][speak]
+    return team.unroll(rollout).intents[0][speak].flatten(), facts[:, 0].long(), facts[:, -1].long()
 
 
 def histogram(intents: Tensor) -> dict[str, Any]:
@@ -101,17 +136,18 @@ def main() -> None:
     parser = parser_of(str(__doc__).split("\n")[0], kinds=KINDS, updates=None)
     parser.add_argument("--twin-seeds", type=int, default=None, help="seeds of the twins, where fewer are wanted")
     parser.add_argument("--sigmas", type=float, nargs="+", default=[None], help="noises of the channel to try")
+    parser.add_argument("--teams", default=None, metavar="DIR", help="folder for the weights of finished runs")
     parser.add_argument("--steps", type=int, default=None, help="of multistep_digits, where not the recipe's")
     given: argparse.Namespace = parser.parse_args()
     changes = changes_of([*given.set, *([] if given.steps is None else [f"env.steps={given.steps}"])])
     updates = given.updates or load("recipe", given.recipe)().settings["iterations"]
     common = {"recipe": given.recipe, "changes": changes, "updates": updates, "every": given.every}
-    common["unfinished"] = given.unfinished
+    common |= {"unfinished": given.unfinished, "teams": given.teams}
     jobs = [
         {"kind": kind, "seed": seed, "sigma": sigma, **common}
         for sigma in given.sigmas
         for kind in given.kinds
-        for seed in range(given.seeds if kind == "real" else given.twin_seeds or given.seeds)
+        for seed in seeds_of(given, None if kind == "real" else given.twin_seeds)
     ]
     out = given.out or result_file("digits", given.recipe)
     header = header_of(given.recipe, changes=changes, updates=updates)

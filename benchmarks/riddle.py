@@ -15,7 +15,18 @@ from typing import Any
 import torch
 from protocols import exact_normalised
 from unfinished import folder_of
-from watched import changes_of, deployed, header_of, keep, parser_of, result_file, run_all, settings_of, watched
+from watched import (
+    changes_of,
+    deployed,
+    header_of,
+    keep,
+    parser_of,
+    result_file,
+    run_all,
+    seeds_of,
+    settings_of,
+    watched,
+)
 
 from heliograph.experiment import build_env
 from heliograph.rllib.local import LocalTrainer
@@ -64,7 +75,7 @@ def main() -> None:
     changes = {**changes_of(given.set), "networks": given.networks}
     common = {"recipe": given.recipe, "changes": changes, "updates": given.updates, "every": given.every}
     common |= {"unfinished": given.unfinished, "teams": given.teams}
-    jobs = [{"kind": kind, "seed": seed, **common} for kind in given.kinds for seed in range(given.seeds)]
+    jobs = [{"kind": kind, "seed": seed, **common} for kind in given.kinds for seed in seeds_of(given)]
     out = given.out or result_file("riddle", f"{given.recipe}{'_ns' if given.networks == 'separate' else ''}")
     header = header_of(given.recipe, changes=changes, updates=given.updates)
     run_all(train_one, jobs, at_once=given.jobs, out=out, header=header)

@@ -1,14 +1,17 @@
 """Ships the trained team of a recipe: from its run folder to `src/heliograph/recipes/teams/`, with a card beside it.
 
     heliograph train dial_switch3 --no-controls --seed 0 --out runs/dial_switch3
-    python benchmarks/teams.py dial_switch3 runs/dial_switch3 [--commit HASH] [--set split=test]
+    python benchmarks/teams.py dial_switch3 runs/dial_switch3 [--commit HASH] [--set split=test] [--episodes 10000]
+    python benchmarks/teams.py rial_colour_digit recipe:rial_colour_digit --set split=test --episodes 10000
+    python benchmarks/collect.py
 
-A run folder that `riddle.py --teams DIR` or `traffic.py --teams DIR` wrote will do as well.
+A run folder that `riddle.py`, `traffic.py` or `digits.py` wrote with `--teams DIR` will do as well. `recipe:NAME`
+scores the team that is shipped once more, and changes nothing else; `collect.py` then has README and results tell it.
 
 Weights are shipped in half precision. The score is that of the shipped weights: exact where all starts can be
-enumerated (every visiting sequence of the riddle), else of 1,000 fresh episodes; `--set` changes settings of the
-environment for it, such as the split of images. A team below the target of its recipe is refused, as is one that was
-trained with other settings (budget and seed apart). After that `heliograph evaluate recipe:NAME` works.
+enumerated (every visiting sequence of the riddle), else of 1,000 fresh episodes or `--episodes`; `--set` changes
+settings of the environment for it, such as the split of images. A team below the target of its recipe is refused, as is
+one that was trained with other settings (budget and seed apart). After that `heliograph evaluate recipe:NAME` works.
 """
 
 import argparse
@@ -29,7 +32,7 @@ from heliograph.rllib.settings import settings_from
 from heliograph.run_folder import SUMMARY, Run, read_run, write_json
 from heliograph.safe_files import read_json
 from heliograph.sharing import export
-from heliograph.shipped import CARD, SUFFIX, TEAMS
+from heliograph.shipped import CARD, PREFIX, SUFFIX, TEAMS, card_of, located
 
 FREE = {
     "seed", "torch_num_threads", "iterations", "env_steps", "until", "evaluate_every", "evaluation_episodes",
@@ -38,19 +41,23 @@ FREE = {
 EPISODES = 1000
 
 
-def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: str) -> dict[str, Any]:
+def ship(
+    name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: str, episodes: int = EPISODES
+) -> dict[str, Any]:
     """Write both files, and return the card."""
     recipe: Recipe = load("recipe", name)()
     run, summary = read_run(folder), read_json(folder / SUMMARY)
     refuse_other(recipe, run.config["training"])
     TEAMS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as draft:
-        score = score_of(read_run(export(folder, pathlib.Path(draft) / f"{name}{SUFFIX}", half=True)), changes)
+        half = read_run(export(folder, pathlib.Path(draft) / f"{name}{SUFFIX}", half=True))
+        score = score_of(half, changes, episodes)
     refuse_weak(recipe, score)
     team = export(folder, TEAMS / f"{name}{SUFFIX}", half=True, overwrite=True)
+    made = folder_in(summary["command"], name, summary["seed"])
     card = {
         "recipe": name,
-        "commands": [summary["command"], shipping(name, folder_in(summary["command"], name, summary["seed"]), changes)],
+        "commands": [summary["command"], shipping(name, made, changes, episodes)],
         "commit": commit,
         "hardware": machine(),
         "versions": summary["versions"],
@@ -66,12 +73,24 @@ def ship(name: str, folder: pathlib.Path, *, changes: dict[str, Any], commit: st
     return card
 
 
-def score_of(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
+def score_again(name: str, *, changes: dict[str, Any], episodes: int) -> dict[str, Any]:
+    """Score the team that is shipped, write that into its card, and return the card."""
+    card = card_of(located(f"{PREFIX}{name}"))
+    score = score_of(read_run(f"{PREFIX}{name}"), changes, episodes)
+    refuse_weak(load("recipe", name)(), score)
+    trained, shipped = card["commands"][:2]
+    command = shipping(name, shipped.split()[3], changes, episodes)
+    card |= {"score": score, "evaluation_env": changes, "commands": [trained, command]}
+    write_json(TEAMS / f"{name}{CARD}", card)
+    return card
+
+
+def score_of(run: Run, changes: dict[str, Any], episodes: int = EPISODES) -> dict[str, Any]:
     """What the team reaches, exactly where that is possible."""
     run = run.in_env(changes)
     bounds = build_env(run.env, num_copies=1).bounds()
     if not enumerable(run.env):
-        found = evaluate(run, num_episodes=EPISODES)
+        found = evaluate(run, num_episodes=episodes)
         kept = (
             "episode_return_mean", "episode_return_se", "normalised_return", "success_rate", "episode_len_mean",
             "num_episodes",
@@ -98,10 +117,11 @@ def refuse_weak(recipe: Recipe, score: dict[str, Any]) -> None:
             raise SystemExit(f"{recipe.name}: {key} is {value}, and the target {goal}: train with another seed")
 
 
-def shipping(name: str, folder: str, changes: dict[str, Any]) -> str:
+def shipping(name: str, folder: str, changes: dict[str, Any], episodes: int) -> str:
     """The command that ships a team."""
     words = ["python benchmarks/teams.py", name, folder, *(["--set"] if changes else [])]
-    return " ".join([*words, *(f"{key}={value}" for key, value in changes.items())])
+    many = [] if episodes == EPISODES else [f"--episodes {episodes}"]
+    return " ".join([*words, *(f"{key}={value}" for key, value in changes.items()), *many])
 
 
 def folder_in(command: str, name: str, seed: int) -> str:
@@ -113,15 +133,19 @@ def folder_in(command: str, name: str, seed: int) -> str:
 
 
 def main() -> None:
-    """Ship one team."""
+    """Ship one team, or score the one that is shipped."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("recipe")
-    parser.add_argument("run", type=pathlib.Path)
+    parser.add_argument("run", help="its folder, or recipe:NAME for the team that is shipped")
     parser.add_argument("--commit", default=None, help="that the team was trained with (default: the present one)")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the environment, for the score")
+    parser.add_argument("--episodes", type=int, default=EPISODES, help="for the score, where it is not exact")
     given = parser.parse_args()
-    changes = dict(text.partition("=")[::2] for text in given.set)
-    card = ship(given.recipe, given.run, changes=changes, commit=given.commit or commit())
+    how = {"changes": dict(text.partition("=")[::2] for text in given.set), "episodes": given.episodes}
+    if given.run == f"{PREFIX}{given.recipe}":
+        card = score_again(given.recipe, **how)
+    else:
+        card = ship(given.recipe, pathlib.Path(given.run), commit=given.commit or commit(), **how)
     print(json.dumps({key: card[key] for key in ("recipe", "bytes", "target", "score")}))
 
 

@@ -20,7 +20,18 @@ from typing import Any
 
 import torch
 from unfinished import folder_of
-from watched import changes_of, deployed, header_of, keep, parser_of, result_file, run_all, settings_of, watched
+from watched import (
+    changes_of,
+    deployed,
+    header_of,
+    keep,
+    parser_of,
+    result_file,
+    run_all,
+    seeds_of,
+    settings_of,
+    watched,
+)
 
 from heliograph.episodes import episodes_of
 from heliograph.experiment import EnvChoice, build_env
@@ -141,7 +152,7 @@ def main() -> None:
         "threshold": goals[metric] if given.threshold is None else given.threshold, "lengths": given.lengths,
         "teams": given.teams, "unfinished": given.unfinished,
     }  # fmt: skip
-    jobs = [{"kind": kind, "seed": seed, **common} for seed in range(given.seeds) for kind in given.kinds]
+    jobs = [{"kind": kind, "seed": seed, **common} for seed in seeds_of(given) for kind in given.kinds]
     out = given.out or result_file("traffic", given.recipe)
     header = header_of(given.recipe, changes=changes, updates=updates)
     header |= {"env_steps": budget, "goal": recipe.goal(), "scripted": scripted(first.env_choice(), given.lengths)}

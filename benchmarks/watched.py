@@ -26,7 +26,7 @@ from heliograph.rllib.train import config_of, versions
 from heliograph.run_folder import SUMMARY, write_config, write_json, write_team
 
 KINDS = ["real", "silent", "garbled"]
-UNPRINTED = ("curve", "intents")
+UNPRINTED = ("curve", "intents", "command", "versions", "hardware")
 
 
 def settings_of(recipe: str, kind: str, seed: int, changes: dict[str, Any]) -> TrainSettings:
@@ -106,6 +106,7 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, metavar="SEED", help="the others follow it (default 0)")
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=KINDS)
     parser.add_argument("--updates", type=int, default=updates)
     parser.add_argument("--every", type=int, default=100)
@@ -117,6 +118,11 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
         help="keeps the state of runs after every evaluation, so that the same command goes on where it was ended",
     )  # fmt: skip
     return parser
+
+
+def seeds_of(given: argparse.Namespace, count: int | None = None) -> range:
+    """The seeds that are asked for, or the first so many of them."""
+    return range(given.first_seed, given.first_seed + (given.seeds if count is None else count))
 
 
 def header_of(recipe: str, *, changes: dict[str, Any], updates: int) -> dict[str, Any]:
@@ -142,7 +148,8 @@ def run_all(
 ) -> None:
     """Call `train_one` with each job in processes, and write the results, in the order of the jobs, as they come.
 
-    Runs that `out` holds already are kept, with the commit they were made with, and not trained again.
+    Runs that `out` holds already are kept, with the command, commit, versions and hardware they were made with, and not
+    trained again.
     """
     done = {name_of(run): run for run in finished(out, header)}
     order = list(dict.fromkeys([*map(name_of, jobs), *done]))
@@ -150,7 +157,7 @@ def run_all(
     with concurrent.futures.ProcessPoolExecutor(at_once, mp_context=context, initializer=end_with_parent) as pool:
         todo = [pool.submit(train_one, **job) for job in jobs if name_of(job) not in done]
         for future in concurrent.futures.as_completed(todo):
-            run = {**future.result(), "commit": header["commit"]}
+            run = {**future.result(), **made_by(header)}
             done[name_of(run)] = run
             write_json(out, {**header, "runs": [done[name] for name in order if name in done]})
             part = folder_of(jobs[0].get("unfinished"), {**jobs[0], **run})
@@ -184,7 +191,12 @@ def finished(out: pathlib.Path, header: dict[str, Any]) -> list[dict[str, Any]]:
     other = [key for key in ("recipe", "settings", "updates") if found.get(key) != json.loads(json.dumps(header[key]))]
     if other:
         raise SystemExit(f"{out} holds runs with other {', '.join(other)}: name another --out, or remove it")
-    return [{"commit": found["commit"], **run} for run in found["runs"]]
+    return [{**made_by(found), **run} for run in found["runs"]]
+
+
+def made_by(header: dict[str, Any]) -> dict[str, Any]:
+    """What of a file's header holds for the runs that were made together, and stays with them."""
+    return {key: header[key] for key in ("command", "commit", "versions", "hardware") if key in header}
 
 
 def result_file(folder: str, name: str) -> pathlib.Path:

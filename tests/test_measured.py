@@ -29,6 +29,13 @@ def test_rows_are_of_recipes_and_say_every_seed() -> None:
     assert measured("commnet_traffic_junction_hard_published") is None
 
 
+def test_more_than_the_first_seeds_of_colour_digit_and_levers_are_told() -> None:
+    digits, levers = measured("dial_colour_digit"), measured("commnet_levers")
+    assert digits is not None and len(digits.by_seed) >= 10
+    assert min(digits.by_seed) >= registry.load("recipe", "dial_colour_digit")().goals["episode_return_mean"]
+    assert levers is not None and min(levers.by_seed) < 0.97  # not the first three alone
+
+
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     row = Measured(metric="success_rate", by_seed=(0.5, 1.0), silent=(0.25,), budget="7 updates", data="x.json")
     assert str(row) == "success_rate 0.500 1.000 (every seed, 7 updates; silent twin 0.250)"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -23,7 +24,7 @@ from heliograph.types import Choice
 
 TEAMS = shipped.shipped()
 MAX_BYTES = 1_000_000
-TRAINERS = ("riddle", "traffic")
+TRAINERS = ("riddle", "traffic", "digits")
 each_team = pytest.mark.parametrize("name", TEAMS)
 
 
@@ -47,6 +48,14 @@ def test_a_shipped_team_reaches_the_target_of_its_recipe(name: str) -> None:
         sign = -1 if key in recipe.at_most else 1
         assert sign * found[key] + slack >= sign * goal, (key, found[key])
         assert sign * card["score"][key] >= sign * goal, key
+    assert_as_on_the_card(found, card["score"])
+
+
+def assert_as_on_the_card(found: dict[str, Any], score: dict[str, Any]) -> None:
+    """A card's return is that of the weights beside it, as far as other episodes and processors let one tell."""
+    errors = [of.get("episode_return_se") or 0.0 for of in (found, score)]
+    slack = 1e-4 if found["num_episodes"] is None or found["num_episodes"] > 500 else 4 * math.hypot(*errors) + 1e-3
+    assert found["episode_return_mean"] == pytest.approx(score["episode_return_mean"], abs=slack)
 
 
 @each_team

@@ -14,7 +14,9 @@ TABLE = pathlib.Path(__file__).parent / "recipes" / "measured.json"
 class Measured:
     """A recipe's metric at the end of training by seed, its silent twins' where they were trained, and the data.
 
-    `budget` is what a run was given, in words; `data` the file under `benchmarks/results`.
+    `budget` is what a run was given, in words; `data` the file under `benchmarks/results`; `shipped` the metric of the
+    trained team that comes with Heliograph (its card's score), None where none does. That team is a run of its own,
+    with weights in half precision: its figure need not be among those of the seeds.
     """
 
     metric: str
@@ -22,11 +24,13 @@ class Measured:
     silent: tuple[float, ...]
     budget: str
     data: str
+    shipped: float | None = None
 
     def __str__(self) -> str:
         shown = " ".join(f"{value:.3f}" for value in self.by_seed)
         twins = f"; silent twin {' '.join(f'{value:.3f}' for value in self.silent)}" if self.silent else ""
-        return f"{self.metric} {shown} (every seed, {self.budget}{twins})"
+        team = "" if self.shipped is None else f"; shipped team {self.shipped:.3f}"
+        return f"{self.metric} {shown} (every seed, {self.budget}{twins}{team})"
 
 
 def measured(recipe: str) -> Measured | None:
