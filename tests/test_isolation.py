@@ -386,9 +386,7 @@ def test_what_an_import_or_a_first_reset_raises_is_told_with_its_place(
 ) -> None:
     (tmp_path / "failing.py").write_text("fog = {}\nfog['lamp']\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(
-        ValueError, match=r"env 'failing:Env' cannot be imported: KeyError: 'lamp' \(failing\.py, line 2\)"
-    ):
+    with pytest.raises(ValueError, match=r"'failing:Env' cannot be imported: KeyError: 'lamp' \(failing\.py, line 2\)"):
         resolve("env", "failing:Env")
 
     def fail() -> None:

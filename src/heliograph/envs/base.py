@@ -256,7 +256,7 @@ class TeamEnv(ABC):
         self._start(over)
         step = self._show(self._observe(), **outcomes)
         if last is not None:
-            self._fields.hold(last, when=when)
+            self._fields.hold(last, num_copies=self.num_copies, when=when)
             step.final_observations, step.final_state = last.observations, self._state_of(last)
         return step
 
@@ -310,7 +310,7 @@ class TeamEnv(ABC):
     def _show(self, view: View, **outcomes: Any) -> TeamStep:
         if self._moves <= 1:
             self._check(view)
-        self._fields.hold(view, when=self._when())
+        self._fields.hold(view, num_copies=self.num_copies, when=self._when())
         try:
             return self._shown(view, **outcomes)
         except (RuntimeError, LookupError, TypeError, AttributeError):

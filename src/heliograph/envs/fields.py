@@ -39,30 +39,32 @@ def form_of(tree: Tree) -> Form:
 
 @dataclasses.dataclass(kw_only=True)
 class Fields:
-    """What the fields of an environment's views, and those of its infos, looked like when each was first seen."""
+    """What the fields of an environment's views, and those of its infos, looked like when each was first seen.
 
-    view: Form = None
-    info: Form = None
+    They are kept by number of copies: what goes on with some copies of another environment may share them with it.
+    """
 
-    def hold(self, view: Any, *, when: str) -> None:
+    views: dict[int, Form] = dataclasses.field(default_factory=dict)
+    infos: dict[int, Form] = dataclasses.field(default_factory=dict)
+
+    def hold(self, view: Any, *, num_copies: int, when: str) -> None:
         """Raise `EnvError` where a view differs from the first one in more than its values."""
         found = {name: form_of(value) for name, value in vars(view).items()}
-        if self.view is None:
-            self.view = found
-        elif found != self.view:
-            raise EnvError(f"{when}: {_difference(self.view, found, names=(), since='the first reset()')}")
+        first = self.views.setdefault(num_copies, found)
+        if found != first:
+            raise EnvError(f"{when}: {_difference(first, found, names=(), since='the first reset()')}")
 
     def hold_info(self, info: Mapping[str, Tensor], *, num_copies: int, when: str) -> None:
         """Raise `EnvError` where `info` has other keys than in the first step, or values of another form."""
         found = form_of(info)
-        if self.info is None:
+        first = self.infos.setdefault(num_copies, found)
+        if first is found:
             for key, value in info.items():
                 if not isinstance(value, Tensor) or value.shape[:1] != (num_copies,):
                     given = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
                     raise EnvError(f"{when}: info[{key!r}] is {given}: must be a tensor with one row a copy")
-            self.info = found
-        elif found != self.info:
-            raise EnvError(f"{when}: {_difference(self.info, found, names=('info',), since='the first step')}")
+        elif found != first:
+            raise EnvError(f"{when}: {_difference(first, found, names=('info',), since='the first step')}")
 
 
 def _difference(before: Form, after: Form, *, names: tuple[str, ...], since: str) -> str:
