@@ -18,7 +18,9 @@ from heliograph.cli.shown import Display
 from heliograph.cores import cores_each
 from heliograph.rllib.failures import RunError
 
-USER_ERRORS = ("ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError")
+USER_ERRORS = (
+    "ValueError", "UnknownNameError", "PluginError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError",
+)  # fmt: skip
 RUN_ERRORS = ("RunError", "EnvRunnerError", "LearnerError")
 GRACE_SECONDS = 20
 SHOWN_STDERR_CHARACTERS = 4000
