@@ -451,6 +451,19 @@ def test_replays_of_renamed_agents_command_nothing(strange: Any, capsys: Any) ->
     assert "\x1b" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("value", [[1], "x" * 1_000_000, {"speaker": 5}, {"speaker": {"model": ["y"] * 1_000_000}}])
+@pytest.mark.parametrize("key", ["policies", "model_settings", "channel", "env"])
+def test_what_a_policy_was_trained_as_is_told_in_short(key: str, value: Any, run: pathlib.Path) -> None:
+    path, config = run.parent / "policy.safetensors", config_of(run)
+    content = {"policy": "speaker", "format_version": 1, "team": config["team"], "trained_in": config["env"]}
+    if key == "env":
+        content["trained_in"] = value
+    else:
+        content["team"][key] = value
+    write_tensors(path, {"policies.speaker.w": torch.zeros(1)}, metadata={TEAM: json.dumps(content)})
+    assert len(read_policy(path, "speaker").trained_as) <= 1000
+
+
 def test_an_exported_team_reads_as_before(run: pathlib.Path) -> None:
     for half in (True, False):
         path = export(run, run.parent / f"{half}.safetensors", half=half)

@@ -279,7 +279,7 @@ def check_fit(tensors: Mapping[str, Tensor | Outline], expected: Mapping[str, Te
 def _sentence(error: Exception) -> str:
     if isinstance(error, pydantic.ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{cut('.'.join(map(str, first['loc'])))}: {cut(first['msg'])}"
     return f"{type(error).__name__}: {one_line(error)}" if type(error) in VAGUE else one_line(error)
 
 

@@ -32,9 +32,12 @@ from heliograph.run_folder import (
 )
 from heliograph.safe_files import VERSION, RunFolderError, write_tensors
 from heliograph.shipped import located
+from heliograph.texts import cut
 
 SUFFIX = ".safetensors"
 POLICY = "policies."
+MOST_TOLD = 1000
+"""Characters of what a policy was trained as."""
 MAX_POLICY_BYTES = 2_000_000_000
 """A file may have so many where there is nothing yet that its shapes could be held against."""
 
@@ -145,12 +148,17 @@ def _only(
 
 def _trained_as(config: dict[str, Any], name: str) -> str:
     team = config["team"]
-    own = (team.get("policies") or {}).get(name) or {}
+    own = _part(_part(team.get("policies")).get(name))
     whose = own if own.get("model") is not None else team
     model = f"model={whose.get('model')!r} {whose.get('model_settings') or ''}".strip()
     channel = f"channel={team.get('channel')!r} {team.get('channel_settings') or ''}".strip()
-    env = config.get("env") or config.get("trained_in") or {}
-    return f"{model}, {channel}, env={env.get('env')!r} {env.get('settings') or ''}".strip()
+    env = _part(config.get("env") or config.get("trained_in"))
+    return cut(f"{model}, {channel}, env={env.get('env')!r} {env.get('settings') or ''}".strip(), at_most=MOST_TOLD)
+
+
+def _part(value: Any) -> dict[str, Any]:
+    """What should be a table, and may be anything in a stranger's file."""
+    return value if isinstance(value, dict) else {}
 
 
 __all__ = ["LoadedPolicy", "export", "load_into", "read_policy"]

@@ -147,7 +147,8 @@ def check_place(folder: pathlib.Path) -> None:
     """Refuse a place where no corpus can be written, or where anything else than a corpus would be replaced."""
     if folder.is_symlink():
         raise CorpusError(f"{folder} is a link, which is not followed: name the folder itself, or another")
-    check_out(folder)
+    for place in (folder, folder.absolute().parent):  # beside it its draft is written
+        check_out(place)
     if folder.is_dir():
         others = sorted({path.name for path in folder.iterdir()} - {UTTERANCES, SYMBOLS, METADATA})
         if others:

@@ -21,10 +21,10 @@ from heliograph.cores import cores_each
 from heliograph.rllib.failures import RunError
 
 USER_ERRORS = (
-    "ValueError", "UnknownNameError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError",
+    "ValueError", "UnknownNameError", "PluginError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError",
     "ConnectionError",
 )  # fmt: skip
-RUN_ERRORS = ("RunError", "EnvRunnerError", "LearnerError")
+RUN_ERRORS = ("RunError", "EnvRunnerError", "LearnerError", "LearnerWaitError")
 GRACE_SECONDS = 20
 SHOWN_STDERR_CHARACTERS = 4000
 
