@@ -52,6 +52,7 @@ def lr_of(config: "CommunicationConfig", policy: str) -> Any:
 
 def own_choice(config: "CommunicationConfig", policy: str) -> dict[str, Any]:
     """Model and settings of a PolicySpec."""
+    _check_keys(config, policy)
     return {key: value for key, value in _own_config(config, policy).items() if key != "lr"}
 
 
@@ -68,6 +69,7 @@ def check_policies(config: "CommunicationConfig", spaces: Mapping[str, Any]) -> 
                 raise ValueError(f"{OVERRIDES}: {key}={value!r} of {name!r} would have no effect: {JOINT}")
     for name, spec in _specs(config).items():
         _check_spec(name, spec, spaces.get(name))
+        _check_keys(config, name)
     for name in (*spaces, RESERVED_POLICY):
         given = _own_lr(config, name)
         if len(given) > 1 and len({repr(lr) for lr in given.values()}) > 1:
@@ -116,15 +118,18 @@ def _check_spec(name: str, spec: PolicySpec, seats: Any) -> None:
     what = f"PolicySpec of {name!r}"
     if spec.config is not None and not isinstance(spec.config, Mapping):
         raise ValueError(f"{what}: config must be a dictionary of {', '.join(OF_POLICY)}")
-    for key in spec.config or {}:
-        if key not in OF_POLICY:
-            raise UnknownNameError(what=f"override of policy {name!r}", name=key, valid=list(OF_POLICY))
     refused = {"policy_class": (spec.policy_class, "policies are networks here; use config={'model': ...}")}
     for key in ("observation_space", "action_space"):
         refused[key] = (_other(getattr(spec, key), getattr(seats, key, None)), SPACES)
     if seats is None and spec.config:
         refused["config"] = (spec.config, "no agent is mapped to this policy; give policy_mapping_fn too")
     _refuse(what, refused)
+
+
+def _check_keys(config: "CommunicationConfig", policy: str) -> None:
+    for key in _own_config(config, policy):
+        if key not in OF_POLICY:
+            raise UnknownNameError(what=f"override of policy {policy!r}", name=key, valid=list(OF_POLICY))
 
 
 def _refuse(what: str, refused: Mapping[str, tuple[Any, str]]) -> None:
