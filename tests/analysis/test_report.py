@@ -13,7 +13,8 @@ import pytest
 from heliograph.analysis import findings
 from heliograph.analysis.report import write_report
 from heliograph.analysis.verdict import verdict
-from heliograph.run_folder import RunFolderError
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.run_folder import RunFolderError, write_config, write_team
 from heliograph.types import Bounds
 from tests.analysis.teams import collapsed, perfect, perfect_bits, scripted_run
 
@@ -233,3 +234,17 @@ def test_verdicts(changed: dict, after: float, expected: str) -> None:
     found = verdict(told(**changed), effects(after), bounds=BOUNDS)
     assert found.headline.startswith(expected)
     assert all(sentence.endswith(".") for sentence in found.sentences)
+
+
+def test_the_untrained_team_stands_beside_the_trained_and_twins_have_a_dash(tmp_path) -> None:
+    env = EnvChoice(env="speaker_listener", settings={"goals": 3})
+    for name, channel in (("", "dru"), ("garbled", "garbled+dru")):
+        choices = TeamChoices(model="cnet", model_settings={"size": 8}, channel=channel)
+        facts = facts_of(build_env(env, num_copies=1))
+        write_config(tmp_path / name, env=env, choices=choices, training={"algorithm": "ppo"}, seed=0)
+        write_team(tmp_path / name, build_team(choices, facts, seed=1))
+    text = write_report(tmp_path, num_episodes=60).read_text(encoding="utf8")
+    assert "the first team, untrained" in text and "; untrained 0." in text
+    assert "<b>used</b>" not in text and "% replaced" in text
+    rows = {row.split("</t")[0].rpartition(">")[2]: row for row in text.split("<tr>") if "garbled twin" in row}
+    assert len(rows) == 1 and "\N{EN DASH}</td>" in rows["garbled twin"]
