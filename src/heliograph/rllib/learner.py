@@ -27,6 +27,7 @@ from torch import Tensor
 
 from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
+from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm
 from heliograph.models.presence import presence_in
@@ -137,7 +138,7 @@ class TeamLearner(TorchLearner, ABC):
             seed_streams(mixed_seed(self.config.seed or 0, self._env_steps, torch.distributed.get_rank()))
         self._apply_freezing()
         epochs, size = num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
-        with self._telling_others(), torch.inference_mode(False), torch.enable_grad():
+        with self._telling_others(), isolated("learning from a batch"), torch.enable_grad():
             logged = self._epochs(rollout, epochs, size)
             means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
             found = dict(zip(logged[0], means.tolist(), strict=True))
