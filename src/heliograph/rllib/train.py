@@ -167,7 +167,8 @@ def _built(config: CommunicationConfig, settings: TrainSettings) -> Algorithm:
 def _restored(checkpoint: pathlib.Path, settings: TrainSettings) -> Algorithm:
     check_checkpoint(checkpoint)
     for kind in ("algorithm", "env"):
-        resolve(kind, getattr(settings, kind))  # before pickles name their modules
+        if ":" in str(name := getattr(settings, kind)):
+            resolve(kind, name)  # before pickles name its module
     with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
         return Algorithm.from_checkpoint(str(checkpoint))
 
