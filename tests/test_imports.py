@@ -84,7 +84,7 @@ def commands(folder: pathlib.Path, lines: list[list[str]], *, how: tuple[str, ..
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [sys.executable, *(how or (str(script),))]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     executed = sorted(set(marks.read_text().split())) if marks.exists() else []
     assert not executed, f"taken from the working directory: {executed}\n{done.stderr[-2000:]}"
     assert done.returncode == 0, done.stderr[-4000:]
@@ -137,7 +137,7 @@ def test_with_a_safe_path_nothing_of_where_one_is_is_imported(tmp_path: pathlib.
     marks = tmp_path / "executed"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONSAFEPATH": "1", "EXECUTED": str(marks)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "'mine:Mine' cannot be imported: No module named 'mine'" in done.stderr
     assert not marks.exists()
 

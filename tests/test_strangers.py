@@ -198,6 +198,15 @@ def test_sizes_that_no_machine_has_are_refused_before_training(
     assert not (tmp_path / "x").exists()
 
 
+def test_an_environment_that_this_machine_cannot_hold_is_refused_by_its_settings(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("heliograph.combinations.memory_bytes", lambda: 300_000_000)
+    words = ["train", "predator_prey", "--out", str(tmp_path / "x"), "--set", "env.size=200"]
+    assert "{'size': 200}: two copies of it" in refused(words, "0.3 GB of memory", capsys)
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_million_threads_are_refused(tmp_path: pathlib.Path, capsys: Any) -> None:
     words = ["train", "speaker_listener", "--out", str(tmp_path / "x"), "--threads", "1000000"]
     refused(words, "torch_num_threads=1000000: must be a finite number of at most 4096", capsys)

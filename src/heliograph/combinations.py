@@ -4,8 +4,10 @@ Any model runs on any channel and topology, so the table is short: it refuses wh
 odd but is a control stands in it too, as legal.
 """
 
+import contextlib
 import dataclasses
 import enum
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,8 +23,10 @@ from heliograph.isolation import isolated
 from heliograph.losses.base import AuxiliaryLoss
 from heliograph.losses.message_cost import MessageCost
 from heliograph.losses.positive_signalling import PositiveSignalling
+from heliograph.memory import at_most, is_exhausted
 from heliograph.models.team import Team
 from heliograph.sampler import MAX_EPISODE_STEPS, Sampler
+from heliograph.texts import cut
 from heliograph.topologies.given import Given
 from heliograph.topologies.none import NoTopology
 from heliograph.types import Gradient, TeamStep, Timing
@@ -186,6 +190,27 @@ def check(experiment: Experiment) -> None:
             raise ValueError(f"{rule.name} ({named}; agents {agents}): {rule.why}; choose {rule.remedy}")
 
 
+def _within_memory(build: Callable[..., Team]) -> Callable[..., Team]:
+    """Have what this machine cannot hold refused by its settings, before the machine has to end something."""
+
+    @functools.wraps(build)
+    def within(env: EnvChoice, *given: Any, **more: Any) -> Team:
+        there = memory_bytes()
+        try:
+            with at_most(there) if there else contextlib.nullcontext():
+                return build(env, *given, **more)
+        except Exception as error:
+            if not is_exhausted(error):
+                raise
+            raise ValueError(
+                f"environment {env.env!r} with the settings {cut(env.settings)}: two copies of it and its team do not "
+                f"fit into this machine's {there / 1e9:,.1f} GB of memory; make it smaller"
+            ) from error
+
+    return within
+
+
+@_within_memory
 def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, dict[str, Any]]] = ()) -> Team:
     """Build everything once, small, play two steps, and check the combination, before anything is trained.
 

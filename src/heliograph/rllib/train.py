@@ -171,7 +171,8 @@ def _built(config: CommunicationConfig, settings: TrainSettings) -> Communicatio
 def _restored(checkpoint: pathlib.Path, settings: TrainSettings) -> CommunicationAlgorithm:
     check_checkpoint(checkpoint)
     for kind in ("algorithm", "env"):
-        resolve(kind, getattr(settings, kind))  # before pickles name their modules
+        if ":" in str(name := getattr(settings, kind)):
+            resolve(kind, name)  # before pickles name its module
     with harmless_lines_dropped() if settings.num_actors else contextlib.nullcontext():
         algo = CommunicationAlgorithm.from_checkpoint(str(checkpoint))
     changed = _changed_roles(algo.config)
