@@ -93,7 +93,7 @@ IDLE = (
         where="an environment whose episodes are never longer",
         why="its rules end every episode by then; leave it out, or make it smaller",
         value=lambda e: e.env.time_limit,
-        holds=lambda e: e.env.horizon is not None and e.env.time_limit >= e.env.horizon,
+        holds=lambda e: e.env.horizon is not None and (e.env.time_limit or 0) >= e.env.horizon,
     ),
     Idle(
         setting="normalise_observations",
