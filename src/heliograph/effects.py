@@ -6,7 +6,6 @@ value that says what is so anyway passes, and so does all that a silent twin kee
 
 import dataclasses
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +93,7 @@ IDLE = (
         where="an environment whose episodes are never longer",
         why="its rules end every episode by then; leave it out, or make it smaller",
         value=lambda e: e.env.time_limit,
-        holds=lambda e: (e.env.horizon or math.inf) <= (e.env.time_limit or 0),
+        holds=lambda e: e.env.horizon is not None and (e.env.time_limit or 0) >= e.env.horizon,
     ),
     Idle(
         setting="normalise_observations",

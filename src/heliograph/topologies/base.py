@@ -45,8 +45,9 @@ def intersect(first: Edges, second: Edges) -> Edges:
     if second.senders is None:
         return Edges(senders=None, mask=first.mask & second.mask)
     if first.senders is None:
-        allowed = first.mask.expand(*second.mask.shape[:-1], -1).gather(-1, second.senders)
-        return Edges(senders=second.senders, mask=second.mask & allowed)
+        rows = torch.broadcast_shapes(first.mask.shape[:-1], second.mask.shape[:-1])
+        senders = second.senders.expand(*rows, -1)
+        return Edges(senders=senders, mask=second.mask & first.mask.expand(*rows, -1).gather(-1, senders))
     match = (second.senders.unsqueeze(-1) == first.senders.unsqueeze(-2)) & first.mask.unsqueeze(-2)
     return Edges(senders=second.senders, mask=second.mask & match.any(-1))
 
