@@ -174,7 +174,7 @@ VALUES: dict[str, dict[str, Settings]] = {
         "noisy": {"flip": 0.3, "heard_sigma": 0.5},
         "lossy": {"drop": 0.5},
         "delayed": {"steps": 2},
-        "limited": {"max_messages": 2, "max_bits": 2.5},
+        "limited": {"max_messages": 2, "max_bits": With(2.5, {"max_messages": 3})},
         "gated": {},
         "garbled": {},
         "none": {},
