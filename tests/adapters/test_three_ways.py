@@ -11,6 +11,7 @@ from heliograph.adapters.stacked import StackedSettings
 from heliograph.cli.arguments import build_parser
 from heliograph.cli.choosing import chosen
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.checking import EnvError
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, build_env
 from heliograph.registry import UnknownNameError, settings_of
 from heliograph.rllib.environments import ADAPTER_SETTINGS
@@ -22,6 +23,18 @@ from tests.adapters.makes import Crowd
 def crowd(**settings: Unpack[StackedSettings]) -> TeamEnv:
     """What the command line names: a function that passes the adapter's settings on."""
     return FromPettingZoo(Crowd, **settings)
+
+
+class Masked(Crowd):
+    """Agents that may choose the first two actions alone, as their infos say."""
+
+    def _infos(self) -> dict[str, dict[str, Any]]:
+        return {agent: {**info, "action_mask": [1, 1, 0, 0]} for agent, info in super()._infos().items()}
+
+
+def masked(**settings: Unpack[StackedSettings]) -> TeamEnv:
+    """The same of agents with masks."""
+    return FromPettingZoo(Masked, **settings)
 
 
 def one_role_each(agent: str) -> str:
@@ -68,9 +81,9 @@ def seen(choice: EnvChoice) -> str:
     return "\n".join(found)
 
 
-def by_command_line(given: dict[str, Any]) -> EnvChoice:
+def by_command_line(given: dict[str, Any], *, env: str = "crowd") -> EnvChoice:
     texts = [f"env.{name}={as_text(value)}" for name, value in given.items()]
-    arguments = ["train", f"{__name__}:crowd", "--out", "unused", *(["--set", *texts] if texts else [])]
+    arguments = ["train", f"{__name__}:{env}", "--out", "unused", *(["--set", *texts] if texts else [])]
     return chosen(build_parser().parse_args(arguments)).settings.env_choice()
 
 
@@ -84,7 +97,7 @@ def test_every_setting_has_a_value_here_and_both_adapters_have_the_same() -> Non
     assert both[0] == both[1] - {"env_config"} == set(ADAPTER_SETTINGS)
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("name", [name for name in VALUES if name != "masks_in_infos"])
 def test_three_ways_are_one(name: str) -> None:
     given = {name: VALUES[name], **BESIDE.get(name, {})}
     usual = seen(CommPPOConfig().environment(made).env_choice())
@@ -93,6 +106,16 @@ def test_three_ways_are_one(name: str) -> None:
     assert seen(CommPPOConfig().environment(made, env_config=given).env_choice()) == by_name
     assert seen(by_command_line(given)) == by_name
     assert seen(by_command_line({})) == usual
+
+
+def test_masks_in_infos_are_read_where_all_three_ways_say_so() -> None:
+    given = {"masks_in_infos": True}
+    by_name = seen(CommPPOConfig().environment(lambda config: Masked(), **given).env_choice())
+    assert "['bird', 'fish']" in by_name
+    assert seen(CommPPOConfig().environment(lambda config: Masked(), env_config=given).env_choice()) == by_name
+    assert seen(by_command_line(given, env="masked")) == by_name
+    with pytest.raises(EnvError, match="masks_in_infos=True"):
+        seen(by_command_line({}, env="masked"))
 
 
 @pytest.mark.parametrize("name", [name for name, value in VALUES.items() if callable(value)])
