@@ -86,13 +86,16 @@ def _problems(table: pa.Table, metadata: dict[str, Any]) -> Iterator[str]:
     for name in (*ALWAYS, said):
         if table[name].null_count:
             yield _at(f"{name} is missing", pc.is_null(table[name]))
-    if table[other].null_count < table.num_rows:
+    behind_gates = [other] if other == "vector" and not table[other].null_count else []
+    if not behind_gates and table[other].null_count < table.num_rows:
         yield _at(f"{other} is given beside {said}", pc.is_valid(table[other]))
     yield from _names(table, metadata)
-    for name in (said, "meaning"):
+    words = [said, *behind_gates]
+    for name in (*words, "meaning"):
         yield from _even(name, table[name])
-    flat = {f"an entry of {name}": pc.list_flatten(table[name]) for name in (said, "read")}
-    numbers = {name: table[name] for name in ("bits", "reward")} | {name: x for name, x in flat.items() if said in name}
+    flat = {f"an entry of {name}": pc.list_flatten(table[name]) for name in (*words, "read")}
+    spoken = {name: values for name, values in flat.items() if "read" not in name}
+    numbers = {name: table[name] for name in ("bits", "reward")} | spoken
     for name, column in numbers.items():
         yield from _infinite(name, column)
     bounds = dict.fromkeys(("step", "round", "length", "an entry of read"), MOST)
