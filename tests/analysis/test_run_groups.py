@@ -97,7 +97,7 @@ def test_what_differs_is_named() -> None:
     assert names_of([{"losses": [["x", 0.1]]}, {}]) == ['losses=[["x", 0.1]]', "losses=none"]
     assert names_of([{"iterations": 5}, {"env_steps": 9}]) == ["iterations=5", "env_steps=9"]
     assert names_of([{"env": "a"}]) == ["all runs"]
-    assert names_of([{"model": "\x1b[31mred"}, {"model": "b" * 90}]) == ["model=?[31mred", f"model={'b' * 59}…"]
+    assert names_of([{"model": "\x1b[31mred"}, {"model": "b" * 90}]) == ["model=\\x1b[31mred", f"model={'b' * 59}…"]
 
 
 @pytest.mark.parametrize(
