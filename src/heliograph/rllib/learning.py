@@ -24,11 +24,11 @@ def learners_answering(group: LearnerGroup) -> Iterator[None]:
         yield
     except RayError as error:
         cause = getattr(error, "cause", None)
-        if isinstance(cause, LearnerWaitError):
-            cause = _failure(group) or cause
-        if isinstance(cause, (*USER_ERRORS, LearnerWaitError)):
-            raise cause from None
         dead = _dead(group)
+        if isinstance(cause, LearnerWaitError) and not dead:
+            cause = _failure(group) or cause
+        if isinstance(cause, (*USER_ERRORS, LearnerWaitError)) and not dead:
+            raise cause from None
         if dead or isinstance(error, RayActorError):
             who = f"learner {', '.join(map(str, dead))} of {len(group)}" if dead else "a learner"
             raise LearnerError(
