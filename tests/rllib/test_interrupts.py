@@ -160,7 +160,7 @@ def test_an_environment_that_exits_is_a_failure_with_words(tmp_path: pathlib.Pat
     command = ["train", "tests.rllib.misbehaving:Exits", "--iterations", "9", "--out", str(tmp_path / "run")]
     assert main([*command, "--channel", "symbols", "--set", *TINY]) == 1
     told = capsys.readouterr().err
-    assert "of Exits: SystemExit: 3" in told and "in _misbehave" in told
+    assert "sys.exit(3) was called in step() of" in told and "in _misbehave" in told
     assert f"heliograph train --resume {tmp_path / 'run'}" in told
 
 
