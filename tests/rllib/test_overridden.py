@@ -28,7 +28,7 @@ ATTRIBUTES = {
     "_lr_scheduler_classes", "_module_optimizers",
 }  # fmt: skip
 """Private attributes of RLlib's objects that are read: they hold what their names say, and fail at once if renamed."""
-OTHERS = {"_worker_manager"}
+OTHERS = {"_worker_manager", "_remote_args"}
 LISTED = {relied.short.rpartition(".")[2] for relied in overridden.RELIED_ON}
 
 
