@@ -158,14 +158,14 @@ RELIED_ON = (
     Relied(
         name="ray.rllib.env.env_runner_group:EnvRunnerGroup.__init__",
         digest="b53f12569883",
-        check="Where Ray does not run, session.ray_only_where_it_runs keeps what it would `ray.put`: does it store more, by "
-        "another name? `_remote_args['max_restarts']` says whether runners are started anew.",
+        check="Where Ray does not run, session.ray_only_where_it_runs keeps what it would `ray.put`: does it store "
+        "more, by another name? `_remote_args['max_restarts']` says whether runners are started anew.",
     ),
     Relied(
         name="ray.rllib.core.learner.learner_group:LearnerGroup._get_results",
         digest="d6fb1c07642f",
-        check="It raises the first error in the order of the learners, which may be that of one that waited for another: "
-        "learning.learners_answering asks all of them what they failed of.",
+        check="It raises the first error in the order of the learners, which may be that of one that waited for "
+        "another: learning.learners_answering asks all of them what they failed of.",
     ),
     Relied(
         name="ray.rllib.env.env_runner_group:EnvRunnerGroup._make_worker",
