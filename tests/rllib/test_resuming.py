@@ -15,6 +15,7 @@ from heliograph.cli.choosing import Job
 from heliograph.cli.plan import PLAN, Plan, read_plan, standing, write_plan
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
+from heliograph.importing import looking_in
 from heliograph.rllib import train as training
 from heliograph.rllib.checkpoints import (
     CHECKPOINTS,
@@ -256,6 +257,7 @@ def test_checkpoints_are_in_the_order_of_their_numbers(tmp_path: pathlib.Path) -
 # ---- directories and processes ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.* changed the working directory:UserWarning")
 def test_an_environment_that_changes_directory_does_not_split_a_run(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -280,7 +282,7 @@ def test_a_worker_that_is_killed_is_told_in_a_line(tmp_path: pathlib.Path) -> No
     settings = {"dies": small(env="tests.rllib.misbehaving:Dies", channel="symbols"), "lives": small()}
     jobs = [Job(name=name, settings=each, out=tmp_path / name) for name, each in settings.items()]
     remedy = f"heliograph train --resume {tmp_path}"
-    with Display(settings, err=True) as display, pytest.raises(RunError) as told:
+    with looking_in(os.getcwd()), Display(settings, err=True) as display, pytest.raises(RunError) as told:
         run_all(jobs, processes=2, display=display, command="test", remedy=remedy)
     assert str(told.value) == (
         f"the process of dies was ended by SIGKILL (killed, or out of memory); {remedy} goes on with it"
