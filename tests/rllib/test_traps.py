@@ -19,7 +19,7 @@
 | token files, usage statistics | here: Ray is started quietly |
 | minibatches that are shuffled for each module apart | `test_rollout.py`: split; `test_local.py`: the first ratio is one |
 | a frozen policy's batch is dropped, and its speaker learns nothing; its normalisers move | `test_local.py`: a frozen listener |
-| shards of unequal size: learners wait for each other for ever | here: shards are equal |
+| shards that are cut into different numbers of minibatches: learners wait for each other for ever | `test_learners.py`; here: shards share all copies |
 | what a custom env runner must have | here: the runner has what RLlib asks for |
 | private methods that are replaced | `test_overridden.py` |
 """  # noqa: E501
@@ -144,12 +144,12 @@ def test_harmless_lines_are_dropped_others_are_not(capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == "the ship is sinking\n"
 
 
-def test_shards_are_equal() -> None:
+def test_shards_share_all_copies() -> None:
     rollout = LocalTrainer(config()).env_runner.sample()[0].select(torch.arange(15))
     shards = _shards([rollout], 2)
-    assert [[part.num_copies for part in shard] for shard in shards] == [[7], [7]]
-    with pytest.raises(ValueError, match="num_learners=16"):
-        _shards([rollout], 16)
+    assert [[part.num_copies for part in shard] for shard in shards] == [[15], [15]]
+    with pytest.raises(ValueError, match="num_learners=31"):
+        _shards([rollout], 31)
 
 
 def test_the_runner_has_what_rllib_asks_for() -> None:

@@ -68,7 +68,7 @@ def _known(kind: Any) -> frozenset[str]:
 def _refuse_unknown(config: Any) -> None:
     """`update_from_dict`, by which Tune and `evaluation_config` set things, takes any name without a word."""
     for name in vars(config):
-        if name not in _known_of(config) | FROM_OUTSIDE:
+        if name not in _known_of(config) | FROM_OUTSIDE and not name.startswith("__"):  # those are Tune's own
             raise ValueError(_unknown(name, config))
 
 
