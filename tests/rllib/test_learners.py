@@ -11,7 +11,6 @@ import torch
 from heliograph.channels.dru import DRU
 from heliograph.folding import folded
 from heliograph.rllib import peers
-from heliograph.rllib.a2c import CommA2CConfig
 from heliograph.rllib.algorithm import _shards
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
@@ -48,7 +47,7 @@ def after_one_update(config: CommunicationConfig, rollouts: list[Rollout], *, le
         algorithm.stop()
 
 
-@pytest.mark.parametrize("algorithm", [CommPPOConfig, CommA2CConfig, CommDQNConfig])
+@pytest.mark.parametrize("algorithm", [CommPPOConfig, CommDQNConfig])
 def test_two_learners_learn_what_one_does(ray_session: None, algorithm: type[CommunicationConfig]) -> None:
     """One step on a whole batch of an odd number of copies, of which one learner has one more."""
     config = ended_unequally(algorithm)
