@@ -13,6 +13,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import multiprocessing
 import pathlib
@@ -241,10 +242,6 @@ TRAINING: dict[str, Settings] = {
         "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
     },
 }  # fmt: skip
-PROCESSES = {"sample_timeout_s"}
-"""Settings of algorithms that concern processes alone."""
-
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
@@ -399,13 +396,12 @@ def uncovered() -> list[str]:
     return found
 
 
-def covering() -> Iterator[Case]:
-    """Each setting twice: in its usual company, and in one of which every component is another in turn."""
+def covering() -> Iterator[tuple[Case, Case]]:
+    """Each setting in a company of which every component is another in turn, and in its usual one."""
     for index, (setting, home, section, name, value) in enumerate(_settings()):
-        usual = _case(setting, home, section, name, value)
         turns = {kind: KINDS[kind][(index + shift) % len(KINDS[kind])] for shift, kind in enumerate(TURNING)}
-        yield usual
-        yield _case(setting, {**turns, **home}, section, name, value)
+        usual = _case(setting, home, section, name, value)
+        yield _case(setting, {**turns, **home}, section, name, value), usual
 
 
 def judged(chosen: list[Case]) -> list[tuple[Case, str, str]]:
@@ -429,10 +425,11 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="settings that begin so")
-    parser.add_argument("--covering", action="store_true", help="each setting twice alone, as the tests do")
+    parser.add_argument("--covering", action="store_true", help="each setting twice alone, much as the tests do")
     given = parser.parse_args()
     started, found = time.perf_counter(), []
-    chosen = [case for case in (covering if given.covering else cases)() if case.setting.startswith(given.only)]
+    every = itertools.chain.from_iterable(covering()) if given.covering else cases()
+    chosen = [case for case in every if case.setting.startswith(given.only)]
     shares = [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]
     with concurrent.futures.ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for share in pool.map(judged, shares):

@@ -6,11 +6,13 @@
     python benchmarks/collect.py
 
 A run folder that `riddle.py`, `traffic.py` or `digits.py` wrote with `--teams DIR` will do as well. `recipe:NAME`
-scores the team that is shipped once more, and changes nothing else; `collect.py` then has README and results tell it.
+scores and judges the team that is shipped once more, and changes nothing else; `collect.py` then has README and results
+tell it.
 
 Weights are shipped in half precision. The score is that of the shipped weights: exact where all starts can be
 enumerated (every visiting sequence of the riddle), else of 1,000 fresh episodes or `--episodes`; `--set` changes
-settings of the environment for it, such as the split of images. A team below the target of its recipe is refused, as is
+settings of the environment for it, such as the split of images. The verdict in the card's `summary` is that of the
+shipped weights too, in the environment of training. A team below the target of its recipe is refused, as is
 one that was trained with other settings (budget and seed apart). After that `heliograph evaluate recipe:NAME` works.
 """
 
@@ -25,6 +27,7 @@ from protocols import commit, machine
 
 from heliograph.analysis.evaluate import evaluate
 from heliograph.analysis.exact import enumerable, exact_return
+from heliograph.analysis.judging import judged
 from heliograph.experiment import build_env
 from heliograph.recipes.base import Recipe
 from heliograph.registry import load
@@ -39,6 +42,10 @@ FREE = {
     "checkpoint_every",
 }  # fmt: skip
 EPISODES = 1000
+OF_TRAINING = (
+    "command", "seed", "iterations", "num_env_steps", "env_steps_per_second", "stopped_by", "wall_seconds", "versions",
+)  # fmt: skip
+"""Keys of a summary that no evaluation tells."""
 
 
 def ship(
@@ -66,7 +73,7 @@ def ship(
         "target": recipe.goals,
         "score": score,
         "evaluation_env": changes,
-        "summary": summary,
+        "summary": summary_of(summary, half),
         "training": run.config["training"],
     }
     write_json(TEAMS / f"{name}{CARD}", card)
@@ -80,7 +87,8 @@ def score_again(name: str, *, changes: dict[str, Any], episodes: int) -> dict[st
     refuse_weak(load("recipe", name)(), score)
     trained, shipped = card["commands"][:2]
     command = shipping(name, shipped.split()[3], changes, episodes)
-    card |= {"score": score, "evaluation_env": changes, "commands": [trained, command]}
+    summary = summary_of(card["summary"], read_run(f"{PREFIX}{name}"))
+    card |= {"score": score, "evaluation_env": changes, "commands": [trained, command], "summary": summary}
     write_json(TEAMS / f"{name}{CARD}", card)
     return card
 
@@ -99,6 +107,12 @@ def score_of(run: Run, changes: dict[str, Any], episodes: int = EPISODES) -> dic
     mean = exact_return(run.team, run.env)
     assert bounds is not None
     return {"exact": True, "episode_return_mean": mean, "normalised_return": mean / bounds.full_information}
+
+
+def summary_of(summary: dict[str, Any], shipped: Run) -> dict[str, Any]:
+    """What a training came to, with the verdict on the shipped weights."""
+    training = {key: summary[key] for key in OF_TRAINING if key in summary}
+    return {**training, **judged(shipped, num_episodes=EPISODES, seed=summary["seed"])}
 
 
 def refuse_other(recipe: Recipe, training: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ def test_a_shipped_team_is_drawn(tmp_path: pathlib.Path, capsys: pytest.CaptureF
     assert len(list(tmp_path.glob("day_*.png"))) == len(told["rows"]) + 1
     folder = tmp_path / "days"
     assert main(["render", "recipe:speaker_listener_dru", "--actions", "sampled", "--out", f"{folder}/"]) == 0
-    assert (folder / "frame_0000.png").exists()
+    assert (folder / "frame_000000.png").exists()
 
 
 def test_pictures_that_cannot_be_written_are_refused_before_playing(

@@ -30,7 +30,7 @@ from heliograph.rllib.sweep import Trial, finished
 from heliograph.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run, write_team
 from heliograph.safe_files import CHECKSUM, MAX_TENSORS, read_json, write_tensors
 from heliograph.sharing import export, read_policy
-from heliograph.texts import cut, one_line, printable
+from heliograph.texts import cut, natural, one_line, printable
 from tests.analysis.teams import scripted_run
 from tests.test_sharing import run_folder
 
@@ -442,6 +442,7 @@ def test_nothing_is_obeyed_wherever_it_is_printed(terminal: bool, monkeypatch: p
 
 
 def test_texts_are_made_fit_for_a_line() -> None:
+    assert sorted(["seed_10", "seed_2", "7, 10", "7, 9"], key=natural) == ["7, 9", "7, 10", "seed_2", "seed_10"]
     assert printable("a\tb\n\u202e") == "a\\tb\\n\\u202e" and printable("ü ☀") == "ü ☀"
     assert cut("x" * 500) == "x" * 197 + "..." and cut(5) == "5"
     assert one_line(ValueError(" a\n  b ")) == "a b" and one_line(ValueError()) == "ValueError"

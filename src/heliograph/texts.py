@@ -1,8 +1,9 @@
 """Texts that may be a stranger's, made fit for a message and a terminal."""
 
+import re
 from typing import Any
 
-__all__ = ["MOST_CHARACTERS", "cut", "one_line", "printable"]
+__all__ = ["MOST_CHARACTERS", "cut", "natural", "one_line", "printable"]
 
 MOST_CHARACTERS = 200
 MOST_OF_A_MESSAGE = 1000
@@ -18,6 +19,11 @@ def cut(value: Any, *, at_most: int = MOST_CHARACTERS) -> str:
     """The beginning of a text, printable, with three dots where it is longer."""
     text = str(value)
     return printable(text) if len(text) <= at_most else f"{printable(text[: at_most - 3])}..."
+
+
+def natural(text: str) -> list[str | int]:
+    """A key that sorts texts by the whole numbers in them: seed_2 before seed_10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
 
 
 def one_line(error: BaseException, *, at_most: int = MOST_OF_A_MESSAGE) -> str:

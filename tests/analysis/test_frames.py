@@ -224,7 +224,7 @@ def test_a_gif_holds_all_pictures(tmp_path: pathlib.Path) -> None:
 def test_pngs_are_exact_and_numbered(tmp_path: pathlib.Path) -> None:
     frames = [np.full((4, 6, 3), shade, np.uint8) for shade in (10, 20)]
     paths = write_pngs(frames, tmp_path / "shots", stem="day")
-    assert [path.name for path in paths] == ["day_0000.png", "day_0001.png"]
+    assert [path.name for path in paths] == ["day_000000.png", "day_000001.png"]
     for path, frame in zip(paths, frames, strict=True):
         with Image.open(path) as image:
             assert np.array_equal(np.asarray(image), frame)

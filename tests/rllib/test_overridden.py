@@ -24,7 +24,7 @@ CLASSES = [
 ]  # fmt: skip
 """All that derive from a class of RLlib's."""
 ATTRIBUTES = {
-    "_device", "_module", "_params", "_rl_modules", "_seed", "_weights_seq_no", "_rl_module_spec", "_grad_scalers",
+    "_device", "_module", "_params", "_rl_modules", "_seed", "_weights_seq_no", "_rl_module_spec",
     "_lr_scheduler_classes", "_module_optimizers",
 }  # fmt: skip
 """Private attributes of RLlib's objects that are read: they hold what their names say, and fail at once if renamed."""

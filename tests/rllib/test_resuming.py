@@ -38,6 +38,14 @@ TINY = ["model.size=8", "training.num_envs_per_env_runner=4", "training.train_ba
 TINY += ["training.minibatch_size=8", "training.num_epochs=1"]
 
 
+@pytest.fixture(autouse=True)
+def few_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teams are judged on a few episodes: which words they get is of no matter here."""
+    judged, untrained = training.judged, training.untrained_numbers
+    monkeypatch.setattr(training, "judged", lambda run, **how: judged(run, **{**how, "num_episodes": 20}))
+    monkeypatch.setattr(training, "untrained_numbers", lambda run, **how: untrained(run, **{**how, "num_episodes": 20}))
+
+
 class Killed(BaseException):
     """What ends a process in the midst of its work, as nobody catches it."""
 

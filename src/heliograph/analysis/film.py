@@ -141,7 +141,7 @@ def write_pngs(
     paths = []
     with contextlib.ExitStack() as drafts:
         for number, frame in enumerate(frames):
-            path = folder / f"{stem}_{number:04d}.png"
+            path = folder / f"{stem}_{number:06d}.png"
             Image.fromarray(frame).save(drafts.enter_context(replacing(path)), format="PNG")
             paths.append(path)
     return paths

@@ -21,6 +21,7 @@ from heliograph.analysis.comparison import iqm_band, on_common_steps
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.labels import meaning_labels, message_labels, shortened
 from heliograph.analysis.measures.base import numbers_of, rounding_of
+from heliograph.texts import natural
 from heliograph.types import Bounds
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -134,8 +135,8 @@ def conditional_shares(corpus: Corpus) -> pd.DataFrame:
 
 def seriated(shares: pd.DataFrame) -> pd.DataFrame:
     """Rows in natural order, columns by the mean place of the rows that use them, then rows by those of columns."""
-    shares = shares.loc[sorted(shares.index, key=_natural)]
-    shares = shares[sorted(shares.columns, key=_natural)]
+    shares = shares.loc[sorted(shares.index, key=natural)]
+    shares = shares[sorted(shares.columns, key=natural)]
     columns = np.argsort(_centres(shares.to_numpy().T), kind="stable")
     shares = shares.iloc[:, columns]
     return shares.iloc[np.argsort(_centres(shares.to_numpy()), kind="stable")]
@@ -235,7 +236,7 @@ def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
     rest = tidy[~tidy["meaning"].isin(frequent)]
     other = axes.scatter(rest["x"], rest["y"], s=8, color=MUTED, alpha=0.5, linewidths=0, label="other")
     handles = []
-    for place, meaning in enumerate(sorted(frequent, key=_natural)):
+    for place, meaning in enumerate(sorted(frequent, key=natural)):
         part = tidy[tidy["meaning"] == meaning]
         colour, marker = OKABE_ITO[place], MARKERS[place]
         x, y = part["x"], part["y"]
@@ -287,11 +288,6 @@ def blank(*, height: float) -> tuple[Figure, Axes]:
 def _centres(weights: np.ndarray) -> np.ndarray:
     total = weights.sum(1)
     return (weights @ np.arange(weights.shape[1])) / np.where(total > 0, total, 1)
-
-
-def _natural(label: str) -> tuple[list[int], str]:
-    """Sorts numbers within labels by their value."""
-    return [int(part) for part in label.replace(",", " ").split() if part.isdigit()], label
 
 
 def narrow(labels: Iterable[str]) -> bool:

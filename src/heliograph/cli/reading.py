@@ -9,7 +9,7 @@ from heliograph import registry
 from heliograph.cli.arguments import KINDS
 from heliograph.cli.shown import console, formatted, listing
 from heliograph.measured import Measured, measured
-from heliograph.texts import one_line, printable
+from heliograph.texts import natural, one_line, printable
 
 Shown = tuple[Any, Callable[[Any], None]]
 
@@ -115,7 +115,7 @@ def folder_of(given: str) -> pathlib.Path:
     from heliograph.shipped import located
 
     folder = located(given)
-    inside = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+    inside = sorted((path.parent.name for path in folder.glob(f"*/{CONFIG}")), key=natural)
     if inside and not (folder / CONFIG).exists():
         raise RunFolderError(f"{folder} holds several runs: name one of {', '.join(str(folder / x) for x in inside)}")
     return folder

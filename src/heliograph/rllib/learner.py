@@ -229,8 +229,6 @@ class TeamLearner(TorchLearner, ABC):
     def compute_gradients(self, loss_per_module: dict[str, Tensor], **kwargs: Any) -> dict[Any, Tensor | None]:
         """Gradients of the joint loss; as RLlib's own, which empties them through the profiler of each optimiser."""
         total = loss_per_module[ALL_MODULES]
-        if self._grad_scalers is not None:
-            return super().compute_gradients(loss_per_module, **kwargs)
         for parameter in self._params.values():
             parameter.grad = None
         if total.requires_grad:
@@ -239,7 +237,7 @@ class TeamLearner(TorchLearner, ABC):
 
     def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None:
         """Step all optimisers. RLlib's own asks of every gradient twice whether it is finite; here the norm tells."""
-        if self._grad_scalers is not None or self._lr_scheduler_classes is not None:
+        if self._lr_scheduler_classes is not None:
             return super().apply_gradients(gradients_dict)
         for key, gradient in gradients_dict.items():
             self._params[key].grad = gradient
