@@ -118,9 +118,7 @@ def test_a_policy_of_a_box_works_in_units_of_its_bounds() -> None:
     zero = distributions.zero_action(box, (3,), torch.device("cpu"))
     assert zero.tolist() == [[1500.0, 0.0, 5.0, 2.0]] * 3 and not distributions.features(box, zero).any()
     first = torch.zeros(2000, 8)  # as a network puts out at first
-    played = distributions.legal(
-        box, distributions.sample(box, first, choice=Choice.SAMPLED, generator=stream(0))
-    )
+    played = distributions.legal(box, distributions.sample(box, first, choice=Choice.SAMPLED, generator=stream(0)))
     shares = torch.histc(played[:, 0], bins=4, min=1000, max=2000) / len(played)
     assert (shares > 0.15).all() and (played[:, 3] == 2.0).all()
 
