@@ -104,7 +104,8 @@ class _Numbers(ObservationMap):
     def write(self, arrays: Tree, index: Index, value: Any) -> None:
         array = _array(value, self._shape)
         if self._is_float:
-            if not (np.abs(array) <= LARGEST).all():
+            fits = np.abs(array) <= LARGEST if array.dtype == np.float64 else np.isfinite(array)
+            if not fits.all():
                 raise ValueError("it must hold finite numbers, none beyond those of float32")
         elif array.dtype != self._given and not self._is_whole(array):
             raise ValueError(f"it must hold whole numbers from {self._least} to {self._most}, as {self._foreign} says")
@@ -269,7 +270,7 @@ class _Choice(_Together):
         super().__init__(parts, **{self.WHICH: spaces.Discrete(len(parts))})
 
     def write(self, arrays: Tree, index: Index, value: Any) -> None:
-        which, one = value
+        which, one = int(value[0]), value[1]
         if not 0 <= which < len(self._parts):
             raise ValueError(f"it must be one of the first {len(self._parts)} parts, not {which!r}")
         for array in arrays.values():
