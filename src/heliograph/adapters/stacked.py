@@ -168,6 +168,13 @@ class StackedEnv(TeamEnv):
         sizes = {r.name: (len(r.agents), sum(num_choices(r.action_space))) for r in roles}
         return {name: np.ones((self.num_copies, *size), bool) for name, size in sizes.items()}
 
+    def described_spaces(self) -> dict[str, str]:
+        """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
+        first = {slot.role.name: slot for slot in reversed(self._slots.values())}
+        return {
+            r.name: f"sees {first[r.name].sees.describe()}; chooses {first[r.name].acts.describe()}" for r in self.roles
+        }
+
     # ---- what an adapter fills in ------------------------------------------------------------------------------
 
     @abstractmethod
