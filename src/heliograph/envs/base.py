@@ -378,7 +378,7 @@ def flat_size(space: spaces.Space) -> int:
 
 
 def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*batch O"]:
-    """An observation as one vector: one-hot for discrete spaces, bytes scaled to 1, keys in the space's order for Dict."""
+    """An observation as one vector: one-hot for discrete spaces, bytes scaled, keys in the space's order for Dict."""
     if isinstance(space, spaces.Dict):
         return torch.cat([flat_observation(sub, observation[key]) for key, sub in space.spaces.items()], -1)
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
