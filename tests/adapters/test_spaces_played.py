@@ -218,11 +218,11 @@ def test_ppo_finds_the_best_of_a_box_far_from_zero(best: float) -> None:
         .environment(Dial, env_config={"best": best})
         .communication(model="feedforward", model_settings={"size": 16}, channel="none")
         .env_runners(num_envs_per_env_runner=64)
-        .training(train_batch_size_per_learner=512, minibatch_size=256, num_epochs=4, lr=3e-3)
+        .training(train_batch_size_per_learner=256, minibatch_size=256, num_epochs=2, lr=3e-3)
         .debugging(seed=0)
     )
     trainer = LocalTrainer(settings)
     found = [trainer.train().env_runner["episode_return_mean"] for _ in range(40)]
-    first = torch.cat(trainer.runner.env.turned[:8])
+    first = torch.cat(trainer.env_runner.env.turned[:8])
     assert (torch.histc(first, bins=4, min=1000, max=2000) / len(first)).min() > 0.1
     assert found[0] < 2 < found[-1]
