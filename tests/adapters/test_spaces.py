@@ -18,7 +18,7 @@ from heliograph.envs.base import check_observation_space, flat_observation, flat
 from heliograph.types import Choice
 from tests.adapters.spaces_drawn import CHOSEN, NUMBERS, SEEN
 
-quick = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def same(one: Any, other: Any) -> bool:

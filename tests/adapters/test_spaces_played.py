@@ -211,18 +211,17 @@ class Dial(TeamEnv):
         )
 
 
-@pytest.mark.parametrize("best", [1500.0, 1700.0])
-def test_ppo_finds_the_best_of_a_box_far_from_zero(best: float) -> None:
+def test_ppo_finds_the_best_of_a_box_far_from_zero() -> None:
     settings = (
         CommPPOConfig()
-        .environment(Dial, env_config={"best": best})
+        .environment(Dial, env_config={"best": 1700.0})
         .communication(model="feedforward", model_settings={"size": 16}, channel="none")
-        .env_runners(num_envs_per_env_runner=64)
-        .training(train_batch_size_per_learner=256, minibatch_size=256, num_epochs=2, lr=3e-3)
+        .env_runners(num_envs_per_env_runner=256)
+        .training(train_batch_size_per_learner=1024, minibatch_size=1024, num_epochs=2, lr=2e-2)
         .debugging(seed=0)
     )
     trainer = LocalTrainer(settings)
-    found = [trainer.train().env_runner["episode_return_mean"] for _ in range(40)]
-    first = torch.cat(trainer.env_runner.env.turned[:8])
+    found = [trainer.train().env_runner["episode_return_mean"] for _ in range(8)]
+    first = torch.cat(trainer.env_runner.env.turned[:4])
     assert (torch.histc(first, bins=4, min=1000, max=2000) / len(first)).min() > 0.1
     assert found[0] < 2 < found[-1]
