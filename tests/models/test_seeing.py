@@ -35,6 +35,8 @@ def test_bytes_that_are_no_image_are_scaled_too() -> None:
     memory = torch.tensor([[0, 51, 255]], dtype=torch.uint8)
     assert flat_observation(spaces.Box(0, 255, (3,), np.uint8), memory).tolist() == [[0.0, pytest.approx(0.2), 1.0]]
     assert flat_observation(spaces.Box(0, 255, (3,), np.int64), memory).tolist() == [[0.0, 51.0, 255.0]]
+    image = torch.full((2, 1, 1, 3), 51.0)  # as a critic that sees all observations side by side has it
+    assert flat_observation(spaces.Box(0.0, 255.0, (1, 1, 3)), image).allclose(torch.tensor(0.2))
 
 
 def test_images_are_convolved_in_nested_observations() -> None:

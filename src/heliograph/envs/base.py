@@ -378,7 +378,7 @@ def flat_size(space: spaces.Space) -> int:
 
 
 def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*batch O"]:
-    """An observation as one vector: one-hot for discrete spaces, bytes scaled, keys in the space's order for Dict."""
+    """An observation as one vector: discrete spaces one-hot, images and bytes scaled, Dict in the order of its keys."""
     if isinstance(space, spaces.Dict):
         return torch.cat([flat_observation(sub, observation[key]) for key, sub in space.spaces.items()], -1)
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
@@ -387,7 +387,8 @@ def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*
         return observation.flatten(-len(space.shape)).float()
     if isinstance(space, spaces.Box):
         flat = (observation.flatten(-len(space.shape)) if space.shape else observation.unsqueeze(-1)).float()
-        return flat if space.dtype != np.uint8 else flat / pixel_scale(space)
+        scale = pixel_scale(space) if space.dtype == np.uint8 or len(space.shape) == 3 else 1.0
+        return flat if scale == 1 else flat / scale
     known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
     raise ValueError(f"observation space {space} is not supported: use {known}")
 
