@@ -14,12 +14,12 @@ BYTE = 255
 
 
 class Layout(enum.Enum):
-    """What the axes of a Box are; the value is how a sentence names it."""
+    """What the axes of a Box are; the value is how a sentence names them."""
 
     NONE = "numbers"
-    CHANNELS_LAST = "image, height x width x channels"
-    CHANNELS_FIRST = "image, channels x height x width"
-    GRAY = "gray image, height x width"
+    CHANNELS_LAST = "an image, height x width x channels"
+    CHANNELS_FIRST = "an image, channels x height x width"
+    GRAY = "a gray image, height x width"
     FRAMES_CHANNELS_LAST = "images, frames x height x width x channels"
     FRAMES_CHANNELS_FIRST = "images, frames x channels x height x width"
 

@@ -124,7 +124,7 @@ class _Numbers(ObservationMap):
         if self._layout is Layout.NONE:
             return f"{size} numbers"
         seen = "" if self._axes is None else f", seen as {' x '.join(map(str, self.space.shape or ()))}"
-        return f"{size} {self._layout.value}{seen}"
+        return f"{self._layout.value}: {size}{seen}"
 
 
 @final
