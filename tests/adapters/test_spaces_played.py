@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
+from ray.rllib.policy.policy import PolicySpec
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedEnv
@@ -225,3 +226,25 @@ def test_ppo_finds_the_best_of_a_box_far_from_zero() -> None:
     first = torch.cat(trainer.env_runner.env.turned[:4])
     assert (torch.histc(first, bins=4, min=1000, max=2000) / len(first)).min() > 0.1
     assert found[0] < 2 < found[-1]
+
+
+def trained_once(given: spaces.Space) -> float:
+    act = ACTIONS["tuple"]
+    policy = PolicySpec(observation_space=given, action_space=act)
+    settings = (
+        CommPPOConfig()
+        .environment(lambda config: OfRLlib(Rules(FORAGING, act)))
+        .communication(model="feedforward", model_settings={"size": 8}, channel="dru")
+        .multi_agent(policies={"a": policy}, policy_mapping_fn=lambda agent, episode: "a")
+        .env_runners(num_envs_per_env_runner=2)
+        .training(train_batch_size_per_learner=16, minibatch_size=16, num_epochs=1)
+        .debugging(seed=0)
+    )
+    return LocalTrainer(settings).train().learner["first_ratio_error"]
+
+
+def test_a_policy_may_be_given_the_spaces_of_its_environment_and_no_others() -> None:
+    """Of the environment as it is, though the team's are mapped."""
+    assert trained_once(FORAGING) < 1e-5
+    with pytest.raises(ValueError, match=r"observation_space=.*no effect: the environment's are used"):
+        trained_once(spaces.Tuple([spaces.Discrete(4)]))
