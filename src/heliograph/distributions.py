@@ -2,10 +2,12 @@
 
 Distribution inputs are flat: logits for Discrete, concatenated logits for MultiDiscrete, (mean, log std) for Box.
 Action tensors are `[...]` long for Discrete, `[..., n]` long for MultiDiscrete, `[..., *shape]` float for Box.
+Means and standard deviations of a Box are in units of its bounds (see `Units`), actions and densities in its own.
 Randomness comes only from the `torch.Generator` handed in (torch.distributions takes none).
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -19,6 +21,8 @@ from heliograph.types import Choice
 
 MASKED_LOGIT = -1e9
 LOG_STD_RANGE = (-5.0, 2.0)
+LARGEST = float(np.finfo(np.float32).max) / 2
+"""Bounds of this size are those of a number type, not of an action."""
 
 
 def stream_on(device: torch.device) -> torch.Generator:
@@ -34,6 +38,8 @@ def check_action_space(space: spaces.Space) -> None:
         raise ValueError(f"action space {space}: MultiDiscrete must have one axis")
     if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.Box)):
         raise ValueError(f"action space {space} is not supported: use Discrete, MultiDiscrete or Box")
+    if isinstance(space, spaces.Box) and np.dtype(space.dtype).kind != "f":
+        raise ValueError(f"action space {space}: a Box must hold floats; for whole numbers use Discrete, MultiDiscrete")
 
 
 def num_inputs(space: spaces.Space) -> int:
@@ -56,22 +62,53 @@ def num_features(space: spaces.Space) -> int:
 
 
 def features(space: spaces.Space, action: Tensor) -> Float[Tensor, "*batch U"]:
-    """An action as features: one-hot for discrete spaces, the flat numbers for Box."""
+    """An action as features: one-hot for discrete spaces, the flat numbers in units of the bounds for Box."""
     if isinstance(space, spaces.Discrete):
         return one_hot(action, int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
         parts = [one_hot(action[..., i], int(n)) for i, n in enumerate(space.nvec)]
         return torch.cat(parts, -1).float()
-    return action.flatten(-len(space.shape)) if len(space.shape) else action.unsqueeze(-1)
+    flat = action.flatten(-len(space.shape)) if len(space.shape) else action.unsqueeze(-1)
+    units = units_of(space)
+    return flat if units is None else (flat - _filled(units.centre, flat)) / _filled(units.half_width, flat)
 
 
 def zero_action(space: spaces.Space, batch: tuple[int, ...], device: torch.device) -> Tensor:
-    """The all-zero action of a space, for agents that are not asked for one."""
+    """The action of agents that are not asked for one: the first choices, or the centre of a Box (0 without bounds)."""
     if isinstance(space, spaces.Discrete):
         return torch.zeros(batch, dtype=torch.long, device=device)
     if isinstance(space, spaces.MultiDiscrete):
         return torch.zeros(*batch, len(space.nvec), dtype=torch.long, device=device)
-    return torch.zeros((*batch, *space.shape), device=device)
+    units, flat = units_of(space), torch.zeros((*batch, math.prod(space.shape)), device=device)
+    return (flat if units is None else flat + _filled(units.centre, flat)).reshape((*batch, *space.shape))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Units:
+    """What a mean of 0 and a standard deviation of 1 are in each dimension of a Box, flat `[D]` and float32.
+
+    Bounded on both sides: the centre and half the width. On one: that bound, and 1. Without bounds: 0 and 1.
+    """
+
+    centre: Float[np.ndarray, " D"]
+    half_width: Float[np.ndarray, " D"]
+
+
+def units_of(space: spaces.Box) -> Units | None:
+    """The units of a Box; None where they are 0 and 1 throughout, as in Box(-1, 1)."""
+    return _units(space.low.tobytes(), space.high.tobytes(), space.dtype.str)
+
+
+@functools.lru_cache(maxsize=256)
+def _units(low_bytes: bytes, high_bytes: bytes, dtype: str) -> Units | None:
+    low, high = (np.frombuffer(values, dtype).astype(np.float64) for values in (low_bytes, high_bytes))
+    largest = min(LARGEST, float(np.finfo(dtype).max) / 2)
+    below, above = np.abs(low) < largest, np.abs(high) < largest
+    low, high = np.where(below, low, 0.0), np.where(above, high, 0.0)
+    centre = np.where(below & above, (low + high) / 2, low + high).astype(np.float32)
+    half_width = np.where(below & above & (high > low), (high - low) / 2, 1.0).astype(np.float32)
+    plain = not centre.any() and bool((half_width == 1).all())
+    return None if plain else Units(centre=centre, half_width=np.maximum(half_width, np.finfo(np.float32).tiny))
 
 
 def sample(
@@ -88,6 +125,9 @@ def sample(
         if choice is Choice.SAMPLED:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device)
             mean = mean + log_std.exp() * noise
+        units = units_of(space)
+        if units is not None:
+            mean = _filled(units.centre, mean) + mean * _filled(units.half_width, mean)
         return mean.reshape((*mean.shape[:-1], *space.shape))
     parts = _logits(space, inputs, mask)
     picks = [categorical(part, choice=choice, generator=generator) for part in parts]
@@ -134,7 +174,7 @@ def log_prob(
     """Log-probability (density for Box) of an action, in nats."""
     if isinstance(space, spaces.Box):
         mean, log_std = _moments(inputs)
-        return normal_log_prob(mean, log_std, features(space, action))
+        return normal_log_prob(mean, log_std, features(space, action)) - _log_volume(space)
     parts = _logits(space, inputs, mask)
     picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
     return sum(categorical_log_prob(part, pick) for part, pick in zip(parts, picks, strict=True))
@@ -183,7 +223,7 @@ def entropy(
 ) -> Float[Tensor, "*batch"]:
     """Entropy (differential for Box) of the action distribution, in nats."""
     if isinstance(space, spaces.Box):
-        return (_moments(inputs)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+        return (_moments(inputs)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1) + _log_volume(space)
     return sum(categorical_entropy(part) for part in _logits(space, inputs, mask))
 
 
@@ -191,12 +231,18 @@ def legal(space: spaces.Space, action: Tensor) -> Tensor:
     """The action as an environment takes it: Box actions are clipped to their bounds."""
     if not isinstance(space, spaces.Box):
         return action
-    low, high = (_bound(np.asarray(x), action) for x in (space.low, space.high))
+    low, high = (_filled(np.asarray(x), action) for x in (space.low, space.high))
     return torch.minimum(torch.maximum(action, low), high)
 
 
-def _bound(values: np.ndarray, like: Tensor) -> Tensor:
-    """One number where all bounds are equal, so that nothing is copied to a GPU in every step."""
+def _log_volume(space: spaces.Box) -> float:
+    """What a density in the Box's own units has less than one in those of its bounds, in nats."""
+    units = units_of(space)
+    return 0.0 if units is None else float(np.log(units.half_width.astype(np.float64)).sum())
+
+
+def _filled(values: np.ndarray, like: Tensor) -> Tensor:
+    """One number where all values are equal, so that nothing is copied to a GPU in every step."""
     if values.size and (values == values.flat[0]).all():
         return torch.full((), float(values.flat[0]), dtype=like.dtype, device=like.device)
     return torch.as_tensor(values).to(like)

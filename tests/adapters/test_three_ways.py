@@ -11,7 +11,6 @@ from heliograph.adapters.stacked import StackedSettings
 from heliograph.cli.arguments import build_parser
 from heliograph.cli.choosing import chosen
 from heliograph.envs.base import TeamEnv
-from heliograph.envs.checking import EnvError
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, build_env
 from heliograph.registry import UnknownNameError, settings_of
 from heliograph.rllib.environments import ADAPTER_SETTINGS
@@ -114,8 +113,8 @@ def test_masks_in_infos_are_read_where_all_three_ways_say_so() -> None:
     assert "['bird', 'fish']" in by_name
     assert seen(CommPPOConfig().environment(lambda config: Masked(), env_config=given).env_choice()) == by_name
     assert seen(by_command_line(given, env="masked")) == by_name
-    with pytest.raises(EnvError, match="masks_in_infos=True"):
-        seen(by_command_line({}, env="masked"))
+    assert seen(by_command_line({}, env="masked")) == by_name  # the first reset shows them
+    assert seen(by_command_line({"masks_in_infos": False}, env="masked")) != by_name
 
 
 @pytest.mark.parametrize("name", [name for name, value in VALUES.items() if callable(value)])

@@ -197,7 +197,7 @@ def test_a_flat_observation_has_the_size_of_its_space() -> None:
     }
     flat = flat_observation(space, observation)
     assert flat.shape == (5, 2, flat_size(space))
-    assert flat[0, 0].tolist() == [7] * 12 + [0, 0, 0, 1] + [0, 1, 0, 1, 0] + [1, 1] + [0.5]
+    assert flat[0, 0].tolist() == [pytest.approx(7 / 255)] * 12 + [0, 0, 0, 1] + [0, 1, 0, 1, 0] + [1, 1] + [0.5]
     with pytest.raises(ValueError, match="not supported"):
         flat_observation(spaces.Text(3), "abc")
 

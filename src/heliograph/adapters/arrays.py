@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from heliograph.distributions import num_choices
-from heliograph.envs.base import check_observation_space
+from heliograph.adapters.actions import ActionMap, acted
+from heliograph.adapters.spaces import ObservationMap, observed
 from heliograph.types import Role, Tree
 
 AgentID = Hashable
@@ -17,13 +17,18 @@ MASK = "action_mask"
 
 
 class Slot(NamedTuple):
-    """Where an agent stands: its role, its place there, its number in the team, and whether it observes a mask."""
+    """Where an agent stands: its role, its place there, its number in the team, and whether it observes a mask.
+
+    `sees` and `acts` map what it observes (without the mask) and what it does to the spaces of its role.
+    """
 
     agent: AgentID
     role: Role
     place: int
     number: int
     masked: bool
+    sees: ObservationMap
+    acts: ActionMap
 
 
 def group_by_role(
@@ -69,12 +74,19 @@ def _roles(
     for name, agents in parts.items():
         observation, action = spaces_of[agents[0]]
         seen, masked = without_mask(observation)
-        check_observation_space(seen, name)
+        sees, acts = _mapped(seen, action, name)
         names = tuple(map(str, agents))
-        role = Role(name=name, agents=names, observation_space=seen, action_space=action)
+        role = Role(name=name, agents=names, observation_space=sees.space, action_space=acts.space)
         roles.append(role)
-        slots |= {agent: Slot(agent, role, i, len(slots) + i, masked) for i, agent in enumerate(agents)}
+        slots |= {agent: Slot(agent, role, i, len(slots) + i, masked, sees, acts) for i, agent in enumerate(agents)}
     return tuple(roles), slots
+
+
+def _mapped(observation: spaces.Space, action: spaces.Space, role: str) -> tuple[ObservationMap, ActionMap]:
+    try:
+        return observed(observation), acted(action)
+    except ValueError as error:
+        raise ValueError(f"role {role!r}: {error}") from error
 
 
 def without_mask(space: spaces.Space) -> tuple[spaces.Space, bool]:
@@ -91,19 +103,6 @@ def take_mask(observation: Mapping[str, Any]) -> tuple[Any, Any]:
     return (rest["observation"] if list(rest) == ["observation"] else rest), observation.get(MASK)
 
 
-def legal_flags(mask: Any, space: spaces.Space) -> np.ndarray | None:
-    """Which choices a mask allows, those of all parts of an action side by side; None where it fits no such action.
-
-    A mask is one array, or for MultiDiscrete also a tuple of one for each part, and must allow a choice in each.
-    """
-    sizes = num_choices(space)
-    parts = mask if isinstance(mask, (tuple, list)) and len(sizes) > 1 and np.ndim(mask[0]) else [mask]
-    flags = np.concatenate([np.ravel(part) for part in parts]).astype(bool)
-    if flags.shape != (sum(sizes),) or not all(map(np.any, np.split(flags, np.cumsum(sizes)[:-1]))):
-        return None
-    return flags
-
-
 def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:
     """Zeros for a batch of observations: float32, whole numbers as int64, images as uint8."""
     if isinstance(space, spaces.Dict):
@@ -111,25 +110,6 @@ def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:
     dtype = np.dtype(space.dtype)
     kept = np.float32 if dtype.kind == "f" else dtype if dtype == np.uint8 or dtype.kind == "b" else np.int64
     return np.zeros((*batch, *(space.shape or ())), kept)
-
-
-def write(arrays: Tree, index: tuple[int, ...], value: Any, space: spaces.Space) -> None:
-    """Store one observation; raises ValueError where it does not fit its space or is not finite."""
-    if isinstance(space, spaces.Dict):
-        missing = [key for key in space.spaces if key not in value]
-        if missing:
-            raise ValueError(f"it lacks {missing}")
-        for key, part in space.spaces.items():
-            write(arrays[key], index, value[key], part)
-        return
-    array = np.asarray(value)
-    if array.shape != (space.shape or ()):
-        raise ValueError(f"its shape is {array.shape}, not {space.shape or ()}")
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise ValueError("it must hold finite numbers")
-    if isinstance(space, spaces.Discrete) and not 0 <= array < space.n:
-        raise ValueError(f"{array} is not in {space}")
-    arrays[index] = array
 
 
 def clear(arrays: Tree, index: tuple[int, ...]) -> None:

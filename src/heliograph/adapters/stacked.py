@@ -23,9 +23,7 @@ from heliograph.adapters.arrays import (
     clear,
     empty,
     group_by_role,
-    legal_flags,
     take_mask,
-    write,
 )
 from heliograph.distributions import num_choices
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
@@ -42,7 +40,7 @@ class StackedSettings(BaseSettings, total=False):
     `meaning_fn(env, agent)` is what the agent privately knows, `meaning_size` whole numbers (default: 1); without it,
     `infos[agent]["meaning"]` is read. `success_fn(env)` is asked when an episode ends, for `info["success"]`.
     `masks_in_infos`: which actions are legal stands in `infos[agent]["action_mask"]`; all are, after the reset, for an
-    agent that has none there.
+    agent that has none there. None (the default) looks at the first reset for such masks; False leaves them unread.
     """
 
     role_of: Callable[[str], str] | None
@@ -50,7 +48,7 @@ class StackedSettings(BaseSettings, total=False):
     meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None
     meaning_size: int
     success_fn: Callable[[Any], bool] | None
-    masks_in_infos: bool
+    masks_in_infos: bool | None
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -140,7 +138,7 @@ class StackedEnv(TeamEnv):
         meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None = None,
         meaning_size: int = 1,
         success_fn: Callable[[Any], bool] | None = None,
-        masks_in_infos: bool = False,
+        masks_in_infos: bool | None = None,
         **base: Unpack[BaseSettings],
     ):
         check_positive("meaning_size", meaning_size)
@@ -148,6 +146,7 @@ class StackedEnv(TeamEnv):
         super().__init__(roles, **base)
         self.envs = list(envs)
         self._meaning_fn, self._success_fn, self._masks_in_infos = meaning_fn, success_fn, masks_in_infos
+        self._masks_unread = masks_in_infos is False
         shape = (self.num_copies, self.num_agents)
         self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self.agents])
         self._observing, self._acting, self._speaking, self._left = (np.zeros(shape, bool) for _ in range(4))
@@ -168,6 +167,13 @@ class StackedEnv(TeamEnv):
         roles = [r for r in self.roles if r.name in masked and not isinstance(r.action_space, spaces.Box)]
         sizes = {r.name: (len(r.agents), sum(num_choices(r.action_space))) for r in roles}
         return {name: np.ones((self.num_copies, *size), bool) for name, size in sizes.items()}
+
+    def described_spaces(self) -> dict[str, str]:
+        """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
+        first = {slot.role.name: slot for slot in reversed(self._slots.values())}
+        return {
+            r.name: f"sees {first[r.name].sees.describe()}; chooses {first[r.name].acts.describe()}" for r in self.roles
+        }
 
     # ---- what an adapter fills in ------------------------------------------------------------------------------
 
@@ -197,13 +203,17 @@ class StackedEnv(TeamEnv):
     @final
     def _start(self, starting: Tensor) -> None:
         seeds = torch.randint(2**31 - 1, starting.shape, generator=self.start_generator, device=self.device).tolist()
+        frames: dict[int, Frame] = {}
         for copy in starting.nonzero().flatten().tolist():
             self._steps[copy] = 0
             self._forget(copy, range(self.num_agents))
             with self._noting(copy, "reset"):
-                frame = self._reset_one(self.envs[copy], seed=seeds[copy])
+                frame = frames[copy] = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
                 raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
+        if self._masks_in_infos is None:
+            self._look_for_masks(frames.values())
+        for copy, frame in frames.items():
             self._take(copy, frame)
 
     @final
@@ -243,8 +253,7 @@ class StackedEnv(TeamEnv):
 
     def _action_of(self, agent: AgentID, copy: int, arrays: dict[str, np.ndarray]) -> Any:
         slot = self._slots[agent]
-        space, action = slot.role.action_space, arrays[slot.role.name][copy, slot.place]
-        return int(action) if isinstance(space, spaces.Discrete) else action.astype(space.dtype)
+        return slot.acts.action(arrays[slot.role.name][copy, slot.place])
 
     def _take(self, copy: int, frame: Frame) -> None:
         """Store what the agents see; those that do not observe keep what they saw last."""
@@ -267,7 +276,7 @@ class StackedEnv(TeamEnv):
         try:
             if slot.masked:
                 observation, mask = take_mask(observation)
-            write(self._seen[slot.role.name], (copy, slot.place), observation, slot.role.observation_space)
+            slot.sees.write(self._seen[slot.role.name], (copy, slot.place), observation)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._error(copy, agent, f"got a bad observation: {error}") from error
         return mask
@@ -275,16 +284,23 @@ class StackedEnv(TeamEnv):
     def _limit(self, copy: int, agent: AgentID, seen: Any, told: Any) -> None:
         """Store which actions are legal for an agent that is asked: all where a mask is missing after the reset."""
         slot = self._slots[agent]
-        if told is not None and not slot.masked and not self._masks_in_infos:
-            raise self._error(copy, agent, "has an action_mask in its info, which is not read: set masks_in_infos=True")
+        if told is not None and not slot.masked and not self._masks_in_infos and not self._masks_unread:
+            problem = "has an action_mask in its info, and none had one at the first reset: set masks_in_infos=True"
+            raise self._error(copy, agent, problem)
         if slot.masked and seen is None and self._steps[copy] == 0:
             problem = "got no action_mask, though its space has one: give it, ones where every action is legal"
             raise self._error(copy, agent, problem)
-        mask = seen if slot.masked else told
+        mask = seen if slot.masked else None if self._masks_unread else told
         if mask is None or not self._acting[copy, slot.number]:
             self._allow_all(copy, slot)
         else:
             self._allow(copy, slot, mask)
+
+    def _look_for_masks(self, frames: Iterable[Frame]) -> None:
+        """Decide, for good, whether masks are read from infos: where an agent has one that the space does not tell."""
+        asked = ((frame.infos.get(agent, {}), self._slots.get(agent)) for frame in frames for agent in frame.turn)
+        self._masks_in_infos = any(MASK in info and slot is not None and not slot.masked for info, slot in asked)
+        self._masks = self._empty_masks()
 
     def _expect_masks(self, copy: int, frame: Frame) -> None:
         asked = [self._slots[agent] for agent in frame.turn]
@@ -300,15 +316,14 @@ class StackedEnv(TeamEnv):
             self._masks[slot.role.name][copy, slot.place] = True
 
     def _allow(self, copy: int, slot: Slot, mask: Any) -> None:
-        masks, space = self._masks.get(slot.role.name), slot.role.action_space
+        masks = self._masks.get(slot.role.name)
         if masks is None:
-            problem = f"has an action_mask, but no mask limits actions of {space}: leave it out"
+            problem = f"has an action_mask, but no mask limits actions of {slot.role.action_space}: leave it out"
             raise self._error(copy, slot.agent, problem)
-        flags = legal_flags(mask, space)
-        if flags is None:
-            wanted = f"needs {masks.shape[2]} flags, not all 0"
-            raise self._error(copy, slot.agent, f"has the action mask {mask}: {wanted}")
-        masks[copy, slot.place] = flags
+        try:
+            masks[copy, slot.place] = slot.acts.flags(mask)
+        except ValueError as error:
+            raise self._error(copy, slot.agent, f"has the action mask {mask}: {error}") from error
 
     def _take_part(self, copy: int, agent: AgentID, info: dict) -> None:
         number = self._slots[agent].number

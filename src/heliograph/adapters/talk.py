@@ -15,7 +15,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.adapters.arrays import MASK
-from heliograph.envs.base import TeamEnv, flat_observation
+from heliograph.envs.base import TeamEnv
 from heliograph.registry import UnknownNameError
 from heliograph.topologies.base import Topology
 from heliograph.topologies.full import Full
@@ -252,7 +252,7 @@ class TalkAsAction:
             parts = {"observation": own, "heard": heard.ravel(), "turn": asked.astype(np.int8)}
             return {key: parts[key] for key in space.spaces}
         role = self._role[agent]
-        vector = _numpy(flat_observation(role.observation_space, own)) * present
+        vector = spaces.flatten(role.observation_space, _unbatched(role.observation_space, own)) * present
         symbols = np.eye(self.vocab_size + 1, dtype=np.float32)[heard][..., 1:]
         return np.clip(np.concatenate([vector, symbols.ravel(), asked]).astype(np.float32), space.low, space.high)
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypedDict, Unpack, final
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
@@ -23,6 +24,8 @@ from heliograph.envs.fields import Fields
 from heliograph.envs.scene import Scene, gathered
 from heliograph.registry import UnknownNameError
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
+
+LARGEST_PIXEL = 2**16 - 1
 
 
 class BaseSettings(TypedDict, total=False):
@@ -363,13 +366,19 @@ def _opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
     return Edges(senders=None, mask=mask | (others & talking.unsqueeze(2)))
 
 
+def pixel_scale(space: spaces.Box) -> float:
+    """What images (and other bytes) are divided by, so that they lie in [-1, 1]: their largest bound, 1 without one."""
+    largest = max(abs(float(space.low.min(initial=0))), abs(float(space.high.max(initial=0))))
+    return largest if 0 < largest <= LARGEST_PIXEL else 1.0
+
+
 def flat_size(space: spaces.Space) -> int:
     """Features of an observation after `flat_observation`."""
     return int(spaces.flatdim(space))
 
 
 def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*batch O"]:
-    """An observation as one vector: one-hot for discrete spaces, keys in the space's order for Dict."""
+    """An observation as one vector: discrete spaces one-hot, images and bytes scaled, Dict in the order of its keys."""
     if isinstance(space, spaces.Dict):
         return torch.cat([flat_observation(sub, observation[key]) for key, sub in space.spaces.items()], -1)
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
@@ -377,12 +386,14 @@ def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*
     if isinstance(space, spaces.MultiBinary):
         return observation.flatten(-len(space.shape)).float()
     if isinstance(space, spaces.Box):
-        return (observation.flatten(-len(space.shape)) if space.shape else observation.unsqueeze(-1)).float()
+        flat = (observation.flatten(-len(space.shape)) if space.shape else observation.unsqueeze(-1)).float()
+        scale = pixel_scale(space) if space.dtype == np.uint8 or len(space.shape) == 3 else 1.0
+        return flat if scale == 1 else flat / scale
     known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
     raise ValueError(f"observation space {space} is not supported: use {known}")
 
 
 __all__ = [
     "BaseSettings", "EnvError", "FinalViews", "Outcome", "TeamEnv", "Unpack", "View", "check_observation_space",
-    "check_positive", "flat_observation", "flat_size", "where",
+    "check_positive", "flat_observation", "flat_size", "pixel_scale", "where",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import math
 from abc import ABC
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from heliograph.checks import check_positive
-from heliograph.envs.base import flat_observation
+from heliograph.envs.base import flat_observation, pixel_scale
 from heliograph.functional import tanh
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.types import Heard, Inputs, Tree
@@ -23,13 +25,31 @@ def is_image(space: spaces.Space) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 3
 
 
+def leaf_spaces(space: spaces.Space) -> dict[str, spaces.Space]:
+    """The spaces of the tensors in an observation by their paths: "" for a single one, "body/speed" in nested Dicts."""
+    return dict(_paths(space.spaces, spaces.Dict)) if isinstance(space, spaces.Dict) else {"": space}
+
+
+def leaf_tensors(observation: Tree) -> dict[str, Tensor]:
+    """The tensors of an observation by the same paths."""
+    return dict(_paths(observation, dict)) if isinstance(observation, dict) else {"": observation}
+
+
+def _paths(parts: Any, kind: type) -> Iterator[tuple[str, Any]]:
+    for key, part in parts.items():
+        if isinstance(part, kind):
+            yield from ((f"{key}/{path}", leaf) for path, leaf in _paths(part, kind))
+        else:
+            yield key, part
+
+
 class ImageTorso(nn.Module):
-    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` of bytes or floats."""
+    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` scaled by their bounds."""
 
     def __init__(self, space: spaces.Box, size: int):
         super().__init__()
         height, width, channels = space.shape
-        self.scale = 255.0 if space.dtype == "uint8" else 1.0
+        self.scale = pixel_scale(space)
         self.convolutions = nn.Sequential(
             nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(),
             nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(),
@@ -57,7 +77,7 @@ class Torso(nn.Module):
     def __init__(self, space: spaces.Space, size: int):
         super().__init__()
         self.space = space
-        leaves = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+        leaves = leaf_spaces(space)
         self.images = nn.ModuleDict({_key(k): ImageTorso(s, size) for k, s in leaves.items() if is_image(s)})
         self.flat_spaces = {k: s for k, s in leaves.items() if not is_image(s)}
         flat_size = sum(int(spaces.flatdim(s)) for s in self.flat_spaces.values())
@@ -65,7 +85,7 @@ class Torso(nn.Module):
 
     def forward(self, observation: Tree, *, beside: Beside | None = None) -> Float[Tensor, "*batch F"]:
         """The sum of the linear features of all parts, and of what is given beside them."""
-        leaves = observation if isinstance(observation, dict) else {"": observation}
+        leaves = leaf_tensors(observation)
         vectors = [flat_observation(s, leaves[k]) for k, s in self.flat_spaces.items()]
         weights = [] if self.flat is None else [self.flat.weight]
         if beside is not None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from heliograph.channels.base import Channel
 from heliograph.models.base import Model
-from heliograph.models.blocks import MessageNorm, RunningMoments, is_image
+from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces, leaf_tensors
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -18,22 +18,34 @@ class ObservationNormaliser(nn.Module):
 
     def __init__(self, space: spaces.Space):
         super().__init__()
-        leaves = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
-        self.sizes = {
-            key: int(spaces.flatdim(leaf))
+        leaves = leaf_spaces(space)
+        self.axes = {
+            key: len(leaf.shape)
             for key, leaf in leaves.items()
             if isinstance(leaf, spaces.Box) and not is_image(leaf) and leaf.dtype != "uint8"
         }
+        self.sizes = {key: int(spaces.flatdim(leaves[key])) for key in self.axes}
         self.moments = nn.ModuleDict({_name(key): RunningMoments(size) for key, size in self.sizes.items()})
 
     def forward(self, observation: Tree) -> Tree:
         """The normalised observation."""
-        if not isinstance(observation, dict):
-            return self.moments[_name("")].normalise(observation) if self.sizes else observation
-        return {
-            key: self.moments[_name(key)].normalise(leaf) if key in self.sizes else leaf
-            for key, leaf in observation.items()
-        }
+        return self._normalised(observation, "")
+
+    def vectors(self, observation: Tree) -> dict[str, Float[Tensor, "*batch D"]]:
+        """What is normalised of an observation, by its key, flat."""
+        leaves = leaf_tensors(observation)
+        return {key: self._flat(leaves[key], axes) for key, axes in self.axes.items()}
+
+    def _normalised(self, observation: Tree, key: str) -> Tree:
+        if isinstance(observation, dict):
+            return {k: self._normalised(part, f"{key}/{k}" if key else k) for k, part in observation.items()}
+        if key not in self.axes:
+            return observation
+        return self.moments[_name(key)].normalise(self._flat(observation, self.axes[key])).reshape(observation.shape)
+
+    @staticmethod
+    def _flat(leaf: Tensor, axes: int) -> Tensor:
+        return (leaf.flatten(-axes) if axes else leaf.unsqueeze(-1)).float()
 
     def merge(self, moments: dict[str, tuple[Tensor, ...]]) -> None:
         """Take in the mean, variance and count of a batch of each vector, by the observation's keys."""

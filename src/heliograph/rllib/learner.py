@@ -307,9 +307,7 @@ class TeamLearner(TorchLearner, ABC):
                 norm.track(mean, variance, step=step)
 
     def _track_observations(self, normaliser: Any, seen: Any, mask: Tensor) -> None:
-        leaves = seen if isinstance(seen, dict) else {"": seen}
-        moments = {key: self.peers.moments(leaves[key].flatten(3), mask) for key in normaliser.sizes}
-        normaliser.merge(moments)
+        normaliser.merge({key: self.peers.moments(flat, mask) for key, flat in normaliser.vectors(seen).items()})
 
     def is_trained(self, policy: str) -> bool:
         """Whether a policy (or the shared module) learns in the present update."""

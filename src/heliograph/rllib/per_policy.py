@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.policy.policy import PolicySpec
 
+from heliograph.adapters.actions import acted
+from heliograph.adapters.arrays import without_mask
+from heliograph.adapters.spaces import observed
 from heliograph.checks import check_schedule
 from heliograph.experiment import RESERVED_POLICY
 from heliograph.models.team import Team
@@ -102,7 +105,7 @@ def check_modules(config: "CommunicationConfig", spaces: Mapping[str, Any]) -> N
             "learner_only": (spec.learner_only or None, "every policy acts; leave it out"),
         }
         for key in ("observation_space", "action_space"):
-            refused[key] = (_other(getattr(spec, key), getattr(spaces.get(name), key, None)), SPACES)
+            refused[key] = (_other(getattr(spec, key), getattr(spaces.get(name), key, None), key), SPACES)
         _refuse(f"rl_module_spec of {name!r}", refused)
 
 
@@ -120,7 +123,7 @@ def _check_spec(name: str, spec: PolicySpec, seats: Any) -> None:
         raise ValueError(f"{what}: config must be a dictionary of {', '.join(OF_POLICY)}")
     refused = {"policy_class": (spec.policy_class, "policies are networks here; use config={'model': ...}")}
     for key in ("observation_space", "action_space"):
-        refused[key] = (_other(getattr(spec, key), getattr(seats, key, None)), SPACES)
+        refused[key] = (_other(getattr(spec, key), getattr(seats, key, None), key), SPACES)
     if seats is None and spec.config:
         refused["config"] = (spec.config, "no agent is mapped to this policy; give policy_mapping_fn too")
     _refuse(what, refused)
@@ -138,9 +141,15 @@ def _refuse(what: str, refused: Mapping[str, tuple[Any, str]]) -> None:
             raise ValueError(f"{what}: {key}={value!r} would have no effect: {why}")
 
 
-def _other(given: Any, real: Any) -> Any:
-    """A space that was given, where it is not the real one."""
-    return None if given is None or given == real else given
+def _other(given: Any, real: Any, key: str) -> Any:
+    """A space that was given, where it is neither the real one nor one that an adapter maps to it."""
+    if given is None or given == real:
+        return None
+    try:
+        mapped = observed(without_mask(given)[0]) if key == "observation_space" else acted(given)
+    except ValueError:
+        return given
+    return None if mapped.space == real else given
 
 
 def _specs(config: "CommunicationConfig") -> dict[str, PolicySpec]:
