@@ -11,8 +11,10 @@ from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
 from heliograph.adapters.arrays import AgentID
+from heliograph.adapters.closing import closed_on_failure, made
+from heliograph.adapters.frames import Frame
 from heliograph.adapters.picture import RENDERING, picture_of
-from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings, closed_on_failure, made
+from heliograph.adapters.stacked import StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 

@@ -5,7 +5,6 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
@@ -22,15 +21,16 @@ from heliograph.adapters.arrays import (
     Spaces,
     clear,
     empty,
-    group_by_role,
     legal_flags,
     take_mask,
     write,
 )
+from heliograph.adapters.closing import close_all, name_of
+from heliograph.adapters.frames import Frame, Records
+from heliograph.adapters.naming import group_by_role
 from heliograph.distributions import num_choices
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.envs.checking import EnvError, place_of
-from heliograph.isolation import isolated
 from heliograph.types import Tree
 
 
@@ -51,74 +51,6 @@ class StackedSettings(BaseSettings, total=False):
     meaning_size: int
     success_fn: Callable[[Any], bool] | None
     masks_in_infos: bool
-
-
-@dataclasses.dataclass(kw_only=True)
-class Frame:
-    """What one Python environment shows after a reset or a step, agents named as it names them.
-
-    `turn`: agents in play that observe now and are asked for an action. `infos[agent]` may hold `meaning`,
-    `action_mask`, and `observing`, `acting`, `speaking`, which narrow what an agent in `turn` takes part in.
-    """
-
-    observations: dict[AgentID, Any]
-    turn: list[AgentID]
-    rewards: dict[AgentID, Any] = dataclasses.field(default_factory=dict)
-    terminated: list[AgentID] = dataclasses.field(default_factory=list)
-    truncated: list[AgentID] = dataclasses.field(default_factory=list)
-    infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
-    over: bool = False
-
-
-def made(make: Callable[[], Any], number: int) -> list[Any]:
-    """So many Python environments; those that were made are closed where one cannot be."""
-    envs: list[Any] = []
-    with closed_on_failure(envs):
-        for _ in range(number):
-            envs.append(make())
-    return envs
-
-
-@contextlib.contextmanager
-def closed_on_failure(envs: list[Any]) -> Iterator[None]:
-    """While an adapter is made of them: where that fails, environments are closed."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(EnvError):  # what happened tells more than that they cannot be closed either
-            close_all(envs)
-        raise
-
-
-def close_all(envs: Iterable[Any]) -> None:
-    """Close Python environments, all of them; then raise `EnvError` for the first that could not be closed."""
-    failures = []
-    for copy, env in enumerate(envs):
-        try:
-            with isolated(f"close() of {_name(env)}, copy {copy}", error=EnvError):
-                env.close()
-        except EnvError as error:
-            failures.append(error)
-        except Exception as error:
-            where = f"in close() of {_name(env)}, copy {copy}; {place_of(error)}"
-            failures.append(EnvError(f"{type(error).__name__}: {error} ({where})"))
-    if failures:
-        raise failures[0]
-
-
-def _name(env: Any) -> str:
-    return type(getattr(env, "unwrapped", env)).__name__
-
-
-class _Records:
-    """The events of one step of all copies, `[B, N]`."""
-
-    def __init__(self, copies: int, agents: int):
-        self.rewards = np.zeros((copies, agents), np.float32)
-        self.terminated = np.zeros((copies, agents), bool)
-        self.truncated = np.zeros((copies, agents), bool)
-        self.over = np.zeros(copies, bool)
-        self.success = np.zeros(copies, bool)
 
 
 class StackedEnv(TeamEnv):
@@ -182,7 +114,7 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
-        where = f"{what}() of {_name(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
+        where = f"{what}() of {name_of(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
         where = f"{where}, turn of {self._turn[copy]}"
         try:
             yield
@@ -208,7 +140,7 @@ class StackedEnv(TeamEnv):
 
     @final
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        happened = _Records(self.num_copies, self.num_agents)
+        happened = Records(self.num_copies, self.num_agents)
         arrays = {name: action.detach().cpu().numpy() for name, action in actions.items()}
         for copy in moving.nonzero().flatten().tolist():
             self._steps[copy] += 1
@@ -328,7 +260,7 @@ class StackedEnv(TeamEnv):
             raise self._error(copy, agent, f"got the meaning {meaning!r}: needs meaning_size={size} whole numbers")
         self._meaning[copy, self._slots[agent].number] = values
 
-    def _record(self, copy: int, frame: Frame, happened: _Records) -> None:
+    def _record(self, copy: int, frame: Frame, happened: Records) -> None:
         for agent, reward in frame.rewards.items():
             value = np.asarray(reward)
             if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():

@@ -11,8 +11,8 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from heliograph import registry
+from heliograph.adapters.closing import closed_on_failure
 from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.adapters.stacked import closed_on_failure
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv

@@ -8,7 +8,9 @@ import numpy as np
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.arrays import AgentID
-from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings, closed_on_failure, made
+from heliograph.adapters.closing import closed_on_failure, made
+from heliograph.adapters.frames import Frame
+from heliograph.adapters.stacked import StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 from heliograph.registry import check_settings, load
