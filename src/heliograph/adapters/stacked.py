@@ -37,16 +37,17 @@ from heliograph.types import Tree
 class StackedSettings(BaseSettings, total=False):
     """Settings of every adapter that turns Python environments into a team environment.
 
-    `role_of` names the role of an agent (default: its name up to the last underscore; agents of one role must have
-    equal spaces). `speaking` tells which agents may speak through a Heliograph channel (default: all).
+    `role_of(agent)` names the role of an agent (default: its name without the number at its end; agents of one role
+    must have equal spaces). `speaking(agent)` tells which may speak through a Heliograph channel (default: all).
+    These and other functions of agents are given their very ids, which need not be text.
     `meaning_fn(env, agent)` is what the agent privately knows, `meaning_size` whole numbers (default: 1); without it,
     `infos[agent]["meaning"]` is read. `success_fn(env)` is asked when an episode ends, for `info["success"]`.
     `masks_in_infos`: which actions are legal stands in `infos[agent]["action_mask"]`; all are, after the reset, for an
     agent that has none there.
     """
 
-    role_of: Callable[[str], str] | None
-    speaking: Callable[[str], bool] | None
+    role_of: Callable[[Any], Any] | None
+    speaking: Callable[[Any], bool] | None
     meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None
     meaning_size: int
     success_fn: Callable[[Any], bool] | None
@@ -67,8 +68,8 @@ class StackedEnv(TeamEnv):
         envs: Sequence[Any],
         spaces_of: Mapping[Any, Spaces],
         *,
-        role_of: Callable[[str], str] | None = None,
-        speaking: Callable[[str], bool] | None = None,
+        role_of: Callable[[Any], Any] | None = None,
+        speaking: Callable[[Any], bool] | None = None,
         meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None = None,
         meaning_size: int = 1,
         success_fn: Callable[[Any], bool] | None = None,
@@ -81,7 +82,7 @@ class StackedEnv(TeamEnv):
         self.envs = list(envs)
         self._meaning_fn, self._success_fn, self._masks_in_infos = meaning_fn, success_fn, masks_in_infos
         shape = (self.num_copies, self.num_agents)
-        self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self.agents])
+        self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self._slots])
         self._observing, self._acting, self._speaking, self._left = (np.zeros(shape, bool) for _ in range(4))
         self._meaning = np.full((*shape, meaning_size), -1, np.int64)
         self._seen = {r.name: empty(r.observation_space, (shape[0], len(r.agents))) for r in self.roles}
