@@ -52,6 +52,29 @@ def legal_flags(mask: Any, space: spaces.Space) -> np.ndarray | None:
     return flags
 
 
+def forbids_all(mask: Any, space: spaces.Space) -> bool:
+    """Whether a mask of the right size allows no action at all: its agent has nothing to choose."""
+    if isinstance(space, spaces.Box):
+        return False
+    parts = mask if isinstance(mask, (tuple, list)) and len(mask) and np.ndim(mask[0]) else [mask]
+    flags = np.concatenate([np.ravel(part) for part in parts])
+    return len(flags) == sum(num_choices(space)) and not flags.any()
+
+
+def first_action(space: spaces.Space) -> Any:
+    """The first action of a space, in the numbers that networks choose: 0, or the lowest of a Box that is finite."""
+    return np.clip(np.zeros(space.shape), space.low, space.high) if isinstance(space, spaces.Box) else 0
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two observations (or lists, tuples and dicts of such) hold the same numbers."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(np.array_equal(one, other))
+
+
 def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:
     """Zeros for a batch of observations: float32, whole numbers as int64, images as uint8."""
     if isinstance(space, spaces.Dict):

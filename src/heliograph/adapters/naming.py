@@ -62,7 +62,7 @@ def default_role(agent: AgentID) -> str:
 
 
 def safe_names(given: Iterable[Any]) -> dict[Any, str]:
-    """Names for policies: letters, digits and `_` alone, no two of them alike in lower case; as given where possible."""
+    """Names for policies: letters, digits and `_`, no two of them alike in lower case; as given where possible."""
     asked = list(given)
     plain = [str(name) if str(name).isidentifier() else UNSAFE.sub("_", str(name)).strip("_") for name in asked]
     free = [f"{name}_{NAMELESS}" if name in TAKEN else name or NAMELESS for name in plain]

@@ -6,7 +6,7 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -21,37 +21,27 @@ from heliograph.adapters.arrays import (
     Spaces,
     clear,
     empty,
+    first_action,
+    forbids_all,
     legal_flags,
+    same,
     take_mask,
     write,
 )
 from heliograph.adapters.closing import close_all, name_of
 from heliograph.adapters.frames import Frame, Records
 from heliograph.adapters.naming import group_by_role
+from heliograph.adapters.notes import Notes
+from heliograph.adapters.presence import Presence
+from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
+from heliograph.adapters.surroundings import Surroundings
 from heliograph.distributions import num_choices
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, place_of
 from heliograph.types import Tree
 
-
-class StackedSettings(BaseSettings, total=False):
-    """Settings of every adapter that turns Python environments into a team environment.
-
-    `role_of(agent)` names the role of an agent (default: its name without the number at its end; agents of one role
-    must have equal spaces). `speaking(agent)` tells which may speak through a Heliograph channel (default: all).
-    These and other functions of agents are given their very ids, which need not be text.
-    `meaning_fn(env, agent)` is what the agent privately knows, `meaning_size` whole numbers (default: 1); without it,
-    `infos[agent]["meaning"]` is read. `success_fn(env)` is asked when an episode ends, for `info["success"]`.
-    `masks_in_infos`: which actions are legal stands in `infos[agent]["action_mask"]`; all are, after the reset, for an
-    agent that has none there.
-    """
-
-    role_of: Callable[[Any], Any] | None
-    speaking: Callable[[Any], bool] | None
-    meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None
-    meaning_size: int
-    success_fn: Callable[[Any], bool] | None
-    masks_in_infos: bool
+SEED = 5
+"""With which two resets are compared."""
 
 
 class StackedEnv(TeamEnv):
@@ -67,28 +57,24 @@ class StackedEnv(TeamEnv):
         self,
         envs: Sequence[Any],
         spaces_of: Mapping[Any, Spaces],
-        *,
-        role_of: Callable[[Any], Any] | None = None,
-        speaking: Callable[[Any], bool] | None = None,
-        meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None = None,
-        meaning_size: int = 1,
-        success_fn: Callable[[Any], bool] | None = None,
-        masks_in_infos: bool = False,
-        **base: Unpack[BaseSettings],
+        **settings: Unpack[StackedSettings],
     ):
-        check_positive("meaning_size", meaning_size)
-        roles, self._slots = group_by_role(spaces_of, role_of)
-        super().__init__(roles, **base)
-        self.envs = list(envs)
-        self._meaning_fn, self._success_fn, self._masks_in_infos = meaning_fn, success_fn, masks_in_infos
+        check_stacked(settings, env=envs[0])
+        roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
+        super().__init__(roles, **of_base(settings))
+        self.envs, self._settings = list(envs), settings
         shape = (self.num_copies, self.num_agents)
+        speaking = settings.get("speaking")
         self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self._slots])
         self._observing, self._acting, self._speaking, self._left = (np.zeros(shape, bool) for _ in range(4))
-        self._meaning = np.full((*shape, meaning_size), -1, np.int64)
+        self._presence = Presence(*shape, together=settings.get("paid_after_end", False))
+        self._surroundings = Surroundings(self._slots, copies=shape[0], asked=asked_of(settings))
+        self._meaning = np.full((*shape, settings.get("meaning_size", 1)), -1, np.int64)
         self._seen = {r.name: empty(r.observation_space, (shape[0], len(r.agents))) for r in self.roles}
         self._masks = self._empty_masks()
         self._turn: list[list[AgentID]] = [[] for _ in self.envs]
         self._steps = [0] * self.num_copies
+        self._notes = Notes(self._slots)
 
     @final
     def close(self) -> None:
@@ -96,7 +82,7 @@ class StackedEnv(TeamEnv):
         close_all(self.envs)
 
     def _empty_masks(self) -> dict[str, np.ndarray]:
-        every = self._masks_in_infos
+        every = self._settings.get("masks_in_infos", False)
         masked = {slot.role.name for slot in self._slots.values() if slot.masked or every}
         roles = [r for r in self.roles if r.name in masked and not isinstance(r.action_space, spaces.Box)]
         sizes = {r.name: (len(r.agents), sum(num_choices(r.action_space))) for r in roles}
@@ -106,7 +92,7 @@ class StackedEnv(TeamEnv):
 
     @abstractmethod
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
-        """Begin a new episode of one Python environment."""
+        """Begin a new episode of one Python environment; `self._reset_with` are further arguments of its `reset`."""
 
     @abstractmethod
     def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
@@ -137,21 +123,37 @@ class StackedEnv(TeamEnv):
                 frame = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
                 raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
+            self._surroundings.forget(copy)
             self._take(copy, frame)
+            self._presence.begin(copy, self._observing[copy])
+
+    @property
+    def _reset_with(self) -> dict[str, Any]:
+        options = self._settings.get("reset_options")
+        return {} if options is None else {"options": dict(options)}
+
+    @final
+    def heeds_seed(self) -> bool:
+        """Whether two resets of the first copy with one seed show the same; `reset()` is to be called afterwards."""
+        with self._noting(0, "reset"):
+            first, second = (self._reset_one(self.envs[0], seed=SEED) for _ in range(2))
+            return same((first.observations, first.turn), (second.observations, second.turn))
 
     @final
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         happened = Records(self.num_copies, self.num_agents)
-        arrays = {name: action.detach().cpu().numpy() for name, action in actions.items()}
+        arrays = {name: action.detach().cpu().numpy().copy() for name, action in actions.items()}
         for copy in moving.nonzero().flatten().tolist():
             self._steps[copy] += 1
+            self._set_first(copy, arrays)
             chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
             self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
             with self._noting(copy, "step"):
                 frame = self._step_one(self.envs[copy], chosen)
             self._take(copy, frame)
             self._record(copy, frame, happened)
-        info = {} if self._success_fn is None else {"success": self._tensor(happened.success)}
+        self._notes.count(int(happened.over.sum()), self._presence.turns)
+        info = {} if self._settings.get("success_fn") is None else {"success": self._tensor(happened.success)}
         return Outcome(
             rewards=self._tensor(happened.rewards),
             terminated=self._tensor(happened.terminated),
@@ -170,6 +172,7 @@ class StackedEnv(TeamEnv):
             speaking=self._tensor(self._speaking),
             meaning=self._tensor(self._meaning),
             action_mask=masks or None,
+            **self._surroundings.fields(self.device),
         )
 
     # ---- from dicts to arrays ----------------------------------------------------------------------------------
@@ -190,9 +193,13 @@ class StackedEnv(TeamEnv):
             info = frame.infos.get(agent, {})
             self._take_part(copy, agent, info)
             self._limit(copy, agent, masks[agent], info.get(MASK))
-        if self._masks_in_infos and self._steps[copy] == 0:
+        if self._settings.get("masks_in_infos") and self._steps[copy] == 0:
             self._expect_masks(copy, frame)
         self._turn[copy] = list(frame.turn)
+        if self._surroundings.wanted:
+            met, turn = self._presence.met[copy], frozenset(frame.turn)
+            in_play = [agent for agent, slot in self._slots.items() if met[slot.number] or agent in turn]
+            self._surroundings.take(copy, self.envs[copy], in_play)
 
     def _see(self, copy: int, agent: AgentID, observation: Any) -> Any:
         """Store an observation; the mask that it holds, where it holds one."""
@@ -208,7 +215,7 @@ class StackedEnv(TeamEnv):
     def _limit(self, copy: int, agent: AgentID, seen: Any, told: Any) -> None:
         """Store which actions are legal for an agent that is asked: all where a mask is missing after the reset."""
         slot = self._slots[agent]
-        if told is not None and not slot.masked and not self._masks_in_infos:
+        if told is not None and not slot.masked and not self._settings.get("masks_in_infos"):
             raise self._error(copy, agent, "has an action_mask in its info, which is not read: set masks_in_infos=True")
         if slot.masked and seen is None and self._steps[copy] == 0:
             problem = "got no action_mask, though its space has one: give it, ones where every action is legal"
@@ -216,8 +223,17 @@ class StackedEnv(TeamEnv):
         mask = seen if slot.masked else told
         if mask is None or not self._acting[copy, slot.number]:
             self._allow_all(copy, slot)
+        elif forbids_all(mask, slot.role.action_space):
+            self._acting[copy, slot.number] = False
+            self._allow_all(copy, slot)
         else:
             self._allow(copy, slot, mask)
+
+    def _set_first(self, copy: int, arrays: dict[str, np.ndarray]) -> None:
+        """Choose the first action for agents that have none to choose: a Python environment may need one of them."""
+        for slot in (self._slots[agent] for agent in self._turn[copy]):
+            if not self._acting[copy, slot.number]:
+                arrays[slot.role.name][copy, slot.place] = first_action(slot.role.action_space)
 
     def _expect_masks(self, copy: int, frame: Frame) -> None:
         asked = [self._slots[agent] for agent in frame.turn]
@@ -249,8 +265,9 @@ class StackedEnv(TeamEnv):
         self._observing[copy, number] = observing
         self._acting[copy, number] = info.get("acting", observing)
         self._speaking[copy, number] = self._may_speak[number] and info.get("speaking", observing)
-        if self._meaning_fn is not None:
-            self._mean(copy, agent, self._meaning_fn(self.envs[copy], agent))
+        meaning_fn = self._settings.get("meaning_fn")
+        if meaning_fn is not None:
+            self._mean(copy, agent, meaning_fn(self.envs[copy], agent))
         elif "meaning" in info:
             self._mean(copy, agent, info["meaning"])
 
@@ -262,18 +279,31 @@ class StackedEnv(TeamEnv):
         self._meaning[copy, self._slots[agent].number] = values
 
     def _record(self, copy: int, frame: Frame, happened: Records) -> None:
+        for agents, flags in ((frame.terminated, happened.terminated), (frame.truncated, happened.truncated)):
+            for agent in agents:
+                flags[copy, self._slot(copy, agent).number] = True
+        success_fn = self._settings.get("success_fn")
+        if frame.over and success_fn is not None:
+            happened.success[copy] = bool(success_fn(self.envs[copy]))
+        self._left[copy] = happened.terminated[copy] | happened.truncated[copy]
+        at_limit = self.time_limit is not None and int(self._elapsed[copy]) + 1 >= self.time_limit
+        happened.over[copy] = frame.over
+        if frame.over and at_limit and self._settings.get("time_limit_is_truncation"):
+            happened.over[copy], happened.terminated[copy] = False, False
+        paid, observing = self._paid(copy, frame), self._observing[copy]
+        lost = self._presence.settle(copy, paid, happened, observing=observing, last=frame.over or at_limit)
+        if lost.any():
+            self._notes.tell_lost(name_of(self.envs[copy]), lost, step=self._steps[copy])
+
+    def _paid(self, copy: int, frame: Frame) -> np.ndarray:
+        """What each agent is paid, `[N]`."""
+        paid = np.zeros(self.num_agents)
         for agent, reward in frame.rewards.items():
             value = np.asarray(reward)
             if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                 raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
-            happened.rewards[copy, self._slot(copy, agent).number] = value.item()
-        for agents, flags in ((frame.terminated, happened.terminated), (frame.truncated, happened.truncated)):
-            for agent in agents:
-                flags[copy, self._slot(copy, agent).number] = True
-        self._left[copy] = happened.terminated[copy] | happened.truncated[copy]
-        happened.over[copy] = frame.over
-        if frame.over and self._success_fn is not None:
-            happened.success[copy] = bool(self._success_fn(self.envs[copy]))
+            paid[self._slot(copy, agent).number] = value.item()
+        return paid
 
     def _forget(self, copy: int, numbers: Iterable[int]) -> None:
         """Clear the slots of agents that have left."""
