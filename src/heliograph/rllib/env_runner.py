@@ -33,6 +33,7 @@ from heliograph.experiment import build_env, resolve
 from heliograph.isolation import isolated
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import prepare_torch, runner_device
+from heliograph.rllib.environments import Place, at_work
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, set_streams
@@ -87,7 +88,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def _build_env(self, *, seed: int) -> None:
         copies, device = self.config.num_envs_per_env_runner, str(self.device)
-        choice = self.config.env_choice(self.env_settings)
+        place = Place(worker_index=self.worker_index, num_workers=self.num_workers or 0)
+        choice = at_work(self.config.env_choice(self.env_settings), place)
         self.env = build_env(choice, num_copies=copies, seed=seed, device=device)
         self._holds_env = True
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())

@@ -1,10 +1,11 @@
 """RLlib's `MultiAgentEnv`, both ways: its environments as team environments, and team environments for stock RLlib."""
 
-import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack, final
 
 import numpy as np
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.answers import reset_answer, step_answer
@@ -31,7 +32,8 @@ COMMON = "__common__"
 class FromMultiAgentEnv(StackedEnv):
     """`num_copies` environments of RLlib: a class or function that makes one, or, for one copy, an instance.
 
-    `env_config` is handed to the class or function, where given. Agents that get an observation act next, as in RLlib.
+    `env_config` is handed to the class or function, where given, as an `EnvContext` that numbers the copies.
+    Agents that get an observation act next, as in RLlib.
     An episode is over where `__all__` says so in either dict, or as soon as nobody is in play: each agent that has been
     shown something has ended, and no other is shown anything in that step. An agent that has ended and is shown
     something again plays anew. For the other settings see `heliograph.adapters.settings.StackedSettings`.
@@ -92,7 +94,10 @@ def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> l
         if num_copies != 1:
             raise ValueError(f"num_copies={num_copies}: an instance is one copy; hand in its class, or a function")
         return [make]
-    return made(make if env_config is None else functools.partial(make, env_config), num_copies)
+    if env_config is None:
+        return made(make, num_copies)
+    indices = itertools.count()
+    return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_copies)
 
 
 def _left(flags: Mapping[AgentID, bool]) -> list[AgentID]:
