@@ -98,6 +98,7 @@ class EnvFacts:
 def facts_of(env: TeamEnv) -> EnvFacts:
     """Read off an environment what a team must know of it; resets it."""
     with tried(f"in reset() of {type(env).__name__}"):
+        env.try_out()
         state_size = env.reset().state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
     return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)

@@ -1,5 +1,6 @@
 """What an adapter tells of an environment that is legal and yet seldom what its author meant: each once."""
 
+import functools
 import warnings
 from collections.abc import Mapping
 
@@ -7,9 +8,21 @@ import numpy as np
 
 from heliograph.adapters.arrays import AgentID, Slot
 
-__all__ = ["Notes"]
+__all__ = ["Notes", "untried"]
 
 MANY_EPISODES = 100
+
+
+@functools.cache
+def _tried() -> set[type]:
+    return set()
+
+
+def untried(kind: type) -> bool:
+    """Whether this is the first time in this process that a class of environments is tried."""
+    before = len(_tried())
+    _tried().add(kind)
+    return len(_tried()) > before
 
 
 class Notes:

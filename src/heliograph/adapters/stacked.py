@@ -5,6 +5,7 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
@@ -30,8 +31,8 @@ from heliograph.adapters.arrays import (
 )
 from heliograph.adapters.closing import close_all, name_of
 from heliograph.adapters.frames import Frame, Records
-from heliograph.adapters.naming import group_by_role
-from heliograph.adapters.notes import Notes
+from heliograph.adapters.naming import RULE, group_by_role
+from heliograph.adapters.notes import Notes, untried
 from heliograph.adapters.presence import Presence
 from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
 from heliograph.adapters.surroundings import Surroundings
@@ -63,6 +64,7 @@ class StackedEnv(TeamEnv):
         roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
         super().__init__(roles, **of_base(settings))
         self.envs, self._settings = list(envs), settings
+        self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
         speaking = settings.get("speaking")
         self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self._slots])
@@ -138,6 +140,16 @@ class StackedEnv(TeamEnv):
         with self._noting(0, "reset"):
             first, second = (self._reset_one(self.envs[0], seed=SEED) for _ in range(2))
             return same((first.observations, first.turn), (second.observations, second.turn))
+
+    @final
+    def try_out(self) -> None:
+        """Warn, once for each class of environments, where the seed of a reset does not decide what it shows."""
+        kind = type(getattr(self.envs[0], "unwrapped", self.envs[0]))
+        if not untried(kind) or self.heeds_seed():
+            return
+        told = f"{kind.__name__} does not heed its seed: two resets with the same one showed different starts"
+        why = "runs cannot be repeated, and interventions do not compare equal starts"
+        warnings.warn(f"{told}: {why}; draw all randomness from a stream that reset(seed=) seeds", stacklevel=2)
 
     @final
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:

@@ -154,6 +154,9 @@ class TeamEnv(ABC):
         """What a copy looks like now, as plain data to be drawn; by default agents on a circle, by role and number."""
         return gathered(self.roles, present=self.view().observing[copy].tolist())
 
+    def try_out(self) -> None:
+        """Look for what would surprise, before training, and warn of it; `reset()` follows. By default nothing."""
+
     @property
     def horizon(self) -> int | None:
         """Longest possible episode in env steps by the rules, talking included; None where there is none."""
