@@ -1,5 +1,6 @@
 """What agents of a Python environment see in arrays over all copies, and which of their actions are legal."""
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
@@ -93,7 +94,11 @@ def write(arrays: Tree, index: tuple[int, ...], value: Any, space: spaces.Space)
         for key, part in space.spaces.items():
             write(arrays[key], index, value[key], part)
         return
+    if isinstance(value, Mapping):
+        raise ValueError(f"it is a dict of {list(value)}, its space is {space}: declare a Dict space, or flatten it")
     array = np.asarray(value)
+    if array.size == 1 and math.prod(space.shape or ()) == 1:
+        array = array.reshape(space.shape or ())
     if array.shape != (space.shape or ()):
         raise ValueError(f"its shape is {array.shape}, not {space.shape or ()}")
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
