@@ -126,14 +126,14 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     What an import path names may also be an environment of another library, or make one: it is then adapted.
     """
     make, what = resolve("env", choice.env), f"environment {choice.env!r}"
-    if (isinstance(make, type) and issubclass(make, TeamEnv)) or _names_settings(make):
+    may_adapt = isinstance(choice.env, str) and ":" in choice.env
+    is_ours = not may_adapt or may_make_team(make)
+    if is_ours and ((isinstance(make, type) and issubclass(make, TeamEnv)) or _names_settings(make)):
         registry.check_settings(make, choice.settings, what=what)
     _refuse_own(choice.settings)
     _refuse_giants(choice)
-    base = {"num_copies": num_copies, "seed": seed, "device": device}
-    may_adapt = isinstance(choice.env, str) and ":" in choice.env
-    env = None
-    if not may_adapt or may_make_team(make):
+    env, base = None, {"num_copies": num_copies, "seed": seed, "device": device}
+    if is_ours:
         env = _made_team(make, {**base, **functions_resolved(make, choice.settings)}, what=what, may_adapt=may_adapt)
     if env is None:
         adapter = importlib.import_module(FOREIGN).foreign_choice(make, choice.settings)

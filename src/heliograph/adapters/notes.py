@@ -33,11 +33,13 @@ class Notes:
         self._num_episodes = 0
         self._told: set[str] = set()
 
-    def tell_lost(self, env: str, lost: np.ndarray, *, step: int) -> None:
+    def tell_lost(self, env: str, lost: np.ndarray, *, step: int, together: bool) -> None:
         """Agents `[N]` were paid this much after their part had ended."""
         number = int(np.flatnonzero(lost)[0])
         paid = f"{env} paid agent {self._agents[number]!r} {lost[number]:g} in step {step}, after its part had ended"
         remedy = "set paid_after_end=True where what the team earns counts for it too, or pay only agents in play"
+        if together:
+            remedy = "paid_after_end=True is for agents that terminate, and this one was truncated: terminate it"
         self._tell("pay", f"{paid}: that is neither learnt from nor reported; {remedy}")
 
     def count(self, num_episodes: int, turns: np.ndarray) -> None:

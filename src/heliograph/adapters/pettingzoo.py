@@ -116,7 +116,7 @@ def _of_agents(env: Any, values: Mapping[AgentID, Any]) -> dict[AgentID, Any]:
     return {agent: value for agent, value in values.items() if agent in env.possible_agents}
 
 
-def _aec_frame(env: AECEnv) -> Frame:
+def _aec_frame(env: Any) -> Frame:
     """Let agents that have left step out, and show the next agent what it sees."""
     shown = Frame(observations={}, turn=[], rewards={}, terminated=[], truncated=[], infos={})
     while env.agents:

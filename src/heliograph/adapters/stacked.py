@@ -305,7 +305,8 @@ class StackedEnv(TeamEnv):
         paid, observing = self._paid(copy, frame), self._observing[copy]
         lost = self._presence.settle(copy, paid, happened, observing=observing, last=frame.over or at_limit)
         if lost.any():
-            self._notes.tell_lost(name_of(self.envs[copy]), lost, step=self._steps[copy])
+            how: Any = {"step": self._steps[copy], "together": self._presence.together}
+            self._notes.tell_lost(name_of(self.envs[copy]), lost, **how)
 
     def _paid(self, copy: int, frame: Frame) -> np.ndarray:
         """What each agent is paid, `[N]`."""
