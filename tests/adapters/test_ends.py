@@ -13,8 +13,11 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedEnv
+from heliograph.experiment import TeamChoices, build_team, facts_of
 from heliograph.functional import gae_over_turns
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
+from heliograph.sampler import Sampler
+from heliograph.sampler import play as run
 from heliograph.types import TeamStep
 from tests.adapters.scripted import DONE, SEEN, OfAEC, OfParallel, OfRLlib, Part, Script, scripts
 
@@ -200,6 +203,19 @@ def test_an_agent_without_turns_is_told_of_once() -> None:
     with pytest.warns(UserWarning, match=r"\[1\] had no turn in the first 100 episodes"):
         env.step(zeros)
     env.step(zeros)
+
+
+def test_agents_that_never_come_have_no_return() -> None:
+    here, never = (Part(first=0, last=2, cut=False),), ()
+    script = two(parts=(here, here, here, *[never] * 7), pay=((2.0,) * 3 + (None,) * 7,) * 2)
+    env = FromMultiAgentEnv(lambda: OfRLlib(script), num_copies=2)
+    team = build_team(TeamChoices(channel="none"), facts_of(env), seed=0)
+    ended, _ = run(Sampler(env, team), 2)
+    assert ended.returns.tolist() == [4.0, 4.0] and ended.present.sum(1).tolist() == [3, 3]
+    sampler = Sampler(env, team)
+    sampler.fragment(4)
+    in_fragments = sampler.take_finished()
+    assert in_fragments.returns.tolist() == [4.0] * 4 and in_fragments.of_agent(9).tolist() == []
 
 
 # ---- other answers -------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class StackedEnv(TeamEnv):
     and blind until then. What an agent last saw stays in its slot while it waits for its turn.
     """
 
-    resumable = False
+    resumable = counts_absent = False
 
     def __init__(
         self,

@@ -90,6 +90,8 @@ class TeamEnv(ABC):
 
     resumable = True
     bounds_exact = True
+    counts_absent = True
+    """Whether an agent without a turn and without pay in an episode has a return, 0, in the mean over agents."""
     final_views = FinalViews.ENDED
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""

@@ -222,7 +222,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         log(EPISODE_RETURN_MAX, float(returns.max()), reduce="max", window=1)
         log(EPISODE_LEN_MEAN, float(episodes.lengths.float().mean()), window=1)
         for slot, agent in enumerate(self.env.agents):
-            log((EPISODE_AGENT_RETURN_MEAN, agent), float(episodes.agent_returns[:, slot].mean()), window=1)
+            if len(own := episodes.of_agent(slot)):
+                log((EPISODE_AGENT_RETURN_MEAN, agent), float(own.mean()), window=1)
         if not bool(episodes.success.isnan().any()):
             log("success_rate", float(episodes.success.mean()), window=1)
 
