@@ -88,6 +88,12 @@ class EnvFacts:
     state_size: int
     team_of_agent: tuple[int, ...]
     horizon: int | None
+    ids: tuple[Any, ...] = ()
+
+    @property
+    def ids_by_name(self) -> dict[str, Any]:
+        """What functions of the user are given for each agent, by the agent's name."""
+        return dict(zip(self.agents, self.ids or self.agents, strict=True))
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ def facts_of(env: TeamEnv) -> EnvFacts:
         env.try_out()
         state_size = env.reset().state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
-    return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)
+    return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon, ids=env.agent_ids)
 
 
 def resolve(kind: str, name: Any) -> Any:

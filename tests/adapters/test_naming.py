@@ -3,13 +3,19 @@ from typing import Any
 
 import pytest
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as how
 from hypothesis import strategies as st
 from ray.rllib.core.rl_module import validate_module_id
 from torch import nn
 
 from heliograph.adapters.naming import agent_names, default_role, group_by_role, safe_names
 from heliograph.adapters.pettingzoo import FromPettingZoo
+from heliograph.experiment import PolicyChoice
+from heliograph.rllib.mapping import EpisodeHandle
+from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.settings import settings_from
+from heliograph.rllib.train import config_of
 from tests.adapters.scripted import OfParallel, Part, Script
 
 SAME = (spaces.Box(0.0, 1.0, (2,)), spaces.Discrete(2))
@@ -48,7 +54,7 @@ def test_agents_whose_text_is_alike_are_numbered_and_texts_stay_as_they_are() ->
     assert agent_names([1, "1", (1,), "1_2"]) == {1: "1_3", "1": "1", (1,): "(1,)", "1_2": "1_2"}
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@how(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(IDS, unique=True, max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
 def test_names_are_safe_and_unique_whatever_agents_are_called(agents: list[Any], kinds: list[bool]) -> None:
     spaces_of = {agent: SAME if kind else OTHER for agent, kind in zip(agents, kinds, strict=False)}
@@ -79,3 +85,30 @@ def test_functions_of_agents_get_their_very_ids() -> None:
     )
     env.reset()
     assert all(agents == {0, 1} and {*map(type, agents)} == {int} for agents in got.values())
+
+
+def test_mapping_functions_get_ids() -> None:
+    script = Script(parts=((Part(first=0, last=1, cut=False),),) * 2, pay=((1.0, 1.0),), told="nothing")
+    config = CommPPOConfig().environment(lambda: OfParallel(script))
+    config.multi_agent(policies={"even", "odd"}, policy_mapping_fn=lambda agent, *_, **__: ["even", "odd"][agent % 2])
+    mapping = config.policy_mapping()
+    assert mapping is not None and mapping.seats == {"even": ("0",), "odd": ("1",)}
+    assert mapping.ask("1", EpisodeHandle(id_="0")) == "odd"
+
+
+class Odd(OfParallel):
+    """Agents whose names no policy can have."""
+
+    def __init__(self) -> None:
+        parts = ((Part(first=0, last=1, cut=False),),) * 2
+        super().__init__(Script(parts=parts, pay=((1.0, 1.0),), told="nothing"))
+        self.possible_agents = [("a/b", 0), ("a b", 0)]
+
+
+def test_separate_networks_have_safe_names() -> None:
+    settings = settings_from({"env": f"{__name__}:Odd", "networks": "separate"})
+    policies = settings.choices().policies
+    assert policies == {
+        "a_b_0": PolicyChoice(agents=("('a/b', 0)",)), "a_b_0_2": PolicyChoice(agents=("('a b', 0)",)),
+    }  # fmt: skip
+    assert set(config_of(settings).policies) == set(policies)

@@ -78,6 +78,11 @@ class StackedEnv(TeamEnv):
         self._steps = [0] * self.num_copies
         self._notes = Notes(self._slots)
 
+    @property
+    def agent_ids(self) -> tuple[AgentID, ...]:
+        """What the Python environments call the agents, in the order of their slots."""
+        return tuple(self._slots)
+
     @final
     def close(self) -> None:
         """Close all Python environments."""

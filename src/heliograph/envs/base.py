@@ -171,6 +171,11 @@ class TeamEnv(ABC):
         """N."""
         return len(self.agents)
 
+    @property
+    def agent_ids(self) -> tuple[Any, ...]:
+        """What functions of the user are given for each agent: its name, or the id that another library knows it by."""
+        return self.agents
+
     def slots(self, role: str) -> slice:
         """The contiguous slots of a role's agents."""
         start = 0
