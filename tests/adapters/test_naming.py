@@ -1,6 +1,7 @@
 import string
 from typing import Any
 
+import numpy as np
 import pytest
 from gymnasium import spaces
 from hypothesis import given
@@ -103,6 +104,10 @@ class Odd(OfParallel):
         parts = ((Part(first=0, last=1, cut=False),),) * 2
         super().__init__(Script(parts=parts, pay=((1.0, 1.0),), told="nothing"))
         self.possible_agents = [("a/b", 0), ("a b", 0)]
+
+    def reset(self, seed: Any = None, options: Any = None) -> tuple[dict, dict]:
+        self.agents = list(self.possible_agents)
+        return {agent: np.zeros(1, np.float32) for agent in self.agents}, {}
 
 
 def test_separate_networks_have_safe_names() -> None:
