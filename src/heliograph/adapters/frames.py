@@ -28,11 +28,16 @@ class Frame:
 
 
 class Records:
-    """The events of one step of all copies, `[B, N]`."""
+    """The events of one step of all copies, `[B, N]`: `paid` by the environments, `rewards` of whoever learns.
+
+    `last`: no step of its episode follows, since it is `over` or has come to the time limit.
+    """
 
     def __init__(self, copies: int, agents: int):
         self.rewards = np.zeros((copies, agents), np.float32)
+        self.paid = np.zeros((copies, agents))
         self.terminated = np.zeros((copies, agents), bool)
         self.truncated = np.zeros((copies, agents), bool)
         self.over = np.zeros(copies, bool)
+        self.last = np.zeros(copies, bool)
         self.success = np.zeros(copies, bool)

@@ -29,34 +29,26 @@ class Presence:
         """An episode of a copy begins, with these agents `[N]`."""
         for array in (self.met, self.ended, self.away, self.owed):
             array[copy] = 0
-        self._meet(copy, observing)
-
-    def settle(
-        self, copy: int, paid: np.ndarray, happened: Records, *, observing: np.ndarray, last: bool
-    ) -> np.ndarray:
-        """Put what agents are paid in a step `[N]`, and whose part ends, into the records; return what is left out.
-
-        `observing`: who has the next turn; `last`: no step of this episode follows.
-        """
-        met, left = self.met[copy], happened.terminated[copy] | happened.truncated[copy]
-        gone = self.ended[copy] & ~met
-        self.owed[copy] += np.where(met | gone, 0.0, paid)
-        due = met | left | last
-        happened.rewards[copy] = np.where(met, paid, 0.0) + np.where(due, self.owed[copy], 0.0)
-        self.owed[copy, due] = 0.0
-        self._end(copy, left, happened, observing=observing, last=last)
-        self._meet(copy, observing)
-        return np.where(gone, paid, 0.0)
-
-    def _end(self, copy: int, left: np.ndarray, happened: Records, *, observing: np.ndarray, last: bool) -> None:
-        kept = happened.terminated[copy] & self.met[copy] & self.together & (not last)
-        back = self.away[copy] & (observing | last)
-        self.away[copy] = (self.away[copy] & ~back) | kept
-        happened.terminated[copy] = (happened.terminated[copy] & ~kept) | back
-        happened.truncated[copy] &= ~kept
-        self.ended[copy] |= left
-        self.met[copy] &= ~((left & ~kept) | back)
-
-    def _meet(self, copy: int, observing: np.ndarray) -> None:
-        self.met[copy] |= observing
+        self.met[copy] = observing
         self.turns += observing
+
+    def settle(self, paid: np.ndarray, happened: Records, *, observing: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Put what agents are paid in a step `[B, N]`, and whose part ends, into the records; return what is left out.
+
+        `observing` `[B, N]`: who has the next turn; `last` `[B]`: no step of this episode follows.
+        """
+        last, left = last[:, None], happened.terminated | happened.truncated
+        gone = self.ended & ~self.met
+        self.owed += np.where(self.met | gone, 0.0, paid)
+        due = self.met | left | last
+        happened.rewards[:] = np.where(self.met, paid, 0.0) + np.where(due, self.owed, 0.0)
+        self.owed[due] = 0.0
+        kept = happened.terminated & self.met & ~last & self.together
+        back = self.away & (observing | last)
+        self.away = (self.away & ~back) | kept
+        happened.terminated[:] = (happened.terminated & ~kept) | back
+        happened.truncated &= ~kept
+        self.ended |= left
+        self.met = (self.met & ~((left & ~kept) | back)) | observing
+        self.turns += observing.sum(0)
+        return np.where(gone, paid, 0.0)

@@ -162,14 +162,15 @@ class StackedEnv(TeamEnv):
         arrays = {name: action.detach().cpu().numpy().copy() for name, action in actions.items()}
         for copy in moving.nonzero().flatten().tolist():
             self._steps[copy] += 1
-            self._set_first(copy, arrays)
+            if int(self._acting[copy].sum()) < len(self._turn[copy]):
+                self._set_first(copy, arrays)
             chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
             self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
             with self._noting(copy, "step"):
                 frame = self._step_one(self.envs[copy], chosen)
             self._take(copy, frame)
             self._record(copy, frame, happened)
-        self._notes.count(int(happened.over.sum()), self._presence.turns)
+        self._settle(happened)
         info = {} if self._settings.get("success_fn") is None else {"success": self._tensor(happened.success)}
         return Outcome(
             rewards=self._tensor(happened.rewards),
@@ -304,24 +305,21 @@ class StackedEnv(TeamEnv):
             happened.success[copy] = bool(success_fn(self.envs[copy]))
         self._left[copy] = happened.terminated[copy] | happened.truncated[copy]
         at_limit = self.time_limit is not None and int(self._elapsed[copy]) + 1 >= self.time_limit
-        happened.over[copy] = frame.over
+        happened.over[copy], happened.last[copy] = frame.over, frame.over or at_limit
         if frame.over and at_limit and self._settings.get("time_limit_is_truncation"):
             happened.over[copy], happened.terminated[copy] = False, False
-        paid, observing = self._paid(copy, frame), self._observing[copy]
-        lost = self._presence.settle(copy, paid, happened, observing=observing, last=frame.over or at_limit)
-        if lost.any():
-            how: Any = {"step": self._steps[copy], "together": self._presence.together}
-            self._notes.tell_lost(name_of(self.envs[copy]), lost, **how)
-
-    def _paid(self, copy: int, frame: Frame) -> np.ndarray:
-        """What each agent is paid, `[N]`."""
-        paid = np.zeros(self.num_agents)
         for agent, reward in frame.rewards.items():
             value = np.asarray(reward)
             if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                 raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
-            paid[self._slot(copy, agent).number] = value.item()
-        return paid
+            happened.paid[copy, self._slot(copy, agent).number] = value.item()
+
+    def _settle(self, happened: Records) -> None:
+        lost = self._presence.settle(happened.paid, happened, observing=self._observing, last=happened.last)
+        for copy in np.flatnonzero(lost.any(1))[:1].tolist():
+            how: Any = {"step": self._steps[copy], "together": self._presence.together}
+            self._notes.tell_lost(name_of(self.envs[copy]), lost[copy], **how)
+        self._notes.count(int(happened.last.sum()), self._presence.turns)
 
     def _forget(self, copy: int, numbers: Iterable[int]) -> None:
         """Clear the slots of agents that have left."""
