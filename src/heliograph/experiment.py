@@ -142,7 +142,7 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     if is_ours:
         env = _made_team(make, {**base, **functions_resolved(make, choice.settings)}, what=what, may_adapt=may_adapt)
     if env is None:
-        adapter = importlib.import_module(FOREIGN).foreign_choice(make, choice.settings)
+        adapter = importlib.import_module(FOREIGN).foreign_choice(make, choice.settings, name=repr(choice.env))
         env = _made(adapter.env, (), {**base, **adapter.settings}, what=what, error=EnvError)
     if not isinstance(env, TeamEnv):
         raise ValueError(

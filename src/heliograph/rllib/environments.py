@@ -58,18 +58,21 @@ def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
     return foreign_choice(_creator(env), env_config)
 
 
-def foreign_choice(make: Any, given: Mapping[str, Any]) -> EnvChoice:
-    """An environment of another library, of which `given` are settings of the adapter and of its own."""
+def foreign_choice(make: Any, given: Mapping[str, Any], *, name: str | None = None) -> EnvChoice:
+    """An environment of another library, of which `given` are settings of the adapter and of its own.
+
+    `name` is what messages call it.
+    """
     settings = {k: v for k, v in given.items() if k in ADAPTER_SETTINGS}
     inner = {k: v for k, v in given.items() if k not in ADAPTER_SETTINGS}
-    return EnvChoice(env=Foreign(make=make, env_config=inner), settings=settings)
+    return EnvChoice(env=Foreign(make=make, env_config=inner, name=name or repr(make)), settings=settings)
 
 
 def at_work(choice: EnvChoice, place: Place) -> EnvChoice:
     """The same environment, which knows in which env runner it is made."""
     env = choice.env
     if isinstance(env, str) and ":" in env and not may_make_team(make := resolve("env", env)):
-        choice = foreign_choice(make, choice.settings)
+        choice = foreign_choice(make, choice.settings, name=repr(env))
     if isinstance(choice.env, Foreign):
         return EnvChoice(env=dataclasses.replace(choice.env, place=place), settings=choice.settings)
     return choice
@@ -81,6 +84,7 @@ class Foreign:
 
     make: Any
     env_config: dict[str, Any]
+    name: str
     place: Place = Place()
 
     def __call__(self, **settings: Any) -> TeamEnv:
@@ -101,14 +105,15 @@ class Foreign:
             return FromMultiAgentEnv(one, **settings)
         if is_pettingzoo(first):
             return FromPettingZoo(one, **settings)
+        found = f"env={self.name} made a {type(first).__name__}"
         if isinstance(first, TeamEnv):
             raise ValueError(
-                f"env made a {type(first).__name__} with copies of its own: hand in what it adapts, a TeamEnv class, "
+                f"{found} with copies of its own: hand in what it adapts, a TeamEnv class, "
                 "or the import path 'module:function' of a function that takes num_copies, seed and device"
             )
         raise ValueError(
-            f"env made a {type(first).__name__}: must be a heliograph TeamEnv class, a PettingZoo ParallelEnv or "
-            "AECEnv, or an RLlib MultiAgentEnv"
+            f"{found}: must be a heliograph TeamEnv class, an RLlib MultiAgentEnv, or a PettingZoo ParallelEnv or "
+            "AECEnv, which FromPettingZoo adapts"
         )
 
     def _one(self, vector_index: int) -> Any:
@@ -120,8 +125,8 @@ class Foreign:
             return made
         except TypeError as error:
             raise ValueError(
-                f"env={self.make!r} cannot be called with env_config={self.env_config}: {error}; hand in a function of "
-                "env_config, such as lambda config: my_env(**config)"
+                f"env={self.name} cannot be called with env_config={self.env_config}: {error}; hand in a TeamEnv "
+                "class, or a function of env_config, such as lambda config: my_env(**config)"
             ) from error
 
 
