@@ -288,6 +288,11 @@ def test_import_paths_name_environments_of_other_libraries(name: str) -> None:
             build_env(EnvChoice(env=choice.env, settings={"limits": 2}), num_copies=1)
 
 
+def test_an_algorithm_is_built_on_a_function() -> None:
+    config = CommPPOConfig().environment(parallel_env)
+    assert config.algo_class._get_env_id_and_creator(parallel_env, config) == (parallel_env, parallel_env)
+
+
 def never(agent: Any) -> bool:
     return False
 

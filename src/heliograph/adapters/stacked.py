@@ -38,7 +38,7 @@ from heliograph.adapters.settings import StackedSettings, asked_of, check_stacke
 from heliograph.adapters.surroundings import Surroundings
 from heliograph.distributions import num_choices
 from heliograph.envs.base import Outcome, TeamEnv, Unpack, View
-from heliograph.envs.checking import EnvError, place_of
+from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.types import Tree
 
 SEED = 5
@@ -142,7 +142,7 @@ class StackedEnv(TeamEnv):
     @final
     def heeds_seed(self) -> bool:
         """Whether two resets of the first copy with one seed show the same; `reset()` is to be called afterwards."""
-        with self._noting(0, "reset"):
+        with guarded(self, "reset"), self._noting(0, "reset"):
             first, second = (self._reset_one(self.envs[0], seed=SEED) for _ in range(2))
             return same((first.observations, first.turn), (second.observations, second.turn))
 
