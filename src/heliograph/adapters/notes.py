@@ -43,7 +43,7 @@ class Notes:
         self._tell("pay", f"{paid}: that is neither learnt from nor reported; {remedy}")
 
     def count(self, num_episodes: int, turns: np.ndarray) -> None:
-        """So many more episodes are over, and agents `[N]` have had these turns by now."""
+        """So many more episodes were played to their ends, and agents `[N]` have had these turns by now."""
         before, self._num_episodes = self._num_episodes, self._num_episodes + num_episodes
         never = [agent for agent, had in zip(self._agents, turns, strict=True) if not had]
         if before < MANY_EPISODES <= self._num_episodes and never:

@@ -319,7 +319,7 @@ class StackedEnv(TeamEnv):
         for copy in np.flatnonzero(lost.any(1))[:1].tolist():
             how: Any = {"step": self._steps[copy], "together": self._presence.together}
             self._notes.tell_lost(name_of(self.envs[copy]), lost[copy], **how)
-        self._notes.count(int(happened.last.sum()), self._presence.turns)
+        self._notes.count(int(happened.over.sum()), self._presence.turns)
 
     def _forget(self, copy: int, numbers: Iterable[int]) -> None:
         """Clear the slots of agents that have left."""
