@@ -14,10 +14,13 @@ from ray.rllib.env.env_context import EnvContext
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.cli import main
-from heliograph.experiment import EnvChoice, build_env, facts_for, facts_of
+from heliograph.cli.making import _show_roles
+from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_for, facts_of
 from heliograph.rllib.environments import Place, at_work
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.settings import settings_from
+from heliograph.sampler import Sampler
 from heliograph.testing.play import random_actions
 from heliograph.types import TeamStep
 from tests.adapters.scripted import OfAEC, OfParallel, OfRLlib, Part, Script
@@ -211,6 +214,26 @@ def test_state_places_and_edges_come_from_functions_of_the_environment() -> None
     assert step.adjacency.mask.tolist() == [[[False, True], [False, False]]] * 2
 
 
+@pytest.mark.parametrize(
+    ("settings", "topology", "heard"),
+    [
+        ({"positions": lambda env, agent: [3.0 * agent]}, ("radius", {"radius": 2.0}), [False, False]),
+        ({"positions": lambda env, agent: [1.0 * agent]}, ("radius", {"radius": 2.0}), [True, True]),
+        ({"positions": lambda env, agent: [1.0 * agent]}, ("nearest", {"number": 1}), [True, True]),
+        ({"hearing": lambda env, agent: [1]}, ("given", {}), [True, False]),
+        ({"adjacency": lambda env, agent: [0]}, ("given", {}), [False, True]),
+    ],
+)
+def test_topologies_go_by_what_functions_tell(settings: Any, topology: tuple[str, dict], heard: list[bool]) -> None:
+    env = FromPettingZoo(lambda: OfParallel(SHORT), **settings)
+    choices = TeamChoices(channel="continuous", topology=topology[0], topology_settings=topology[1])
+    rollout = Sampler(env, build_team(choices, facts_of(env), seed=0)).fragment(2)
+    assert rollout.edges is not None
+    senders = rollout.edges.senders if rollout.edges.senders is not None else torch.arange(2).expand(2, 1, 2, 2)
+    others = rollout.edges.mask & (senders != torch.arange(2)[:, None])
+    assert others.any(-1)[:, 0].tolist() == [heard] * 2
+
+
 def test_the_state_may_be_the_environments_own() -> None:
     env = FromPettingZoo(simple_reference_v3.parallel_env, state=True)
     state = env.reset().state
@@ -301,5 +324,7 @@ def test_what_an_environment_is_can_be_asked(capsys: pytest.CaptureFixture[str],
     monkeypatch.setattr("heliograph.cli.describing.SECONDS", 0.05)
     assert main(["envs", f"{__name__}:Cells", "--env", "time_limit=9"]) == 0
     printed = capsys.readouterr().out
+    _show_roles(settings_from({"env": f"{__name__}:Cells"}), err=False)
+    assert "roles: left (left); right (right) [an agent's role is its name without" in capsys.readouterr().out
     for words in ("left", "right", "Discrete(3)", "without the number", "time limit: 9", "heeds seed: True", "raw env"):
         assert words in printed
