@@ -234,7 +234,11 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "a function of nothing of ours": (lambda: config("builtins:dict"), ("made a dict", "FromPettingZoo")),
     "a team of its own": (lambda: config(lambda given: Identity()), ("made a Identity with copies", "module:function")),
     "an instance": (lambda: config(Identity()), ("must be a name, a class, or a function",)),
-    "a function of nothing": (lambda: config(lambda: None), ("cannot be called with env_config", "lambda config")),
+    "a function of nothing": (lambda: config(lambda: None), ("made a NoneType", "must be a heliograph TeamEnv")),
+    "a function of nothing, with settings": (
+        lambda: config(lambda: None).environment(env_config={"size": 3}),
+        ("cannot be called with env_config={'size': 3}", "lambda config"),
+    ),
     "uninstantiated": (lambda: FromPettingZoo(raw_particles()), ("not callable", "a function that makes one")),
     "unequal spaces": (
         lambda: FromPettingZoo(

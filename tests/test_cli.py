@@ -24,6 +24,7 @@ SHARED = {"-h", "--help", "--json", "--debug"}
 RUN = {"run", "--episodes", "--seed", "--trust"}
 FROZEN = {
     "list": {"kind"},
+    "envs": {"target", "--env", "--seed"},
     "train": {
         "target", "--out", "--resume", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
         "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds",

@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import importlib
 import inspect
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -30,6 +32,8 @@ RESERVED_POLICY = "team"
 MOST_THINGS = 1_000_000
 COUNTS_OF_STEPS = ("env_steps", "time_limit")
 """How settings are called, or end, that count steps: they cost no memory, however large."""
+FOREIGN = "heliograph.rllib.environments"
+"""What adapts environments of other libraries: looked up by name where it is needed, since it stands above this."""
 DECIDED_ELSEWHERE = {
     "num_copies": "num_envs_per_env_runner (training) or num_copies (evaluation)",
     "seed": "the seed of the run",
@@ -84,6 +88,12 @@ class EnvFacts:
     state_size: int
     team_of_agent: tuple[int, ...]
     horizon: int | None
+    ids: tuple[Any, ...] = ()
+
+    @property
+    def ids_by_name(self) -> dict[str, Any]:
+        """What functions of the user are given for each agent, by the agent's name."""
+        return dict(zip(self.agents, self.ids or self.agents, strict=True))
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -94,9 +104,10 @@ class EnvFacts:
 def facts_of(env: TeamEnv) -> EnvFacts:
     """Read off an environment what a team must know of it; resets it."""
     with tried(f"in reset() of {type(env).__name__}"):
+        env.try_out()
         state_size = env.reset().state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
-    return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon)
+    return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon, ids=env.agent_ids)
 
 
 def resolve(kind: str, name: Any) -> Any:
@@ -116,20 +127,59 @@ def resolve(kind: str, name: Any) -> Any:
 
 
 def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
-    """The environment of a choice, with that many copies."""
+    """The environment of a choice, with that many copies.
+
+    What an import path names may also be an environment of another library, or make one: it is then adapted.
+    """
     make, what = resolve("env", choice.env), f"environment {choice.env!r}"
-    if (isinstance(make, type) and issubclass(make, TeamEnv)) or _names_settings(make):
+    may_adapt = isinstance(choice.env, str) and ":" in choice.env
+    is_ours = not may_adapt or may_make_team(make)
+    if is_ours and ((isinstance(make, type) and issubclass(make, TeamEnv)) or _names_settings(make)):
         registry.check_settings(make, choice.settings, what=what)
     _refuse_own(choice.settings)
     _refuse_giants(choice)
-    settings = functions_resolved(make, choice.settings)
-    settings = {"num_copies": num_copies, "seed": seed, "device": device, **settings}
-    env = _made(make, (), settings, what=what, error=EnvError)
+    env, base = None, {"num_copies": num_copies, "seed": seed, "device": device}
+    if is_ours:
+        env = _made_team(make, {**base, **functions_resolved(make, choice.settings)}, what=what, may_adapt=may_adapt)
+    if env is None:
+        adapter = importlib.import_module(FOREIGN).foreign_choice(make, choice.settings, name=repr(choice.env))
+        env = _made(adapter.env, (), {**base, **adapter.settings}, what=what, error=EnvError)
     if not isinstance(env, TeamEnv):
         raise ValueError(
             f"env={choice.env!r} made a {type(env).__name__}: must make a heliograph TeamEnv; environments of "
             "PettingZoo pass through heliograph.adapters.pettingzoo.FromPettingZoo (in Python .environment() does that)"
         )
+    return env
+
+
+def may_make_team(make: Any) -> bool:
+    """Whether a class or function may be called with what every team environment takes."""
+    if isinstance(make, type):
+        return issubclass(make, TeamEnv)
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return True
+    return any(p.kind is p.VAR_KEYWORD for p in parameters.values()) or set(DECIDED_ELSEWHERE) <= set(parameters)
+
+
+def _made_team(make: Any, settings: dict[str, Any], *, what: str, may_adapt: bool) -> Any:
+    """What is made from the settings of a team environment; None where `make` knows no such environments.
+
+    That shows where it takes any name, hands it on, and the environment within refuses those of a team environment; or
+    where it takes them, and makes something else, which is closed.
+    """
+    try:
+        env = _made(make, (), settings, what=what, error=EnvError)
+    except ValueError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error.__cause__))
+        if may_adapt and isinstance(error.__cause__, TypeError) and unknown and unknown[1] in DECIDED_ELSEWHERE:
+            return None
+        raise
+    if may_adapt and not isinstance(env, TeamEnv):
+        if callable(getattr(env, "close", None)):
+            close(env)
+        return None
     return env
 
 

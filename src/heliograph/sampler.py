@@ -56,6 +56,7 @@ class Sampler:
         self._state: TeamState | None = None
         self._returns = torch.zeros(env.num_copies, env.num_agents, device=env.device)
         self._lengths = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
+        self._came = torch.zeros_like(self._returns, dtype=torch.bool)
         self._finished: list[tuple[Tensor, Episodes]] = []
         self._num_steps = 0
 
@@ -65,8 +66,8 @@ class Sampler:
             self._step = self.env.reset()
         assignment = None if self.assign is None else self.assign(self.env.num_copies).to(self.env.device)
         self._state = self.team.initial_state(self._step, assignment=assignment)
-        self._returns.zero_()
-        self._lengths.zero_()
+        for counted in (self._returns, self._lengths, self._came):
+            counted.zero_()
 
     def fragment(
         self, num_steps: int, *, choice: Choice = Choice.SAMPLED, form: MessageForm = MessageForm.TRAINING
@@ -127,7 +128,8 @@ class Sampler:
         done, self._finished = [_kept(episodes, over) for over, episodes in self._finished], []
         if not done:
             none = torch.zeros(0, device=self.env.device)
-            return Episodes(agent_returns=torch.zeros(0, self.env.num_agents), lengths=none.long(), success=none)
+            nobody = torch.zeros(0, self.env.num_agents)
+            return Episodes(agent_returns=nobody, present=nobody.bool(), lengths=none.long(), success=none)
         return map_tensors(lambda *leaves: torch.cat(leaves), done[0], *done[1:])
 
     def get_state(self) -> dict[str, Any]:
@@ -139,6 +141,7 @@ class Sampler:
             "team": map_tensors(torch.clone, self._state),
             "returns": self._returns.clone(),
             "lengths": self._lengths.clone(),
+            "came": self._came.clone(),
             "num_steps": self._num_steps,
             "assign": getattr(self.assign, "get_state", lambda: None)(),
         }
@@ -156,6 +159,7 @@ class Sampler:
         self._step = self.env.view()
         self._state = map_tensors(torch.clone, state["team"])
         self._returns, self._lengths = state["returns"].clone(), state["lengths"].clone()
+        self._came = state["came"].clone()
 
     @property
     def _now(self) -> tuple[TeamStep, TeamState]:
@@ -212,7 +216,7 @@ class Sampler:
             step = self.env.step(acted.actions)
         self._num_steps += 1
         record.add(seen, state, acted, step, alive, oracle)
-        self._count(step, alive)
+        self._count(seen, step, alive)
         ended = step.terminated | step.truncated
         self._step, self._state = step, self.team.cut(acted.state, ended, acted.edges)
         if self.tracing and self.team.detaches_after(record.num_steps):
@@ -226,14 +230,18 @@ class Sampler:
         with guarded(self.env, "oracle"):
             return self.env.oracle()
 
-    def _count(self, step: TeamStep, alive: Tensor | None) -> None:
+    def _count(self, seen: TeamStep, step: TeamStep, alive: Tensor | None) -> None:
         self._returns += step.rewards
+        self._came |= seen.observing | (step.rewards != 0)
         self._lengths += 1
         over = step.episode_over if alive is None else step.episode_over & alive
         if not functional.surely_none(over):
             unknown = torch.full((len(over),), float("nan"), device=over.device)
             success = step.info["success"].float() if "success" in step.info else unknown
-            self._finished.append((over, Episodes(agent_returns=self._returns, lengths=self._lengths, success=success)))
+            present = self._came | self.env.counts_absent
+            ended = Episodes(agent_returns=self._returns, present=present, lengths=self._lengths, success=success)
+            self._finished.append((over, ended))
+        self._came = self._came & ~step.episode_over.unsqueeze(1)
         self._returns = self._returns.masked_fill(step.episode_over.unsqueeze(1), 0.0)
         self._lengths = self._lengths.masked_fill(step.episode_over, 0)
 
@@ -360,7 +368,7 @@ def play(
     """Play exactly `num_episodes` episodes, assigned to copies beforehand so that short ones are not favoured."""
     how: Any = {"choice": choice, "form": form, "intervention": intervention, "keeping": keeping}
     rollouts = list(rounds(sampler, num_episodes, **how))
-    return episodes_of(rollouts), rollouts
+    return episodes_of(rollouts, counts_absent=sampler.env.counts_absent), rollouts
 
 
 def rounds(

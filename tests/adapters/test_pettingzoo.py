@@ -131,10 +131,10 @@ def test_aec_turns_are_env_steps_and_rewards_arrive_with_the_next_turn() -> None
     assert step.acting.tolist() == step.observing.tolist() == [[True, False]]
     assert step.action_mask["player"][0, 0].all()
     step = env.step({"player": torch.tensor([[2, 0]])})
-    assert step.acting.tolist() == [[False, True]] and step.rewards[0].tolist() == [0.0, 0.25]
+    assert step.acting.tolist() == [[False, True]] and not step.rewards.any()  # 0.25 waits for the turn to come
     assert step.action_mask["player"][0, 1].tolist() == [False, True, True]
     step = env.step({"player": torch.tensor([[0, 2]])})
-    assert step.observations["player"][0, :, 0].tolist() == [4.0, 2.0]
+    assert step.observations["player"][0, :, 0].tolist() == [4.0, 2.0] and step.rewards[0].tolist() == [0.25, 0.25]
     step = env.step({"player": torch.tensor([[2, 0]])})
     assert step.episode_over.all() and step.terminated.all() and step.rewards[0].tolist() == [1.0, -1.0]
     assert step.final_observations["player"][0, :, 0].tolist() == [6.0, 6.0]

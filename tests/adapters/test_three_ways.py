@@ -1,5 +1,6 @@
 """Every setting of an adapter can be given to `.environment()`, in `env_config`, and on the command line."""
 
+import json
 from typing import Any, Unpack
 
 import pytest
@@ -18,10 +19,28 @@ from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
 from tests.adapters.makes import Crowd
 
+pytestmark = pytest.mark.filterwarnings("ignore:Generous paid agent")
+
+
+class Generous(Crowd):
+    """A crowd that begins later where the option `start` says so; bird_1 ends in step 4, and is paid on in step 5."""
+
+    def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        super().reset(seed=seed)
+        self.time = (options or {}).get("start", 0)
+        return self._see(), self._infos()
+
+    def step(self, actions: dict[str, int]) -> tuple[dict, dict, dict, dict, dict]:
+        observations, rewards, terminated, truncated, infos = super().step(actions)
+        if self.time == 4 and "bird_1" in self.agents:
+            terminated["bird_1"] = True
+            self.agents.remove("bird_1")
+        return observations, {**rewards, **({"bird_1": 8.0} if self.time == 5 else {})}, terminated, truncated, infos
+
 
 def crowd(**settings: Unpack[StackedSettings]) -> TeamEnv:
     """What the command line names: a function that passes the adapter's settings on."""
-    return FromPettingZoo(Crowd, **settings)
+    return FromPettingZoo(Generous, **settings)
 
 
 class Masked(Crowd):
@@ -52,19 +71,36 @@ def always(env: Any) -> bool:
     return True
 
 
+def whole(env: Any) -> list[list[int]]:
+    return [[env.time, 2], [3, 4]]
+
+
+def row(env: Any, agent: str) -> list[int]:
+    return [env.time, len(agent)]
+
+
+def birds(env: Any, agent: str) -> list[str]:
+    return [other for other in env.agents if other.startswith("bird")]
+
+
 VALUES: dict[str, Any] = {
     "role_of": one_role_each, "speaking": fish_alone, "meaning_fn": twos, "meaning_size": 2, "success_fn": always,
-    "masks_in_infos": True, "time_limit": 2, "talk_steps": 3,
+    "masks_in_infos": True, "time_limit": 2, "talk_steps": 3, "state": whole, "positions": row, "hearing": birds,
+    "adjacency": birds, "reset_options": {"start": 3}, "time_limit_is_truncation": True, "paid_after_end": True,
 }  # fmt: skip
 """A value of every setting that is not the usual one; a new setting must be put in."""
-BESIDE: dict[str, dict[str, Any]] = {"meaning_fn": {"meaning_size": 2}, "meaning_size": {"meaning_fn": twos}}
+BESIDE: dict[str, dict[str, Any]] = {
+    "meaning_fn": {"meaning_size": 2},
+    "meaning_size": {"meaning_fn": twos},
+    "time_limit_is_truncation": {"time_limit": 6},
+}
 
 
 def as_text(value: Any) -> str:
     """As it is written on the command line: functions by their import paths."""
     if callable(value):
         return f"{__name__}:{value.__name__}"
-    return str(value).lower()
+    return json.dumps(value)
 
 
 def seen(choice: EnvChoice) -> str:
@@ -74,6 +110,7 @@ def seen(choice: EnvChoice) -> str:
     for _ in range(8):
         masks = sorted(step.action_mask or {})
         found += [repr((step.meaning.tolist(), step.speaking.tolist(), step.acting.tolist(), masks))]
+        found += [repr((step.state.tolist(), step.positions, step.hearing, step.adjacency, step.rewards.tolist()))]
         found += [repr((step.truncated.tolist(), {k: v.tolist() for k, v in (step.info or {}).items()}))]
         actions = {r.name: torch.zeros(2, len(r.agents), dtype=torch.long) for r in env.roles}
         step = env.step(actions)
@@ -87,7 +124,7 @@ def by_command_line(given: dict[str, Any], *, env: str = "crowd") -> EnvChoice:
 
 
 def made(config: Any) -> Crowd:
-    return Crowd()
+    return Generous()
 
 
 def test_every_setting_has_a_value_here_and_both_adapters_have_the_same() -> None:

@@ -40,6 +40,10 @@ class ActionMap(ABC):
         """Which choices a mask allows, those of all parts side by side; raises ValueError where it fits none."""
 
     @abstractmethod
+    def forbids_all(self, mask: Any) -> bool:
+        """Whether a mask fits and allows no action at all: its agent has nothing to choose."""
+
+    @abstractmethod
     def describe(self) -> str:
         """What an agent chooses, in words."""
 
@@ -134,6 +138,13 @@ class _Chosen(ActionMap):
             raise ValueError(wanted)
         return flags
 
+    def forbids_all(self, mask: Any) -> bool:
+        try:
+            flags = self._choices.flags(mask)
+        except (TypeError, ValueError, KeyError, IndexError):
+            return False
+        return flags.shape == (sum(self._sizes),) and not flags.any()
+
     def describe(self) -> str:
         sizes = self._sizes
         if self._single:
@@ -166,6 +177,9 @@ class _Continuous(ActionMap):
 
     def flags(self, mask: Any) -> Flags:
         raise ValueError(f"no mask limits actions of {self._foreign}: leave it out")
+
+    def forbids_all(self, mask: Any) -> bool:
+        return False
 
     def describe(self) -> str:
         return f"{sum(self._sizes)} real numbers"

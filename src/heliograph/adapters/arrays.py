@@ -1,13 +1,13 @@
-"""Agents of a Python environment in the slots of a team, and what they see in arrays over all copies."""
+"""What agents of a Python environment see in arrays over all copies, and which of their actions are legal."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
-from heliograph.adapters.actions import ActionMap, acted
-from heliograph.adapters.spaces import ObservationMap, observed
+from heliograph.adapters.actions import ActionMap
+from heliograph.adapters.spaces import ObservationMap
 from heliograph.types import Role, Tree
 
 AgentID = Hashable
@@ -31,64 +31,6 @@ class Slot(NamedTuple):
     acts: ActionMap
 
 
-def group_by_role(
-    spaces_of: Mapping[Any, Spaces], role_of: Callable[[str], str] | None = None
-) -> tuple[tuple[Role, ...], dict[AgentID, Slot]]:
-    """Roles in the order in which they first appear, and the slot of every agent.
-
-    The role of an agent is `role_of(name)`, and its agents must have equal spaces. By default it is the name up to
-    the last underscore; where agents that share it differ in their spaces, `_a`, `_b`, ... are added to it.
-    """
-    groups: dict[str, list[AgentID]] = {}
-    for agent in spaces_of:
-        groups.setdefault(default_role(str(agent)) if role_of is None else role_of(str(agent)), []).append(agent)
-    parts: dict[str, list[AgentID]] = {}
-    for name, agents in groups.items():
-        kinds = split_by_spaces(agents, spaces_of)
-        if len(kinds) > 1 and role_of is not None:
-            raise ValueError(f"role {name!r}: its agents {agents} must have equal spaces")
-        letters = [name] if len(kinds) == 1 else [f"{name}_{chr(ord('a') + i)}" for i in range(len(kinds))]
-        parts |= dict(zip(letters, kinds, strict=True))
-    return _roles(parts, spaces_of)
-
-
-def default_role(agent: str) -> str:
-    """The name up to the last underscore; "agent" for a name that is a number."""
-    return "agent" if agent.isdigit() else agent.rpartition("_")[0] or agent
-
-
-def split_by_spaces(agents: list[AgentID], spaces_of: Mapping[Any, Spaces]) -> list[list[AgentID]]:
-    """Agents in lists of equal spaces."""
-    kinds: list[list[AgentID]] = []
-    for agent in agents:
-        same = next((kind for kind in kinds if spaces_of[kind[0]] == spaces_of[agent]), None)
-        kinds.append([agent]) if same is None else same.append(agent)
-    return kinds
-
-
-def _roles(
-    parts: dict[str, list[AgentID]], spaces_of: Mapping[Any, Spaces]
-) -> tuple[tuple[Role, ...], dict[AgentID, Slot]]:
-    roles: list[Role] = []
-    slots: dict[AgentID, Slot] = {}
-    for name, agents in parts.items():
-        observation, action = spaces_of[agents[0]]
-        seen, masked = without_mask(observation)
-        sees, acts = _mapped(seen, action, name)
-        names = tuple(map(str, agents))
-        role = Role(name=name, agents=names, observation_space=sees.space, action_space=acts.space)
-        roles.append(role)
-        slots |= {agent: Slot(agent, role, i, len(slots) + i, masked, sees, acts) for i, agent in enumerate(agents)}
-    return tuple(roles), slots
-
-
-def _mapped(observation: spaces.Space, action: spaces.Space, role: str) -> tuple[ObservationMap, ActionMap]:
-    try:
-        return observed(observation), acted(action)
-    except ValueError as error:
-        raise ValueError(f"role {role!r}: {error}") from error
-
-
 def without_mask(space: spaces.Space) -> tuple[spaces.Space, bool]:
     """PettingZoo's Dict of `observation` and `action_mask` taken apart, and whether it was one."""
     if not (isinstance(space, spaces.Dict) and MASK in space.spaces):
@@ -101,6 +43,20 @@ def take_mask(observation: Mapping[str, Any]) -> tuple[Any, Any]:
     """An observation taken apart in the same way, and its mask; None where it has none."""
     rest = {key: part for key, part in observation.items() if key != MASK}
     return (rest["observation"] if list(rest) == ["observation"] else rest), observation.get(MASK)
+
+
+def first_action(space: spaces.Space) -> Any:
+    """The first action of a space, in the numbers that networks choose: 0, or the lowest of a Box that is finite."""
+    return np.clip(np.zeros(space.shape), space.low, space.high) if isinstance(space, spaces.Box) else 0
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two observations (or lists, tuples and dicts of such) hold the same numbers."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(np.array_equal(one, other))
 
 
 def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:

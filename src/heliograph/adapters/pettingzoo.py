@@ -4,15 +4,19 @@
 and observations (see `TalkAsAction`), so that an algorithm which knows no channel can use them.
 """
 
+from collections.abc import Mapping
 from typing import Any, Unpack, final
 
 import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
+from heliograph.adapters.answers import reset_answer, step_answer
 from heliograph.adapters.arrays import AgentID
+from heliograph.adapters.closing import closed_on_failure, made
+from heliograph.adapters.frames import Frame
 from heliograph.adapters.picture import RENDERING, picture_of
-from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings, closed_on_failure, made
+from heliograph.adapters.stacked import StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 
@@ -25,7 +29,8 @@ class FromPettingZoo(StackedEnv):
 
     The turns of an AEC environment are kept: in each env step one agent, the one selected, observes and acts; its
     reward arrives when it is selected again (or leaves), as `last()` tells it. Agents that PettingZoo calls truncated
-    are truncated, not terminated. For settings see `StackedSettings`.
+    are truncated, not terminated. An environment need not inherit from PettingZoo's classes, if it has what they have.
+    For settings see `StackedSettings`.
     """
 
     def __init__(self, make: Any, **settings: Unpack[StackedSettings]):
@@ -40,35 +45,41 @@ class FromPettingZoo(StackedEnv):
 
     def _adapt(self, envs: list[Any], settings: StackedSettings) -> None:
         first = envs[0]
-        if not isinstance(first, (AECEnv, ParallelEnv)):
-            raise TypeError(f"make() must return a PettingZoo ParallelEnv or AECEnv, not {type(first).__name__}")
-        if not hasattr(first, "possible_agents"):
+        if not is_pettingzoo(first):
+            raise TypeError(
+                f"make() must return a PettingZoo ParallelEnv or AECEnv, or what has their attributes, not "
+                f"{type(first).__name__}"
+            )
+        if not getattr(first, "possible_agents", None):
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
-        self._takes_turns = isinstance(first, AECEnv)
+        self._takes_turns = takes_turns(first)
         spaces_of = {a: (first.observation_space(a), first.action_space(a)) for a in first.possible_agents}
         super().__init__(envs, spaces_of, **settings)
 
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
         if self._takes_turns:
-            env.reset(seed=seed)
+            env.reset(seed=seed, **self._reset_with)
             return _aec_frame(env)
-        observations, infos = env.reset(seed=seed)
+        observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
         observations, infos = _of_agents(env, observations), _of_agents(env, infos)
-        return Frame(observations=observations, turn=list(env.agents), infos=infos, over=not env.agents)
+        turn = _live(env, observations)
+        return Frame(observations=observations, turn=turn, infos=infos, over=not turn)
 
     def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
         if self._takes_turns:
             env.step(actions[env.agent_selection])
             return _aec_frame(env)
-        observations, rewards, terminated, truncated, infos = (_of_agents(env, d) for d in env.step(actions))
+        answer = step_answer(env, env.step(actions))
+        observations, rewards, terminated, truncated, infos = (_of_agents(env, part) for part in answer)
         left = {agent for flags in (terminated, truncated) for agent, flag in flags.items() if flag}
-        vanished = [agent for agent in actions if agent not in env.agents and agent not in left]
+        live = _live(env, observations)
+        vanished = [agent for agent in actions if agent not in live and agent not in left]
         if vanished:
             raise ValueError(f"{env}: {vanished} left the agents, but were neither terminated nor truncated")
         unpaid = [agent for agent in actions if agent not in rewards]
         if unpaid:
             raise ValueError(f"{env}: {unpaid} acted and got no reward: step() must tell each one's, 0 too")
-        turn = [agent for agent in env.agents if agent not in left]
+        turn = [agent for agent in live if agent not in left]
         return Frame(
             observations=observations,
             turn=turn,
@@ -80,12 +91,32 @@ class FromPettingZoo(StackedEnv):
         )
 
 
-def _of_agents(env: ParallelEnv, values: dict[AgentID, Any]) -> dict[AgentID, Any]:
+def is_pettingzoo(env: Any) -> bool:
+    """Whether an environment has PettingZoo's interface, of one of its two kinds: by its class, or by what it has."""
+    if isinstance(env, (AECEnv, ParallelEnv)):
+        return True
+    methods = ("reset", "step", "observation_space", "action_space")
+    return hasattr(env, "possible_agents") and all(callable(getattr(env, name, None)) for name in methods)
+
+
+def takes_turns(env: Any) -> bool:
+    """Whether agents of such an environment move one after the other."""
+    if isinstance(env, (AECEnv, ParallelEnv)):
+        return isinstance(env, AECEnv)
+    return callable(getattr(env, "agent_iter", None)) and callable(getattr(env, "last", None))
+
+
+def _live(env: Any, observations: Mapping[AgentID, Any]) -> list[AgentID]:
+    """Agents in play: those that it lists, or, where it has no list, those that it shows something."""
+    return list(getattr(env, "agents", observations))
+
+
+def _of_agents(env: Any, values: Mapping[AgentID, Any]) -> dict[AgentID, Any]:
     """Without further keys such as "common", which PettingZoo allows."""
     return {agent: value for agent, value in values.items() if agent in env.possible_agents}
 
 
-def _aec_frame(env: AECEnv) -> Frame:
+def _aec_frame(env: Any) -> Frame:
     """Let agents that have left step out, and show the next agent what it sees."""
     shown = Frame(observations={}, turn=[], rewards={}, terminated=[], truncated=[], infos={})
     while env.agents:

@@ -5,9 +5,9 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
-import dataclasses
+import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -15,108 +15,21 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph.adapters.arrays import (
-    MASK,
-    AgentID,
-    Slot,
-    Spaces,
-    clear,
-    empty,
-    group_by_role,
-    take_mask,
-)
-from heliograph.distributions import num_choices
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
-from heliograph.envs.checking import EnvError, place_of
-from heliograph.isolation import isolated
+from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, first_action, same, take_mask
+from heliograph.adapters.closing import close_all, name_of
+from heliograph.adapters.frames import Frame, Records
+from heliograph.adapters.legal import Legal
+from heliograph.adapters.naming import RULE, group_by_role
+from heliograph.adapters.notes import Notes, untried
+from heliograph.adapters.presence import Presence
+from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
+from heliograph.adapters.surroundings import Surroundings
+from heliograph.envs.base import Outcome, TeamEnv, Unpack, View
+from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.types import Tree
 
-
-class StackedSettings(BaseSettings, total=False):
-    """Settings of every adapter that turns Python environments into a team environment.
-
-    `role_of` names the role of an agent (default: its name up to the last underscore; agents of one role must have
-    equal spaces). `speaking` tells which agents may speak through a Heliograph channel (default: all).
-    `meaning_fn(env, agent)` is what the agent privately knows, `meaning_size` whole numbers (default: 1); without it,
-    `infos[agent]["meaning"]` is read. `success_fn(env)` is asked when an episode ends, for `info["success"]`.
-    `masks_in_infos`: which actions are legal stands in `infos[agent]["action_mask"]`; all are, after the reset, for an
-    agent that has none there. None (the default) looks at the first reset for such masks; False leaves them unread.
-    """
-
-    role_of: Callable[[str], str] | None
-    speaking: Callable[[str], bool] | None
-    meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None
-    meaning_size: int
-    success_fn: Callable[[Any], bool] | None
-    masks_in_infos: bool | None
-
-
-@dataclasses.dataclass(kw_only=True)
-class Frame:
-    """What one Python environment shows after a reset or a step, agents named as it names them.
-
-    `turn`: agents in play that observe now and are asked for an action. `infos[agent]` may hold `meaning`,
-    `action_mask`, and `observing`, `acting`, `speaking`, which narrow what an agent in `turn` takes part in.
-    """
-
-    observations: dict[AgentID, Any]
-    turn: list[AgentID]
-    rewards: dict[AgentID, Any] = dataclasses.field(default_factory=dict)
-    terminated: list[AgentID] = dataclasses.field(default_factory=list)
-    truncated: list[AgentID] = dataclasses.field(default_factory=list)
-    infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
-    over: bool = False
-
-
-def made(make: Callable[[], Any], number: int) -> list[Any]:
-    """So many Python environments; those that were made are closed where one cannot be."""
-    envs: list[Any] = []
-    with closed_on_failure(envs):
-        for _ in range(number):
-            envs.append(make())
-    return envs
-
-
-@contextlib.contextmanager
-def closed_on_failure(envs: list[Any]) -> Iterator[None]:
-    """While an adapter is made of them: where that fails, environments are closed."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(EnvError):  # what happened tells more than that they cannot be closed either
-            close_all(envs)
-        raise
-
-
-def close_all(envs: Iterable[Any]) -> None:
-    """Close Python environments, all of them; then raise `EnvError` for the first that could not be closed."""
-    failures = []
-    for copy, env in enumerate(envs):
-        try:
-            with isolated(f"close() of {_name(env)}, copy {copy}", error=EnvError):
-                env.close()
-        except EnvError as error:
-            failures.append(error)
-        except Exception as error:
-            where = f"in close() of {_name(env)}, copy {copy}; {place_of(error)}"
-            failures.append(EnvError(f"{type(error).__name__}: {error} ({where})"))
-    if failures:
-        raise failures[0]
-
-
-def _name(env: Any) -> str:
-    return type(getattr(env, "unwrapped", env)).__name__
-
-
-class _Records:
-    """The events of one step of all copies, `[B, N]`."""
-
-    def __init__(self, copies: int, agents: int):
-        self.rewards = np.zeros((copies, agents), np.float32)
-        self.terminated = np.zeros((copies, agents), bool)
-        self.truncated = np.zeros((copies, agents), bool)
-        self.over = np.zeros(copies, bool)
-        self.success = np.zeros(copies, bool)
+SEED = 5
+"""With which two resets are compared."""
 
 
 class StackedEnv(TeamEnv):
@@ -126,47 +39,42 @@ class StackedEnv(TeamEnv):
     and blind until then. What an agent last saw stays in its slot while it waits for its turn.
     """
 
-    resumable = False
+    resumable = counts_absent = False
 
     def __init__(
         self,
         envs: Sequence[Any],
         spaces_of: Mapping[Any, Spaces],
-        *,
-        role_of: Callable[[str], str] | None = None,
-        speaking: Callable[[str], bool] | None = None,
-        meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None = None,
-        meaning_size: int = 1,
-        success_fn: Callable[[Any], bool] | None = None,
-        masks_in_infos: bool | None = None,
-        **base: Unpack[BaseSettings],
+        **settings: Unpack[StackedSettings],
     ):
-        check_positive("meaning_size", meaning_size)
-        roles, self._slots = group_by_role(spaces_of, role_of)
-        super().__init__(roles, **base)
-        self.envs = list(envs)
-        self._meaning_fn, self._success_fn, self._masks_in_infos = meaning_fn, success_fn, masks_in_infos
-        self._masks_unread = masks_in_infos is False
+        check_stacked(settings, env=envs[0])
+        roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
+        super().__init__(roles, **of_base(settings))
+        self.envs, self._settings = list(envs), settings
+        self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
-        self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self.agents])
+        speaking = settings.get("speaking")
+        self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in self._slots])
         self._observing, self._acting, self._speaking, self._left = (np.zeros(shape, bool) for _ in range(4))
-        self._meaning = np.full((*shape, meaning_size), -1, np.int64)
+        self._presence = Presence(*shape, together=settings.get("paid_after_end", False))
+        self._surroundings = Surroundings(self._slots, copies=shape[0], asked=asked_of(settings))
+        self._meaning = np.full((*shape, settings.get("meaning_size", 1)), -1, np.int64)
         self._seen = {r.name: empty(r.observation_space, (shape[0], len(r.agents))) for r in self.roles}
-        self._masks = self._empty_masks()
+        in_infos = settings.get("masks_in_infos")
+        self._legal = Legal(self.roles, self._slots, copies=shape[0], in_infos=in_infos)
         self._turn: list[list[AgentID]] = [[] for _ in self.envs]
         self._steps = [0] * self.num_copies
+        self._notes = Notes(self._slots)
+
+    @property
+    def agent_ids(self) -> tuple[AgentID, ...]:
+        """What the Python environments call the agents, in the order of their slots."""
+        return tuple(self._slots)
 
     @final
     def close(self) -> None:
         """Close all Python environments."""
         close_all(self.envs)
-
-    def _empty_masks(self) -> dict[str, np.ndarray]:
-        every = self._masks_in_infos
-        masked = {slot.role.name for slot in self._slots.values() if slot.masked or every}
-        roles = [r for r in self.roles if r.name in masked and not isinstance(r.action_space, spaces.Box)]
-        sizes = {r.name: (len(r.agents), sum(num_choices(r.action_space))) for r in roles}
-        return {name: np.ones((self.num_copies, *size), bool) for name, size in sizes.items()}
 
     def described_spaces(self) -> dict[str, str]:
         """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
@@ -179,7 +87,7 @@ class StackedEnv(TeamEnv):
 
     @abstractmethod
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
-        """Begin a new episode of one Python environment."""
+        """Begin a new episode of one Python environment; `self._reset_with` are further arguments of its `reset`."""
 
     @abstractmethod
     def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
@@ -188,7 +96,7 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
-        where = f"{what}() of {_name(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
+        where = f"{what}() of {name_of(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
         where = f"{where}, turn of {self._turn[copy]}"
         try:
             yield
@@ -211,24 +119,50 @@ class StackedEnv(TeamEnv):
                 frame = frames[copy] = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
                 raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
-        if self._masks_in_infos is None:
-            self._look_for_masks(frames.values())
+        self._legal.look_for(frames.values())
         for copy, frame in frames.items():
+            self._surroundings.forget(copy)
             self._take(copy, frame)
+            self._presence.begin(copy, self._observing[copy])
+
+    @property
+    def _reset_with(self) -> dict[str, Any]:
+        options = self._settings.get("reset_options")
+        return {} if options is None else {"options": dict(options)}
+
+    @final
+    def heeds_seed(self) -> bool:
+        """Whether two resets of the first copy with one seed show the same; `reset()` is to be called afterwards."""
+        with guarded(self, "reset"), self._noting(0, "reset"):
+            first, second = (self._reset_one(self.envs[0], seed=SEED) for _ in range(2))
+            return same((first.observations, first.turn), (second.observations, second.turn))
+
+    @final
+    def try_out(self) -> None:
+        """Warn, once for each class of environments, where the seed of a reset does not decide what it shows."""
+        kind = type(getattr(self.envs[0], "unwrapped", self.envs[0]))
+        if not untried(kind) or self.heeds_seed():
+            return
+        told = f"{kind.__name__} does not heed its seed: two resets with the same one showed different starts"
+        why = "runs cannot be repeated, and interventions do not compare equal starts"
+        warnings.warn(f"{told}: {why}; draw all randomness from a stream that reset(seed=) seeds", stacklevel=2)
 
     @final
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        happened = _Records(self.num_copies, self.num_agents)
-        arrays = {name: action.detach().cpu().numpy() for name, action in actions.items()}
+        happened = Records(self.num_copies, self.num_agents)
+        arrays = {name: action.detach().cpu().numpy().copy() for name, action in actions.items()}
         for copy in moving.nonzero().flatten().tolist():
             self._steps[copy] += 1
+            if int(self._acting[copy].sum()) < len(self._turn[copy]):
+                self._set_first(copy, arrays)
             chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
             self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
             with self._noting(copy, "step"):
                 frame = self._step_one(self.envs[copy], chosen)
             self._take(copy, frame)
             self._record(copy, frame, happened)
-        info = {} if self._success_fn is None else {"success": self._tensor(happened.success)}
+        self._settle(happened)
+        info = {} if self._settings.get("success_fn") is None else {"success": self._tensor(happened.success)}
         return Outcome(
             rewards=self._tensor(happened.rewards),
             terminated=self._tensor(happened.terminated),
@@ -239,7 +173,7 @@ class StackedEnv(TeamEnv):
 
     @final
     def _observe(self) -> View:
-        masks = {name: self._tensor(mask) for name, mask in self._masks.items()}
+        masks = {name: self._tensor(flags) for name, flags in self._legal.flags.items()}
         return View(
             observations={name: self._tensors(seen) for name, seen in self._seen.items()},
             observing=self._tensor(self._observing),
@@ -247,6 +181,7 @@ class StackedEnv(TeamEnv):
             speaking=self._tensor(self._speaking),
             meaning=self._tensor(self._meaning),
             action_mask=masks or None,
+            **self._surroundings.fields(self.device),
         )
 
     # ---- from dicts to arrays ----------------------------------------------------------------------------------
@@ -266,9 +201,13 @@ class StackedEnv(TeamEnv):
             info = frame.infos.get(agent, {})
             self._take_part(copy, agent, info)
             self._limit(copy, agent, masks[agent], info.get(MASK))
-        if self._masks_in_infos and self._steps[copy] == 0:
+        if self._steps[copy] == 0:
             self._expect_masks(copy, frame)
         self._turn[copy] = list(frame.turn)
+        if self._surroundings.wanted:
+            met, turn = self._presence.met[copy], frozenset(frame.turn)
+            in_play = [agent for agent, slot in self._slots.items() if met[slot.number] or agent in turn]
+            self._surroundings.take(copy, self.envs[copy], in_play)
 
     def _see(self, copy: int, agent: AgentID, observation: Any) -> Any:
         """Store an observation; the mask that it holds, where it holds one."""
@@ -278,52 +217,34 @@ class StackedEnv(TeamEnv):
                 observation, mask = take_mask(observation)
             slot.sees.write(self._seen[slot.role.name], (copy, slot.place), observation)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise self._error(copy, agent, f"got a bad observation: {error}") from error
+            is_odd = isinstance(observation, Mapping) and not isinstance(slot.role.observation_space, spaces.Dict)
+            remedy = f" (a dict of {list(observation)}: declare a Dict space, or flatten it)" if is_odd else ""
+            raise self._error(copy, agent, f"got a bad observation: {error}{remedy}") from error
         return mask
 
     def _limit(self, copy: int, agent: AgentID, seen: Any, told: Any) -> None:
-        """Store which actions are legal for an agent that is asked: all where a mask is missing after the reset."""
+        """Store which actions are legal for an agent that is asked; where none is, it is not acting."""
         slot = self._slots[agent]
-        if told is not None and not slot.masked and not self._masks_in_infos and not self._masks_unread:
-            problem = "has an action_mask in its info, and none had one at the first reset: set masks_in_infos=True"
-            raise self._error(copy, agent, problem)
-        if slot.masked and seen is None and self._steps[copy] == 0:
-            problem = "got no action_mask, though its space has one: give it, ones where every action is legal"
-            raise self._error(copy, agent, problem)
-        mask = seen if slot.masked else None if self._masks_unread else told
-        if mask is None or not self._acting[copy, slot.number]:
-            self._allow_all(copy, slot)
-        else:
-            self._allow(copy, slot, mask)
+        if not self._acting[copy, slot.number]:
+            self._legal.allow_all(copy, slot)
+            return
+        try:
+            may = self._legal.limit(copy, slot, seen=seen, told=told, is_reset=self._steps[copy] == 0)
+        except ValueError as error:
+            raise self._error(copy, agent, str(error)) from error
+        self._acting[copy, slot.number] = may
 
-    def _look_for_masks(self, frames: Iterable[Frame]) -> None:
-        """Decide, for good, whether masks are read from infos: where an agent has one that the space does not tell."""
-        asked = ((frame.infos.get(agent, {}), self._slots.get(agent)) for frame in frames for agent in frame.turn)
-        self._masks_in_infos = any(MASK in info and slot is not None and not slot.masked for info, slot in asked)
-        self._masks = self._empty_masks()
+    def _set_first(self, copy: int, arrays: dict[str, np.ndarray]) -> None:
+        """Choose the first action for agents that have none to choose: a Python environment may need one of them."""
+        for slot in (self._slots[agent] for agent in self._turn[copy]):
+            if not self._acting[copy, slot.number]:
+                arrays[slot.role.name][copy, slot.place] = first_action(slot.role.action_space)
 
     def _expect_masks(self, copy: int, frame: Frame) -> None:
-        asked = [self._slots[agent] for agent in frame.turn]
-        told = [MASK in frame.infos.get(slot.agent, {}) for slot in asked if slot.role.name in self._masks]
-        if told and not any(told) and not any(slot.masked for slot in asked):
-            raise EnvError(
-                f"copy {copy}, at reset(): masks_in_infos=True, but the info of no agent holds an action_mask: give it "
-                f"from reset() on, ones where every action is legal, or leave the setting out (agents {frame.turn})"
-            )
-
-    def _allow_all(self, copy: int, slot: Slot) -> None:
-        if slot.role.name in self._masks:
-            self._masks[slot.role.name][copy, slot.place] = True
-
-    def _allow(self, copy: int, slot: Slot, mask: Any) -> None:
-        masks = self._masks.get(slot.role.name)
-        if masks is None:
-            problem = f"has an action_mask, but no mask limits actions of {slot.role.action_space}: leave it out"
-            raise self._error(copy, slot.agent, problem)
         try:
-            masks[copy, slot.place] = slot.acts.flags(mask)
+            self._legal.expect(frame.turn, frame.infos)
         except ValueError as error:
-            raise self._error(copy, slot.agent, f"has the action mask {mask}: {error}") from error
+            raise EnvError(f"copy {copy}, at reset(): {error}") from error
 
     def _take_part(self, copy: int, agent: AgentID, info: dict) -> None:
         number = self._slots[agent].number
@@ -331,8 +252,9 @@ class StackedEnv(TeamEnv):
         self._observing[copy, number] = observing
         self._acting[copy, number] = info.get("acting", observing)
         self._speaking[copy, number] = self._may_speak[number] and info.get("speaking", observing)
-        if self._meaning_fn is not None:
-            self._mean(copy, agent, self._meaning_fn(self.envs[copy], agent))
+        meaning_fn = self._settings.get("meaning_fn")
+        if meaning_fn is not None:
+            self._mean(copy, agent, meaning_fn(self.envs[copy], agent))
         elif "meaning" in info:
             self._mean(copy, agent, info["meaning"])
 
@@ -343,19 +265,30 @@ class StackedEnv(TeamEnv):
             raise self._error(copy, agent, f"got the meaning {meaning!r}: needs meaning_size={size} whole numbers")
         self._meaning[copy, self._slots[agent].number] = values
 
-    def _record(self, copy: int, frame: Frame, happened: _Records) -> None:
+    def _record(self, copy: int, frame: Frame, happened: Records) -> None:
+        for agents, flags in ((frame.terminated, happened.terminated), (frame.truncated, happened.truncated)):
+            for agent in agents:
+                flags[copy, self._slot(copy, agent).number] = True
+        success_fn = self._settings.get("success_fn")
+        if frame.over and success_fn is not None:
+            happened.success[copy] = bool(success_fn(self.envs[copy]))
+        self._left[copy] = happened.terminated[copy] | happened.truncated[copy]
+        at_limit = self.time_limit is not None and int(self._elapsed[copy]) + 1 >= self.time_limit
+        happened.over[copy], happened.last[copy] = frame.over, frame.over or at_limit
+        if frame.over and at_limit and self._settings.get("time_limit_is_truncation"):
+            happened.over[copy], happened.terminated[copy] = False, False
         for agent, reward in frame.rewards.items():
             value = np.asarray(reward)
             if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                 raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
-            happened.rewards[copy, self._slot(copy, agent).number] = value.item()
-        for agents, flags in ((frame.terminated, happened.terminated), (frame.truncated, happened.truncated)):
-            for agent in agents:
-                flags[copy, self._slot(copy, agent).number] = True
-        self._left[copy] = happened.terminated[copy] | happened.truncated[copy]
-        happened.over[copy] = frame.over
-        if frame.over and self._success_fn is not None:
-            happened.success[copy] = bool(self._success_fn(self.envs[copy]))
+            happened.paid[copy, self._slot(copy, agent).number] = value.item()
+
+    def _settle(self, happened: Records) -> None:
+        lost = self._presence.settle(happened.paid, happened, observing=self._observing, last=happened.last)
+        for copy in np.flatnonzero(lost.any(1))[:1].tolist():
+            how: Any = {"step": self._steps[copy], "together": self._presence.together}
+            self._notes.tell_lost(name_of(self.envs[copy]), lost[copy], **how)
+        self._notes.count(int(happened.over.sum()), self._presence.turns)
 
     def _forget(self, copy: int, numbers: Iterable[int]) -> None:
         """Clear the slots of agents that have left."""
@@ -363,7 +296,7 @@ class StackedEnv(TeamEnv):
         for number in numbers:
             role, place = slots[number].role.name, slots[number].place
             clear(self._seen[role], (copy, place))
-            self._allow_all(copy, slots[number])
+            self._legal.allow_all(copy, slots[number])
             self._meaning[copy, number] = -1
             self._left[copy, number] = False
 

@@ -96,9 +96,10 @@ def play_run(
             rollouts += play(sampler, number, **how)[1]
         with guarded(env, "bounds"):
             bounds = env.bounds()
+    episodes = episodes_of(rollouts, counts_absent=env.counts_absent)
     exact = num_episodes is None and choice is Choice.GREEDY
     said = None if watched is None else watched.taken(rollouts)
-    return Played(episodes=episodes_of(rollouts), rollouts=rollouts, bounds=bounds, exact=exact, said=said)
+    return Played(episodes=episodes, rollouts=rollouts, bounds=bounds, exact=exact, said=said)
 
 
 def evaluate(

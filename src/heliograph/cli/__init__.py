@@ -1,4 +1,4 @@
-"""The command line `heliograph`; its commands: list, train, sweep, evaluate, record, protocol, replay, render, ..."""
+"""The command line `heliograph`; its commands: list, envs, train, sweep, evaluate, record, protocol, replay, ..."""
 
 import contextlib
 import importlib
@@ -101,6 +101,10 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
         from heliograph.cli import training
 
         return getattr(training, name)
+    if name == "envs":
+        from heliograph.cli.describing import envs
+
+        return envs
     if name == "compare":
         from heliograph.cli.comparing import compare
 

@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     reading = (_evaluate, _record, _protocol, _replay, _render, _report, _compare, _export)
-    for add in (_list, _train, _sweep, *reading, _bench, _demo):
+    for add in (_list, _envs, _train, _sweep, *reading, _bench, _demo):
         add(commands)
     return parser
 
@@ -42,6 +42,13 @@ def build_parser() -> argparse.ArgumentParser:
 def _list(commands: Any) -> None:
     p = _command(commands, "list", "what there is to choose from, with a line on each")
     p.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=f"{', '.join(KINDS)}; default all")
+
+
+def _envs(commands: Any) -> None:
+    p = _command(commands, "envs", "what an environment is to a team: agents, roles, spaces, masks, speed")
+    p.add_argument("target", metavar="ENV", help="a name of heliograph list envs, or module:Name, adapted as it needs")
+    p.add_argument("--env", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="its settings")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
 
 
 def _train(commands: Any) -> None:

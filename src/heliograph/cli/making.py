@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.cli.choosing import MAIN, Job, twins_of
+from heliograph.cli.describing import roles_of
 from heliograph.cli.plan import PLAN, Plan, read_plan, replanned, standing, write_plan
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display, console, summary_table
 from heliograph.cores import num_cores
+from heliograph.experiment import opened
 from heliograph.rllib.claim import claimed
 from heliograph.rllib.session import quiet
 from heliograph.rllib.settings import TrainSettings
@@ -26,6 +28,7 @@ BudgetOf = Callable[[Job], Mapping[str, int | None]]
 def begun(jobs: Sequence[Job], given: Any, *, controls: bool) -> Shown:
     """Make runs, and their twins; where there are several, their plan is written down first."""
     _check_config(jobs[0].settings)
+    _show_roles(jobs[0].settings, err=given.json)
     plan = Plan(jobs=tuple(jobs), controls=controls)
     if len(jobs) == 1 and not controls:
         return _make(plan, given, folder=given.out)
@@ -63,6 +66,11 @@ def _check_config(settings: TrainSettings) -> None:
     """The same checks as when the algorithm is built, before folders and processes are made."""
     with quiet():
         config_of(settings).validate()
+
+
+def _show_roles(settings: TrainSettings, *, err: bool) -> None:
+    with opened(settings.env_choice()) as env:
+        console(err=err).print(roles_of(env), soft_wrap=True)
 
 
 def _make(plan: Plan, given: Any, *, folder: str) -> Shown:

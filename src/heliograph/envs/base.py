@@ -93,6 +93,8 @@ class TeamEnv(ABC):
 
     resumable = True
     bounds_exact = True
+    counts_absent = True
+    """Whether an agent without a turn and without pay in an episode has a return, 0, in the mean over agents."""
     final_views = FinalViews.ENDED
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
@@ -157,6 +159,9 @@ class TeamEnv(ABC):
         """What a copy looks like now, as plain data to be drawn; by default agents on a circle, by role and number."""
         return gathered(self.roles, present=self.view().observing[copy].tolist())
 
+    def try_out(self) -> None:
+        """Look for what would surprise, before training, and warn of it; `reset()` follows. By default nothing."""
+
     @property
     def horizon(self) -> int | None:
         """Longest possible episode in env steps by the rules, talking included; None where there is none."""
@@ -168,6 +173,11 @@ class TeamEnv(ABC):
     def num_agents(self) -> int:
         """N."""
         return len(self.agents)
+
+    @property
+    def agent_ids(self) -> tuple[Any, ...]:
+        """What functions of the user are given for each agent: its name, or the id that another library knows it by."""
+        return self.agents
 
     def slots(self, role: str) -> slice:
         """The contiguous slots of a role's agents."""

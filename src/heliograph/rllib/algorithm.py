@@ -39,6 +39,13 @@ REMOTE_RUNNERS = "remote_env_runners"
 class CommunicationAlgorithm(Algorithm):
     """Base of Heliograph's algorithms: synchronous, on-policy batches of aligned rollouts."""
 
+    @staticmethod
+    def _get_env_id_and_creator(env_specifier: Any, config: Any) -> tuple[Any, Any]:
+        """RLlib's, which knows names and classes; here functions, too, make environments."""
+        if callable(env_specifier) and not isinstance(env_specifier, type):
+            return env_specifier, env_specifier
+        return Algorithm._get_env_id_and_creator(env_specifier, config)
+
     def setup(self, config: Any) -> None:
         """RLlib's; a local env runner and a local learner then share their weights."""
         with ray_only_where_it_runs():

@@ -203,7 +203,7 @@ class CommunicationConfig(AlgorithmConfig):
         names = set(self.policies)
         if names <= {DEFAULT_POLICY_ID} or isinstance(self.policy_mapping_fn, RoleMapping):
             return None
-        return probe(self.policy_mapping_fn, agents=self.facts().agents, policies=sorted(names))
+        return probe(self.policy_mapping_fn, ids=self.facts().ids_by_name, policies=sorted(names))
 
     def choices(self) -> TeamChoices:
         """Model, channel, topology and policies of the team."""

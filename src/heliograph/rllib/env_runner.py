@@ -33,6 +33,7 @@ from heliograph.experiment import build_env, resolve
 from heliograph.isolation import isolated
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import prepare_torch, runner_device
+from heliograph.rllib.environments import Place, at_work
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, set_streams
@@ -87,7 +88,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def _build_env(self, *, seed: int) -> None:
         copies, device = self.config.num_envs_per_env_runner, str(self.device)
-        choice = self.config.env_choice(self.env_settings)
+        place = Place(worker_index=self.worker_index, num_workers=self.num_workers or 0)
+        choice = at_work(self.config.env_choice(self.env_settings), place)
         self.env = build_env(choice, num_copies=copies, seed=seed, device=device)
         self._holds_env = True
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
@@ -220,7 +222,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         log(EPISODE_RETURN_MAX, float(returns.max()), reduce="max", window=1)
         log(EPISODE_LEN_MEAN, float(episodes.lengths.float().mean()), window=1)
         for slot, agent in enumerate(self.env.agents):
-            log((EPISODE_AGENT_RETURN_MEAN, agent), float(episodes.agent_returns[:, slot].mean()), window=1)
+            if len(own := episodes.of_agent(slot)):
+                log((EPISODE_AGENT_RETURN_MEAN, agent), float(own.mean()), window=1)
         if not bool(episodes.success.isnan().any()):
             log("success_rate", float(episodes.success.mean()), window=1)
 

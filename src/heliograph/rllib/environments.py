@@ -3,23 +3,33 @@
 import dataclasses
 import difflib
 import functools
+import inspect
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pettingzoo import AECEnv, ParallelEnv
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from heliograph import registry
-from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.adapters.stacked import closed_on_failure
+from heliograph.adapters.closing import closed_on_failure
+from heliograph.adapters.pettingzoo import FromPettingZoo, is_pettingzoo
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved
+from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved, may_make_team, resolve
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 
 ADAPTER_SETTINGS = tuple(name for name in registry.settings_of(FromPettingZoo) if name not in DECIDED_ELSEWHERE)
 """Keys of `env_config` that go to the adapter of a foreign environment, not to the environment."""
 ALIKE = 0.8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """The env runner in which an environment is made, as RLlib counts: 0 is the local one."""
+
+    worker_index: int = 0
+    num_workers: int = 0
 
 
 def taken_together(env_config: Mapping[str, Any], given: Mapping[str, Any], *, valid: list[str]) -> dict[str, Any]:
@@ -37,7 +47,7 @@ def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
     """What `.environment(env, env_config=...)` means.
 
     `env` is a Heliograph name or class, a name registered with `tune.register_env`, a `MultiAgentEnv` class, or a
-    function of `env_config` that makes a `MultiAgentEnv`, a PettingZoo environment, or a `TeamEnv` class.
+    function that makes a `MultiAgentEnv` or a PettingZoo environment, or a `TeamEnv` class.
     """
     if env is None:
         raise ValueError("no environment: call .environment('speaker_listener'), or any name, class or function")
@@ -45,9 +55,27 @@ def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
         return EnvChoice(env=env, settings=env_config)
     if isinstance(env, type) and issubclass(env, TeamEnv):
         return EnvChoice(env=env, settings=env_config)
-    settings = {k: v for k, v in env_config.items() if k in ADAPTER_SETTINGS}
-    inner = {k: v for k, v in env_config.items() if k not in ADAPTER_SETTINGS}
-    return EnvChoice(env=Foreign(make=_creator(env), env_config=inner), settings=settings)
+    return foreign_choice(_creator(env), env_config)
+
+
+def foreign_choice(make: Any, given: Mapping[str, Any], *, name: str | None = None) -> EnvChoice:
+    """An environment of another library, of which `given` are settings of the adapter and of its own.
+
+    `name` is what messages call it.
+    """
+    settings = {k: v for k, v in given.items() if k in ADAPTER_SETTINGS}
+    inner = {k: v for k, v in given.items() if k not in ADAPTER_SETTINGS}
+    return EnvChoice(env=Foreign(make=make, env_config=inner, name=name or repr(make)), settings=settings)
+
+
+def at_work(choice: EnvChoice, place: Place) -> EnvChoice:
+    """The same environment, which knows in which env runner it is made."""
+    env = choice.env
+    if isinstance(env, str) and ":" in env and not may_make_team(make := resolve("env", env)):
+        choice = foreign_choice(make, choice.settings, name=repr(env))
+    if isinstance(choice.env, Foreign):
+        return EnvChoice(env=dataclasses.replace(choice.env, place=place), settings=choice.settings)
+    return choice
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,52 +84,76 @@ class Foreign:
 
     make: Any
     env_config: dict[str, Any]
+    name: str
+    place: Place = Place()
 
     def __call__(self, **settings: Any) -> TeamEnv:
         """An environment with the copies, the seed and the device asked for."""
-        made = [self._one()]
+        made = [self._one(0)]
         with closed_on_failure(made):
             return self._adapted(made, settings)
 
     def _adapted(self, made: list[Any], settings: dict[str, Any]) -> TeamEnv:
         first, settings = made[0], functions_resolved(FromPettingZoo, settings)
 
+        indices = itertools.count(1)
+
         def one() -> Any:
-            return made.pop() if made else self._one()
+            return made.pop() if made else self._one(next(indices))
 
         if isinstance(first, MultiAgentEnv):
             return FromMultiAgentEnv(one, **settings)
-        if isinstance(first, (ParallelEnv, AECEnv)):
+        if is_pettingzoo(first):
             return FromPettingZoo(one, **settings)
+        found = f"env={self.name} made a {type(first).__name__}"
         if isinstance(first, TeamEnv):
             raise ValueError(
-                f"env made a {type(first).__name__} with copies of its own: hand in what it adapts, a TeamEnv class, "
+                f"{found} with copies of its own: hand in what it adapts, a TeamEnv class, "
                 "or the import path 'module:function' of a function that takes num_copies, seed and device"
             )
         raise ValueError(
-            f"env made a {type(first).__name__}: must be a heliograph TeamEnv class, a PettingZoo ParallelEnv or "
-            "AECEnv, or an RLlib MultiAgentEnv"
+            f"{found}: must be a heliograph TeamEnv class, an RLlib MultiAgentEnv, or a PettingZoo ParallelEnv or "
+            "AECEnv, which FromPettingZoo adapts"
         )
 
-    def _one(self) -> Any:
-        config = Noted(self.env_config)
+    def _one(self, vector_index: int) -> Any:
+        place = vars(self.place)
+        config = Noted(self.env_config, vector_index=vector_index, **place)
         try:
-            made = self.make(config)
+            made = self.make(config) if takes_config(self.make) else self.make(**self.env_config)
             config.refuse_misspelt()
             return made
         except TypeError as error:
             raise ValueError(
-                f"env={self.make!r} cannot be called with env_config={self.env_config}: {error}; hand in a function of "
-                "env_config, such as lambda config: my_env(**config)"
+                f"env={self.name} cannot be called with env_config={self.env_config}: {error}; hand in a TeamEnv "
+                "class, or a function of env_config, such as lambda config: my_env(**config)"
             ) from error
 
 
-class Noted(dict):
+def takes_config(make: Any) -> bool:
+    """Whether an environment is made from one `env_config`, and not from settings by name as PettingZoo's are.
+
+    That is so for RLlib's classes, and for functions whose first parameter must be given, or is called after it.
+    """
+    if isinstance(make, type) and issubclass(make, MultiAgentEnv):
+        return True
+    try:
+        parameters = list(inspect.signature(make).parameters.values())
+    except (TypeError, ValueError):
+        return True
+    first = next((p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)), None)
+    if first is None:
+        return False
+    needed = first.kind is first.VAR_POSITIONAL or first.default is first.empty
+    return needed or any(word in first.name.lower() for word in ("config", "cfg", "context", "ctx"))
+
+
+class Noted(EnvContext):
     """An `env_config` that knows which of its keys were read."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.unread = set(dict.keys(self))
+    def __init__(self, env_config: Mapping[str, Any], **place: Any):
+        super().__init__(dict(env_config), **place)
+        self.unread: set[Any] = set(dict.keys(self))
 
     def __getitem__(self, key: Any) -> Any:
         self.unread.discard(key)
@@ -116,7 +168,8 @@ class Noted(dict):
         return super().__iter__()
 
     def __reduce__(self) -> Any:
-        return dict, (dict(self),)
+        place = (self.worker_index, self.vector_index, self.remote, self.num_workers, self.recreated_worker)
+        return EnvContext, (dict(self), *place)
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As of a dict."""

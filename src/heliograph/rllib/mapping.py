@@ -33,23 +33,29 @@ class RoleMapping:
         return self.roles[agent]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OwnNetwork:
-    """The mapping function by which every agent has a policy, and so a network, of its own."""
+    """The mapping function by which every agent has a policy, and so a network, of its own: its name, or in `names`."""
 
-    def __call__(self, agent: str, episode: Any, **kwargs: Any) -> str:
-        """The agent's own name."""
-        return agent
+    names: dict[Any, str] = dataclasses.field(default_factory=dict)
+
+    def __call__(self, agent: Any, episode: Any, **kwargs: Any) -> str:
+        """The policy of an agent."""
+        return self.names.get(agent, agent)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyMapping:
-    """Which agents each policy serves; `varies` where that changes from episode to episode."""
+    """Which agents each policy serves; `varies` where that changes from episode to episode.
+
+    The function is given `ids`, those of the environment, by the names of its agents.
+    """
 
     seats: dict[str, tuple[str, ...]]
     varies: bool
     function: Callable[..., str]
     agents: tuple[str, ...]
+    ids: dict[str, Any]
 
     def assigner(self, *, seed: int) -> "Assigner | None":
         """What asks the mapping anew for each of `B` episodes; None where it never changes."""
@@ -57,7 +63,7 @@ class PolicyMapping:
 
     def ask(self, agent: str, episode: EpisodeHandle) -> str:
         """The policy that plays an agent in an episode."""
-        name = self.function(agent, episode)
+        name = self.function(self.ids[agent], episode)
         if name not in self.seats or agent not in self.seats[name]:
             raise ValueError(
                 f"policy_mapping_fn gave {name!r} for agent {agent!r}, as it never did in {NUM_PROBES} trial episodes; "
@@ -92,15 +98,16 @@ class Assigner:
         self._source.setstate((version, tuple(internal), gauss))
 
 
-def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: list[str]) -> PolicyMapping:
+def probe(function: Callable[..., Any], *, ids: dict[str, Any], policies: list[str]) -> PolicyMapping:
     """Ask a mapping function about every agent in many trial episodes, and see whether it varies."""
+    agents = tuple(ids)
     source = random.Random(0)
     seen: dict[str, set[str]] = {agent: set() for agent in agents}
     with isolated("policy_mapping_fn", error=ValueError):
         for _ in range(NUM_PROBES):
             episode = EpisodeHandle(id_=f"{source.getrandbits(64):016x}")
             for agent in agents:
-                name = function(agent, episode)
+                name = function(ids[agent], episode)
                 if name not in policies:
                     raise UnknownNameError(what=f"policy of agent {agent!r}", name=str(name), valid=policies)
                 seen[agent].add(name)
@@ -110,4 +117,4 @@ def probe(function: Callable[..., Any], *, agents: tuple[str, ...], policies: li
             raise ValueError(f"policy {name!r} serves no agent under policy_mapping_fn: map one to it, or leave it out")
     seats = {name: tuple(agent for agent in agents if name in seen[agent]) for name in used}
     varies = any(len(names) > 1 for names in seen.values())
-    return PolicyMapping(seats=seats, varies=varies, function=function, agents=agents)
+    return PolicyMapping(seats=seats, varies=varies, function=function, agents=agents, ids=ids)

@@ -1,14 +1,18 @@
 """RLlib's `MultiAgentEnv`, both ways: its environments as team environments, and team environments for stock RLlib."""
 
-import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack, final
 
 import numpy as np
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
+from heliograph.adapters.answers import reset_answer, step_answer
 from heliograph.adapters.arrays import AgentID
-from heliograph.adapters.stacked import Frame, StackedEnv, StackedSettings, closed_on_failure, made
+from heliograph.adapters.closing import closed_on_failure, made
+from heliograph.adapters.frames import Frame
+from heliograph.adapters.stacked import StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
 from heliograph.registry import check_settings, load
@@ -28,8 +32,11 @@ COMMON = "__common__"
 class FromMultiAgentEnv(StackedEnv):
     """`num_copies` environments of RLlib: a class or function that makes one, or, for one copy, an instance.
 
-    `env_config` is handed to the class or function, where given. Agents that get an observation act next, as in RLlib;
-    an episode ends where `__all__` says so. For the other settings see `heliograph.adapters.stacked.StackedSettings`.
+    `env_config` is handed to the class or function, where given, as an `EnvContext` that numbers the copies.
+    Agents that get an observation act next, as in RLlib.
+    An episode is over where `__all__` says so in either dict, or as soon as nobody is in play: each agent that has been
+    shown something has ended, and no other is shown anything in that step. An agent that has ended and is shown
+    something again plays anew. For the other settings see `heliograph.adapters.settings.StackedSettings`.
     """
 
     def __init__(
@@ -52,31 +59,32 @@ class FromMultiAgentEnv(StackedEnv):
         agents = first.possible_agents or first.agents
         if not agents:
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
-        self._done: dict[int, set[AgentID]] = {}
+        self._in_play: dict[int, set[AgentID]] = {}
         spaces_of = {a: (first.get_observation_space(a), first.get_action_space(a)) for a in agents}
         super().__init__(envs, spaces_of, **settings)
 
     def _reset_one(self, env: MultiAgentEnv, *, seed: int) -> Frame:
-        observations, infos = env.reset(seed=seed)
-        self._done[id(env)] = set()
-        return Frame(observations=observations, turn=list(observations), infos=_of_agents(infos))
+        observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
+        self._in_play[id(env)] = set(observations)
+        return Frame(observations=dict(observations), turn=list(observations), infos=_of_agents(infos))
 
     def _step_one(self, env: MultiAgentEnv, actions: dict[AgentID, Any]) -> Frame:
-        observations, rewards, terminateds, truncateds, infos = env.step(actions)
-        done = self._done[id(env)]
-        terminated, truncated = _left(terminateds), _left(truncateds)
-        cut = bool(truncateds.get(ALL)) and not terminateds.get(ALL)
+        answer = step_answer(env, env.step(actions))
+        in_play = self._in_play[id(env)] | set(answer.observations)
+        terminated, truncated = ([a for a in _left(part) if a in in_play] for part in answer[2:4])
+        cut = bool(answer.truncated.get(ALL)) and not answer.terminated.get(ALL)
         if cut:
-            truncated += [a for a in self._slots if a not in done and a not in terminated and a not in truncated]
-        done.update(terminated, truncated)
-        over = bool(terminateds.get(ALL)) or cut
+            truncated += [a for a in self._slots if a in in_play and a not in (*terminated, *truncated)]
+        in_play -= {*terminated, *truncated}
+        self._in_play[id(env)] = in_play
+        over = cut or bool(answer.terminated.get(ALL)) or not in_play
         return Frame(
-            observations=observations,
-            turn=[] if over else [agent for agent in observations if agent not in done],
-            rewards=rewards,
+            observations=dict(answer.observations),
+            turn=[] if over else [agent for agent in answer.observations if agent in in_play],
+            rewards=dict(answer.rewards),
             terminated=terminated,
             truncated=truncated,
-            infos=_of_agents(infos),
+            infos=_of_agents(answer.infos),
             over=over,
         )
 
@@ -86,7 +94,10 @@ def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> l
         if num_copies != 1:
             raise ValueError(f"num_copies={num_copies}: an instance is one copy; hand in its class, or a function")
         return [make]
-    return made(make if env_config is None else functools.partial(make, env_config), num_copies)
+    if env_config is None:
+        return made(make, num_copies)
+    indices = itertools.count()
+    return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_copies)
 
 
 def _left(flags: Mapping[AgentID, bool]) -> list[AgentID]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
+from heliograph.adapters.naming import safe_names
 from heliograph.checks import check_number
 from heliograph.combinations import rehearse
 from heliograph.curriculum import schedules_of, task_settings
@@ -139,7 +140,7 @@ class TrainSettings(Choices):
         if self.networks == "shared":
             return None
         with opened(self.env_choice()) as env:
-            return {agent: PolicyChoice(agents=(agent,)) for agent in env.agents}
+            return {name: PolicyChoice(agents=(agent,)) for agent, name in safe_names(env.agents).items()}
 
 
 def settings_from(given: Mapping[str, Any]) -> TrainSettings:

@@ -15,6 +15,7 @@ import ray
 import torch
 
 import heliograph
+from heliograph.adapters.naming import safe_names
 from heliograph.analysis.evaluate import play_run, scores
 from heliograph.analysis.exact import enumerable
 from heliograph.analysis.judging import FIRST_WEIGHTS, judged, untrained_numbers
@@ -142,7 +143,9 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.communication(critic=settings.critic, critic_size=settings.critic_size)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     if settings.networks == "separate":
-        config.multi_agent(policies=set(config.facts().agents), policy_mapping_fn=OwnNetwork())
+        ids = config.facts().ids_by_name
+        names = {ids[agent]: name for agent, name in safe_names(ids).items()}
+        config.multi_agent(policies=set(names.values()), policy_mapping_fn=OwnNetwork(names=names))
     config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})

@@ -1,0 +1,51 @@
+"""Python environments made and closed, all of them, whatever one of them does."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from heliograph.envs.checking import EnvError, place_of
+from heliograph.isolation import isolated
+
+__all__ = ["close_all", "closed_on_failure", "made", "name_of"]
+
+
+def made(make: Callable[[], Any], number: int) -> list[Any]:
+    """So many Python environments; those that were made are closed where one cannot be."""
+    envs: list[Any] = []
+    with closed_on_failure(envs):
+        for _ in range(number):
+            envs.append(make())
+    return envs
+
+
+@contextlib.contextmanager
+def closed_on_failure(envs: list[Any]) -> Iterator[None]:
+    """While an adapter is made of them: where that fails, environments are closed."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(EnvError):  # what happened tells more than that they cannot be closed either
+            close_all(envs)
+        raise
+
+
+def close_all(envs: Iterable[Any]) -> None:
+    """Close Python environments, all of them; then raise `EnvError` for the first that could not be closed."""
+    failures = []
+    for copy, env in enumerate(envs):
+        try:
+            with isolated(f"close() of {name_of(env)}, copy {copy}", error=EnvError):
+                env.close()
+        except EnvError as error:
+            failures.append(error)
+        except Exception as error:
+            where = f"in close() of {name_of(env)}, copy {copy}; {place_of(error)}"
+            failures.append(EnvError(f"{type(error).__name__}: {error} ({where})"))
+    if failures:
+        raise failures[0]
+
+
+def name_of(env: Any) -> str:
+    """The class of a Python environment, without its wrappers."""
+    return type(getattr(env, "unwrapped", env)).__name__

@@ -1,0 +1,43 @@
+"""What a Python environment shows after a reset or a step, and what happened in one step of all copies."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from heliograph.adapters.arrays import AgentID
+
+__all__ = ["Frame", "Records"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Frame:
+    """What one Python environment shows after a reset or a step, agents named as it names them.
+
+    `turn`: agents in play that observe now and are asked for an action. `infos[agent]` may hold `meaning`,
+    `action_mask`, and `observing`, `acting`, `speaking`, which narrow what an agent in `turn` takes part in.
+    """
+
+    observations: dict[AgentID, Any]
+    turn: list[AgentID]
+    rewards: dict[AgentID, Any] = dataclasses.field(default_factory=dict)
+    terminated: list[AgentID] = dataclasses.field(default_factory=list)
+    truncated: list[AgentID] = dataclasses.field(default_factory=list)
+    infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
+    over: bool = False
+
+
+class Records:
+    """The events of one step of all copies, `[B, N]`: `paid` by the environments, `rewards` of whoever learns.
+
+    `last`: no step of its episode follows, since it is `over` or has come to the time limit.
+    """
+
+    def __init__(self, copies: int, agents: int):
+        self.rewards = np.zeros((copies, agents), np.float32)
+        self.paid = np.zeros((copies, agents))
+        self.terminated = np.zeros((copies, agents), bool)
+        self.truncated = np.zeros((copies, agents), bool)
+        self.over = np.zeros(copies, bool)
+        self.last = np.zeros(copies, bool)
+        self.success = np.zeros(copies, bool)
