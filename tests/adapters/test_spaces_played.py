@@ -80,6 +80,7 @@ class InParallel(ParallelEnv):
 
     def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
         self.agents = list(self.possible_agents)
+        self.rules.seen.seed(seed)
         return self.rules.start()
 
     def step(self, actions: dict) -> tuple[dict, dict, dict, dict, dict]:
@@ -100,6 +101,7 @@ class OfRLlib(MultiAgentEnv):
         self.action_spaces = dict.fromkeys(self.agents, rules.act)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        self.rules.seen.seed(seed)
         return self.rules.start()
 
     def step(self, action_dict: dict) -> tuple[dict, dict, dict, dict, dict]:

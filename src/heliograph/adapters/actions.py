@@ -111,6 +111,7 @@ class _Chosen(ActionMap):
         self._sizes = self._choices.sizes
         self.space = self._of_team()
         self._single = isinstance(self.space, spaces.Discrete)
+        self._start = int(space.start) if isinstance(space, spaces.Discrete) else None
 
     def _of_team(self) -> spaces.Space:
         space = self._foreign
@@ -122,7 +123,7 @@ class _Chosen(ActionMap):
         return spaces.Discrete(self._sizes[0]) if len(self._sizes) == 1 else spaces.MultiDiscrete(self._sizes)
 
     def action(self, row: np.ndarray | np.generic) -> Any:
-        return self._choices.action(np.atleast_1d(row))
+        return self._choices.action(np.atleast_1d(row)) if self._start is None else int(row) + self._start
 
     def row(self, action: Any) -> np.ndarray | np.generic:
         picks = np.asarray(self._choices.picks(action), np.int64)

@@ -24,6 +24,7 @@ class Presence:
         self.met, self.ended, self.away = (np.zeros((copies, agents), bool) for _ in range(3))
         self.owed = np.zeros((copies, agents))
         self.turns = np.zeros(agents, np.int64)
+        self._is_plain = False
 
     def begin(self, copy: int, observing: np.ndarray) -> None:
         """An episode of a copy begins, with these agents `[N]`."""
@@ -31,13 +32,25 @@ class Presence:
             array[copy] = 0
         self.met[copy] = observing
         self.turns += observing
+        self._look()
 
-    def settle(self, paid: np.ndarray, happened: Records, *, observing: np.ndarray, last: np.ndarray) -> np.ndarray:
+    def _look(self) -> None:
+        """Note whether all play their first part and nothing is owed."""
+        self._is_plain = bool(self.met.all()) and not (self.ended.any() or self.away.any() or self.owed.any())
+
+    def settle(
+        self, paid: np.ndarray, happened: Records, *, observing: np.ndarray, last: np.ndarray
+    ) -> np.ndarray | None:
         """Put what agents are paid in a step `[B, N]`, and whose part ends, into the records; return what is left out.
 
         `observing` `[B, N]`: who has the next turn; `last` `[B]`: no step of this episode follows.
         """
-        last, left = last[:, None], happened.terminated | happened.truncated
+        left = happened.terminated | happened.truncated
+        if self._is_plain and not left.any() and not last.any():
+            happened.rewards[:] = paid
+            self.turns += observing.sum(0)
+            return None
+        last = last[:, None]
         gone = self.ended & ~self.met
         self.owed += np.where(self.met | gone, 0.0, paid)
         due = self.met | left | last
@@ -51,4 +64,5 @@ class Presence:
         self.ended |= left
         self.met = (self.met & ~((left & ~kept) | back)) | observing
         self.turns += observing.sum(0)
+        self._look()
         return np.where(gone, paid, 0.0)

@@ -5,6 +5,7 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,12 +25,13 @@ from heliograph.adapters.notes import Notes, untried
 from heliograph.adapters.presence import Presence
 from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
 from heliograph.adapters.surroundings import Surroundings
-from heliograph.envs.base import Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import FinalViews, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
-from heliograph.types import Tree
+from heliograph.types import TeamStep, Tree
 
 SEED = 5
 """With which two resets are compared."""
+NOTHING: Mapping[str, Any] = {}
 
 
 class StackedEnv(TeamEnv):
@@ -51,6 +53,7 @@ class StackedEnv(TeamEnv):
         roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
         super().__init__(roles, **of_base(settings))
         self.envs, self._settings = list(envs), settings
+        self._meaning_fn = settings.get("meaning_fn")
         self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
         speaking = settings.get("speaking")
@@ -65,6 +68,12 @@ class StackedEnv(TeamEnv):
         self._turn: list[list[AgentID]] = [[] for _ in self.envs]
         self._steps = [0] * self.num_copies
         self._notes = Notes(self._slots)
+        self._idle, self._leaving = [False] * self.num_copies, [False] * self.num_copies
+        self._bounds = {
+            r.name: (r.action_space.low, r.action_space.high)
+            for r in self.roles
+            if isinstance(r.action_space, spaces.Box)
+        }
 
     @property
     def agent_ids(self) -> tuple[AgentID, ...]:
@@ -148,20 +157,78 @@ class StackedEnv(TeamEnv):
         warnings.warn(f"{told}: {why}; draw all randomness from a stream that reset(seed=) seeds", stacklevel=2)
 
     @final
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def _stepped(self, actions: dict[str, Tensor]) -> TeamStep:
+        """The rules of `TeamEnv.step`, in arrays: tensors of a few copies take longer than many an environment."""
+        if self.talk_steps or self.device.type != "cpu":
+            return super()._stepped(actions)
+        happened = self._moved({name: action.detach().numpy() for name, action in actions.items()})
+        elapsed = self._elapsed.numpy()
+        elapsed += 1
+        self._moves += 1
+        over, terminated = happened.over, happened.terminated | happened.over[:, None]
+        cut = (elapsed >= self.time_limit) & ~over if self.time_limit is not None else np.zeros_like(over)
+        inside = happened.truncated & ~happened.terminated
+        truncated = (cut[:, None] & ~terminated) | inside
+        outcomes = {
+            "rewards": happened.rewards,
+            "terminated": terminated & ~inside,
+            "truncated": truncated,
+            "episode_over": over | cut,
+        }
+        info = {} if self._settings.get("success_fn") is None else {"success": happened.success}
+        told = {name: torch.from_numpy(array) for name, array in outcomes.items()}
+        told["info"] = {name: torch.from_numpy(array) for name, array in info.items()}
+        if not outcomes["episode_over"].any():
+            return self._show_stacked(**told)
+        last = self._observe() if self.final_views is FinalViews.ENDED or truncated.any() else None
+        return self._restarted(told, last)
+
+    def _restarted(self, told: dict[str, Any], last: View | None) -> TeamStep:
+        """Begin new episodes where they are over; `last` is what was seen at their ends."""
+        over = told["episode_over"]
+        if self.on_end is not None:
+            self.on_end(over)
+        self._elapsed.masked_fill_(over, 0)
+        self._start(over)
+        step = self._show_stacked(**told)
+        if last is not None:
+            step.final_observations, step.final_state = last.observations, self._state_of(last)
+        return step
+
+    def _show_stacked(self, **outcomes: Any) -> TeamStep:
+        """What is seen now; its form can only be that of the first reset, which was looked at."""
+        if self._moves <= 1:
+            return self._show(self._observe(), **outcomes)
+        view = self._observe()
+        return TeamStep(**{**vars(view), "state": self._state_of(view)}, **outcomes)
+
+    def _moved(self, arrays: dict[str, np.ndarray], copies: Iterable[int] | None = None) -> Records:
+        """Move the Python environments, by actions in the numbers of networks."""
         happened = Records(self.num_copies, self.num_agents)
-        arrays = {name: action.detach().cpu().numpy().copy() for name, action in actions.items()}
-        for copy in moving.nonzero().flatten().tolist():
+        for name, (low, high) in self._bounds.items():
+            arrays[name] = np.clip(arrays[name], low, high)
+        for copy in range(self.num_copies) if copies is None else copies:
             self._steps[copy] += 1
-            if int(self._acting[copy].sum()) < len(self._turn[copy]):
+            if self._idle[copy]:
                 self._set_first(copy, arrays)
-            chosen = {agent: self._action_of(agent, copy, arrays) for agent in self._turn[copy]}
-            self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
-            with self._noting(copy, "step"):
+            slots = [self._slots[agent] for agent in self._turn[copy]]
+            chosen = {slot.agent: slot.acts.action(arrays[slot.role.name][copy, slot.place]) for slot in slots}
+            if self._leaving[copy]:
+                self._forget(copy, np.flatnonzero(self._left[copy]).tolist())
+            try:
                 frame = self._step_one(self.envs[copy], chosen)
+            except (Exception, SystemExit) as error:
+                with self._noting(copy, "step"):
+                    raise error
             self._take(copy, frame)
             self._record(copy, frame, happened)
         self._settle(happened)
+        return happened
+
+    @final
+    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        arrays = {name: action.detach().cpu().numpy() for name, action in actions.items()}
+        happened = self._moved(arrays, moving.nonzero().flatten().tolist())
         info = {} if self._settings.get("success_fn") is None else {"success": self._tensor(happened.success)}
         return Outcome(
             rewards=self._tensor(happened.rewards),
@@ -186,24 +253,28 @@ class StackedEnv(TeamEnv):
 
     # ---- from dicts to arrays ----------------------------------------------------------------------------------
 
-    def _action_of(self, agent: AgentID, copy: int, arrays: dict[str, np.ndarray]) -> Any:
-        slot = self._slots[agent]
-        return slot.acts.action(arrays[slot.role.name][copy, slot.place])
-
     def _take(self, copy: int, frame: Frame) -> None:
         """Store what the agents see; those that do not observe keep what they saw last."""
         for mask in (self._observing, self._acting, self._speaking):
             mask[copy] = False
         masks = {agent: self._see(copy, agent, observation) for agent, observation in frame.observations.items()}
+        idle = False
         for agent in frame.turn:
-            if agent not in frame.observations:
+            if agent not in masks:
                 raise self._error(copy, agent, "is in play but got no observation")
-            info = frame.infos.get(agent, {})
-            self._take_part(copy, agent, info)
-            self._limit(copy, agent, masks[agent], info.get(MASK))
+            slot, info = self._slots[agent], frame.infos.get(agent) or NOTHING
+            acting = self._take_part(copy, slot, info)
+            if not acting:
+                self._legal.allow_all(copy, slot)
+            elif slot.masked or MASK in info:
+                acting = self._limit(copy, slot, masks[agent], info.get(MASK))
+            else:
+                self._legal.allow_all(copy, slot)
+            self._acting[copy, slot.number] = acting
+            idle = idle or not acting
         if self._steps[copy] == 0:
             self._expect_masks(copy, frame)
-        self._turn[copy] = list(frame.turn)
+        self._turn[copy], self._idle[copy] = list(frame.turn), idle
         if self._surroundings.wanted:
             met, turn = self._presence.met[copy], frozenset(frame.turn)
             in_play = [agent for agent, slot in self._slots.items() if met[slot.number] or agent in turn]
@@ -222,17 +293,12 @@ class StackedEnv(TeamEnv):
             raise self._error(copy, agent, f"got a bad observation: {error}{remedy}") from error
         return mask
 
-    def _limit(self, copy: int, agent: AgentID, seen: Any, told: Any) -> None:
-        """Store which actions are legal for an agent that is asked; where none is, it is not acting."""
-        slot = self._slots[agent]
-        if not self._acting[copy, slot.number]:
-            self._legal.allow_all(copy, slot)
-            return
+    def _limit(self, copy: int, slot: Slot, seen: Any, told: Any) -> bool:
+        """Store which actions are legal for an agent that is asked; whether any is."""
         try:
-            may = self._legal.limit(copy, slot, seen=seen, told=told, is_reset=self._steps[copy] == 0)
+            return self._legal.limit(copy, slot, seen=seen, told=told, is_reset=self._steps[copy] == 0)
         except ValueError as error:
-            raise self._error(copy, agent, str(error)) from error
-        self._acting[copy, slot.number] = may
+            raise self._error(copy, slot.agent, str(error)) from error
 
     def _set_first(self, copy: int, arrays: dict[str, np.ndarray]) -> None:
         """Choose the first action for agents that have none to choose: a Python environment may need one of them."""
@@ -246,17 +312,17 @@ class StackedEnv(TeamEnv):
         except ValueError as error:
             raise EnvError(f"copy {copy}, at reset(): {error}") from error
 
-    def _take_part(self, copy: int, agent: AgentID, info: dict) -> None:
-        number = self._slots[agent].number
+    def _take_part(self, copy: int, slot: Slot, info: Mapping[str, Any]) -> bool:
+        """Store whether an agent in play observes and speaks, and what it knows; whether it acts."""
+        number, agent = slot.number, slot.agent
         observing = bool(info.get("observing", True))
         self._observing[copy, number] = observing
-        self._acting[copy, number] = info.get("acting", observing)
         self._speaking[copy, number] = self._may_speak[number] and info.get("speaking", observing)
-        meaning_fn = self._settings.get("meaning_fn")
-        if meaning_fn is not None:
-            self._mean(copy, agent, meaning_fn(self.envs[copy], agent))
+        if self._meaning_fn is not None:
+            self._mean(copy, agent, self._meaning_fn(self.envs[copy], agent))
         elif "meaning" in info:
             self._mean(copy, agent, info["meaning"])
+        return bool(info.get("acting", observing))
 
     def _mean(self, copy: int, agent: AgentID, meaning: int | Sequence[int]) -> None:
         values = np.atleast_1d(np.asarray(meaning))
@@ -273,22 +339,27 @@ class StackedEnv(TeamEnv):
         if frame.over and success_fn is not None:
             happened.success[copy] = bool(success_fn(self.envs[copy]))
         self._left[copy] = happened.terminated[copy] | happened.truncated[copy]
+        self._leaving[copy] = bool(frame.terminated or frame.truncated)
         at_limit = self.time_limit is not None and int(self._elapsed[copy]) + 1 >= self.time_limit
         happened.over[copy], happened.last[copy] = frame.over, frame.over or at_limit
         if frame.over and at_limit and self._settings.get("time_limit_is_truncation"):
             happened.over[copy], happened.terminated[copy] = False, False
         for agent, reward in frame.rewards.items():
-            value = np.asarray(reward)
-            if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
-                raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
-            happened.paid[copy, self._slot(copy, agent).number] = value.item()
+            if type(reward) is not float or not math.isfinite(reward):
+                value = np.asarray(reward)
+                if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
+                    raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
+                reward = value.item()
+            happened.paid[copy, self._slot(copy, agent).number] = reward
 
     def _settle(self, happened: Records) -> None:
         lost = self._presence.settle(happened.paid, happened, observing=self._observing, last=happened.last)
-        for copy in np.flatnonzero(lost.any(1))[:1].tolist():
-            how: Any = {"step": self._steps[copy], "together": self._presence.together}
-            self._notes.tell_lost(name_of(self.envs[copy]), lost[copy], **how)
-        self._notes.count(int(happened.over.sum()), self._presence.turns)
+        if lost is not None:
+            for copy in np.flatnonzero(lost.any(1))[:1].tolist():
+                how: Any = {"step": self._steps[copy], "together": self._presence.together}
+                self._notes.tell_lost(name_of(self.envs[copy]), lost[copy], **how)
+        if happened.over.any():
+            self._notes.count(int(happened.over.sum()), self._presence.turns)
 
     def _forget(self, copy: int, numbers: Iterable[int]) -> None:
         """Clear the slots of agents that have left."""
@@ -299,6 +370,7 @@ class StackedEnv(TeamEnv):
             self._legal.allow_all(copy, slots[number])
             self._meaning[copy, number] = -1
             self._left[copy, number] = False
+        self._leaving[copy] = False
 
     def _slot(self, copy: int, agent: AgentID) -> Slot:
         if agent not in self._slots:
@@ -309,7 +381,7 @@ class StackedEnv(TeamEnv):
         return EnvError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.tensor(array, device=self.device)
+        return torch.from_numpy(array.copy()).to(self.device)
 
     def _tensors(self, tree: Tree) -> Tree:
         if isinstance(tree, dict):

@@ -56,7 +56,7 @@ RELIED_ON = (
     Relied(
         name="ray.rllib.core.learner.torch.torch_learner:TorchLearner.compute_gradients",
         digest="f2d27623d7f8",
-        check="TeamLearner.compute_gradients replaces it where no gradient scaler is set: does it do anything new?",
+        check="TeamLearner.compute_gradients replaces it (gradient scalers are refused): does it do anything new?",
     ),
     Relied(
         name="ray.rllib.core.learner.torch.torch_learner:TorchLearner.apply_gradients",
