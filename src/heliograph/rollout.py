@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.types import Edges, Message, StateMaker, Tree, changed, held, map_tensors, state_field
+from heliograph.types import Edges, Message, OnDemand, StateMaker, Tree, changed, held, map_tensors, state_field
 
 WHOLE = ("static_edges", "initial", "trace")
 """Fields of a rollout that have no time axis."""
@@ -93,12 +93,12 @@ class Rollout:
     observations are None where there is nothing to say. `valid` is False after the end of an episode in rollouts of
     whole episodes. `oracle` is what the scripted solver would have done, by role, where a loss learns from it.
     Where the environment gives no `state` of its own, none is kept: each access makes one of the observations, so ask
-    a minibatch for it, and once. Times and counts are in env steps. `trace` is what was computed, with its gradients, where a sampler keeps that;
-    it never leaves its process, and parts of a rollout have none.
+    a minibatch for it, and once. Times and counts are in env steps. `trace` is what was computed, with its gradients,
+    where a sampler keeps that; it never leaves its process, and parts of a rollout have none.
     """
 
     observations: dict[str, Tree]
-    state: Float[Tensor, "T1 B S"] = state_field("observations")
+    state: OnDemand[Float[Tensor, "T1 B S"]] = state_field("observations")
     last_action: dict[str, Float[Tensor, "T1 B _A _U"]]
     observing: Bool[Tensor, "T1 B N"]
     acting: Bool[Tensor, "T B N"]
@@ -120,7 +120,7 @@ class Rollout:
     action_mask: dict[str, Tensor] | None = None
     assignment: Int[Tensor, "T1 B N"] | None = None
     final_observations: dict[str, Tree] | None = None
-    final_state: Float[Tensor, "T B S"] | None = state_field("final_observations", optional=True)
+    final_state: OnDemand[Float[Tensor, "T B S"]] | None = state_field("final_observations", optional=True)
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     last_message: Float[Tensor, "T1 B N C"] | None = None
     oracle: dict[str, Tensor] | None = None

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 import torch
 from gymnasium import spaces
@@ -110,6 +110,18 @@ class UnmadeState:
     maker: StateMaker
 
 
+_T = TypeVar("_T")
+if TYPE_CHECKING:
+    OnDemand = Annotated[_T, "made when it is asked for"]
+else:
+
+    class OnDemand:
+        """The type of a field that is read as a tensor of that type, and may hold what makes it."""
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            return Union[item, StateMaker, UnmadeState]  # noqa: UP007 - of what is no class
+
+
 class _StateField:
     """A field that holds a state, or what makes it: then each access makes it anew, of the field `source`."""
 
@@ -175,9 +187,9 @@ class TeamStep:
     acting: Bool[Tensor, "B N"]
     speaking: Bool[Tensor, "B N"]
     meaning: Int[Tensor, "B N Z"]
-    state: Float[Tensor, "B S"] = state_field("observations")
+    state: OnDemand[Float[Tensor, "B S"]] = state_field("observations")
     final_observations: dict[str, Tree] | None = None
-    final_state: Float[Tensor, "B S"] | None = state_field("final_observations", optional=True)
+    final_state: OnDemand[Float[Tensor, "B S"]] | None = state_field("final_observations", optional=True)
     hearing: Edges | None = None
     action_mask: dict[str, Bool[Tensor, "B _A _n"]] | None = None
     positions: Float[Tensor, "B N D"] | None = None
@@ -252,7 +264,7 @@ class Inputs:
 
     observation: Tree
     last_action: Float[Tensor, "*batch A U"]
-    state: Float[Tensor, "*batch S"] | None = state_field("", optional=True)
+    state: OnDemand[Float[Tensor, "*batch S"]] | None = state_field("", optional=True)
     last_message: Float[Tensor, "*batch A C"] | None = None
 
     @property
@@ -303,7 +315,7 @@ def stack(trees: list[Tree], dim: int = 0) -> Tree:
 
 
 def stack_and_let_go(trees: list[Tree]) -> Tree:
-    """Stack equal structures along a new first axis and empty the list on the way, so that never all are there twice."""
+    """Stack equal structures along a new first axis, emptying the list on the way: they are never all there twice."""
     number = len(trees)
     whole = map_tensors(lambda leaf: leaf.new_empty(number, *leaf.shape), trees[0])
     trees.reverse()

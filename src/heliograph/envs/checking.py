@@ -119,8 +119,8 @@ def check_values(
     """Raise `EnvError` where an observation, the state or a number of each agent (`of_agents`) is not as it must be.
 
     Where nothing of what was seen is kept, `observations` are {}. Tensors have the axes [T, B, ...], and
-    `when(time, copy)` names a step; numbers must be finite, discrete observations within their space. `state` is one that
-    the environment gave by itself: what is made of sound observations is sound.
+    `when(time, copy)` names a step; numbers must be finite, discrete observations within their space. `state` is one
+    that the environment gave by itself: what is made of sound observations is sound.
     """
     for name, values in of_agents.items():
         if not bool(torch.isfinite(values).all()):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation
@@ -23,24 +24,41 @@ def is_image(space: spaces.Space) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 3
 
 
+MOST_PIXELS = 2**23
+"""Numbers in the images that pass an image torso at once: as floats, before and after convolutions, they are large."""
+
+
 class ImageTorso(nn.Module):
-    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` of bytes or floats."""
+    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` of bytes or floats.
+
+    More than `MOST_PIXELS` go through in parts, which are computed once more in the backward pass, so that neither
+    floats nor features of all are ever kept.
+    """
 
     def __init__(self, space: spaces.Box, size: int):
         super().__init__()
         height, width, channels = space.shape
         self.scale = 255.0 if space.dtype == "uint8" else 1.0
         self.convolutions = nn.Sequential(
-            nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(),
+            nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(inplace=True), nn.Flatten(),
         )  # fmt: skip
         self.out = nn.Linear(32 * math.ceil(height / 4) * math.ceil(width / 4), size)
 
     def forward(self, image: Tensor) -> Float[Tensor, "*batch F"]:
         """Features of a batch of images."""
         batch = image.shape[:-3]
-        pixels = image.reshape(-1, *image.shape[-3:]).permute(0, 3, 1, 2).float() / self.scale
-        return self.out(self.convolutions(pixels)).reshape(*batch, -1)
+        images = image.reshape(-1, *image.shape[-3:])
+        at_once = max(1, MOST_PIXELS // math.prod(image.shape[-3:]))
+        if len(images) <= at_once:
+            return self._features(images).reshape(*batch, -1)
+        found = [checkpoint(self._features, part, use_reentrant=False) for part in images.split(at_once)]
+        return torch.cat(found).reshape(*batch, -1)
+
+    def _features(self, images: Tensor) -> Float[Tensor, "n F"]:
+        pixels = images.permute(0, 3, 1, 2).float()
+        pixels = pixels / self.scale if pixels.data_ptr() == images.data_ptr() else pixels.div_(self.scale)
+        return self.out(self.convolutions(pixels))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

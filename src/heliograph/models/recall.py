@@ -115,9 +115,8 @@ def inputs_of(
 
 def recorded_inputs(layout: Layout, policy: str, rollout: Rollout, *, steps: slice) -> Inputs:
     """What a policy's agents perceived in those steps of a rollout."""
-    observations, done, said, state = map_tensors(
-        lambda leaf: leaf[steps], (rollout.observations, rollout.last_action, rollout.last_message, held(rollout, "state"))
-    )
+    whole = (rollout.observations, rollout.last_action, rollout.last_message, held(rollout, "state"))
+    observations, done, said, state = map_tensors(lambda leaf: leaf[steps], whole)
     past = Past(last_action=done, last_message=said)
     return inputs_of(layout, policy, observations=observations, past=past, state=state, lead=2)
 

@@ -285,8 +285,7 @@ class TeamLearner(TorchLearner, ABC):
                 continue
             slots = team.layout.slots(name)
             if policy.normaliser is not None:
-                seen = team.layout.gather(name, rollout.observations, lead=2)
-                self._track_observations(policy.normaliser, seen, rollout.observing[:, :, slots])
+                self._track_observations(name, policy.normaliser, rollout, rollout.observing[:, :, slots])
             if policy.message_norms() and rollout.messages:
                 payload = torch.stack([m.payload for m in rollout.messages])
                 spoken = (rollout.speaking & valid).expand(len(rollout.messages), -1, -1, -1)
@@ -308,9 +307,12 @@ class TeamLearner(TorchLearner, ABC):
             if count > 0:
                 norm.track(mean, variance, step=step)
 
-    def _track_observations(self, normaliser: Any, seen: Any, mask: Tensor) -> None:
-        leaves = seen if isinstance(seen, dict) else {"": seen}
-        moments = {key: self.peers.moments(leaves[key].flatten(3), mask) for key in normaliser.sizes}
+    def _track_observations(self, name: str, normaliser: Any, rollout: Rollout, mask: Tensor) -> None:
+        moments = {}
+        for key in normaliser.sizes:
+            part = {role: x[key] if isinstance(x, dict) else x for role, x in rollout.observations.items()}
+            seen = self.team_module.team.layout.gather(name, part, lead=2)
+            moments[key] = self.peers.moments(seen.flatten(3), mask)
         normaliser.merge(moments)
 
     def is_trained(self, policy: str) -> bool:
