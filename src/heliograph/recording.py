@@ -8,18 +8,57 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from heliograph.rollout import Acted, Advanced, Keeping, Rollout, TeamState
-from heliograph.types import Edges, TeamStep, Tree, held, map_tensors, stack, stack_and_let_go
+from heliograph.types import Edges, TeamStep, Tree, held, map_tensors, stack
 
-__all__ = ["Record"]
+__all__ = ["Frames", "Record"]
+
+
+BLOCK_SIZE = 32
+"""Env steps whose observations are written into one block where nobody knows how many there will be."""
+
+
+class Frames:
+    """Equal structures of tensors, written one after the other into blocks that hold `block_size` of them each.
+
+    What is written may be overwritten by its owner afterwards. Where one block holds all, nothing is copied again.
+    """
+
+    def __init__(self, block_size: int):
+        self.block_size, self.number = block_size, 0
+        self.blocks: list[Tree] = []
+
+    def add(self, frame: Tree) -> None:
+        """Write one behind the others."""
+        row = self.number % self.block_size
+        if row == 0:
+            self.blocks.append(map_tensors(lambda leaf: leaf.new_empty(self.block_size, *leaf.shape), frame))
+        map_tensors(lambda block, leaf: block[row].copy_(leaf), self.blocks[-1], frame)
+        self.number += 1
+
+    def take(self) -> Tree:
+        """All of them along a new first axis; none are left, and at no time are all there twice."""
+        blocks, self.blocks = self.blocks[::-1], []
+        if len(blocks) == 1:
+            return map_tensors(lambda block: block[: self.number], blocks[0])
+        whole = map_tensors(lambda block: block.new_empty(self.number, *block.shape[1:]), blocks[0])
+        for start in range(0, self.number, self.block_size):
+            rows = slice(start, min(start + self.block_size, self.number))
+            map_tensors(lambda leaf, block, r=rows: leaf[r].copy_(block[: r.stop - r.start]), whole, blocks.pop())
+        return whole
 
 
 class Record:
-    """Collects the steps of one rollout, the observations apart from the rest: they are most of its memory."""
+    """Collects the steps of one rollout, the observations apart from the rest: they are most of its memory.
 
-    def __init__(self, initial: TeamState, *, lengths: Tensor, keeping: Keeping = Keeping.SEEN):
+    `num_steps` is how many there will be, if that is known. `lengths` [B] are the env steps of the episodes so far.
+    """
+
+    def __init__(
+        self, initial: TeamState, *, lengths: Tensor, num_steps: int | None = None, keeping: Keeping = Keeping.SEEN
+    ):
         self.lengths, self.keeping = lengths.clone(), keeping
         self.initial = initial
-        self.observations: list[dict[str, Tree]] = []
+        self.observations = Frames(BLOCK_SIZE if num_steps is None else num_steps + 1)
         self.ends: dict[int, tuple[Tensor | slice, Tree]] = {}
         """Of steps that showed them, the final observations of copies whose episode ended, and which these are."""
         self.seen: list[TeamStep] = []
@@ -61,7 +100,7 @@ class Record:
         """The rollout of all steps, and `step` to bootstrap from; the record is empty of observations then."""
         self._see(step)
         seen, states = self.seen, [*self.states, state]
-        observations = stack_and_let_go(self.observations) if self.observations else {}
+        observations = self.observations.take() if self.keeping is Keeping.SEEN else {}
         cut = self._cut()
         return Rollout(
             observations=observations,
@@ -97,7 +136,7 @@ class Record:
 
     def _see(self, step: TeamStep) -> None:
         if self.keeping is Keeping.SEEN:
-            self.observations.append(step.observations)
+            self.observations.add(step.observations)
         self.seen.append(_unseen(step, state=self.keeping is Keeping.SEEN))
 
     def _state(self, steps: list[TeamStep], name: str) -> Any:

@@ -75,7 +75,7 @@ class Sampler:
         with isolated(SAMPLING):
             if self._step is None:
                 self.reset()
-            record = Record(self._now[1], lengths=self._lengths)
+            record = Record(self._now[1], lengths=self._lengths, num_steps=num_steps)
             for _ in range(num_steps):
                 self._move(record, choice=choice, form=form, intervention=None)
         return self._finish(record)

@@ -314,16 +314,6 @@ def stack(trees: list[Tree], dim: int = 0) -> Tree:
     return map_tensors(lambda *leaves: torch.stack(leaves, dim), trees[0], *trees[1:])
 
 
-def stack_and_let_go(trees: list[Tree]) -> Tree:
-    """Stack equal structures along a new first axis, emptying the list on the way: they are never all there twice."""
-    number = len(trees)
-    whole = map_tensors(lambda leaf: leaf.new_empty(number, *leaf.shape), trees[0])
-    trees.reverse()
-    for row in range(number):
-        map_tensors(lambda leaf, part, row=row: leaf[row].copy_(part), whole, trees.pop())
-    return whole
-
-
 def where(mask: Bool[Tensor, " B"], yes: Tree, no: Tree) -> Tree:
     """Choose whole copies of equal structures: `yes` where `mask` [B] holds, `no` elsewhere."""
     return map_tensors(lambda a, b: torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b), yes, no)

@@ -1,6 +1,7 @@
 """Parts that several models share: torsos over any observation space, running moments, initialisations."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from abc import ABC
@@ -24,7 +25,7 @@ def is_image(space: spaces.Space) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 3
 
 
-MOST_PIXELS = 2**23
+MOST_PIXELS = 2**22
 """Numbers in the images that pass an image torso at once: as floats, before and after convolutions, they are large."""
 
 
@@ -52,12 +53,12 @@ class ImageTorso(nn.Module):
         at_once = max(1, MOST_PIXELS // math.prod(image.shape[-3:]))
         if len(images) <= at_once:
             return self._features(images).reshape(*batch, -1)
-        found = [checkpoint(self._features, part, use_reentrant=False) for part in images.split(at_once)]
-        return torch.cat(found).reshape(*batch, -1)
+        again = functools.partial(checkpoint, self._features, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([again(part) for part in images.split(at_once)]).reshape(*batch, -1)
 
     def _features(self, images: Tensor) -> Float[Tensor, "n F"]:
         pixels = images.permute(0, 3, 1, 2).float()
-        pixels = pixels / self.scale if pixels.data_ptr() == images.data_ptr() else pixels.div_(self.scale)
+        pixels = pixels / self.scale if images.is_floating_point() else pixels.div_(self.scale)
         return self.out(self.convolutions(pixels))
 
 
