@@ -68,12 +68,17 @@ class Record:
         self.alive: list[Tensor] = []
         self.oracle: list[dict[str, Tensor]] = []
 
+    def see(self, step: TeamStep) -> None:
+        """Take in what is shown, before anything moves on: an environment may draw its next picture over the last."""
+        if self.keeping is Keeping.SEEN:
+            self.observations.add(step.observations)
+        self.seen.append(_unseen(step, state=self.keeping is Keeping.SEEN))
+
     def add(
-        self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None,
+        self, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None,
         oracle: dict[str, Tensor] | None,
     ) -> None:  # fmt: skip
-        """Take in a step: what was shown, what the team had in mind and did, and what came of it."""
-        self._see(seen)
+        """Take in what the team had in mind and did about what was shown, and what came of it."""
         if self.keeping is Keeping.SEEN and step.final_observations is not None:
             rows = _ended(step)
             self.ends[self.num_steps] = rows, map_tensors(lambda leaf: leaf[rows], step.final_observations)
@@ -98,7 +103,7 @@ class Record:
 
     def finish(self, step: TeamStep, state: TeamState, *, static: bool) -> Rollout:
         """The rollout of all steps, and `step` to bootstrap from; the record is empty of observations then."""
-        self._see(step)
+        self.see(step)
         seen, states = self.seen, [*self.states, state]
         observations = self.observations.take() if self.keeping is Keeping.SEEN else {}
         cut = self._cut()
@@ -133,11 +138,6 @@ class Record:
             initial=self.initial,
             trace=None if cut else self._trace(),
         )
-
-    def _see(self, step: TeamStep) -> None:
-        if self.keeping is Keeping.SEEN:
-            self.observations.add(step.observations)
-        self.seen.append(_unseen(step, state=self.keeping is Keeping.SEEN))
 
     def _state(self, steps: list[TeamStep], name: str) -> Any:
         """The environment's own states of some steps; what makes them where it gives none."""

@@ -200,6 +200,7 @@ class Sampler:
             seen = changed(seen, speaking=seen.speaking & alive.unsqueeze(1))
         if record.keeping is Keeping.SAID:
             self._check_now(seen, record)
+        record.see(seen)
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         with self._noting(f"{OF_TEAM} chose its messages and actions in"), self._blaming(seen, record):
             with torch.set_grad_enabled(self.tracing):
@@ -211,7 +212,7 @@ class Sampler:
             oracle = self._asked_oracle() if self.asks_oracle else None
             step = self.env.step(acted.actions)
         self._num_steps += 1
-        record.add(seen, state, acted, step, alive, oracle)
+        record.add(state, acted, step, alive, oracle)
         self._count(step, alive)
         ended = step.terminated | step.truncated
         self._step, self._state = step, self.team.cut(acted.state, ended, acted.edges)
