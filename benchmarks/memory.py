@@ -22,7 +22,7 @@ from typing import Any
 
 AGENTS, SIDE, COLOURS, STEPS, EPOCHS = 4, 512, 3, 32, 2
 SEEN_BYTES = AGENTS * SIDE * SIDE * COLOURS
-SETTINGS = {"model": "ic3net", "model_settings": {"size": 16}, "channel": "continuous"}
+SETTINGS = {"model": "ic3net", "model_settings": {"size": 8}, "channel": "continuous"}
 
 
 def largest() -> float:

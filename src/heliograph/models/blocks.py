@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation
 from heliograph.functional import tanh
+from heliograph.memory import give_back
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.types import Heard, Inputs, Tree
 
@@ -54,7 +55,9 @@ class ImageTorso(nn.Module):
         if len(images) <= at_once:
             return self._features(images).reshape(*batch, -1)
         again = functools.partial(checkpoint, self._features, use_reentrant=False, preserve_rng_state=False)
-        return torch.cat([again(part) for part in images.split(at_once)]).reshape(*batch, -1)
+        features = torch.cat([again(part) for part in images.split(at_once)])
+        give_back()
+        return features.reshape(*batch, -1)
 
     def _features(self, images: Tensor) -> Float[Tensor, "n F"]:
         pixels = images.permute(0, 3, 1, 2).float()
