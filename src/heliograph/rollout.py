@@ -174,7 +174,7 @@ class Rollout:
         if name in ("static_edges", "trace"):
             return value if name == "static_edges" else None
         axis = 0 if name == "initial" else 1
-        return map_tensors(lambda x: x.index_select(axis, copies), value)
+        return map_tensors(lambda x: _rows(x, copies, axis=axis), value)
 
     if not TYPE_CHECKING:
 
@@ -216,6 +216,13 @@ class Rollout:
 FIELDS = tuple(f.name for f in dataclasses.fields(Rollout))
 EAGER = tuple(f.name for f in dataclasses.fields(Rollout) if f.default is not dataclasses.MISSING)
 """Fields whose default would be found on the class where they are not set."""
+
+
+def _rows(leaf: Tensor, copies: Int[Tensor, " b"], *, axis: int) -> Tensor:
+    """Some copies of a tensor; the bytes of images of a single copy are not copied."""
+    if leaf.dtype is torch.uint8 and len(copies) == 1 and copies.is_cpu:
+        return leaf.narrow(axis, int(copies), 1)
+    return leaf.index_select(axis, copies)
 
 
 def concatenate(rollouts: list[Rollout]) -> Rollout:

@@ -33,8 +33,8 @@ MOST_PIXELS = 2**22
 class ImageTorso(nn.Module):
     """Two strided convolutions and a linear map, for images `[..., height, width, channels]` of bytes or floats.
 
-    More than `MOST_PIXELS` go through in parts, which are computed once more in the backward pass, so that neither
-    floats nor features of all are ever kept.
+    More than `MOST_PIXELS` go through in parts of the first axis, which are computed once more in the backward pass, so
+    that neither floats nor features of all are ever kept.
     """
 
     def __init__(self, space: spaces.Box, size: int):
@@ -50,16 +50,16 @@ class ImageTorso(nn.Module):
     def forward(self, image: Tensor) -> Float[Tensor, "*batch F"]:
         """Features of a batch of images."""
         batch = image.shape[:-3]
-        images = image.reshape(-1, *image.shape[-3:])
-        at_once = max(1, MOST_PIXELS // math.prod(image.shape[-3:]))
-        if len(images) <= at_once:
-            return self._features(images).reshape(*batch, -1)
+        if not batch or image.numel() <= MOST_PIXELS:
+            return self._features(image).reshape(*batch, -1)
+        at_once = max(1, MOST_PIXELS // math.prod(image.shape[1:]))
         again = functools.partial(checkpoint, self._features, use_reentrant=False, preserve_rng_state=False)
-        features = torch.cat([again(part) for part in images.split(at_once)])
+        features = torch.cat([again(part) for part in image.split(at_once)])
         give_back()
         return features.reshape(*batch, -1)
 
-    def _features(self, images: Tensor) -> Float[Tensor, "n F"]:
+    def _features(self, image: Tensor) -> Float[Tensor, "n F"]:
+        images = image.reshape(-1, *image.shape[-3:])
         pixels = images.permute(0, 3, 1, 2).float()
         pixels = pixels / self.scale if images.is_floating_point() else pixels.div_(self.scale)
         return self.out(self.convolutions(pixels))
