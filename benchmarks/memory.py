@@ -1,6 +1,6 @@
 """How much memory a team of four takes that sees images: knights, archers and zombies, 512 x 512 pixels each.
 
-    python benchmarks/memory.py [--copies 2 16] [--before TREE] [--before-copies 2] [--out benchmarks/results/memory.json]
+    python benchmarks/memory.py [--copies 2 16] [--before TREE] [--before-copies 2] [--out FILE]
     python benchmarks/memory.py --probe 16
 
 One iteration of PPO in one process: 32 env steps of each copy, then two epochs of minibatches of one copy. Each

@@ -20,7 +20,18 @@ from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rollout import Rollout, concatenate
 from heliograph.sampler import Sampler
-from heliograph.types import Inputs, Role, StateMaker, TeamStep, changed, held, map_tensors, own_state, stack, tensors_of
+from heliograph.types import (
+    Inputs,
+    Role,
+    StateMaker,
+    TeamStep,
+    changed,
+    held,
+    map_tensors,
+    own_state,
+    stack,
+    tensors_of,
+)
 from tests.envs.mixed import Mixed
 from tests.parts import make_sampler, make_team
 
@@ -28,7 +39,7 @@ SIDE, COPIES, STEPS, EPISODE = 32, 8, 6, 20
 
 
 class Pictures(TeamEnv):
-    """Two agents see noise and are paid for nothing; an episode lasts `EPISODE` steps. It draws over its last picture."""
+    """Two agents see the time, drawn over the last picture, and are paid for acting; `EPISODE` steps."""
 
     def __init__(self, **base: Unpack[BaseSettings]):
         seen, act = spaces.Box(0, 255, (SIDE, SIDE, 3), "uint8"), spaces.Discrete(2)

@@ -52,6 +52,7 @@ class ImageTorso(nn.Module):
         batch = image.shape[:-3]
         if not batch or image.numel() <= MOST_PIXELS:
             return self._features(image).reshape(*batch, -1)
+        image = image.flatten(0, -4) if image.is_contiguous() else image
         at_once = max(1, MOST_PIXELS // math.prod(image.shape[1:]))
         again = functools.partial(checkpoint, self._features, use_reentrant=False, preserve_rng_state=False)
         features = torch.cat([again(part) for part in image.split(at_once)])
