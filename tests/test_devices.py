@@ -22,8 +22,9 @@ from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.experiment import PolicyChoice, build_team, facts_of
 from heliograph.models.layout import Layout
+from heliograph.recording import Record
 from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler, _Record
+from heliograph.sampler import Sampler
 from heliograph.types import Choice, MessageForm
 from heliograph.unrolled import Presence
 from tests.envs.test_conformance import ENVS as EACH_ENV
@@ -66,10 +67,10 @@ def moved(make: Callable[..., TeamEnv], *, epsilon: float | None = None, **chose
     sampler.reset()
     with OneDevice():
         for choice, form in itertools.product(Choice, MessageForm):
-            record = _Record(sampler._now[1], lengths=sampler._lengths)
+            record = Record(sampler._now[1], lengths=sampler._lengths)
             for _ in range(2):
                 sampler._move(record, choice=choice, form=form, intervention=None)
-        record._final_observations = lambda: None
+        record._cut = lambda: False
         rollout = record.finish(*sampler._now, static=False)
         scores = team.unroll(rollout).scores
         if any(p.requires_grad for p in team.parameters()):

@@ -13,6 +13,8 @@ LAYERS = (
     {
         "types",
         "rollout",
+        "observations",
+        "recording",
         "episodes",
         "unrolled",
         "folding",

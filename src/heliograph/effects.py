@@ -17,6 +17,7 @@ from heliograph.channels.vq import VQ
 from heliograph.experiment import build_topology, resolve
 from heliograph.topologies.base import Topology
 from heliograph.topologies.full import Full
+from heliograph.types import changed
 
 if TYPE_CHECKING:
     from heliograph.combinations import Experiment
@@ -146,7 +147,7 @@ def _refuse_same_edges(experiment: "Experiment") -> None:
 
 def _heard(topology: Topology, experiment: "Experiment") -> Tensor:
     """Who hears whom `[N, N]`, whichever form the edges have."""
-    edges = topology.edges(dataclasses.replace(experiment.step, hearing=None))
+    edges = topology.edges(changed(experiment.step, hearing=None))
     if edges.senders is None:
         return edges.mask[0]
     heard = torch.zeros(edges.mask.shape[1], edges.mask.shape[1], dtype=torch.long)

@@ -24,7 +24,7 @@ from heliograph.models.layout import Layout, one_policy_per_role
 from heliograph.models.policy import Policy
 from heliograph.models.team import Team
 from heliograph.topologies.base import Topology
-from heliograph.types import Bounds, Role
+from heliograph.types import Bounds, Role, StateMaker, held
 
 RESERVED_POLICY = "team"
 """Name of the module that holds what belongs to nobody (channel, auxiliary networks); no policy may take it."""
@@ -105,7 +105,8 @@ def facts_of(env: TeamEnv) -> EnvFacts:
     """Read off an environment what a team must know of it; resets it."""
     with tried(f"in reset() of {type(env).__name__}"):
         env.try_out()
-        state_size = env.reset().state.shape[1]
+        state = held(env.reset(), "state")
+    state_size = state.size if isinstance(state, StateMaker) else state.shape[1]
     teams = tuple(env.team_of_agent.tolist())
     return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon, ids=env.agent_ids)
 

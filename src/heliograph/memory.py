@@ -1,11 +1,13 @@
-"""Memory: how much a block may take, and what an error says that there was not enough of it."""
+"""Memory: how much a block may take, what is given back, and what an error says that there was not enough of it."""
 
 import contextlib
+import ctypes
+import functools
 import pathlib
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-__all__ = ["at_most", "is_exhausted"]
+__all__ = ["at_most", "give_back", "is_exhausted"]
 
 STATUS = pathlib.Path("/proc/self/status")
 OF_AN_ALLOCATOR = ("not enough memory", "can't allocate memory", "out of memory", "cannot allocate memory")
@@ -25,6 +27,20 @@ def at_most(num_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def give_back() -> None:
+    """Give what was freed back to the system, where the C library can (glibc).
+
+    Blocks of less than 32 MiB come from a heap of its own, which small long-lived ones between them keep from
+    shrinking: after many large blocks of short life it is several times what is in use.
+    """
+    _trim()(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int]:
+    return getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
 
 
 def is_exhausted(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.types import Edges, Message, Tree, map_tensors
+from heliograph.types import Edges, Message, OnDemand, StateMaker, Tree, changed, held, map_tensors, state_field
 
 WHOLE = ("static_edges", "initial", "trace")
 """Fields of a rollout that have no time axis."""
@@ -92,12 +92,13 @@ class Rollout:
     None where they never change, and then `static_edges` holds them once; `action_mask`, `assignment` and the final
     observations are None where there is nothing to say. `valid` is False after the end of an episode in rollouts of
     whole episodes. `oracle` is what the scripted solver would have done, by role, where a loss learns from it.
-    Times and counts are in env steps. `trace` is what was computed, with its gradients, where a sampler keeps that;
-    it never leaves its process, and parts of a rollout have none.
+    Where the environment gives no `state` of its own, none is kept: each access makes one of the observations, so ask
+    a minibatch for it, and once. Times and counts are in env steps. `trace` is what was computed, with its gradients,
+    where a sampler keeps that; it never leaves its process, and parts of a rollout have none.
     """
 
     observations: dict[str, Tree]
-    state: Float[Tensor, "T1 B S"]
+    state: OnDemand[Float[Tensor, "T1 B S"]] = state_field("observations")
     last_action: dict[str, Float[Tensor, "T1 B _A _U"]]
     observing: Bool[Tensor, "T1 B N"]
     acting: Bool[Tensor, "T B N"]
@@ -119,7 +120,7 @@ class Rollout:
     action_mask: dict[str, Tensor] | None = None
     assignment: Int[Tensor, "T1 B N"] | None = None
     final_observations: dict[str, Tree] | None = None
-    final_state: Float[Tensor, "T B S"] | None = None
+    final_state: OnDemand[Float[Tensor, "T B S"]] | None = state_field("final_observations", optional=True)
     info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     last_message: Float[Tensor, "T1 B N C"] | None = None
     oracle: dict[str, Tensor] | None = None
@@ -150,7 +151,7 @@ class Rollout:
 
     def by_time(self) -> dict[str, Tree]:
         """The fields that are time-major."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in WHOLE}
+        return {f.name: held(self, f.name) for f in dataclasses.fields(self) if f.name not in WHOLE}
 
     def select(self, copies: Int[Tensor, " b"]) -> "Rollout":
         """The same rollout of some of its copies; most fields are taken when first asked for, as many never are."""
@@ -158,6 +159,8 @@ class Rollout:
         part.__dict__["_source"] = (self, copies)
         for name in EAGER:
             part.__dict__[name] = self._taken(name, copies)
+        if isinstance(maker := held(self, "state"), StateMaker):
+            part.state = maker
         return part
 
     def first(self, number: int) -> "Rollout":
@@ -167,11 +170,11 @@ class Rollout:
         return self.select(torch.arange(number, device=self.rewards.device))
 
     def _taken(self, name: str, copies: Int[Tensor, " b"]) -> Any:
-        value = getattr(self, name)
+        value = held(self, name)
         if name in ("static_edges", "trace"):
             return value if name == "static_edges" else None
         axis = 0 if name == "initial" else 1
-        return map_tensors(lambda x: x.index_select(axis, copies), value)
+        return map_tensors(lambda x: _rows(x, copies, axis=axis), value)
 
     if not TYPE_CHECKING:
 
@@ -180,12 +183,12 @@ class Rollout:
             if source is None or name not in FIELDS:
                 raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
             whole, copies = source
-            self.__dict__[name] = value = whole._taken(name, copies)
-            return value
+            self.__dict__[name] = whole._taken(name, copies)
+            return getattr(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         """All fields, of a part too: what it was taken from stays behind."""
-        return {name: getattr(self, name) for name in FIELDS}
+        return {name: held(self, name) for name in FIELDS}
 
     def chunks(self, size: int) -> Iterator["Rollout"]:
         """The same rollout in parts of `size` copies (the last may be smaller), which share its memory."""
@@ -200,7 +203,7 @@ class Rollout:
         """The same rollout on a device; itself where it is there already."""
         if self.rewards.device == device:
             return self
-        return map_tensors(lambda x: x.to(device), dataclasses.replace(self, trace=None))
+        return map_tensors(lambda x: x.to(device), changed(self, trace=None))
 
     def split(self, num_parts: int, *, generator: torch.Generator | None = None) -> Iterator[Int[Tensor, " b"]]:
         """Shuffle the copies and cut them into equal parts (the ragged rest is left out): indices of each part."""
@@ -213,6 +216,13 @@ class Rollout:
 FIELDS = tuple(f.name for f in dataclasses.fields(Rollout))
 EAGER = tuple(f.name for f in dataclasses.fields(Rollout) if f.default is not dataclasses.MISSING)
 """Fields whose default would be found on the class where they are not set."""
+
+
+def _rows(leaf: Tensor, copies: Int[Tensor, " b"], *, axis: int) -> Tensor:
+    """Some copies of a tensor; the bytes of images of a single copy are not copied."""
+    if leaf.dtype is torch.uint8 and len(copies) == 1 and copies.is_cpu:
+        return leaf.narrow(axis, int(copies), 1)
+    return leaf.index_select(axis, copies)
 
 
 def concatenate(rollouts: list[Rollout]) -> Rollout:
@@ -263,4 +273,5 @@ def _with_equal_fields(rollouts: list[Rollout]) -> list[Rollout]:
 def fill_final(rollout: Rollout) -> Rollout:
     """The rollout with its next observations in the place of missing final ones."""
     nexts = map_tensors(lambda x: x[1:], rollout.observations)
-    return dataclasses.replace(rollout, final_observations=nexts, final_state=rollout.state[1:])
+    state = map_tensors(lambda x: x[1:], held(rollout, "state"))
+    return changed(rollout, final_observations=nexts, final_state=state)

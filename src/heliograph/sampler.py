@@ -1,7 +1,6 @@
 """Runs a team in its environment and records what happens: fragments for training, whole episodes for evaluation."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,9 +13,10 @@ from heliograph.envs.base import FinalViews, TeamEnv
 from heliograph.envs.checking import OF_TEAM, check_legal, check_values, check_view, guarded
 from heliograph.episodes import Episodes, episodes_of
 from heliograph.isolation import isolated
-from heliograph.models.team import Acted, Team
-from heliograph.rollout import Advanced, Keeping, Rollout, TeamState
-from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree, map_tensors, stack, where
+from heliograph.models.team import Team
+from heliograph.recording import Record
+from heliograph.rollout import Keeping, Rollout, TeamState
+from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, changed, map_tensors, own_state, where
 
 Assign = Callable[[int], Int[Tensor, "B N"]]
 """Draws who plays whom in that many new episodes: policy indices of each copy and slot.
@@ -76,7 +76,7 @@ class Sampler:
         with isolated(SAMPLING):
             if self._step is None:
                 self.reset()
-            record = _Record(self._now[1], lengths=self._lengths)
+            record = Record(self._now[1], lengths=self._lengths, num_steps=num_steps)
             for _ in range(num_steps):
                 self._move(record, choice=choice, form=form, intervention=None)
         return self._finish(record)
@@ -97,9 +97,9 @@ class Sampler:
 
     def _played(
         self, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None, keeping: Keeping
-    ) -> "_Record":
+    ) -> Record:
         self.reset()
-        record = _Record(self._now[1], lengths=self._lengths, keeping=keeping)
+        record = Record(self._now[1], lengths=self._lengths, keeping=keeping)
         alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
         bounded = self.env.horizon or self.env.time_limit
         limit = bounded or MAX_EPISODE_STEPS
@@ -113,14 +113,14 @@ class Sampler:
         return record
 
     @torch.no_grad()
-    def _finish(self, record: "_Record") -> Rollout:
+    def _finish(self, record: Record) -> Rollout:
         """The rollout, once its numbers are known to be sound."""
         rollout = record.finish(*self._now, static=self._static_edges())
         rewards, roles = {"reward": rollout.rewards}, self.env.roles
-        check_values(roles, rollout.observations, rewards, rollout.state, when=record.when)
+        check_values(roles, rollout.observations, rewards, own_state(rollout), when=record.when)
         check_legal(roles, rollout.action_mask, rollout.acting & rollout.valid.unsqueeze(-1), when=record.when)
         if rollout.final_observations is not None:
-            check_values(roles, rollout.final_observations, {}, rollout.final_state, when=record.when)
+            check_values(roles, rollout.final_observations, {}, own_state(rollout, "final_state"), when=record.when)
         return rollout
 
     def take_finished(self) -> Episodes:
@@ -176,14 +176,14 @@ class Sampler:
             error.add_note(f"{doing} env step {self._num_steps + 1} of {type(self.env).__name__}")
             raise
 
-    def _check_now(self, seen: TeamStep, record: "_Record") -> None:
+    def _check_now(self, seen: TeamStep, record: Record) -> None:
         """Look at what will not be kept."""
-        observations, state = map_tensors(lambda x: x.unsqueeze(0), (seen.observations, seen.state))
+        observations, state = map_tensors(lambda x: x.unsqueeze(0), (seen.observations, own_state(seen)))
         time = record.num_steps
         check_values(self.env.roles, observations, {}, state, when=lambda _, copy: record.when(time, copy))
 
     @contextlib.contextmanager
-    def _blaming(self, seen: TeamStep, record: "_Record") -> Iterator[None]:
+    def _blaming(self, seen: TeamStep, record: Record) -> Iterator[None]:
         """Where a team cannot act, look first whether what it was shown breaks the contract."""
         try:
             yield
@@ -196,14 +196,15 @@ class Sampler:
         return self.team.silent or (self.team.topology.static and self._now[0].hearing is None)
 
     def _move(
-        self, record: "_Record", *, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None,
+        self, record: Record, *, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None,
         alive: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         seen, state = self._now
         if alive is not None:  # what copies say after their episode must not enter statistics of the messages of a step
-            seen = dataclasses.replace(seen, speaking=seen.speaking & alive.unsqueeze(1))
+            seen = changed(seen, speaking=seen.speaking & alive.unsqueeze(1))
         if record.keeping is Keeping.SAID:
             self._check_now(seen, record)
+        record.see(seen)
         told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
         with self._noting(f"{OF_TEAM} chose its messages and actions in"), self._blaming(seen, record):
             with torch.set_grad_enabled(self.tracing):
@@ -215,7 +216,7 @@ class Sampler:
             oracle = self._asked_oracle() if self.asks_oracle else None
             step = self.env.step(acted.actions)
         self._num_steps += 1
-        record.add(seen, state, acted, step, alive, oracle)
+        record.add(state, acted, step, alive, oracle)
         self._count(seen, step, alive)
         ended = step.terminated | step.truncated
         self._step, self._state = step, self.team.cut(acted.state, ended, acted.edges)
@@ -248,107 +249,6 @@ class Sampler:
 
 def _kept(episodes: Episodes, over: Bool[Tensor, " B"]) -> Episodes:
     return map_tensors(lambda leaf: leaf[over], episodes)
-
-
-class _Record:
-    """Collects the steps of one rollout."""
-
-    def __init__(self, initial: TeamState, *, lengths: Tensor, keeping: Keeping = Keeping.SEEN):
-        self.lengths, self.keeping = lengths.clone(), keeping
-        self.initial = initial
-        self.seen: list[TeamStep] = []
-        self.states: list[TeamState] = []
-        self.acted: list[Acted] = []
-        self.steps: list[TeamStep] = []
-        self.alive: list[Tensor] = []
-        self.oracle: list[dict[str, Tensor]] = []
-
-    def add(
-        self, seen: TeamStep, state: TeamState, acted: Acted, step: TeamStep, alive: Bool[Tensor, " B"] | None,
-        oracle: dict[str, Tensor] | None,
-    ) -> None:  # fmt: skip
-        if self.keeping is Keeping.SAID:
-            seen, step = _unseen(seen), _unseen(step)
-        self.seen.append(seen)
-        self.states.append(state)
-        self.acted.append(acted)
-        self.steps.append(step)
-        if oracle is not None:
-            self.oracle.append(oracle)
-        self.alive.append(torch.ones_like(step.episode_over) if alive is None else alive)
-
-    @property
-    def num_steps(self) -> int:
-        return len(self.steps)
-
-    def when(self, time: int, copy: int) -> str:
-        """How far a copy is in its episode at a time of this rollout."""
-        passed = int(self.lengths[copy])
-        for step in self.steps[:time]:
-            passed = 0 if bool(step.episode_over[copy]) else passed + 1
-        return f"step {passed} of its episode"
-
-    def finish(self, step: TeamStep, state: TeamState, *, static: bool) -> Rollout:
-        step = step if self.keeping is Keeping.SEEN else _unseen(step)
-        seen, states = [*self.seen, step], [*self.states, state]
-        final = self._final_observations()
-        return Rollout(
-            observations=stack([s.observations for s in seen]),
-            state=stack([s.state for s in seen]),
-            last_action=stack([s.last_action for s in states]),
-            last_message=None if state.last_message is None else stack([s.last_message for s in states]),
-            observing=stack([s.observing for s in seen]),
-            acting=stack([s.acting for s in self.seen]),
-            speaking=stack([s.speaking for s in self.seen]),
-            meaning=stack([s.meaning for s in self.seen]),
-            actions=stack([a.actions for a in self.acted]),
-            action_log_prob=stack([a.action_log_prob for a in self.acted]),
-            message_log_prob=stack([a.message_log_prob for a in self.acted]),
-            draws=stack([a.draws for a in self.acted]),
-            listening=stack([a.listening for a in self.acted]),
-            messages=stack([a.messages for a in self.acted]),
-            rewards=stack([s.rewards for s in self.steps]).float(),
-            terminated=stack([s.terminated for s in self.steps]),
-            truncated=stack([s.truncated for s in self.steps]),
-            episode_over=stack([s.episode_over for s in self.steps]),
-            valid=stack(self.alive),
-            edges=None if static else stack([_expanded(a.edges, step) for a in self.acted]),
-            static_edges=self.acted[0].edges if static else None,
-            action_mask=stack([s.action_mask for s in self.seen]),
-            assignment=None if state.assignment is None else stack([s.assignment for s in states]),
-            final_observations=None if final is None else stack([f[0] for f in final]),
-            final_state=None if final is None else stack([f[1] for f in final]),
-            info=self._info(),
-            oracle=stack(self.oracle) if self.oracle else None,
-            initial=self.initial,
-            trace=None if final is not None else self._trace(),
-        )
-
-    def _trace(self) -> tuple[Advanced, ...] | None:
-        found = tuple(a.advanced for a in self.acted if a.advanced is not None)
-        return found if len(found) == self.num_steps else None
-
-    def _final_observations(self) -> list[tuple[Tree, Tensor]] | None:
-        if self.keeping is Keeping.SAID or not bool(torch.stack([s.truncated for s in self.steps]).any()):
-            return None
-        return [
-            (s.observations, s.state) if s.final_observations is None else (s.final_observations, s.final_state)
-            for s in self.steps
-        ]
-
-    def _info(self) -> dict[str, Tensor]:
-        return stack([s.info for s in self.steps])
-
-
-def _unseen(step: TeamStep) -> TeamStep:
-    return dataclasses.replace(
-        step, observations={}, state=step.state[:, :0], final_observations=None, final_state=None
-    )
-
-
-def _expanded(edges: Edges, step: TeamStep) -> Edges:
-    num_copies = step.speaking.shape[0]
-    return map_tensors(lambda x: x.expand(num_copies, *x.shape[1:]), edges)
 
 
 def spoken(message: Message) -> Tensor:

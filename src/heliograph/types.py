@@ -8,8 +8,9 @@ features, `V` vocabulary, `L` symbols in a message, `K` neighbours (edges per he
 
 import dataclasses
 import enum
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 import torch
 from gymnasium import spaces
@@ -88,12 +89,93 @@ class Edges:
     mask: Bool[Tensor, "*batch N K"]
 
 
+class StateMaker(ABC):
+    """Makes the state of a team of its observations, where the environment gives none of its own."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """S, the numbers in a state."""
+
+    @abstractmethod
+    def of(self, observations: Mapping[str, Tree]) -> Float[Tensor, "*batch S"]:
+        """The state, of observations by role `[..., A, *]`."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class UnmadeState:
+    """A state that nobody has asked for yet: the observations it is to be made of, and what makes it."""
+
+    observations: Mapping[str, Tree]
+    maker: StateMaker
+
+
+_T = TypeVar("_T")
+if TYPE_CHECKING:
+    OnDemand = Annotated[_T, "made when it is asked for"]
+else:
+
+    class OnDemand:
+        """The type of a field that is read as a tensor of that type, and may hold what makes it."""
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            return Union[item, StateMaker, UnmadeState]  # noqa: UP007 - of what is no class
+
+
+class _StateField:
+    """A field that holds a state, or what makes it: then each access makes it anew, of the field `source`."""
+
+    def __init__(self, source: str, *, optional: bool):
+        self.source, self.optional, self.name = source, optional, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None and self.optional:
+            return None
+        if instance is None or self.name not in instance.__dict__:
+            raise AttributeError(f"{type(instance).__name__} has no attribute {self.name!r}")
+        value = instance.__dict__[self.name]
+        if isinstance(value, StateMaker):
+            return value.of(getattr(instance, self.source))
+        return value.maker.of(value.observations) if isinstance(value, UnmadeState) else value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.name] = value
+
+
+def state_field(source: str, *, optional: bool = False) -> Any:
+    """A field of a structure for a state `[..., S]` that may be made when it is asked for, of its field `source`."""
+    return _StateField(source, optional=optional)
+
+
+def held(structure: Any, name: str) -> Any:
+    """A field as it is held: in the place of a state that is made when it is asked for, what makes it."""
+    if isinstance(vars(type(structure)).get(name), _StateField) and name in structure.__dict__:
+        return structure.__dict__[name]
+    return getattr(structure, name)
+
+
+def own_state(structure: Any, name: str = "state") -> Tensor | None:
+    """The state that an environment gave by itself; None where it gave none, so that one is made of observations."""
+    value = held(structure, name)
+    return value if isinstance(value, Tensor) else None
+
+
+def changed(structure: Any, **changes: Any) -> Any:
+    """As `dataclasses.replace`, which would make a state that nobody has asked for."""
+    kept = {field.name: held(structure, field.name) for field in dataclasses.fields(structure) if field.init}
+    return dataclasses.replace(structure, **(kept | changes))
+
+
 @dataclasses.dataclass(kw_only=True)
 class TeamStep:
     """What an environment shows after a reset or a step; every field speaks of all `B` copies at once.
 
     Observations belong to the state after an automatic reset; `final_observations` holds what the finished episodes
-    ended with (equal to `observations` in copies that go on; None where no copy ended).
+    ended with (equal to `observations` in copies that go on; None where no copy ended). Where the environment gives no
+    `state` of its own, each access makes one of the observations.
     """
 
     observations: dict[str, Tree]
@@ -105,9 +187,9 @@ class TeamStep:
     acting: Bool[Tensor, "B N"]
     speaking: Bool[Tensor, "B N"]
     meaning: Int[Tensor, "B N Z"]
-    state: Float[Tensor, "B S"]
+    state: OnDemand[Float[Tensor, "B S"]] = state_field("observations")
     final_observations: dict[str, Tree] | None = None
-    final_state: Float[Tensor, "B S"] | None = None
+    final_state: OnDemand[Float[Tensor, "B S"]] | None = state_field("final_observations", optional=True)
     hearing: Edges | None = None
     action_mask: dict[str, Bool[Tensor, "B _A _n"]] | None = None
     positions: Float[Tensor, "B N D"] | None = None
@@ -176,12 +258,13 @@ class Heard:
 class Inputs:
     """What one policy's agents perceive by themselves: batched over any leading axes, the agent axis last but one.
 
-    `last_message` is what they said last, as one-hot symbols, on channels whose messages are actions.
+    `last_message` is what they said last, as one-hot symbols, on channels whose messages are actions. A `state` that
+    the environment did not give by itself is made in each access.
     """
 
     observation: Tree
     last_action: Float[Tensor, "*batch A U"]
-    state: Float[Tensor, "*batch S"] | None = None
+    state: OnDemand[Float[Tensor, "*batch S"]] | None = state_field("", optional=True)
     last_message: Float[Tensor, "*batch A C"] | None = None
 
     @property
@@ -207,10 +290,10 @@ def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree
         return tuple(items) if isinstance(first, tuple) else items
     if dataclasses.is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in dataclasses.fields(first) if field.init]
-        new = {n: map_tensors(function, getattr(first, n), *(getattr(r, n) for r in rest)) for n in names}
+        new = {n: map_tensors(function, held(first, n), *(held(r, n) for r in rest)) for n in names}
         return dataclasses.replace(first, **new)
-    if first is None and any(r is not None for r in rest):
-        raise ValueError("one of two structures holds something where the other holds None")
+    if any(isinstance(r, Tensor) or (first is None and r is not None) for r in rest):
+        raise ValueError(f"one of two structures holds something where the other holds {first}")
     return first
 
 

@@ -61,7 +61,8 @@ def test_numbers_of_any_shape_are_normalised(shape: tuple[int, ...], nested: boo
     leaf = torch.randint(2, (50, 4, *shape)).to(getattr(torch, np.dtype(dtype).name))
     image = torch.full((50, 4, 8, 8, 1), 9, dtype=torch.uint8)
     seen = {"a": {"b": leaf, "image": image}} if nested else leaf
-    ((key, flat),) = normaliser.vectors(seen).items()
+    (key,) = normaliser.axes
+    flat = normaliser.flat(key, leaf)
     assert key == ("a/b" if nested else "") and flat.shape == (50, 4, max(1, int(np.prod(shape))))
     flat = flat.flatten(0, 1)
     normaliser.merge({key: (flat.mean(0), flat.var(0, unbiased=False), torch.tensor(200.0))})

@@ -28,7 +28,7 @@ from heliograph.models.team import Team
 from heliograph.rollout import Keeping, Rollout
 from heliograph.run_folder import Run
 from heliograph.sampler import Sampler, play
-from heliograph.types import Bounds, Choice, Message, MessageForm
+from heliograph.types import Bounds, Choice, Message, MessageForm, changed
 
 FRESH = 0x5EED_0000
 """Keeps evaluation away from the seeds of training, so that its episodes are fresh."""
@@ -62,7 +62,7 @@ class Played:
         if self.said is None:
             return self.rollouts
         pairs = zip(self.rollouts, self.said, strict=True)
-        return [dataclasses.replace(rollout, messages=said) for rollout, said in pairs]
+        return [changed(rollout, messages=said) for rollout, said in pairs]
 
 
 def play_run(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.isolation import isolated
-from heliograph.types import Role, Tree, map_tensors
+from heliograph.types import Role, Tree, map_tensors, own_state
 
 
 class EnvError(ValueError):
@@ -77,8 +77,9 @@ def check_view(roles: Sequence[Role], view: Any, *, num_copies: int, when: str) 
     for name in ("observing", "acting", "speaking"):
         _check_tensor(name, getattr(view, name), shape=table, dtype=BOOLEAN, when=when)
     _check_tensor("meaning", view.meaning, shape=(*table, None), dtype=WHOLE, when=when)
-    if view.state is not None:
-        _check_tensor("state", view.state, shape=(num_copies, None), dtype=REAL, when=when)
+    state = own_state(view)
+    if state is not None:
+        _check_tensor("state", state, shape=(num_copies, None), dtype=REAL, when=when)
     _check_keys("observations", view.observations, [role.name for role in roles], when)
     for role in roles:
         what, batch = f"observations of role {role.name!r}", (num_copies, len(role.agents))
@@ -86,7 +87,7 @@ def check_view(roles: Sequence[Role], view: Any, *, num_copies: int, when: str) 
         _warn_of_bounds(role, view.observations[role.name], when)
     _check_masks(roles, view.action_mask, num_copies, when)
     _check_hearing(view, table[1], when)
-    single = map_tensors(lambda leaf: leaf[None], (view.observations, view.state))
+    single = map_tensors(lambda leaf: leaf[None], (view.observations, state))
     check_values(roles, single[0], {}, single[1], when=lambda t, copy: when)
     check_legal(roles, map_tensors(lambda mask: mask[None], view.action_mask), view.acting[None], when=lambda *_: when)
 
@@ -118,7 +119,8 @@ def check_values(
     """Raise `EnvError` where an observation, the state or a number of each agent (`of_agents`) is not as it must be.
 
     Where nothing of what was seen is kept, `observations` are {}. Tensors have the axes [T, B, ...], and
-    `when(time, copy)` names a step; numbers must be finite, discrete observations within their space.
+    `when(time, copy)` names a step; numbers must be finite, discrete observations within their space. `state` is one
+    that the environment gave by itself: what is made of sound observations is sound.
     """
     for name, values in of_agents.items():
         if not bool(torch.isfinite(values).all()):

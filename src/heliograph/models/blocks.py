@@ -1,6 +1,7 @@
 """Parts that several models share: torsos over any observation space, running moments, initialisations."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from abc import ABC
@@ -12,10 +13,12 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation, pixel_scale
 from heliograph.functional import tanh
+from heliograph.memory import give_back
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.types import Heard, Inputs, Tree
 
@@ -43,24 +46,44 @@ def _paths(parts: Any, kind: type) -> Iterator[tuple[str, Any]]:
             yield key, part
 
 
+MOST_PIXELS = 2**22
+"""Numbers in the images that pass an image torso at once: as floats, before and after convolutions, they are large."""
+
+
 class ImageTorso(nn.Module):
-    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` scaled by their bounds."""
+    """Two strided convolutions and a linear map, for images `[..., height, width, channels]` scaled by their bounds.
+
+    More than `MOST_PIXELS` go through in parts of the first axis, which are computed once more in the backward pass, so
+    that neither floats nor features of all are ever kept.
+    """
 
     def __init__(self, space: spaces.Box, size: int):
         super().__init__()
         height, width, channels = space.shape
         self.scale = pixel_scale(space)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(),
+            nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(inplace=True), nn.Flatten(),
         )  # fmt: skip
         self.out = nn.Linear(32 * math.ceil(height / 4) * math.ceil(width / 4), size)
 
     def forward(self, image: Tensor) -> Float[Tensor, "*batch F"]:
         """Features of a batch of images."""
         batch = image.shape[:-3]
-        pixels = image.reshape(-1, *image.shape[-3:]).permute(0, 3, 1, 2).float() / self.scale
-        return self.out(self.convolutions(pixels)).reshape(*batch, -1)
+        if not batch or image.numel() <= MOST_PIXELS:
+            return self._features(image).reshape(*batch, -1)
+        image = image.flatten(0, -4) if image.is_contiguous() else image
+        at_once = max(1, MOST_PIXELS // math.prod(image.shape[1:]))
+        again = functools.partial(checkpoint, self._features, use_reentrant=False, preserve_rng_state=False)
+        features = torch.cat([again(part) for part in image.split(at_once)])
+        give_back()
+        return features.reshape(*batch, -1)
+
+    def _features(self, image: Tensor) -> Float[Tensor, "n F"]:
+        images = image.reshape(-1, *image.shape[-3:])
+        pixels = images.permute(0, 3, 1, 2).float()
+        pixels = pixels / self.scale if images.is_floating_point() else pixels.div_(self.scale)
+        return self.out(self.convolutions(pixels))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

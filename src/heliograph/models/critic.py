@@ -35,6 +35,11 @@ class Critic(nn.Module):
         """Whether it sees the policy's hidden features."""
         return self.view.startswith("hidden")
 
+    @property
+    def sees_state(self) -> bool:
+        """Whether it sees all that the environment knows."""
+        return "state" in self.view
+
     def forward(self, features: Tensor, state: Tensor | None = None) -> Float[Tensor, "*batch A"]:
         """Normalised values from features `[..., A, F]`, from a state `[..., S]`, or from both, as `view` says.
 

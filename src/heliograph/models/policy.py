@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from heliograph.channels.base import Channel
 from heliograph.models.base import Model
-from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces, leaf_tensors
+from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -31,20 +31,16 @@ class ObservationNormaliser(nn.Module):
         """The normalised observation."""
         return self._normalised(observation, "")
 
-    def vectors(self, observation: Tree) -> dict[str, Float[Tensor, "*batch D"]]:
-        """What is normalised of an observation, by its key, flat."""
-        leaves = leaf_tensors(observation)
-        return {key: self._flat(leaves[key], axes) for key, axes in self.axes.items()}
-
     def _normalised(self, observation: Tree, key: str) -> Tree:
         if isinstance(observation, dict):
             return {k: self._normalised(part, f"{key}/{k}" if key else k) for k, part in observation.items()}
         if key not in self.axes:
             return observation
-        return self.moments[_name(key)].normalise(self._flat(observation, self.axes[key])).reshape(observation.shape)
+        return self.moments[_name(key)].normalise(self.flat(key, observation)).reshape(observation.shape)
 
-    @staticmethod
-    def _flat(leaf: Tensor, axes: int) -> Tensor:
+    def flat(self, key: str, leaf: Tensor) -> Float[Tensor, "*batch D"]:
+        """What is normalised under a key, as vectors."""
+        axes = self.axes[key]
         return (leaf.flatten(-axes) if axes else leaf.unsqueeze(-1)).float()
 
     def merge(self, moments: dict[str, tuple[Tensor, ...]]) -> None:

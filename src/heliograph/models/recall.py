@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,7 +12,7 @@ from heliograph import distributions
 from heliograph.functional import one_hot
 from heliograph.models.layout import Layout
 from heliograph.rollout import Acted, Rollout, TeamState
-from heliograph.types import Inputs, Role, TeamStep, Tree, map_tensors
+from heliograph.types import Inputs, Role, StateMaker, TeamStep, Tree, UnmadeState, held, map_tensors
 
 __all__ = [
     "Past",
@@ -102,20 +103,20 @@ def ages_in(rollout: Rollout) -> Int[Tensor, "T B"]:
 
 
 def inputs_of(
-    layout: Layout, policy: str, *, observations: Mapping[str, Tree], past: Past, state: Tensor, lead: int
+    layout: Layout, policy: str, *, observations: Mapping[str, Tree], past: Past, state: Tensor | StateMaker, lead: int
 ) -> Inputs:
     """What a policy's agents perceive by themselves, with `lead` axes before that of the agents."""
+    known: Any = UnmadeState(observations=observations, maker=state) if isinstance(state, StateMaker) else state
     done = layout.gather(policy, past.last_action, lead=lead)
     observation = layout.gather(policy, observations, lead=lead)
     own = None if past.last_message is None else past.last_message[..., layout.slots(policy), :]
-    return Inputs(observation=observation, last_action=done, state=state, last_message=own)
+    return Inputs(observation=observation, last_action=done, state=known, last_message=own)
 
 
 def recorded_inputs(layout: Layout, policy: str, rollout: Rollout, *, steps: slice) -> Inputs:
     """What a policy's agents perceived in those steps of a rollout."""
-    observations, done, said, state = map_tensors(
-        lambda leaf: leaf[steps], (rollout.observations, rollout.last_action, rollout.last_message, rollout.state)
-    )
+    whole = (rollout.observations, rollout.last_action, rollout.last_message, held(rollout, "state"))
+    observations, done, said, state = map_tensors(lambda leaf: leaf[steps], whole)
     past = Past(last_action=done, last_message=said)
     return inputs_of(layout, policy, observations=observations, past=past, state=state, lead=2)
 
@@ -132,5 +133,5 @@ def final_inputs(layout: Layout, rollout: Rollout, *, vocabulary: int | None) ->
         ),
         last_message=last_words(said, symbols, vocabulary=vocabulary, speaking=rollout.speaking),
     )
-    seen, state = rollout.final_observations, rollout.final_state
+    seen, state = rollout.final_observations, held(rollout, "final_state")
     return {p: inputs_of(layout, p, observations=seen, past=past, state=state, lead=2) for p in layout.policies}

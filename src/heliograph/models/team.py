@@ -34,6 +34,7 @@ from heliograph.types import (
     TeamStep,
     Timing,
     Tree,
+    held,
     map_tensors,
 )
 from heliograph.unrolled import Presence, Unrolled
@@ -190,7 +191,7 @@ class Team(nn.Module):
         for policy, here in present_now(step.observing, self.layout).items():
             if here:
                 inputs = inputs_of(
-                    self.layout, policy, observations=step.observations, past=past, state=step.state, lead=1
+                    self.layout, policy, observations=step.observations, past=past, state=held(step, "state"), lead=1
                 )
                 found[policy] = self.policies[policy].encode(inputs)
         return found

@@ -190,13 +190,14 @@ class ActorCriticLearner(TeamLearner, ABC):
         self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool, presence: Mapping[str, Presence]
     ) -> tuple[Tensor, Tensor | None]:
         layout, values, finals = self.team_module.team.layout, {}, {}
+        asked = any(self.team_module[name].critic.sees_state for name in layout.policies)
+        state, last = (rollout.state, rollout.final_state) if asked else (None, None)
         for name in layout.policies:
             critic = self.team_module[name].critic
-            values[name] = self._present_values(name, presence[name], unrolled, rollout)
+            values[name] = self._present_values(name, presence[name], unrolled, rollout, state)
             if rollout.final_observations is not None:
                 hidden = unrolled.final if critic.looks_inside and unrolled is not None else None
-                seen, state = rollout.final_observations, rollout.final_state
-                finals[name] = self._values_from(name, hidden, seen, state)
+                finals[name] = self._values_from(name, hidden, rollout.final_observations, last)
             if not normalised and self.config.normalise_values:
                 values[name] = critic.moments.restore(values[name])
                 finals = {k: critic.moments.restore(v) if k == name else v for k, v in finals.items()}
@@ -205,10 +206,12 @@ class ActorCriticLearner(TeamLearner, ABC):
         ends = None if assignment is None else assignment[:-1]
         return whole, layout.combine(finals, lead=2, assignment=ends) if finals else None
 
-    def _present_values(self, name: str, here: Presence, unrolled: Unrolled | None, rollout: Rollout) -> Tensor:
+    def _present_values(
+        self, name: str, here: Presence, unrolled: Unrolled | None, rollout: Rollout, state: Tensor | None
+    ) -> Tensor:
         """Of the steps in which a policy's agents observe; zeros elsewhere."""
         critic, span = self.team_module[name].critic, here.span
-        observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, rollout.state))
+        observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, state))
         hidden = {name: unrolled.before_in(name, span)} if critic.looks_inside and unrolled is not None else None
         found = self._values_from(name, hidden, observations, state)
         return here.padded(found, num_steps=rollout.num_steps + 1)

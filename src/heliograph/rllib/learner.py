@@ -29,7 +29,7 @@ from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
-from heliograph.models.blocks import MessageNorm
+from heliograph.models.blocks import MessageNorm, leaf_tensors
 from heliograph.models.presence import presence_in
 from heliograph.models.recall import ages_in
 from heliograph.rllib.config import LossChoice
@@ -283,8 +283,7 @@ class TeamLearner(TorchLearner, ABC):
                 continue
             slots = team.layout.slots(name)
             if policy.normaliser is not None:
-                seen = team.layout.gather(name, rollout.observations, lead=2)
-                self._track_observations(policy.normaliser, seen, rollout.observing[:, :, slots])
+                self._track_observations(name, policy.normaliser, rollout, rollout.observing[:, :, slots])
             if policy.message_norms() and rollout.messages:
                 payload = torch.stack([m.payload for m in rollout.messages])
                 spoken = (rollout.speaking & valid).expand(len(rollout.messages), -1, -1, -1)
@@ -306,8 +305,14 @@ class TeamLearner(TorchLearner, ABC):
             if count > 0:
                 norm.track(mean, variance, step=step)
 
-    def _track_observations(self, normaliser: Any, seen: Any, mask: Tensor) -> None:
-        normaliser.merge({key: self.peers.moments(flat, mask) for key, flat in normaliser.vectors(seen).items()})
+    def _track_observations(self, name: str, normaliser: Any, rollout: Rollout, mask: Tensor) -> None:
+        leaves = {role: leaf_tensors(seen) for role, seen in rollout.observations.items()}
+        moments = {}
+        for key in normaliser.axes:
+            part = {role: found[key] for role, found in leaves.items() if key in found}
+            seen = self.team_module.team.layout.gather(name, part, lead=2)
+            moments[key] = self.peers.moments(normaliser.flat(key, seen), mask)
+        normaliser.merge(moments)
 
     def is_trained(self, policy: str) -> bool:
         """Whether a policy (or the shared module) learns in the present update."""

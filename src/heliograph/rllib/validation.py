@@ -56,7 +56,7 @@ def check_sizes(config: "CommunicationConfig") -> None:
 def check_memory(config: "CommunicationConfig", team: Team) -> None:
     """Raise ValueError where critics, or what is seen in the steps of a batch, would not fit into memory."""
     facts, size = config.facts(), config.critic_size
-    step = sum(len(r.agents) * (BYTES_OF_A_TURN + 4 * _numbers(r.observation_space)) for r in facts.roles)
+    step = sum(len(r.agents) * (BYTES_OF_A_TURN + _bytes(r.observation_space)) for r in facts.roles)
     extra = size if config.critic != "hidden" else 0
     inputs = sum(1 + extra + _seen_by_critic(config, policy.model) for policy in team.policies.values())
     batch = config.train_batch_size_per_learner
@@ -78,11 +78,11 @@ def _seen_by_critic(config: "CommunicationConfig", model: Model) -> int:
     return flat_size(model.spec.observation_space) if config.critic == "observation" else model.hidden_size
 
 
-def _numbers(space: spaces.Space) -> int:
-    """How many are kept of an observation: of a choice among many its number alone."""
+def _bytes(space: spaces.Space) -> int:
+    """What is kept of an observation: of a choice among many its number alone, of images their bytes."""
     if isinstance(space, spaces.Dict):
-        return sum(_numbers(part) for part in space.spaces.values())
-    return math.prod(space.shape or ())
+        return sum(_bytes(part) for part in space.spaces.values())
+    return (1 if space.dtype == "uint8" else 4) * math.prod(space.shape or ())
 
 
 def check_losses(config: "CommunicationConfig") -> None:
