@@ -1,7 +1,7 @@
 """So many environments of another library as an adapter has copies, made and, where that fails, closed."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from heliograph.adapters.stacked import closed_on_failure, made
@@ -9,7 +9,7 @@ from heliograph.envs.base import check_positive
 
 
 @contextlib.contextmanager
-def copies_of(make: Callable[[], Any], *, num_copies: int) -> Iterator[list[Any]]:
+def copies_of(make: Any, *, num_copies: int) -> Iterator[list[Any]]:
     """The environments that `make()` makes; closed where what is done with them in the block fails."""
     check_positive("num_copies", num_copies)
     if not callable(make):

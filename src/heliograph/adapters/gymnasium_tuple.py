@@ -4,7 +4,6 @@ This is the form of Level-Based Foraging (`lbforaging`), the Multi-Robot Warehou
 """
 
 import copy
-from collections.abc import Callable
 from typing import Any, Unpack, final
 
 import gymnasium
@@ -42,7 +41,7 @@ class FromGymnasiumTuple(StackedEnv):
 
     def __init__(
         self,
-        make: Callable[[], gymnasium.Env],
+        make: Any,
         *,
         time_limit_is_truncation: bool | int = False,
         **settings: Unpack[StackedSettings],
@@ -50,11 +49,11 @@ class FromGymnasiumTuple(StackedEnv):
         with copies_of(make, num_copies=settings.get("num_copies", 1)) as envs:
             first = envs[0]
             spaces_of = spaces_by_agent(first)
-            self._agents = list(spaces_of)
-            self._idle = {agent: idle_action(action) for agent, (_, action) in spaces_of.items()}
+            self._agents: list[AgentID] = list(spaces_of)
+            self._idle: dict[AgentID, Any] = {agent: idle_action(pair[1]) for agent, pair in spaces_of.items()}
             self._last_step = limit_of(first, time_limit_is_truncation)
             self._taken: dict[int, int] = {}
-            self._gone: dict[int, set[str]] = {}
+            self._gone: dict[int, set[AgentID]] = {}
             super().__init__(envs, spaces_of, **settings)
 
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
@@ -85,7 +84,7 @@ class FromGymnasiumTuple(StackedEnv):
             over=not turn,
         )
 
-    def _by_agent(self, env: Any, what: str, values: Any) -> dict[str, Any]:
+    def _by_agent(self, env: Any, what: str, values: Any) -> dict[AgentID, Any]:
         """One value for each agent; of rewards also the team's, which all get."""
         if what == "rewards" and np.ndim(values) == 0:
             return dict.fromkeys(self._agents, values)
@@ -93,7 +92,7 @@ class FromGymnasiumTuple(StackedEnv):
             raise ValueError(f"{env}: {what} are {len(values)}, but there are {len(self._agents)} agents")
         return dict(zip(self._agents, values, strict=True))
 
-    def _who(self, env: Any, name: str, flags: Any) -> set[str]:
+    def _who(self, env: Any, name: str, flags: Any) -> set[AgentID]:
         """The agents whose flag is set."""
         if np.ndim(flags) == 0:
             return set(self._agents) if flags else set()
@@ -116,9 +115,9 @@ def spaces_by_agent(env: Any) -> dict[str, tuple[spaces.Space, spaces.Space]]:
     seen, act = env.observation_space, env.action_space
     if not (isinstance(seen, spaces.Tuple) and isinstance(act, spaces.Tuple)):
         raise ValueError(
-            f"{env}: its spaces must be Tuples with a part for each agent, not {seen} and {act}; an environment for one "
-            "agent has nobody to talk to: use RLlib's own algorithms, or write one for several agents as a PettingZoo "
-            "ParallelEnv"
+            f"{env}: its spaces must be Tuples with a part for each agent, not {seen} and {act}; an agent alone has "
+            "nobody to talk to: train it with RLlib's own algorithms; several agents in one environment are best "
+            "written as a PettingZoo ParallelEnv"
         )
     if len(seen.spaces) != len(act.spaces):
         sizes = f"{len(seen.spaces)} parts of observations and {len(act.spaces)} of actions"
