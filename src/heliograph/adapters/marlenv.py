@@ -54,6 +54,7 @@ class FromMarlenv(StackedEnv):
                 if settings.setdefault("masks_in_infos", True) is False:
                     raise ValueError("masks_in_infos=False: available actions are always kept: leave it out")
                 settings["masks_in_infos"] = True
+            self._stuck: dict[int, set[AgentID]] = {}
             seen, act = observation_space(first), action_spaces(first)
             self._sizes = [int(space.n) if isinstance(space, spaces.Discrete) else 0 for space in act]
             super().__init__(envs, dict(zip(self._team, [(seen, space) for space in act], strict=True)), **settings)
@@ -61,11 +62,14 @@ class FromMarlenv(StackedEnv):
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
         observation, _ = env.reset(seed=seed)
         return Frame(
-            observations=self._observations_of(observation), turn=list(self._team), infos=self._masks_of(observation)
+            observations=self._observations_of(observation),
+            turn=list(self._team),
+            infos=self._masks_of(env, observation),
         )
 
     def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
-        step = env.step(np.stack([actions[agent] for agent in self._team]))
+        stuck = self._stuck[id(env)]
+        step = env.step(np.stack([0 if agent in stuck else actions[agent] for agent in self._team]))
         reward = np.asarray(step.reward, np.float64)
         if reward.size != self._weights.size:
             raise ValueError(f"{env}: the reward {step.reward} has {reward.size} parts, not {self._weights.size}")
@@ -77,7 +81,7 @@ class FromMarlenv(StackedEnv):
             rewards=dict.fromkeys(self._team, float(reward.ravel() @ self._weights)),
             terminated=list(self._team) if over and not cut else [],
             truncated=list(self._team) if cut else [],
-            infos={} if over else self._masks_of(step.obs),
+            infos={} if over else self._masks_of(env, step.obs),
             over=over,
         )
 
@@ -87,13 +91,14 @@ class FromMarlenv(StackedEnv):
         both = zip(self._team, observation.data, observation.extras, strict=True)
         return {agent: {"observation": own, "extras": extras} for agent, own, extras in both}
 
-    def _masks_of(self, observation: Any) -> dict[AgentID, dict]:
-        """What is available to each agent; who can do nothing is shown the step, and not asked."""
+    def _masks_of(self, env: Any, observation: Any) -> dict[AgentID, dict]:
+        """What is available to each agent; who can do nothing is shown the step and not asked, and action 0 is sent."""
         infos: dict[AgentID, dict] = {}
         for agent, size, row in zip(self._team, self._sizes, observation.available_actions, strict=True):
             if size:
                 available = np.asarray(row[:size], bool)
                 infos[agent] = {MASK: available} if available.any() else {"acting": False}
+        self._stuck[id(env)] = {agent for agent, info in infos.items() if MASK not in info}
         return infos
 
 
