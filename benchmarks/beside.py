@@ -1,0 +1,193 @@
+"""One environment of `worlds.py`: its own test, an adapted copy beside a raw one, and two iterations of PPO.
+
+    python benchmarks/beside.py "mpe2 simple_spread_v3"
+
+prints one line of JSON. The raw copy is reset with the seed that the adapter drew and gets the actions that the adapted
+copy got; what agents see, are paid, may do, and when they end must then be equal in every step, the last included.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from rawplay import RawStep, raw_play
+from worlds import WORLDS, World
+
+from heliograph.adapters.recognise import Interface, interface_of
+from heliograph.envs.base import TeamEnv
+from heliograph.experiment import build_env
+from heliograph.rllib.local import LocalTrainer
+from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.testing import random_actions
+from heliograph.types import TeamStep
+
+MOST_STEPS, MOST_EPISODES = 120, 3
+TRAINING = {"train_batch_size_per_learner": 64, "minibatch_size": 32, "num_epochs": 1}
+
+
+def attempt(what: Callable[[], str]) -> dict[str, Any]:
+    """Whether something works, and what it tells, or why it does not."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return {"works": True, "told": what()}
+    except Exception as error:
+        return {"works": False, "told": f"{type(error).__name__}: {error}"[:300]}
+
+
+def own_test(world: World) -> str:
+    """The test that the interface's own package ships."""
+    env = world.make()
+    kind = interface_of(env)
+    if kind is Interface.PETTINGZOO:
+        from pettingzoo import ParallelEnv
+        from pettingzoo.test import api_test, parallel_api_test
+
+        is_parallel = isinstance(env, ParallelEnv)
+        parallel_api_test(env, 60) if is_parallel else api_test(env, 60)
+        return "parallel_api_test" if is_parallel else "api_test"
+    if kind is Interface.RLLIB:
+        from ray.rllib.utils.pre_checks.env import check_multiagent_environments
+
+        check_multiagent_environments(env)
+        return "check_multiagent_environments"
+    return "none"
+
+
+def config_of(world: World) -> CommPPOConfig:
+    """As a user would write it."""
+    return (
+        CommPPOConfig()
+        .environment(lambda config: world.make(), env_config=dict(world.settings))
+        .communication(model="cnet", model_settings={"size": 16}, channel="dru", channel_settings={"bits": 2})
+        .env_runners(num_envs_per_env_runner=1)
+        .training(**TRAINING)
+        .debugging(seed=0)
+    )
+
+
+def beside(world: World) -> str:
+    """How many steps and episodes of an adapted copy are those of a raw one; raises where one is not."""
+    env = build_env(config_of(world).env_choice(), num_copies=1)
+    raw = raw_play(world.make(), world.settings)
+    received = recorded(env)
+    generator = torch.Generator().manual_seed(0)
+    seeds = copied(env.start_generator)
+    step, shown = env.reset(), raw.reset(next_seed(seeds))
+    compare(env, step, shown, ended=False)
+    episodes = steps = 0
+    while steps < MOST_STEPS and episodes < MOST_EPISODES:
+        seeds = copied(env.start_generator)
+        step = env.step(random_actions(env, step=step, generator=generator))
+        shown = raw.step(received[-1], env)
+        steps += 1
+        if bool(step.episode_over) != shown.over:
+            raise AssertionError(f"step {steps}: over is {bool(step.episode_over)}, raw {shown.over}")
+        compare(env, step, shown, ended=shown.over)
+        if shown.over:
+            episodes += 1
+            compare(env, step, raw.reset(next_seed(seeds)), ended=False, paid=False)
+    env.close()
+    return f"{steps} steps, {episodes} ends"
+
+
+def copied(generator: torch.Generator) -> torch.Generator:
+    twin = torch.Generator()
+    twin.set_state(generator.get_state())
+    return twin
+
+
+def next_seed(generator: torch.Generator) -> int:
+    """The seed that an adapter draws for its first copy."""
+    return int(torch.randint(2**31 - 1, (1,), generator=generator))
+
+
+def recorded(env: TeamEnv) -> list[Any]:
+    """What the adapted copy is sent from now on."""
+    received: list[Any] = []
+    inner = getattr(env, "envs", [getattr(env, "env", None)])[0]
+    name = "move" if hasattr(inner, "move") and hasattr(inner, "saved") else "step"
+    original = getattr(inner, name)
+
+    def step(actions: Any) -> Any:
+        if actions is not None:
+            received.append(copy.deepcopy(actions))
+        return original(actions)
+
+    setattr(inner, name, step)
+    return received
+
+
+def compare(env: TeamEnv, step: TeamStep, shown: RawStep, *, ended: bool, paid: bool = True) -> None:
+    """Raise AssertionError where a step of the adapted copy is not that of the raw one."""
+    seen = step.final_observations if ended else step.observations
+    for number, (agent, role) in enumerate((agent, role) for role in env.roles for agent in role.agents):
+        place = role.agents.index(agent)
+        if agent in shown.observations and (ended or agent in shown.asked):
+            same(f"observation of {agent}", flat(pick(seen[role.name], place)), flat(shown.observations[agent]))
+        if not ended and bool(step.acting[0, number]) != (agent in shown.asked):
+            raise AssertionError(f"acting of {agent}: {bool(step.acting[0, number])}, raw {agent in shown.asked}")
+        if not ended and agent in shown.masks and agent in shown.asked:
+            same(f"mask of {agent}", flat(step.action_mask[role.name][0, place]), flat(shown.masks[agent]))
+        if paid:
+            same(f"reward of {agent}", flat(step.rewards[0, number]), flat(shown.rewards.get(agent, 0.0)))
+            for what, who in (("terminated", shown.terminated), ("truncated", shown.truncated)):
+                told = bool(getattr(step, what)[0, number])
+                if told != (agent in who) and agent in {*shown.terminated, *shown.truncated}:
+                    raise AssertionError(f"{what} of {agent}: {told}, raw {agent in who}")
+
+
+def pick(tree: Any, place: int) -> Any:
+    return {key: pick(part, place) for key, part in tree.items()} if isinstance(tree, dict) else tree[0, place]
+
+
+def flat(value: Any) -> np.ndarray:
+    """All numbers of a value in one row, sorted: what they are, whatever the order of axes."""
+    if isinstance(value, dict):
+        parts = [flat(part) for part in value.values()]
+    elif isinstance(value, (tuple, list)) and value and not np.isscalar(value[0]):
+        parts = [flat(part) for part in value]
+    else:
+        parts = [np.ravel(np.asarray(value, np.float64))]
+    return np.sort(np.concatenate(parts))
+
+
+def same(what: str, adapted: np.ndarray, raw: np.ndarray) -> None:
+    if adapted.shape != raw.shape or not np.allclose(adapted, raw, rtol=1e-5, atol=1e-5):
+        raise AssertionError(f"{what}: {adapted[-4:]}, raw {raw[-4:]}")
+
+
+def trains(world: World) -> str:
+    """Two iterations of PPO with a channel, whose loss is finite."""
+    trainer = LocalTrainer(config_of(world))
+    losses = [trainer.train().learner["total_loss"] for _ in range(2)]
+    trainer.stop()
+    if not all(map(math.isfinite, losses)):
+        raise AssertionError(f"losses {losses}")
+    return "2 iterations"
+
+
+def main() -> None:
+    """Print what is found as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("world", choices=list(WORLDS))
+    world = WORLDS[parser.parse_args().world]
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {"made": attempt(lambda: interface_of(world.make()).value)}
+    if found["made"]["works"]:
+        found |= {"own_test": attempt(lambda: own_test(world)), "same": attempt(lambda: beside(world))}
+        found["trains"] = attempt(lambda: trains(world))
+    sys.__stdout__.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
