@@ -12,6 +12,7 @@ import copy
 import io
 import json
 import math
+import random
 import sys
 import warnings
 from collections.abc import Callable
@@ -64,9 +65,13 @@ def own_test(world: World) -> str:
 
 def config_of(world: World) -> CommPPOConfig:
     """As a user would write it."""
+
+    def make(config: Any) -> Any:
+        return world.make(num_envs=config["num_envs"]) if world.group == "vmas" else world.make()
+
     return (
         CommPPOConfig()
-        .environment(lambda config: world.make(), env_config=dict(world.settings))
+        .environment(make, env_config=dict(world.settings))
         .communication(model="cnet", model_settings={"size": 16}, channel="dru", channel_settings={"bits": 2})
         .env_runners(num_envs_per_env_runner=1)
         .training(**TRAINING)
@@ -81,22 +86,50 @@ def beside(world: World) -> str:
     received = recorded(env)
     generator = torch.Generator().manual_seed(0)
     seeds = copied(env.start_generator)
-    step, shown = env.reset(), raw.reset(next_seed(seeds))
+    step, shown = paired(env.reset, lambda: raw.reset(next_seed(seeds)))
     compare(env, step, shown, ended=False)
     episodes = steps = 0
     while steps < MOST_STEPS and episodes < MOST_EPISODES:
         seeds = copied(env.start_generator)
-        step = env.step(random_actions(env, step=step, generator=generator))
-        shown = raw.step(received[-1], env)
+        actions = random_actions(env, step=step, generator=generator)
+        step, (shown, begun) = paired(
+            lambda chosen=actions: env.step(chosen), lambda at=seeds: played(raw, received, env, next_seed(at))
+        )
         steps += 1
         if bool(step.episode_over) != shown.over:
             raise AssertionError(f"step {steps}: over is {bool(step.episode_over)}, raw {shown.over}")
         compare(env, step, shown, ended=shown.over)
         if shown.over:
             episodes += 1
-            compare(env, step, raw.reset(next_seed(seeds)), ended=False, paid=False)
+            compare(env, step, begun, ended=False, paid=False)
     env.close()
     return f"{steps} steps, {episodes} ends"
+
+
+def played(raw: Any, received: list[Any], env: TeamEnv, seed: int) -> tuple[RawStep, RawStep | None]:
+    """The step of the raw copy, and, where its episode is over, how the next one begins."""
+    shown = raw.step(received[-1], env)
+    return shown, raw.reset(seed) if shown.over else None
+
+
+def paired(adapted: Callable[[], Any], raw: Callable[[], Any]) -> tuple[Any, Any]:
+    """What both give, from the same states of Python's, NumPy's and PyTorch's global random streams."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    first = adapted()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    return first, raw()
+
+
+def seeded(world: World) -> str:
+    """Whether six resets with one seed show the same."""
+    raw = raw_play(world.make(), world.settings)
+    first, *others = (raw.reset(5).observations for _ in range(6))
+    for again in others:
+        for agent, seen in first.items():
+            same(f"resets with one seed, {agent}", flat(seen), flat(again[agent]))
+    return "equal"
 
 
 def copied(generator: torch.Generator) -> torch.Generator:
@@ -129,7 +162,7 @@ def recorded(env: TeamEnv) -> list[Any]:
 def compare(env: TeamEnv, step: TeamStep, shown: RawStep, *, ended: bool, paid: bool = True) -> None:
     """Raise AssertionError where a step of the adapted copy is not that of the raw one."""
     seen = step.final_observations if ended else step.observations
-    for number, (agent, role) in enumerate((agent, role) for role in env.roles for agent in role.agents):
+    for number, (agent, role) in enumerate((agent, r) for r in env.roles for agent in r.agents):
         place = role.agents.index(agent)
         if agent in shown.observations and (ended or agent in shown.asked):
             same(f"observation of {agent}", flat(pick(seen[role.name], place)), flat(shown.observations[agent]))
@@ -185,6 +218,7 @@ def main() -> None:
     found: dict[str, Any] = {"made": attempt(lambda: interface_of(world.make()).value)}
     if found["made"]["works"]:
         found |= {"own_test": attempt(lambda: own_test(world)), "same": attempt(lambda: beside(world))}
+        found["seeded"] = attempt(lambda: seeded(world))
         found["trains"] = attempt(lambda: trains(world))
     sys.__stdout__.write(json.dumps(found) + "\n")
 

@@ -156,7 +156,9 @@ class Spiel:
         """Begin an episode."""
         import pyspiel
 
-        game = pyspiel.load_game(self.name, {**self.game.get_parameters(), "rng_seed": seed}) if self.seeded else self.game
+        game = (
+            pyspiel.load_game(self.name, {**self.game.get_parameters(), "rng_seed": seed}) if self.seeded else self.game
+        )
         self.state, self.rng = game.new_initial_state(), np.random.default_rng(seed)
         self._chance(None)
         return self._shown([0.0] * self.game.num_players())

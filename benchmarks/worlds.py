@@ -24,7 +24,10 @@ GROUPS: Mapping[str, Group] = {
     "open_spiel": Group(packages=("open-spiel==2.0.2",)),
     "shimmy": Group(packages=("shimmy==2.0.1", "open-spiel==2.0.2")),
     "vmas": Group(packages=("vmas==1.5.2",)),
-    "lle": Group(packages=("multi-agent-rlenv==4.4.0", "tqdm"), alone=("laser-learning-environment==2.13.0", "python-sat==1.9.dev24")),
+    "lle": Group(
+        packages=("multi-agent-rlenv==4.4.0", "tqdm"),
+        alone=("laser-learning-environment==2.13.0", "python-sat==1.9.dev24"),
+    ),
     "ray": Group(),
     "collectivecrossing": Group(alone=("collectivecrossing==0.1.3",)),
     "cooperative-marl-labs": Group(packages=("cooperative-marl-labs==0.1.0",)),
@@ -50,7 +53,7 @@ class World:
     """An environment: the group it needs, a function that makes one, settings of its adapter, and what is odd about it."""
 
     group: str
-    make: Callable[[], Any]
+    make: Callable[..., Any]
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     odd: str = ""
 
@@ -60,9 +63,9 @@ def named(path: str, *args: Any, **kwargs: Any) -> Callable[[], Any]:
     return functools.partial(_call, path, args, kwargs)
 
 
-def _call(path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def _call(path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], **more: Any) -> Any:
     module, _, name = path.partition(":")
-    return functools.reduce(getattr, name.split("."), importlib.import_module(module))(*args, **kwargs)
+    return functools.reduce(getattr, name.split("."), importlib.import_module(module))(*args, **{**kwargs, **more})
 
 
 def gym(module: str, name: str, **kwargs: Any) -> Callable[[], Any]:
