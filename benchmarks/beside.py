@@ -1,8 +1,8 @@
-"""One environment of `worlds.py`: its own test, an adapted copy beside a raw one, and two iterations of PPO.
+"""Environments of `worlds.py`: their own test, an adapted copy beside a raw one, and two iterations of PPO.
 
-    python benchmarks/beside.py "mpe2 simple_spread_v3"
+    python benchmarks/beside.py "mpe2 simple_spread_v3" ["mpe2 simple_crypto_v3" ...]
 
-prints one line of JSON. The raw copy is reset with the seed that the adapter drew and gets the actions that the adapted
+prints a line of JSON for each. The raw copy is reset with the seed that the adapter drew and gets the actions that the adapted
 copy got; what agents see, are paid, may do, and when they end must then be equal in every step, the last included.
 """
 
@@ -12,8 +12,8 @@ import copy
 import io
 import json
 import math
+import multiprocessing
 import random
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.testing import random_actions
 from heliograph.types import TeamStep
 
-MOST_STEPS, MOST_EPISODES = 120, 3
+MOST_STEPS, MOST_EPISODES, SECONDS = 100, 3, 240
 TRAINING = {"train_batch_size_per_learner": 64, "minibatch_size": 32, "num_epochs": 1}
 
 
@@ -208,19 +208,43 @@ def trains(world: World) -> str:
     return "2 iterations"
 
 
-def main() -> None:
-    """Print what is found as one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("world", choices=list(WORLDS))
-    world = WORLDS[parser.parse_args().world]
+def found_of(world: World) -> dict[str, Any]:
+    """All that is tried, as plain data."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     found: dict[str, Any] = {"made": attempt(lambda: interface_of(world.make()).value)}
     if found["made"]["works"]:
         found |= {"own_test": attempt(lambda: own_test(world)), "same": attempt(lambda: beside(world))}
-        found["seeded"] = attempt(lambda: seeded(world))
-        found["trains"] = attempt(lambda: trains(world))
-    sys.__stdout__.write(json.dumps(found) + "\n")
+        found |= {"seeded": attempt(lambda: seeded(world)), "trains": attempt(lambda: trains(world))}
+    return found
+
+
+def in_a_child(name: str) -> dict[str, Any]:
+    """The same in a process of its own, which has the imports of this one already."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: there.send(found_of(WORLDS[name])))
+    child.start()
+    there.close()
+    try:
+        return here.recv() if here.poll(SECONDS) else _gone(f"took longer than {SECONDS} seconds")
+    except EOFError:
+        child.join()
+        return _gone(f"the process ended with exit code {child.exitcode}")
+    finally:
+        child.kill()
+
+
+def _gone(told: str) -> dict[str, Any]:
+    return {"made": {"works": False, "told": told}}
+
+
+def main() -> None:
+    """Print what is found of each world as a line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("worlds", nargs="+", choices=list(WORLDS), metavar="WORLD")
+    for name in parser.parse_args().worlds:
+        print(json.dumps({"world": name, **in_a_child(name)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python benchmarks/compatibility.py --show
 
 Each group of `worlds.py` is installed into an environment of its own in a temporary folder, on top of the packages that
-run this script (so PyTorch is the one that is here); `beside.py` then tries its worlds, one process each. Results stand in
+run this script (so PyTorch is the one that is here); `beside.py` then tries its worlds. Results stand in
 benchmarks/results/compatibility.json, what failed with its reason; `--show` writes docs/works_with.md from them.
 """
 
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
+from collections.abc import Iterator
 from typing import Any
 
 from protocols import RESULTS, commit, machine
@@ -29,7 +29,7 @@ from heliograph.run_folder import write_json
 
 OUT = RESULTS / "compatibility.json"
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "works_with.md"
-INSTALL_SECONDS, PLAY_SECONDS = 240, 240
+INSTALL_SECONDS = 240
 PLACEHOLDER = "zz_below.pth"
 HEAD = """# What works with Heliograph
 
@@ -74,24 +74,23 @@ def installed(group: str, folder: pathlib.Path) -> dict[str, Any]:
     return {"python": str(python), "why": ""}
 
 
-def tried(world: str, python: str) -> dict[str, Any]:
-    """What `beside.py` finds in a process of its own."""
+def tried(worlds: list[str], python: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What `beside.py` finds of each world of a group."""
     script = pathlib.Path(__file__).parent / "beside.py"
     paths = [str(pathlib.Path(__file__).parent.parent / "src"), os.environ.get("PYTHONPATH", "")]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "SDL_VIDEODRIVER": "dummy"}
-    begun = time.perf_counter()
-    try:
-        done = subprocess.run(
-            [python, str(script), world], capture_output=True, text=True, timeout=PLAY_SECONDS, env=settings
-        )
-    except subprocess.TimeoutExpired:
-        return {"made": {"works": False, "told": f"took longer than {PLAY_SECONDS} seconds"}}
-    seconds = round(time.perf_counter() - begun, 1)
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith("{"):
-            return {**json.loads(line), "seconds": seconds}
-    last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-    return {"made": {"works": False, "told": f"exit code {done.returncode}: {last}"[:300]}, "seconds": seconds}
+    called = subprocess.Popen(
+        [python, str(script), *worlds], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=settings
+    )
+    missing = list(worlds)
+    assert called.stdout is not None
+    for line in called.stdout:
+        if line.startswith('{"world": '):
+            found = json.loads(line)
+            missing.remove(found["world"])
+            yield found.pop("world"), found
+    for world in missing:
+        yield world, {"made": {"works": False, "told": f"the process ended with exit code {called.wait()}"}}
 
 
 def page(results: dict[str, Any]) -> str:
@@ -138,11 +137,12 @@ def main() -> None:
     for group in given.groups:
         folder = given.folder or pathlib.Path(tempfile.mkdtemp())
         where = installed(group, folder)
-        for world in (name for name, world in WORLDS.items() if world.group == group):
-            missing = {"made": {"works": False, "told": f"cannot be installed: {where['why']}"}}
-            found = tried(world, where["python"]) if where["python"] else missing
+        worlds = [name for name, world in WORLDS.items() if world.group == group]
+        missing = {"made": {"works": False, "told": f"cannot be installed: {where['why']}"}}
+        finds = tried(worlds, where["python"]) if where["python"] else ((world, missing) for world in worlds)
+        for world, found in finds:
             results["worlds"][world] = {"group": group, **found}
-            print(world, {key: part["works"] for key, part in found.items() if isinstance(part, dict)}, flush=True)
+            print(world, {key: part["works"] for key, part in found.items()}, flush=True)
             write_json(OUT, {**header, "worlds": results["worlds"]})
         if given.folder is None:
             shutil.rmtree(folder)
