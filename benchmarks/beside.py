@@ -2,8 +2,8 @@
 
     python benchmarks/beside.py "mpe2 simple_spread_v3" ["mpe2 simple_crypto_v3" ...]
 
-prints a line of JSON for each. The raw copy is reset with the seed that the adapter drew and gets the actions that the adapted
-copy got; what agents see, are paid, may do, and when they end must then be equal in every step, the last included.
+prints a line of JSON for each. The raw copy is reset with the seed that the adapter drew and gets the actions that the
+adapted copy got; what agents see, are paid, may do, and when they end must then be equal in every step.
 """
 
 import argparse

@@ -33,10 +33,11 @@ INSTALL_SECONDS = 240
 PLACEHOLDER = "zz_below.pth"
 HEAD = """# What works with Heliograph
 
-Environments of other projects, tried with `python benchmarks/compatibility.py` (not in CI): the package's own test, an adapted
-copy beside a raw one with the same seed and actions (observations, rewards, ends, masks and last observations compared in
-every step), and two iterations of PPO with a channel. This page is written from `benchmarks/results/compatibility.json` by
-`--show`; rows that fail stand here with the reason. "steps, ends" is how far the two copies were compared.
+Environments of other projects, tried with `python benchmarks/compatibility.py` (not in CI): the package's own test, an
+adapted copy beside a raw one with the same seed and actions (observations, rewards, ends, masks and last observations
+compared in every step), and two iterations of PPO with a channel. This page is written from
+`benchmarks/results/compatibility.json` by `--show`; rows that fail stand here with the reason. "steps, ends" is how
+far the two copies were compared.
 
 | environment | version | interface | own test | beside itself | seed | trains | note |
 |---|---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""Environments of other projects that `compatibility.py` plays: what each needs, how it is made, what is odd about it."""
+"""Environments of other projects that `compatibility.py` plays: what each needs, how it is made, what is odd."""
 
 import dataclasses
 import functools
@@ -50,7 +50,7 @@ GROUPS: Mapping[str, Group] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class World:
-    """An environment: the group it needs, a function that makes one, settings of its adapter, and what is odd about it."""
+    """An environment: its group, a function that makes one, settings of its adapter, and what is odd about it."""
 
     group: str
     make: Callable[..., Any]
@@ -168,8 +168,12 @@ WORLDS: dict[str, World] = {
         group="pettingzoo", make=named("pettingzoo.butterfly.cooperative_pong_v6:parallel_env", max_cycles=20),
         odd="images of 280 x 480",
     ),
-    "pettingzoo sisl pursuit_v5": World(group="pettingzoo", make=named("pettingzoo.sisl.pursuit_v5:parallel_env", max_cycles=50)),
-    "pettingzoo sisl multiwalker_v9": World(group="pettingzoo", make=named("pettingzoo.sisl.multiwalker_v9:parallel_env")),
+    "pettingzoo sisl pursuit_v5": World(
+        group="pettingzoo", make=named("pettingzoo.sisl.pursuit_v5:parallel_env", max_cycles=50)
+    ),
+    "pettingzoo sisl multiwalker_v9": World(
+        group="pettingzoo", make=named("pettingzoo.sisl.multiwalker_v9:parallel_env")
+    ),
     **{
         f"magent2 {name}": World(
             group="magent2", make=named(f"magent2.environments.{name}:parallel_env", max_cycles=20, **sizes)
@@ -178,11 +182,15 @@ WORLDS: dict[str, World] = {
                             ("tiger_deer_v4", {"map_size": 12}), ("combined_arms_v6", {"map_size": 16}))
     },
     "lbforaging Foraging-8x8-2p-2f": World(
-        group="lbforaging", make=gym("lbforaging", "Foraging-8x8-2p-2f-v3"), settings={"time_limit_is_truncation": True},
+        group="lbforaging",
+        make=gym("lbforaging", "Foraging-8x8-2p-2f-v3"),
+        settings={"time_limit_is_truncation": True},
         odd="reports its time limit of 50 steps as terminated",
     ),
     "lbforaging Foraging-8x8-3p-1f-coop": World(
-        group="lbforaging", make=gym("lbforaging", "Foraging-8x8-3p-1f-coop-v3"), settings={"time_limit_is_truncation": 50},
+        group="lbforaging",
+        make=gym("lbforaging", "Foraging-8x8-3p-1f-coop-v3"),
+        settings={"time_limit_is_truncation": 50},
     ),
     "rware rware-tiny-2ag": World(
         group="rware", make=gym("rware", "rware-tiny-2ag-v2"), settings={"time_limit_is_truncation": True},
@@ -207,7 +215,9 @@ WORLDS: dict[str, World] = {
         for suffix in ("",)
     },
     **{
-        f"vmas {name}": World(group="vmas", make=named("vmas:make_env", name, num_envs=1, max_steps=20, **kwargs), odd=odd)
+        f"vmas {name}": World(
+            group="vmas", make=named("vmas:make_env", name, num_envs=1, max_steps=20, **kwargs), odd=odd
+        )
         for name, kwargs, odd in (
             ("simple_speaker_listener", {"continuous_actions": False}, "one goal for all copies"),
             ("simple_reference", {"continuous_actions": True}, "one goal for all copies"),
@@ -225,8 +235,12 @@ WORLDS: dict[str, World] = {
     "ray RockPaperScissors": World(group="ray", make=named(f"{RAY}.rock_paper_scissors:RockPaperScissors", {})),
     "ray TicTacToe": World(group="ray", make=named(f"{RAY}.tic_tac_toe:TicTacToe", {})),
     "ray GuessTheNumberGame": World(group="ray", make=named(f"{RAY}.guess_the_number_game:GuessTheNumberGame", {})),
-    "ray DoubleRowCorridorEnv": World(group="ray", make=named(f"{RAY}.double_row_corridor_env:DoubleRowCorridorEnv", {})),
-    "collectivecrossing": World(group="collectivecrossing", make=_crossing, odd="pins ray 2.49.2: installed without what it needs"),
+    "ray DoubleRowCorridorEnv": World(
+        group="ray", make=named(f"{RAY}.double_row_corridor_env:DoubleRowCorridorEnv", {})
+    ),
+    "collectivecrossing": World(
+        group="collectivecrossing", make=_crossing, odd="pins ray 2.49.2: installed without what it needs"
+    ),
     "cooperative-marl-labs SpeakerListener": World(
         group="cooperative-marl-labs", make=named("cooperative_marl_labs:SpeakerListenerEnv")
     ),
@@ -237,9 +251,13 @@ WORLDS: dict[str, World] = {
         group="cooperative-marl-labs", make=named("cooperative_marl_labs:WirelessResourceAllocationEnv")
     ),
     "momaland item_gathering": World(
-        group="momaland", make=named("momaland.envs.item_gathering.item_gathering:parallel_env"), odd="rewards are vectors"
+        group="momaland",
+        make=named("momaland.envs.item_gathering.item_gathering:parallel_env"),
+        odd="rewards are vectors",
     ),
-    "momaland beach": World(group="momaland", make=named("momaland.envs.beach.beach:parallel_env"), odd="rewards are vectors"),
+    "momaland beach": World(
+        group="momaland", make=named("momaland.envs.beach.beach:parallel_env"), odd="rewards are vectors"
+    ),
     "gym-multigrid collect": World(group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0")),
     "multigrid Empty-5x5": World(group="multigrid", make=named("multigrid.envs:EmptyEnv", size=5, agents=2)),
     "highway-env intersection-multi-agent": World(
@@ -250,10 +268,17 @@ WORLDS: dict[str, World] = {
     "supersuit frame_stack of mpe2": World(group="supersuit", make=_stacked),
     "pogema": World(group="pogema", make=named("pogema:pogema_v0"), odd="needs pydantic 1"),
     "ma-gym Switch2": World(group="ma-gym", make=named("ma_gym.envs.switch:Switch"), odd="the interface of gym 0.20"),
-    "overcooked-ai": World(group="overcooked-ai", make=named("overcooked_ai_py.mdp.overcooked_env:Overcooked"), odd="not importable with numpy 2"),
-    "cognac": World(group="cognac", make=named("cognac.env:BinaryConsensusNetworkEnvironment"), odd="needs Python 3.12"),
+    "overcooked-ai": World(
+        group="overcooked-ai",
+        make=named("overcooked_ai_py.mdp.overcooked_env:Overcooked"),
+        odd="not importable with numpy 2",
+    ),
+    "cognac": World(
+        group="cognac", make=named("cognac.env:BinaryConsensusNetworkEnvironment"), odd="needs Python 3.12"
+    ),
     "gymnasium-robotics mamujoco Ant 2x4": World(
-        group="gymnasium-robotics", make=named("gymnasium_robotics.mamujoco_v1:parallel_env", scenario="Ant", agent_conf="2x4")
+        group="gymnasium-robotics",
+        make=named("gymnasium_robotics.mamujoco_v1:parallel_env", scenario="Ant", agent_conf="2x4"),
     ),
     "sumo-rl grid4x4": World(group="sumo-rl", make=named("sumo_rl:grid4x4"), odd="needs the simulator SUMO"),
 }  # fmt: skip
