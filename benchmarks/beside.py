@@ -31,7 +31,10 @@ from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.testing import random_actions
 from heliograph.types import TeamStep
 
-MOST_STEPS, MOST_EPISODES, SECONDS = 100, 3, 240
+MOST = {"steps": 100, "ends": 3}
+MOST_OF_GAMES = {"steps": 10_000, "ends": 500}
+"""How far the two copies are compared; the games of OpenSpiel are short, and their raw copies cheap."""
+SECONDS = 240
 TRAINING = {"train_batch_size_per_learner": 64, "minibatch_size": 32, "num_epochs": 1}
 
 
@@ -79,7 +82,7 @@ def config_of(world: World) -> CommPPOConfig:
     )
 
 
-def beside(world: World) -> str:
+def beside(world: World, *, steps: int, ends: int) -> str:
     """How many steps and episodes of an adapted copy are those of a raw one; raises where one is not."""
     env = build_env(config_of(world).env_choice(), num_copies=1)
     raw = raw_play(world.make(), world.settings)
@@ -88,22 +91,22 @@ def beside(world: World) -> str:
     seeds = copied(env.start_generator)
     step, shown = paired(env.reset, lambda: raw.reset(next_seed(seeds)))
     compare(env, step, shown, ended=False)
-    episodes = steps = 0
-    while steps < MOST_STEPS and episodes < MOST_EPISODES:
+    moved = ended = 0
+    while moved < steps and ended < ends:
         seeds = copied(env.start_generator)
         actions = random_actions(env, step=step, generator=generator)
         step, (shown, begun) = paired(
             lambda chosen=actions: env.step(chosen), lambda at=seeds: played(raw, received, env, next_seed(at))
         )
-        steps += 1
+        moved += 1
         if bool(step.episode_over) != shown.over:
-            raise AssertionError(f"step {steps}: over is {bool(step.episode_over)}, raw {shown.over}")
+            raise AssertionError(f"step {moved}: over is {bool(step.episode_over)}, raw {shown.over}")
         compare(env, step, shown, ended=shown.over)
         if shown.over:
-            episodes += 1
+            ended += 1
             compare(env, step, begun, ended=False, paid=False)
     env.close()
-    return f"{steps} steps, {episodes} ends"
+    return f"{moved} steps, {ended} ends"
 
 
 def played(raw: Any, received: list[Any], env: TeamEnv, seed: int) -> tuple[RawStep, RawStep | None]:
@@ -214,7 +217,8 @@ def found_of(world: World) -> dict[str, Any]:
     torch.set_num_threads(1)
     found: dict[str, Any] = {"made": attempt(lambda: interface_of(world.make()).value)}
     if found["made"]["works"]:
-        found |= {"own_test": attempt(lambda: own_test(world)), "same": attempt(lambda: beside(world))}
+        most = MOST_OF_GAMES if world.group == "open_spiel" else MOST
+        found |= {"own_test": attempt(lambda: own_test(world)), "same": attempt(lambda: beside(world, **most))}
         found |= {"seeded": attempt(lambda: seeded(world)), "trains": attempt(lambda: trains(world))}
     return found
 
