@@ -185,7 +185,7 @@ WORLDS: dict[str, World] = {
         group="lbforaging",
         make=gym("lbforaging", "Foraging-8x8-2p-2f-v3"),
         settings={"time_limit_is_truncation": True},
-        odd="reports its time limit of 50 steps as terminated; a reset with a seed depends on where players stood before",
+        odd="reports its time limit as terminated; a reset with a seed depends on where players stood before",
     ),
     "lbforaging Foraging-8x8-3p-1f-coop": World(
         group="lbforaging",
