@@ -130,6 +130,8 @@ def seeded(world: World) -> str:
     raw = raw_play(world.make(), world.settings)
     first, *others = (raw.reset(5).observations for _ in range(6))
     for again in others:
+        if list(again) != list(first):
+            raise AssertionError(f"resets with one seed show what {list(first)} see, and what {list(again)} see")
         for agent, seen in first.items():
             same(f"resets with one seed, {agent}", flat(seen), flat(again[agent]))
     return "equal"
@@ -189,7 +191,7 @@ def flat(value: Any) -> np.ndarray:
     """All numbers of a value in one row, sorted: what they are, whatever the order of axes."""
     if isinstance(value, dict):
         parts = [flat(part) for part in value.values()]
-    elif isinstance(value, (tuple, list)) and value and not np.isscalar(value[0]):
+    elif isinstance(value, (tuple, list)) and not all(map(np.isscalar, value)):
         parts = [flat(part) for part in value]
     else:
         parts = [np.ravel(np.asarray(value, np.float64))]

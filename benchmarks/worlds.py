@@ -207,13 +207,12 @@ WORLDS: dict[str, World] = {
             "laser_tag", "coop_box_pushing", "leduc_poker", "goofspiel(num_cards=4)", "hanabi",
         )
     },
-    **{
-        f"shimmy lewis_signaling of open_spiel{suffix}": World(
-            group="shimmy", make=functools.partial(_shimmy, "lewis_signaling"),
-            odd="chance counts as a move: cut before the last decision, all returns 0 (use FromOpenSpiel)",
-        )
-        for suffix in ("",)
-    },
+    "shimmy lewis_signaling of open_spiel": World(
+        group="shimmy",
+        make=functools.partial(_shimmy, "lewis_signaling"),
+        settings={"masks_in_infos": True},
+        odd="chance counts as a move: cut before the last decision, all returns 0 (use FromOpenSpiel)",
+    ),
     **{
         f"vmas {name}": World(
             group="vmas", make=named("vmas:make_env", name, num_envs=1, max_steps=20, **kwargs), odd=odd
