@@ -96,14 +96,12 @@ def tried(worlds: list[str], python: str) -> Iterator[tuple[str, dict[str, Any]]
 
 def page(results: dict[str, Any]) -> str:
     """The table of docs/works_with.md."""
-    lines = [row(name, found) for name, found in sorted(results["worlds"].items())]
-    good = sum(
-        bool(found.get("same", {}).get("works") and found["trains"]["works"]) for found in results["worlds"].values()
-    )
-    last = (
-        f"\n{good} of {len(lines)} are equal to themselves in every step and are trained on. {results['date']}, commit "
-    )
-    return HEAD + "\n".join(lines) + "\n" + last + f"`{results['commit']}`.\n"
+    tried, untried = results["worlds"], sorted(set(WORLDS) - set(results["worlds"]))
+    lines = [row(name, found) for name, found in sorted(tried.items())]
+    good = sum(bool(found.get("same", {}).get("works") and found["trains"]["works"]) for found in tried.values())
+    last = f"{good} of {len(lines)} are equal to themselves in every step and are trained on ({results['date']})."
+    still = f" Not tried yet: {', '.join(untried)}." if untried else ""
+    return HEAD + "\n".join(lines) + f"\n\n{last}{still}\n"
 
 
 def row(name: str, found: dict[str, Any]) -> str:

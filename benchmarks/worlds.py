@@ -112,7 +112,7 @@ def _failing() -> Any:
     from failure_api.wrappers.communication_wrapper import CommunicationWrapper
     from mpe2 import simple_reference_v3
 
-    env = simple_reference_v3.parallel_env()
+    env = simple_reference_v3.env()
     agents = list(env.possible_agents)
     return CommunicationWrapper(env, failure_models=[ProbabilisticModel(agents, failure_prob=0.5)])
 
@@ -262,7 +262,9 @@ WORLDS: dict[str, World] = {
         group="momaland", make=named("momaland.envs.beach.beach:parallel_env"), odd="rewards are vectors"
     ),
     "gym-multigrid collect": World(group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0")),
-    "multigrid Empty-5x5": World(group="multigrid", make=named("multigrid.envs:EmptyEnv", size=5, agents=2)),
+    "multigrid Empty-5x5": World(
+        group="multigrid", make=named("multigrid.envs:EmptyEnv", size=5, agents=2), odd="a gymnasium.Env that speaks in dicts by agent"
+    ),
     "highway-env intersection-multi-agent": World(
         group="highway-env", make=_crossroads, odd="one reward for all; agents' flags in info"
     ),
