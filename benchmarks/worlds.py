@@ -263,7 +263,9 @@ WORLDS: dict[str, World] = {
     ),
     "gym-multigrid collect": World(group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0")),
     "multigrid Empty-5x5": World(
-        group="multigrid", make=named("multigrid.envs:EmptyEnv", size=5, agents=2), odd="a gymnasium.Env that speaks in dicts by agent"
+        group="multigrid",
+        make=named("multigrid.envs:EmptyEnv", size=5, agents=2),
+        odd="a gymnasium.Env that speaks in dicts by agent",
     ),
     "highway-env intersection-multi-agent": World(
         group="highway-env", make=_crossroads, odd="one reward for all; agents' flags in info"
