@@ -1,5 +1,6 @@
 """What benchmarks share: a run that was put down goes on as if it had never stopped; results stand in tables."""
 
+import json
 import pathlib
 from typing import Any
 
@@ -63,3 +64,35 @@ def test_the_gpu_benchmark_is_rehearsed_on_the_cpu(watched: Any) -> None:
     row = gpu.row_of("speaker_listener", device=torch.device("cpu"), copies=8, seconds=0.01)
     assert row["env_steps_per_second"] > 0 and row["training_env_steps_per_second"] > 0
     assert row["largest_difference"] <= gpu.TOLERANCE
+
+
+WORLDS = (
+    "mpe2 simple_crypto_v3", "mpe2 simple_world_comm_v3", "mpe2 simple_speaker_listener_v4, continuous",
+    "pettingzoo classic tictactoe_v3", "pettingzoo classic rps_v2", "ray MultiAgentCartPole", "ray RockPaperScissors",
+    "ray DoubleRowCorridorEnv", "lbforaging Foraging-8x8-3p-1f-coop", "open_spiel trade_comm",
+    "open_spiel coop_box_pushing",
+)  # fmt: skip
+"""Those that install in seconds; all others are for benchmarks/compatibility.py."""
+NEEDED = {"open_spiel": "pyspiel", "pettingzoo": "pettingzoo", "ray": "ray"}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_environments_of_other_projects_are_what_they_are_by_themselves(world: str, watched: Any) -> None:
+    import beside
+    import worlds
+
+    group = worlds.WORLDS[world].group
+    pytest.importorskip(NEEDED.get(group, group))
+    assert " steps, " in beside.beside(worlds.WORLDS[world], steps=30, ends=3)
+
+
+def test_what_works_is_told_as_it_was_found(watched: Any) -> None:
+    import compatibility
+    import worlds
+
+    results = json.loads(compatibility.OUT.read_text())
+    assert len(results["worlds"]) >= 40 and set(results["worlds"]) <= set(worlds.WORLDS)
+    assert compatibility.PAGE.read_text() == compatibility.page(results)
+    failing = {"ok": {"works": True, "told": "a|b"}, "bad": {"works": False, "told": "why <not>\nit"}}
+    line = compatibility.row("x", {"group": "ray", "made": failing["ok"], "same": failing["bad"]})
+    assert line == "| x | ray | a/b | - | **fails**: why &lt;not> it | - | - |  |"

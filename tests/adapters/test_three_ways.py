@@ -14,7 +14,7 @@ from heliograph.cli.choosing import chosen
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, build_env
 from heliograph.registry import UnknownNameError, settings_of
-from heliograph.rllib.environments import ADAPTER_SETTINGS
+from heliograph.rllib.environments import ADAPTER_SETTINGS, COMMON_SETTINGS
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
 from tests.adapters.makes import Crowd
@@ -128,9 +128,10 @@ def made(config: Any) -> Crowd:
 
 
 def test_every_setting_has_a_value_here_and_both_adapters_have_the_same() -> None:
-    assert set(VALUES) == set(ADAPTER_SETTINGS)
+    assert set(VALUES) == set(COMMON_SETTINGS)
     both = [set(settings_of(adapter)) - set(DECIDED_ELSEWHERE) for adapter in (FromPettingZoo, FromMultiAgentEnv)]
-    assert both[0] == both[1] - {"env_config"} == set(ADAPTER_SETTINGS)
+    assert both[0] == both[1] - {"env_config"} == set(COMMON_SETTINGS)
+    assert set(ADAPTER_SETTINGS) - set(COMMON_SETTINGS) == {"reward_weights", "spiel_tensor"}
 
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name != "masks_in_infos"])

@@ -68,7 +68,7 @@ class StackedEnv(TeamEnv):
         self._turn: list[list[AgentID]] = [[] for _ in self.envs]
         self._steps = [0] * self.num_copies
         self._notes = Notes(self._slots)
-        self._idle, self._leaving = [False] * self.num_copies, [False] * self.num_copies
+        self._waiting, self._leaving = [False] * self.num_copies, [False] * self.num_copies
         self._bounds = {
             r.name: (r.action_space.low, r.action_space.high)
             for r in self.roles
@@ -209,7 +209,7 @@ class StackedEnv(TeamEnv):
             arrays[name] = np.clip(arrays[name], low, high)
         for copy in range(self.num_copies) if copies is None else copies:
             self._steps[copy] += 1
-            if self._idle[copy]:
+            if self._waiting[copy]:
                 self._set_first(copy, arrays)
             slots = [self._slots[agent] for agent in self._turn[copy]]
             chosen = {slot.agent: slot.acts.action(arrays[slot.role.name][copy, slot.place]) for slot in slots}
@@ -274,7 +274,7 @@ class StackedEnv(TeamEnv):
             idle = idle or not acting
         if self._steps[copy] == 0:
             self._expect_masks(copy, frame)
-        self._turn[copy], self._idle[copy] = list(frame.turn), idle
+        self._turn[copy], self._waiting[copy] = list(frame.turn), idle
         if self._surroundings.wanted:
             met, turn = self._presence.met[copy], frozenset(frame.turn)
             in_play = [agent for agent, slot in self._slots.items() if met[slot.number] or agent in turn]

@@ -5,23 +5,36 @@ import difflib
 import functools
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import gymnasium
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from heliograph import registry
 from heliograph.adapters.closing import closed_on_failure
-from heliograph.adapters.pettingzoo import FromPettingZoo, is_pettingzoo
+from heliograph.adapters.pettingzoo import FromPettingZoo
+from heliograph.adapters.recognise import ADAPTERS, Interface, adapter_for, interface_of, remedy
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved, may_make_team, resolve
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 
-ADAPTER_SETTINGS = tuple(name for name in registry.settings_of(FromPettingZoo) if name not in DECIDED_ELSEWHERE)
-"""Keys of `env_config` that go to the adapter of a foreign environment, not to the environment."""
+COMMON_SETTINGS = tuple(name for name in registry.settings_of(FromPettingZoo) if name not in DECIDED_ELSEWHERE)
+"""Settings of every adapter that stacks Python environments."""
 ALIKE = 0.8
+
+
+def _own_settings() -> tuple[str, ...]:
+    """Settings that some adapters have and others have not."""
+    adapters = (adapter_for(interface) for interface in ADAPTERS)
+    names = {name for adapter in adapters for name in registry.settings_of(adapter)}
+    return tuple(sorted(names - set(COMMON_SETTINGS) - set(DECIDED_ELSEWHERE)))
+
+
+ADAPTER_SETTINGS = (*COMMON_SETTINGS, *_own_settings())
+"""Keys of `env_config` that go to the adapter of a foreign environment, not to the environment."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +59,8 @@ def taken_together(env_config: Mapping[str, Any], given: Mapping[str, Any], *, v
 def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
     """What `.environment(env, env_config=...)` means.
 
-    `env` is a Heliograph name or class, a name registered with `tune.register_env`, a `MultiAgentEnv` class, or a
-    function that makes a `MultiAgentEnv` or a PettingZoo environment, or a `TeamEnv` class.
+    `env` is a Heliograph name or class, a name registered with `tune.register_env` or with Gymnasium, a `MultiAgentEnv`
+    class, a `pyspiel.Game`, a function that makes an environment of any `Interface`, or a `TeamEnv` class.
     """
     if env is None:
         raise ValueError("no environment: call .environment('speaker_listener'), or any name, class or function")
@@ -89,36 +102,45 @@ class Foreign:
 
     def __call__(self, **settings: Any) -> TeamEnv:
         """An environment with the copies, the seed and the device asked for."""
-        made = [self._one(0)]
+        offered = {"num_envs": settings.get("num_copies", 1), "device": settings.get("device", "cpu")}
+        made = [self._one(0, offered=offered)]
         with closed_on_failure(made):
             return self._adapted(made, settings)
 
     def _adapted(self, made: list[Any], settings: dict[str, Any]) -> TeamEnv:
-        first, settings = made[0], functions_resolved(FromPettingZoo, settings)
+        first = made[0]
+        adapter = self._adapter_of(first, settings)
+        settings = functions_resolved(adapter, settings)
+        if interface_of(first) is Interface.VMAS:  # all copies are in the one
+            return adapter(lambda **_: first, **settings)
 
         indices = itertools.count(1)
 
         def one() -> Any:
             return made.pop() if made else self._one(next(indices))
 
-        if isinstance(first, MultiAgentEnv):
-            return FromMultiAgentEnv(one, **settings)
-        if is_pettingzoo(first):
-            return FromPettingZoo(one, **settings)
-        found = f"env={self.name} made a {type(first).__name__}"
-        if isinstance(first, TeamEnv):
-            raise ValueError(
-                f"{found} with copies of its own: hand in what it adapts, a TeamEnv class, "
-                "or the import path 'module:function' of a function that takes num_copies, seed and device"
-            )
-        raise ValueError(
-            f"{found}: must be a heliograph TeamEnv class, an RLlib MultiAgentEnv, or a PettingZoo ParallelEnv or "
-            "AECEnv, which FromPettingZoo adapts"
-        )
+        return adapter(one, **settings)
 
-    def _one(self, vector_index: int) -> Any:
+    def _adapter_of(self, first: Any, settings: Mapping[str, Any]) -> Callable[..., TeamEnv]:
+        interface = interface_of(first)
+        if interface is Interface.TEAM_ENV:
+            raise ValueError(
+                f"env={self.name} made a {type(first).__name__} with copies of its own: hand in what it adapts, a "
+                "TeamEnv class, or the import path 'module:function' of a function that takes num_copies, seed and "
+                "device"
+            )
+        adapter = FromMultiAgentEnv if interface is Interface.RLLIB else interface and adapter_for(interface)
+        if adapter is None:
+            raise ValueError(remedy(first, name=self.name))
+        taken = registry.settings_of(adapter)
+        for name in settings:
+            if name not in taken:
+                raise ValueError(f"{name} is no setting of {adapter.__name__}, which adapts {type(first).__name__}")
+        return adapter
+
+    def _one(self, vector_index: int, *, offered: Mapping[str, Any] | None = None) -> Any:
         place = vars(self.place)
-        config = Noted(self.env_config, vector_index=vector_index, **place)
+        config = Noted(self.env_config, offered=offered or {}, vector_index=vector_index, **place)
         try:
             made = self.make(config) if takes_config(self.make) else self.make(**self.env_config)
             config.refuse_misspelt()
@@ -149,11 +171,19 @@ def takes_config(make: Any) -> bool:
 
 
 class Noted(EnvContext):
-    """An `env_config` that knows which of its keys were read."""
+    """An `env_config` that knows which of its keys were read.
 
-    def __init__(self, env_config: Mapping[str, Any], **place: Any):
+    It has no keys but the user's; `offered` is told who asks for it by name, as vectorised environments do that must
+    know how many copies to make, and where.
+    """
+
+    def __init__(self, env_config: Mapping[str, Any], *, offered: Mapping[str, Any], **place: Any):
         super().__init__(dict(env_config), **place)
         self.unread: set[Any] = set(dict.keys(self))
+        self.offered = offered
+
+    def __missing__(self, key: Any) -> Any:
+        return self.offered[key]
 
     def __getitem__(self, key: Any) -> Any:
         self.unread.discard(key)
@@ -204,7 +234,22 @@ def _creator(env: Any) -> Any:
     if isinstance(env, str):
         if _global_registry.contains(ENV_CREATOR, env):
             return _global_registry.get(ENV_CREATOR, env)
+        if env in gymnasium.registry:
+            return functools.partial(_of_gymnasium, gymnasium.spec(env))
         raise registry.UnknownNameError(what="env", name=env, valid=registry.names("env"))
+    if interface_of(env) is Interface.OPENSPIEL:  # the rules of a game, not one that is being played
+        return functools.partial(_same, env)
     if not callable(env):
         raise ValueError(f"env={env!r}: must be a name, a class, or a function of env_config (an instance is one copy)")
+    return env
+
+
+def _of_gymnasium(spec: Any, config: Mapping[str, Any]) -> Any:
+    """An environment registered with Gymnasium, without its checker, which knows one agent only."""
+    return gymnasium.make(spec, disable_env_checker=True, **config)
+
+
+def _same(env: Any, config: Mapping[str, Any]) -> Any:
+    if config:
+        raise ValueError(f"env_config={dict(config)}: {env} is made already: give its settings where it is loaded")
     return env
