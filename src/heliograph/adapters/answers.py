@@ -41,6 +41,8 @@ def step_answer(env: Any, answer: Any) -> StepAnswer:
 
 
 def _check(env: Any, answer: Any, *, call: str, names: tuple[str, ...]) -> None:
+    if type(answer) is tuple and len(answer) == len(names) and all(type(values) is dict for values in answer):
+        return
     wanted = f"{call}() of {name_of(env)} must return {len(names)} dicts by agent, {', '.join(names)}"
     if not isinstance(answer, (tuple, list)) or len(answer) != len(names):
         found = f"{len(answer)} values" if isinstance(answer, (tuple, list)) else f"a {type(answer).__name__}"

@@ -1,6 +1,7 @@
 """What a Python environment shows after a reset or a step, and what happened in one step of all copies."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ class Frame:
     `action_mask`, and `observing`, `acting`, `speaking`, which narrow what an agent in `turn` takes part in.
     """
 
-    observations: dict[AgentID, Any]
+    observations: Mapping[AgentID, Any]
     turn: list[AgentID]
-    rewards: dict[AgentID, Any] = dataclasses.field(default_factory=dict)
+    rewards: Mapping[AgentID, Any] = dataclasses.field(default_factory=dict)
     terminated: list[AgentID] = dataclasses.field(default_factory=list)
     truncated: list[AgentID] = dataclasses.field(default_factory=list)
-    infos: dict[AgentID, dict] = dataclasses.field(default_factory=dict)
+    infos: Mapping[AgentID, dict] = dataclasses.field(default_factory=dict)
     over: bool = False
 
 

@@ -61,7 +61,7 @@ class FromPettingZoo(StackedEnv):
             env.reset(seed=seed, **self._reset_with)
             return _aec_frame(env)
         observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
-        observations, infos = _of_agents(env, observations), _of_agents(env, infos)
+        observations, infos = self._of_agents(observations), self._of_agents(infos)
         turn = _live(env, observations)
         return Frame(observations=observations, turn=turn, infos=infos, over=not turn)
 
@@ -70,7 +70,7 @@ class FromPettingZoo(StackedEnv):
             env.step(actions[env.agent_selection])
             return _aec_frame(env)
         answer = step_answer(env, env.step(actions))
-        observations, rewards, terminated, truncated, infos = (_of_agents(env, part) for part in answer)
+        observations, rewards, terminated, truncated, infos = map(self._of_agents, answer)
         left = {agent for flags in (terminated, truncated) for agent, flag in flags.items() if flag}
         live = _live(env, observations)
         vanished = [agent for agent in actions if agent not in live and agent not in left]
@@ -89,6 +89,12 @@ class FromPettingZoo(StackedEnv):
             infos=infos,
             over=not turn,
         )
+
+    def _of_agents(self, values: Mapping[AgentID, Any]) -> Mapping[AgentID, Any]:
+        """Without further keys such as "common", which PettingZoo allows."""
+        if values.keys() <= self._slots.keys():
+            return values
+        return {agent: value for agent, value in values.items() if agent in self._slots}
 
 
 def is_pettingzoo(env: Any) -> bool:
@@ -111,19 +117,17 @@ def _live(env: Any, observations: Mapping[AgentID, Any]) -> list[AgentID]:
     return list(getattr(env, "agents", observations))
 
 
-def _of_agents(env: Any, values: Mapping[AgentID, Any]) -> dict[AgentID, Any]:
-    """Without further keys such as "common", which PettingZoo allows."""
-    return {agent: value for agent, value in values.items() if agent in env.possible_agents}
-
-
 def _aec_frame(env: Any) -> Frame:
     """Let agents that have left step out, and show the next agent what it sees."""
-    shown = Frame(observations={}, turn=[], rewards={}, terminated=[], truncated=[], infos={})
+    observations: dict[AgentID, Any] = {}
+    rewards: dict[AgentID, Any] = {}
+    infos: dict[AgentID, dict] = {}
+    shown = Frame(observations=observations, turn=[], rewards=rewards, infos=infos)
     while env.agents:
         agent = env.agent_selection
-        observation, shown.rewards[agent], terminated, truncated, shown.infos[agent] = env.last()
+        observation, rewards[agent], terminated, truncated, infos[agent] = env.last()
         if observation is not None:
-            shown.observations[agent] = observation
+            observations[agent] = observation
         if not (terminated or truncated):
             shown.turn = [agent]
             return shown

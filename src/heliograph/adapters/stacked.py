@@ -205,6 +205,8 @@ class StackedEnv(TeamEnv):
     def _moved(self, arrays: dict[str, np.ndarray], copies: Iterable[int] | None = None) -> Records:
         """Move the Python environments, by actions in the numbers of networks."""
         happened = Records(self.num_copies, self.num_agents)
+        if any(self._waiting):
+            arrays = {name: array.copy() for name, array in arrays.items()}
         for name, (low, high) in self._bounds.items():
             arrays[name] = np.clip(arrays[name], low, high)
         for copy in range(self.num_copies) if copies is None else copies:
@@ -381,7 +383,8 @@ class StackedEnv(TeamEnv):
         return EnvError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.copy()).to(self.device)
+        tensor = torch.from_numpy(array.copy())
+        return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
     def _tensors(self, tree: Tree) -> Tree:
         if isinstance(tree, dict):

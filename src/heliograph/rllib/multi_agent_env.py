@@ -71,17 +71,18 @@ class FromMultiAgentEnv(StackedEnv):
     def _step_one(self, env: MultiAgentEnv, actions: dict[AgentID, Any]) -> Frame:
         answer = step_answer(env, env.step(actions))
         in_play = self._in_play[id(env)] | set(answer.observations)
-        terminated, truncated = ([a for a in _left(part) if a in in_play] for part in answer[2:4])
+        terminated, truncated = (_left(part, in_play) for part in (answer.terminated, answer.truncated))
         cut = bool(answer.truncated.get(ALL)) and not answer.terminated.get(ALL)
         if cut:
             truncated += [a for a in self._slots if a in in_play and a not in (*terminated, *truncated)]
-        in_play -= {*terminated, *truncated}
+        if terminated or truncated:
+            in_play -= {*terminated, *truncated}
         self._in_play[id(env)] = in_play
         over = cut or bool(answer.terminated.get(ALL)) or not in_play
         return Frame(
-            observations=dict(answer.observations),
+            observations=answer.observations,
             turn=[] if over else [agent for agent in answer.observations if agent in in_play],
-            rewards=dict(answer.rewards),
+            rewards=answer.rewards,
             terminated=terminated,
             truncated=truncated,
             infos=_of_agents(answer.infos),
@@ -100,11 +101,13 @@ def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> l
     return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_copies)
 
 
-def _left(flags: Mapping[AgentID, bool]) -> list[AgentID]:
-    return [agent for agent, flag in flags.items() if flag and agent != ALL]
+def _left(flags: Mapping[AgentID, bool], in_play: set[AgentID]) -> list[AgentID]:
+    return [agent for agent, flag in flags.items() if flag and agent in in_play]
 
 
-def _of_agents(infos: Mapping[AgentID, dict]) -> dict[AgentID, dict]:
+def _of_agents(infos: Mapping[AgentID, dict]) -> Mapping[AgentID, dict]:
+    if COMMON not in infos:
+        return infos
     return {agent: info for agent, info in infos.items() if agent != COMMON}
 
 
