@@ -1,6 +1,5 @@
 """The steps of one rollout, collected as they happen: what was seen is kept once, as it was given."""
 
-import copy
 from typing import Any
 
 import torch
@@ -168,8 +167,8 @@ def _ended(step: TeamStep) -> Tensor | slice:
 
 def _unseen(step: TeamStep, *, state: bool) -> TeamStep:
     """The step without observations, and without what is known of the state if that is not to be kept."""
-    rest = copy.copy(step)
-    rest.observations, rest.final_observations = {}, None
+    rest: TeamStep = object.__new__(TeamStep)
+    vars(rest).update(vars(step), observations={}, final_observations=None)
     if not state:
         rest.state, rest.final_state = torch.zeros(len(step.episode_over), 0, device=step.episode_over.device), None
     return rest
