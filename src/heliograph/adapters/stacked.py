@@ -24,6 +24,7 @@ from heliograph.adapters.notes import Notes, untried
 from heliograph.adapters.presence import Presence
 from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
 from heliograph.adapters.surroundings import Surroundings
+from heliograph.adapters.teams import teams_of
 from heliograph.envs.base import Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.types import Tree
@@ -51,6 +52,9 @@ class StackedEnv(TeamEnv):
         roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
         super().__init__(roles, **of_base(settings))
         self.envs, self._settings = list(envs), settings
+        self.teams, numbers = teams_of(self._slots, settings.get("team_of"))
+        self.team_of_agent = torch.tensor(numbers, device=self.device)
+        self.rivals_hear = settings.get("rivals_hear", True)
         self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
         speaking = settings.get("speaking")

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypedDict, Unpack, final
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
@@ -21,11 +20,11 @@ from heliograph import distributions, functional
 from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view, guarded
 from heliograph.envs.fields import Fields
+from heliograph.envs.hearing import opened, within_teams
+from heliograph.envs.observations import check_observation_space, flat_observation, flat_size, pixel_scale
 from heliograph.envs.scene import Scene, gathered
 from heliograph.registry import UnknownNameError
 from heliograph.types import Bounds, Edges, Role, TeamStep, Tree, where
-
-LARGEST_PIXEL = 2**16 - 1
 
 
 class BaseSettings(TypedDict, total=False):
@@ -96,6 +95,10 @@ class TeamEnv(ABC):
     counts_absent = True
     """Whether an agent without a turn and without pay in an episode has a return, 0, in the mean over agents."""
     final_views = FinalViews.ENDED
+    rivals_hear = True
+    """Whether agents may hear those of other teams; False leaves edges within teams, whatever the topology."""
+    teams: tuple[str, ...] = ("team",)
+    """Names of the teams that `team_of_agent` [N] counts from 0."""
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
     on_end: Callable[[Bool[Tensor, " B"]], None] | None = None
@@ -342,7 +345,9 @@ class TeamEnv(ABC):
             view.observing = view.observing | talking
             view.acting = view.acting & ~talking
             view.speaking = view.speaking | talking
-            view.hearing = _opened(view.hearing, talking) if view.hearing is not None else None
+            view.hearing = opened(view.hearing, talking) if view.hearing is not None else None
+        if not self.rivals_hear:
+            view.hearing = within_teams(view.hearing, self.team_of_agent)
         state = self._state_of(view)
         shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view) if f.name != "state"}
         return TeamStep(state=state, **shown, **outcomes)
@@ -352,55 +357,6 @@ class TeamEnv(ABC):
             return view.state
         parts = [flat_observation(r.observation_space, view.observations[r.name]).flatten(1) for r in self.roles]
         return torch.cat(parts, 1)
-
-
-def check_observation_space(space: spaces.Space, role: str) -> None:
-    """Refuse observation spaces that cannot be put in tensors."""
-    if isinstance(space, spaces.Dict):
-        for part in space.spaces.values():
-            check_observation_space(part, role)
-    elif not isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
-        known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
-        raise ValueError(f"role {role!r}: observations must be {known}, not {space}")
-    elif isinstance(space, spaces.Discrete) and int(space.start) != 0:
-        raise ValueError(f"role {role!r}: the observation space {space} must start at 0")
-
-
-def _opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
-    """Add everyone's edges to all others in the copies that are talking; the symbolic form, as K must not change."""
-    mask, num_agents = edges.mask, edges.mask.shape[1]
-    if edges.senders is not None:
-        reads = torch.zeros(*mask.shape[:2], num_agents, dtype=torch.long, device=mask.device)
-        mask = reads.scatter_add(2, edges.senders, mask.long()) > 0
-    others = ~torch.eye(num_agents, dtype=torch.bool, device=mask.device)
-    return Edges(senders=None, mask=mask | (others & talking.unsqueeze(2)))
-
-
-def pixel_scale(space: spaces.Box) -> float:
-    """What images (and other bytes) are divided by, so that they lie in [-1, 1]: their largest bound, 1 without one."""
-    largest = max(abs(float(space.low.min(initial=0))), abs(float(space.high.max(initial=0))))
-    return largest if 0 < largest <= LARGEST_PIXEL else 1.0
-
-
-def flat_size(space: spaces.Space) -> int:
-    """Features of an observation after `flat_observation`."""
-    return int(spaces.flatdim(space))
-
-
-def flat_observation(space: spaces.Space, observation: Tree) -> Float[Tensor, "*batch O"]:
-    """An observation as one vector: discrete spaces one-hot, images and bytes scaled, Dict in the order of its keys."""
-    if isinstance(space, spaces.Dict):
-        return torch.cat([flat_observation(sub, observation[key]) for key, sub in space.spaces.items()], -1)
-    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
-        return distributions.features(space, observation)
-    if isinstance(space, spaces.MultiBinary):
-        return observation.flatten(-len(space.shape)).float()
-    if isinstance(space, spaces.Box):
-        flat = (observation.flatten(-len(space.shape)) if space.shape else observation.unsqueeze(-1)).float()
-        scale = pixel_scale(space) if space.dtype == np.uint8 or len(space.shape) == 3 else 1.0
-        return flat if scale == 1 else flat / scale
-    known = "Box, Discrete, MultiDiscrete, MultiBinary or Dict"
-    raise ValueError(f"observation space {space} is not supported: use {known}")
 
 
 __all__ = [
