@@ -41,6 +41,9 @@ from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler, play
 from heliograph.types import Choice, MessageForm
 
+TEAM_RETURN_MEAN = "team_return_mean"
+"""Beside the mean over all agents that of each team, by its name, where there is more than one."""
+
 SAMPLER = "sampler"
 """Component of the runner's state: environment, memories, messages in flight and random streams."""
 
@@ -224,6 +227,9 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         for slot, agent in enumerate(self.env.agents):
             if len(own := episodes.of_agent(slot)):
                 log((EPISODE_AGENT_RETURN_MEAN, agent), float(own.mean()), window=1)
+        for team, found in episodes.team_returns(self.env.teams, self.env.team_of_agent).items():
+            if not bool(found.isnan().all()):
+                log((TEAM_RETURN_MEAN, team), float(found.nanmean()), window=1)
         if not bool(episodes.success.isnan().any()):
             log("success_rate", float(episodes.success.mean()), window=1)
 

@@ -43,6 +43,8 @@ COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
 """Columns of progress.csv; those of auxiliary losses and of `EVALUATED` follow. docs/command_line.md explains them."""
 EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
 """Further columns where `evaluate_every` is set."""
+OF_TEAM = "team_return_mean/"
+"""How columns begin that tell the mean return of a team, whose name follows, where there is more than one."""
 DEFAULT_ITERATIONS = 100
 OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
 """Settings of algorithms that speak of messages alone."""
@@ -106,7 +108,7 @@ class TrainSettings(Choices):
             raise ValueError("iterations and env_steps are both given: a budget is one of them")
         task_settings(self.env_settings, schedules_of(self.curriculum, metrics=SAMPLED))
         for key in self.until:
-            if key not in (*COLUMNS, *EVALUATED) and not key.startswith("loss_"):
+            if key not in (*COLUMNS, *EVALUATED) and not key.startswith(("loss_", OF_TEAM)):
                 raise registry.UnknownNameError(what="metric in until", name=key, valid=[*COLUMNS, *EVALUATED])
             if key in EVALUATED and self.evaluate_every is None:
                 raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")
