@@ -10,7 +10,10 @@ from torch import Tensor
 from heliograph.rollout import Rollout
 from heliograph.types import map_tensors
 
-__all__ = ["Episodes", "episodes_of"]
+__all__ = ["OF_TEAM", "Episodes", "episodes_of"]
+
+OF_TEAM = "team_return_mean/"
+"""How the name of a metric begins that tells the mean return of a team, whose name follows."""
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -84,7 +84,9 @@ def agent_names(agents: Iterable[AgentID]) -> dict[AgentID, str]:
     return {agent: names[agent] for agent in given}
 
 
-def distinct(names: Sequence[str], *, taken: Iterable[str] = (), fold: Callable[[str], str] = str.casefold) -> list[str]:
+def distinct(
+    names: Sequence[str], *, taken: Iterable[str] = (), fold: Callable[[str], str] = str.casefold
+) -> list[str]:
     """Names of which no two are alike once they are folded: numbers are added to later ones."""
     used = set(map(fold, taken))
     wanted = used | set(map(fold, names))

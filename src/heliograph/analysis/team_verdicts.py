@@ -62,7 +62,7 @@ def _score(played: Played, team: str) -> dict[str, float | None]:
 
 def _effect(run: Run, before: Played, after: Played, team: str, members: Tensor) -> dict[str, Any]:
     drop, error = differences(after.team_returns()[team] - before.team_returns()[team])
-    changed = {"before": before.rollouts, "after": after.rollouts, "roles": run.facts.roles}
+    changed: Any = {"before": before.rollouts, "after": after.rollouts, "roles": run.facts.roles}
     return {
         "episode_return_mean": differences(after.team_returns()[team])[0],
         "difference_mean": drop,

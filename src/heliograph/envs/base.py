@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypedDict, Unpack, final
 
 import torch
-from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 

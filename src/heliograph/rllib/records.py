@@ -18,8 +18,9 @@ from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from heliograph.durable import replacing, telling
+from heliograph.episodes import OF_TEAM
 from heliograph.rllib.env_runner import TEAM_RETURN_MEAN
-from heliograph.rllib.settings import LEARNT, OF_TEAM, SAMPLED
+from heliograph.rllib.settings import LEARNT, SAMPLED
 from heliograph.run_folder import PROGRESS, RunFolderError
 from heliograph.safe_files import refuse_irregular
 

@@ -10,6 +10,7 @@ from heliograph.adapters.naming import safe_names
 from heliograph.checks import check_number
 from heliograph.combinations import rehearse
 from heliograph.curriculum import schedules_of, task_settings
+from heliograph.episodes import OF_TEAM
 from heliograph.experiment import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.models.critic import VIEWS
 
@@ -40,11 +41,12 @@ LEARNT = (
     "first_ratio_error",
 )
 COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
-"""Columns of progress.csv; those of auxiliary losses and of `EVALUATED` follow. docs/command_line.md explains them."""
+"""Columns of progress.csv; those of several teams, of auxiliary losses and of `EVALUATED` follow.
+
+docs/command_line.md explains them.
+"""
 EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
 """Further columns where `evaluate_every` is set."""
-OF_TEAM = "team_return_mean/"
-"""How columns begin that tell the mean return of a team, whose name follows, where there is more than one."""
 DEFAULT_ITERATIONS = 100
 OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
 """Settings of algorithms that speak of messages alone."""
