@@ -13,9 +13,7 @@ ALONE = "team"
 """What the team is called where there is only one."""
 
 
-def teams_of(
-    slots: Mapping[AgentID, Slot], team_of: Callable[[Any], Any] | Mapping[Any, Any] | None
-) -> tuple[tuple[str, ...], list[int]]:
+def teams_of(slots: Mapping[AgentID, Slot], team_of: Any) -> tuple[tuple[str, ...], list[int]]:
     """Names of the teams in the order in which they first appear, and the number of each agent's team.
 
     Names are letters, digits and `_`, no two of them alike. Raises ValueError for agents without a team.

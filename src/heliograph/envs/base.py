@@ -346,7 +346,7 @@ class TeamEnv(ABC):
             view.speaking = view.speaking | talking
             view.hearing = opened(view.hearing, talking) if view.hearing is not None else None
         if not self.rivals_hear:
-            view.hearing = within_teams(view.hearing, self.team_of_agent)
+            view.hearing = within_teams(view.hearing, self.team_of_agent, num_copies=self.num_copies)
         state = self._state_of(view)
         shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view) if f.name != "state"}
         return TeamStep(state=state, **shown, **outcomes)

@@ -19,12 +19,13 @@ def opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
     return Edges(senders=None, mask=mask | (others & talking.unsqueeze(2)))
 
 
-def within_teams(edges: Edges | None, team_of_agent: Int[Tensor, " N"]) -> Edges:
+def within_teams(edges: Edges | None, team_of_agent: Int[Tensor, " N"], *, num_copies: int) -> Edges:
     """Leave out the edges between rivals; None stands for edges from all to all."""
     if edges is not None and edges.senders is not None:
         own = team_of_agent[edges.senders] == team_of_agent.unsqueeze(-1)
         return Edges(senders=edges.senders, mask=edges.mask & own)
     own = team_of_agent.unsqueeze(-1) == team_of_agent
     if edges is None:
-        return Edges(senders=None, mask=(own & ~torch.eye(len(own), dtype=torch.bool, device=own.device)).unsqueeze(0))
+        mates = own & ~torch.eye(len(own), dtype=torch.bool, device=own.device)
+        return Edges(senders=None, mask=mates.expand(num_copies, -1, -1))
     return Edges(senders=None, mask=edges.mask & own)

@@ -1,5 +1,6 @@
 """The env runner: steps all copies of a team at once and returns aligned rollouts."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from ray.rllib.utils.metrics import (
 
 from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.information import protocol_statistics
+from heliograph.analysis.rivalry import Watch
 from heliograph.envs.checking import close
 from heliograph.episodes import Episodes
 from heliograph.experiment import build_env, resolve
@@ -67,6 +69,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.worker_index = int(kwargs.get("worker_index") or 0)
         self.sampler: Sampler | None = None
         self.failure: SamplingError | None = None
+        self._rivalry: Watch | None = None
         self.env_settings: dict[str, Any] = {}
         self._weights_seq_no = 0
         self._holds_env = False
@@ -87,6 +90,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         assign = None if mapping is None else mapping.assigner(seed=seed)
         self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
         learns_from_it = any(getattr(resolve("loss", x.loss), "needs_oracle", False) for x in self.config.losses)
+        if len(self.env.teams) == 1 and self.worker_index <= 1 and not self.config.in_evaluation:
+            self._rivalry = Watch(self.env.roles)
         self.sampler.asks_oracle = learns_from_it and not self.config.in_evaluation
 
     def _build_env(self, *, seed: int) -> None:
@@ -220,6 +225,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def _log_episodes(self, episodes: Episodes) -> None:
         returns, log = episodes.returns, self.metrics.log_value
+        if self._rivalry is not None and (found := self._rivalry.look(episodes)) is not None:
+            warnings.warn(str(found), stacklevel=2)
         log(EPISODE_RETURN_MEAN, float(returns.mean()), window=1)
         log(EPISODE_RETURN_MIN, float(returns.min()), reduce="min", window=1)
         log(EPISODE_RETURN_MAX, float(returns.max()), reduce="max", window=1)
