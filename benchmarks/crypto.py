@@ -46,7 +46,7 @@ def settings_of(seed: int, *, one_team: bool) -> TrainSettings:
         "channel": "symbols", "channel_settings": {"vocabulary": 2},
         "algorithm": "ppo",
         "algorithm_settings": {
-            "gamma": 0.0, "lr": 0.01, "entropy_coeff": 0.0, "message_entropy_coeff": 0.0, "num_epochs": 4,
+            "gamma": 0.0, "lr": 0.01, "entropy_coeff": 0.03, "message_entropy_coeff": 0.1, "num_epochs": 3,
             "num_envs_per_env_runner": COPIES, "rollout_fragment_length": FRAGMENT,
             "batch_mode": "truncate_episodes", "train_batch_size_per_learner": batch, "minibatch_size": batch,
         },
