@@ -153,9 +153,12 @@ def test_edges_within_teams_are_those_between_team_mates(data: Any) -> None:
     mask = torch.tensor(data.draw(st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=n, max_size=n)))
     senders = torch.arange(n).flip(0).expand(1, n, n)
     mates = teams.unsqueeze(1) == teams
-    assert torch.equal(within_teams(Edges(senders=None, mask=mask[None]), teams, num_copies=1).mask[0], mask & mates)
-    assert torch.equal(within_teams(Edges(senders=senders, mask=mask[None]), teams, num_copies=1).mask[0], mask & mates.flip(1))
-    assert torch.equal(within_teams(None, teams, num_copies=1).mask[0], mates & ~torch.eye(n, dtype=torch.bool))
+    for edges, expected in (
+        (Edges(senders=None, mask=mask[None]), mask & mates),
+        (Edges(senders=senders, mask=mask[None]), mask & mates.flip(1)),
+        (None, mates & ~torch.eye(n, dtype=torch.bool)),
+    ):
+        assert torch.equal(within_teams(edges, teams, num_copies=1).mask[0], expected)
 
 
 # ---- the contract ---------------------------------------------------------------------------------------------

@@ -40,8 +40,8 @@ class Opposed:
     def __str__(self) -> str:
         """A warning, with what to do."""
         return (
-            f"{self.first} and {self.second} are one team, but one tends to lose what the other gains (their returns have the "
-            f"correlation {self.correlation:.2f} over {NUM_EPISODES} episodes): the one is taught to help the other, "
+            f"{self.first} and {self.second} are one team, but one tends to lose what the other gains (their returns have "
+            f"the correlation {self.correlation:.2f} over {NUM_EPISODES} episodes): the one is taught to help the other, "
             "and verdicts are about both together. Where they are rivals, name the team of each by team_of="
         )
 
@@ -101,8 +101,7 @@ class Watch:
         self._seen.append(episodes)
         if sum(map(len, self._seen)) < NUM_EPISODES:
             return None
-        returns, present = (
-            torch.cat([getattr(e, name).cpu() for e in self._seen])[:NUM_EPISODES] for name in ("agent_returns", "present")
-        )
+        returns = torch.cat([episodes.agent_returns.cpu() for episodes in self._seen])[:NUM_EPISODES]
+        present = torch.cat([episodes.present.cpu() for episodes in self._seen])[:NUM_EPISODES]
         self._over, self._seen = True, []
         return opposed(returns, self._roles, present=present)
