@@ -186,7 +186,7 @@ def _facts(name: str, value: Any, schedule: Schedule, choose: Callable[[Mapping[
 
 
 def _fixed(facts: EnvFacts) -> tuple[Any, ...]:
-    return facts.roles, facts.state_size, facts.team_of_agent
+    return facts.roles, facts.state_size, facts.team_of_agent, facts.teams
 
 
 def _schedule(name: str, given: Any, metrics: Sequence[str]) -> Schedule:

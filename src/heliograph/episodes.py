@@ -1,7 +1,7 @@
 """Finished episodes: what each agent earned, how long they took, and whether they succeeded."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,7 +10,10 @@ from torch import Tensor
 from heliograph.rollout import Rollout
 from heliograph.types import map_tensors
 
-__all__ = ["Episodes", "episodes_of"]
+__all__ = ["OF_TEAM", "Episodes", "episodes_of"]
+
+OF_TEAM = "team_return_mean/"
+"""How the name of a metric begins that tells the mean return of a team, whose name follows."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -34,6 +37,18 @@ class Episodes:
     def of_agent(self, slot: int) -> Float[Tensor, " e"]:
         """Returns of an agent in the episodes in which it was present."""
         return self.agent_returns[self.present[:, slot], slot]
+
+    def of_team(self, members: Bool[Tensor, " N"]) -> Float[Tensor, " E"]:
+        """The same mean over the agents of a team; NaN in episodes in which none of them was present."""
+        here = self.present & members.to(self.present.device)
+        return (self.agent_returns * here).sum(1) / here.sum(1)
+
+    def team_returns(
+        self, teams: Sequence[str], team_of_agent: Int[Tensor, " N"] | Sequence[int]
+    ) -> dict[str, Float[Tensor, " E"]]:
+        """Those of each of several teams; empty where there is only one, which `returns` tells of."""
+        numbers = torch.as_tensor(team_of_agent)
+        return {} if len(teams) == 1 else {name: self.of_team(numbers == n) for n, name in enumerate(teams)}
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -89,6 +89,8 @@ class EnvFacts:
     team_of_agent: tuple[int, ...]
     horizon: int | None
     ids: tuple[Any, ...] = ()
+    teams: tuple[str, ...] = ("team",)
+    """Names of the teams that `team_of_agent` counts."""
 
     @property
     def ids_by_name(self) -> dict[str, Any]:
@@ -107,8 +109,26 @@ def facts_of(env: TeamEnv) -> EnvFacts:
         env.try_out()
         state = held(env.reset(), "state")
     state_size = state.size if isinstance(state, StateMaker) else state.shape[1]
-    teams = tuple(env.team_of_agent.tolist())
-    return EnvFacts(roles=env.roles, state_size=state_size, team_of_agent=teams, horizon=env.horizon, ids=env.agent_ids)
+    check_teams(env)
+    return EnvFacts(
+        roles=env.roles,
+        state_size=state_size,
+        team_of_agent=tuple(env.team_of_agent.tolist()),
+        horizon=env.horizon,
+        ids=env.agent_ids,
+        teams=tuple(env.teams),
+    )
+
+
+def check_teams(env: TeamEnv) -> None:
+    """Raise ValueError where the teams of an environment have no names of their own, or a name has no agent."""
+    numbers, names = sorted(set(env.team_of_agent.tolist())), env.teams
+    if numbers != list(range(len(names))) or len(set(names)) < len(names):
+        kind = type(env).__name__
+        raise ValueError(
+            f"{kind}: team_of_agent has the numbers {numbers}, and teams={names!r}: set teams to as many names as "
+            "there are teams, all of them different, and count from 0"
+        )
 
 
 def resolve(kind: str, name: Any) -> Any:

@@ -32,7 +32,8 @@ ALGORITHMS = ("a2c", "ppo", "qlearning")
 RESERVED = {
     "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
     "wrapper", "attending", "attention", "trainers", "checking", "distances", "fields", "digit_game", "digit_images",
-    "combat_tactics", "grid_world", "predator_prey_scores", "predator_prey_searchers", "scene", "simulation",
+    "combat_tactics", "grid_world", "hearing", "observations",
+    "predator_prey_scores", "predator_prey_searchers", "scene", "simulation",
     "traffic_drivers", "traffic_roads",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""

@@ -39,6 +39,7 @@ class Mixed(TeamEnv):
         self.length = length
         super().__init__(_roles(), **base)
         self.team_of_agent[DRONES] = 1
+        self.teams = ("carers", "rivals")
         zero = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
         self._time, self._offset, self._length = zero, zero.clone(), zero.clone()
         self._scout = torch.zeros(self.num_copies, 2, dtype=torch.long, device=self.device)

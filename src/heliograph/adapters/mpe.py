@@ -1,6 +1,6 @@
-"""Two communication tasks of the multi-agent particle environments (package `mpe2`) as team environments.
+"""Communication tasks of the multi-agent particle environments (package `mpe2`) as team environments.
 
-Both come with built-in symbols; a Heliograph channel can be used beside them, or alone (`builtin_symbols=False`).
+All come with built-in symbols; a Heliograph channel can be used beside them, or alone (`builtin_symbols=False`).
 """
 
 import functools
@@ -15,7 +15,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedSettings
 
-__all__ = ["goal_of", "make_reference", "make_speaker_listener"]
+__all__ = ["goal_of", "make_crypto", "make_reference", "make_speaker_listener", "secret_of"]
 
 NUM_MOVES = 5
 
@@ -45,6 +45,30 @@ def make_reference(
     """
     muted = None if builtin_symbols else {"agent_0": NUM_MOVES, "agent_1": NUM_MOVES}
     return _make("simple_reference_v3", muted, env_settings, settings)
+
+
+def make_crypto(
+    *, builtin_symbols: bool = True, env_settings: dict[str, Any] | None = None, **settings: Unpack[StackedSettings]
+) -> FromPettingZoo:
+    """`simple_crypto_v3`: Alice tells Bob, with whom she shares a key, one bit that Eve, who overhears, must not learn.
+
+    Two teams: `ours` (Alice and Bob) and `spies` (Eve). Bob and Eve guess in every step, each a 0 too much or too
+    little costing 1: a wrong guess costs its agent 2; Alice and Bob get what Eve's costs her, less what Bob's costs.
+    Alice's action is one of 4 symbols, which both observe one step later; `builtin_symbols=False` leaves her nothing
+    to do but speak through the channel. Only she may speak; her meaning is the secret (0 or 1).
+    An episode is truncated after 25 steps. `env_settings` go to mpe2, others to `FromPettingZoo`.
+    """
+    settings.setdefault("speaking", _is_alice)
+    settings.setdefault("meaning_fn", secret_of)
+    settings.setdefault("team_of", {"eve": "spies", "alice": "ours", "bob": "ours"})
+    muted = None if builtin_symbols else {"alice_0": 1}
+    return _make("simple_crypto_v3", muted, env_settings, settings)
+
+
+def secret_of(env: ParallelEnv, agent: str) -> int:
+    """The index of the landmark that Alice tells of in `simple_crypto_v3`, as she alone knows it; -1 for the others."""
+    world = env.unwrapped.world
+    return world.landmarks.index(world.agents[0].goal_a) if _is_alice(agent) else -1
 
 
 def goal_of(env: ParallelEnv, agent: str) -> int:
@@ -87,6 +111,10 @@ def _module(name: str) -> Any:
         return importlib.import_module(f"mpe2.{name}")
     except ImportError as error:
         raise ImportError("the multi-agent particle environments need mpe2: pip install 'heliograph[envs]'") from error
+
+
+def _is_alice(agent: str) -> bool:
+    return agent.startswith("alice")
 
 
 def _is_speaker(agent: str) -> bool:

@@ -16,7 +16,7 @@ from heliograph.adapters.arrays import AgentID, Slot, Spaces, without_mask
 from heliograph.adapters.spaces import ObservationMap, observed
 from heliograph.types import Role
 
-__all__ = ["agent_names", "default_role", "group_by_role", "safe_names"]
+__all__ = ["agent_names", "default_role", "distinct", "group_by_role", "plain_name", "safe_names"]
 
 RULE = "an agent's role is its name without the number at its end, where spaces agree; role_of= decides otherwise"
 """How agents come to their roles by default, for those who are shown them."""
@@ -47,7 +47,7 @@ def group_by_role(
         if len(kinds) > 1 and role_of is not None:
             raise ValueError(f"role {given!r}: its agents {groups[given]} must have equal spaces")
         letters = [f"{name}_{letter(i)}" for i in range(len(kinds))] if len(kinds) > 1 else []
-        parts |= dict(zip(_unlike(letters, taken=[*parts, *names]) or [name], kinds, strict=True))
+        parts |= dict(zip(distinct(letters, taken=[*parts, *names]) or [name], kinds, strict=True))
     return _roles(parts, spaces_of)
 
 
@@ -66,20 +66,27 @@ def default_role(agent: AgentID) -> str:
 def safe_names(given: Iterable[Any]) -> dict[Any, str]:
     """Names for policies: letters, digits and `_`, no two of them alike in lower case; as given where possible."""
     asked = list(given)
-    plain = [str(name) if str(name).isidentifier() else UNSAFE.sub("_", str(name)).strip("_") for name in asked]
+    plain = [plain_name(name) for name in asked]
     free = [f"{name}_{NAMELESS}" if name in TAKEN else name or NAMELESS for name in plain]
-    return dict(zip(asked, _unlike(free, taken=()), strict=True))
+    return dict(zip(asked, distinct(free), strict=True))
+
+
+def plain_name(given: Any) -> str:
+    """The same as letters, digits and `_`; nothing may be left of it."""
+    return str(given) if str(given).isidentifier() else UNSAFE.sub("_", str(given)).strip("_")
 
 
 def agent_names(agents: Iterable[AgentID]) -> dict[AgentID, str]:
     """The text that names each agent: its id as text; a number is added where another agent's id is that very text."""
     given = list(agents)
     first = sorted(given, key=lambda agent: not isinstance(agent, str))
-    names = dict(zip(first, _unlike([str(agent) or NAMELESS for agent in first], taken=(), fold=str), strict=True))
+    names = dict(zip(first, distinct([str(agent) or NAMELESS for agent in first], fold=str), strict=True))
     return {agent: names[agent] for agent in given}
 
 
-def _unlike(names: Sequence[str], *, taken: Iterable[str], fold: Callable[[str], str] = str.casefold) -> list[str]:
+def distinct(
+    names: Sequence[str], *, taken: Iterable[str] = (), fold: Callable[[str], str] = str.casefold
+) -> list[str]:
     """Names of which no two are alike once they are folded: numbers are added to later ones."""
     used = set(map(fold, taken))
     wanted = used | set(map(fold, names))

@@ -14,6 +14,9 @@ class StackedSettings(BaseSettings, total=False):
 
     `role_of(agent)` names the role of an agent (default: its name without the number at its end; agents of one role
     must have equal spaces). `speaking(agent)` tells which may speak through a Heliograph channel (default: all).
+    `team_of(agent)` names the team of an agent, any hashable value, where teams compete (default: all are one team), as
+    does a mapping of roles or agents, {"eve": "spies", "alice": "ours", "bob": "ours"}, in which that of an agent goes
+    before that of its role. `rivals_hear`: whether the topology may let agents hear other teams (default: yes).
     These and other functions of agents are given their very ids, which need not be text.
     `meaning_fn(env, agent)` is what the agent privately knows, `meaning_size` whole numbers (default: 1); without it,
     `infos[agent]["meaning"]` is read. `success_fn(env)` is asked when an episode ends, for `info["success"]`.
@@ -30,6 +33,8 @@ class StackedSettings(BaseSettings, total=False):
     """
 
     role_of: Callable[[Any], Any] | None
+    team_of: Callable[[Any], Any] | Mapping[Any, Any] | None
+    rivals_hear: bool
     speaking: Callable[[Any], bool] | None
     meaning_fn: Callable[[Any, Any], int | Sequence[int]] | None
     meaning_size: int
@@ -49,6 +54,10 @@ def check_stacked(settings: Mapping[str, Any], *, env: Any) -> None:
     check_positive("meaning_size", settings.get("meaning_size", 1))
     if settings.get("time_limit_is_truncation") and settings.get("time_limit") is None:
         raise ValueError("time_limit_is_truncation=True: set time_limit too, to the limit of the environment itself")
+    if settings.get("rivals_hear") is False and settings.get("team_of") is None:
+        raise ValueError("rivals_hear=False: all agents are one team; name the team of each by team_of= too")
+    if settings.get("rivals_hear") is False and settings.get("adjacency") and not settings.get("hearing"):
+        raise ValueError("rivals_hear=False beside adjacency=: say who hears whom by hearing= too, such as the same")
     if settings.get("state") is True and not callable(getattr(env, "state", None)):
         raise ValueError(f"state=True: {type(env).__name__} has no state(): hand in a function of the environment")
 

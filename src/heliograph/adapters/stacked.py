@@ -25,6 +25,7 @@ from heliograph.adapters.notes import Notes, untried
 from heliograph.adapters.presence import Presence
 from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
 from heliograph.adapters.surroundings import Surroundings
+from heliograph.adapters.teams import teams_of
 from heliograph.envs.base import FinalViews, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.types import TeamStep, Tree
@@ -54,6 +55,9 @@ class StackedEnv(TeamEnv):
         super().__init__(roles, **of_base(settings))
         self.envs, self._settings = list(envs), settings
         self._meaning_fn = settings.get("meaning_fn")
+        self.teams, numbers = teams_of(self._slots, settings.get("team_of"))
+        self.team_of_agent = torch.tensor(numbers, device=self.device)
+        self.rivals_hear = settings.get("rivals_hear", True)
         self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
         speaking = settings.get("speaking")
@@ -197,7 +201,7 @@ class StackedEnv(TeamEnv):
 
     def _show_stacked(self, **outcomes: Any) -> TeamStep:
         """What is seen now; its form can only be that of the first reset, which was looked at."""
-        if self._moves <= 1:
+        if self._moves <= 1 or not self.rivals_hear:
             return self._show(self._observe(), **outcomes)
         view = self._observe()
         return TeamStep(**{**vars(view), "state": self._state_of(view)}, **outcomes)

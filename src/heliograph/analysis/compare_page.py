@@ -9,6 +9,7 @@ from heliograph.analysis.findings import read_curve
 from heliograph.analysis.labels import MINUS, NOTHING, number
 from heliograph.analysis.page import Safe, element, figure, page, table
 from heliograph.analysis.run_groups import Comparison, Group, shown
+from heliograph.episodes import OF_TEAM
 from heliograph.safe_files import make_folder, write_text
 
 __all__ = ["render", "verdict_of", "write_page"]
@@ -25,6 +26,11 @@ NOTES = (
     "Intervals are for one difference each; they are not corrected for how many there are.",
 )
 NAMES = {"episode_return_mean": "mean return", "normalised_return": "normalised return", "success_rate": "success rate"}
+
+
+def named(metric: str) -> str:
+    """What a page calls a metric."""
+    return NAMES[metric] if metric in NAMES else f"mean return of team {metric.removeprefix(OF_TEAM)}"
 
 
 def write_page(comparison: Comparison, path: str | pathlib.Path) -> pathlib.Path:
@@ -69,7 +75,7 @@ def _heading(comparison: Comparison) -> Iterator[Safe]:
     groups = comparison.groups
     runs = [run for group in groups for run in group.runs]
     env = sorted({shown(run.settings.get("env", NOTHING)) for run in runs})
-    facts = {"environment": ", ".join(env), "metric": NAMES[comparison.metric]}
+    facts = {"environment": ", ".join(env), "metric": named(comparison.metric)}
     facts |= {"groups": str(len(groups)), "runs": str(len(runs))}
     yield element("h1", "Which runs do better?")
     parts = [element("div", element("dt", key), element("dd", value)) for key, value in facts.items()]
@@ -91,7 +97,7 @@ def _told(found: Difference, comparison: Comparison) -> str:
 
 def _values(comparison: Comparison) -> Iterator[Safe]:
     """Every seed as a dot, the IQM as a stroke, its interval as a bar, all on one scale."""
-    yield element("h2", f"{NAMES[comparison.metric].capitalize()} of every seed")
+    yield element("h2", f"{named(comparison.metric).capitalize()} of every seed")
     values = [value for group in comparison.groups for value in group.values]
     low, high = min(values), max(values)
     span = max(high - low, 1e-9)
@@ -125,7 +131,8 @@ def _strip(group: Group, place: int, *, low: float, span: float) -> Safe:
 
 def _curves(comparison: Comparison) -> Iterator[Safe]:
     """One figure for each environment, of its best groups."""
-    column = "success_rate" if comparison.metric == "success_rate" else "episode_return_mean"
+    metric = comparison.metric
+    column = metric if metric == "success_rate" or metric.startswith(OF_TEAM) else "episode_return_mean"
     by_env: dict[str, dict[int, Group]] = {}
     for place, group in enumerate(comparison.groups):
         by_env.setdefault(group.runs[0].env, {})[place + 1] = group
@@ -160,7 +167,7 @@ def _table(comparison: Comparison) -> Iterator[Safe]:
     numbers = ("seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s")
     headings = ("group, and every seed", *numbers, "protocol")
     rows = [(_named(group), *_cells(group)) for group in comparison.groups]
-    caption = f"{NAMES[comparison.metric].capitalize()} at the end of training, the best IQM first"
+    caption = f"{named(comparison.metric).capitalize()} at the end of training, the best IQM first"
     yield table(headings, rows, caption=caption)
 
 

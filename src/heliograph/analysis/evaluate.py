@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.analysis import corpus as corpora
@@ -18,7 +18,7 @@ from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.exact import all_starts
 from heliograph.analysis.information import MAX_MEASURED, as_keys, information_in, utterances_of
-from heliograph.analysis.interventions import Messages, Watched, changed_share, intervention, num_replaced
+from heliograph.analysis.interventions import Messages, OfSenders, Watched, changed_share, intervention, num_replaced
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.episodes import Episodes, episodes_of
@@ -51,10 +51,17 @@ class Played:
     bounds: Bounds | None
     exact: bool = False
     said: list[tuple[Message, ...]] | None = None
+    teams: tuple[str, ...] = ("team",)
+    team_of_agent: tuple[int, ...] = ()
 
-    def replaced(self, team: Team) -> dict[str, int | float]:
-        """How many messages hearers got with another content, and their share."""
-        found, number = (0, 0) if self.said is None else num_replaced(self.said, self.rollouts, talks=team.talks)
+    def team_returns(self) -> dict[str, Float[Tensor, " E"]]:
+        """Returns of each of several teams, the mean over its members; NaN where none of them was present."""
+        return self.episodes.team_returns(self.teams, self.team_of_agent)
+
+    def replaced(self, team: Team, *, senders: Bool[Tensor, " N"] | None = None) -> dict[str, int | float]:
+        """How many messages hearers got with another content, and their share; of some senders alone where given."""
+        talks = team.talks if senders is None else team.talks & senders.to(team.talks.device)
+        found, number = (0, 0) if self.said is None else num_replaced(self.said, self.rollouts, talks=talks)
         return {"num_replaced": found, "replaced_share": found / number if number else 0.0}
 
     def as_said(self) -> list[Rollout]:
@@ -74,8 +81,11 @@ def play_run(
     seed: int = 0,
     num_copies: int | None = None,
     keeping: Keeping = Keeping.SEEN,
+    senders: Bool[Tensor, " N"] | None = None,
 ) -> Played:
     """Play fresh episodes with messages in execution form, as sent or replaced; `num_copies` at once.
+
+    `senders`: whose messages are replaced; None: everybody's.
 
     Without a number every start is played once, where the environment can enumerate them (switch_riddle). With
     `Keeping.SAID` rollouts keep nothing of what was seen, which may fill gigabytes.
@@ -88,6 +98,8 @@ def play_run(
     rollouts: list[Rollout] = []
     with opened(run.env, num_copies=copies, seed=FRESH + seed) as env:
         replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
+        if replace is not None and senders is not None:
+            replace = OfSenders(replace, senders)
         watched = None if replace is None else Watched(replace)
         how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": watched, "keeping": keeping}
         for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
@@ -99,7 +111,10 @@ def play_run(
     episodes = episodes_of(rollouts, counts_absent=env.counts_absent)
     exact = num_episodes is None and choice is Choice.GREEDY
     said = None if watched is None else watched.taken(rollouts)
-    return Played(episodes=episodes, rollouts=rollouts, bounds=bounds, exact=exact, said=said)
+    return Played(
+        episodes=episodes, rollouts=rollouts, bounds=bounds, exact=exact, said=said, teams=run.facts.teams,
+        team_of_agent=run.facts.team_of_agent,
+    )  # fmt: skip
 
 
 def evaluate(
@@ -139,8 +154,13 @@ def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:
+    return messages_told(recorded(run, rollouts), seed=seed)
+
+
+def recorded(run: Run, rollouts: list[Rollout]) -> Corpus:
+    """The corpus of the first episodes, as many as measures are taken from."""
     first = _first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
-    return messages_told(corpora.from_rollouts(run.team, run.facts, first, with_attention=False), seed=seed)
+    return corpora.from_rollouts(run.team, run.facts, first, with_attention=False)
 
 
 def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
@@ -162,7 +182,10 @@ def _first_episodes(team: Team, rollouts: list[Rollout], *, at_least: int) -> li
 
 
 def scores(played: Played) -> dict[str, Any]:
-    """Mean return with its standard error, success, normalised return and length (env steps) of played episodes."""
+    """Mean return with its standard error, success, normalised return and length (env steps) of played episodes.
+
+    Where there are several teams `team_returns_mean` has the mean return of each.
+    """
     returns = played.episodes.returns.double().numpy(force=True)
     success = played.episodes.success
     mean = float(returns.mean())
@@ -174,7 +197,19 @@ def scores(played: Played) -> dict[str, Any]:
         "success_rate": None if bool(torch.isnan(success).any()) else float(success.mean()),
         "normalised_return": mean / full if full is not None and full > 0 else None,
         "episode_len_mean": float(played.episodes.lengths.double().mean()),
+        **_of_teams(played),
     }
+
+
+def _of_teams(played: Played) -> dict[str, Any]:
+    means = {team: differences(found)[0] for team, found in played.team_returns().items()}
+    return {"team_returns_mean": means} if means else {}
+
+
+def differences(values: Float[Tensor, " E"]) -> tuple[float | None, float | None]:
+    """The mean of values without those that are NaN, and its standard error; None where there are too few."""
+    known = values[~values.isnan()].double().numpy(force=True)
+    return (float(known.mean()) if len(known) else None), standard_error(known)
 
 
 def standard_error(values: np.ndarray) -> float | None:

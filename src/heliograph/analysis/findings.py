@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import evaluate, interventions_table, record, value_of_communication
+from heliograph.analysis.evaluate import evaluate, interventions_table, play_run, record, value_of_communication
 from heliograph.analysis.judging import untrained
 from heliograph.analysis.run_results import MOST
+from heliograph.analysis.team_verdicts import judged_teams
 from heliograph.experiment import bounds_of
+from heliograph.rollout import Keeping
 from heliograph.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
 from heliograph.safe_files import read_text
 from heliograph.texts import one_line
@@ -54,7 +56,10 @@ class SeedFindings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Findings:
-    """Everything that a report shows. The protocol is that of the first seed; `untrained`: its team as it began."""
+    """Everything that a report shows. The protocol is that of the first seed; `untrained`: its team as it began.
+
+    `rivals`: what is known of each of several teams (see `judged_teams`), of the first seed.
+    """
 
     folder: pathlib.Path
     run: Run
@@ -64,6 +69,7 @@ class Findings:
     interventions: list[dict[str, Any]]
     num_episodes: int
     untrained: dict[str, float | None] | None = None
+    rivals: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -76,6 +82,8 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
     folder = pathlib.Path(folder)
     folders = seed_folders(folder)
     run = read_run(folders[0], trust=trust)
+    several = len(run.facts.teams) > 1
+    played = play_run(run, num_episodes=num_episodes, seed=seed, keeping=Keeping.SAID) if several else None
     return Findings(
         folder=folder,
         run=run,
@@ -85,6 +93,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
         interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
         num_episodes=num_episodes,
         untrained=None if run.team.silent else untrained(run, num_episodes=num_episodes, seed=seed),
+        rivals={} if played is None else judged_teams(run, played, num_episodes=num_episodes, seed=seed),
     )
 
 

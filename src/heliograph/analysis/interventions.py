@@ -110,6 +110,23 @@ class Watched:
         return found
 
 
+@dataclasses.dataclass(frozen=True)
+class OfSenders:
+    """Another intervention that only the messages of some senders undergo."""
+
+    inner: EpisodeIntervention
+    senders: Bool[Tensor, " N"]
+
+    def __call__(self, message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
+        """Replace theirs."""
+        other, theirs = self.inner(message, step, edges, alive), self.senders.to(message.payload.device)
+
+        def chosen(new: Tensor, old: Tensor) -> Tensor:
+            return torch.where(theirs.view(1, -1, *[1] * (new.dim() - 2)), new, old)
+
+        return map_tensors(chosen, other, message)
+
+
 def num_replaced(
     said: list[tuple[Message, ...]], rollouts: list[Rollout], *, talks: Bool[Tensor, " N"]
 ) -> tuple[int, int]:
@@ -123,15 +140,22 @@ def num_replaced(
     return replaced, number
 
 
-def changed_share(before: list[Rollout], after: list[Rollout], *, roles: Sequence[Role]) -> float:
-    """The share of episodes in which somebody acts otherwise; of the same starts, with and without an intervention."""
-    changed = [_changed(one, other, roles) for one, other in zip(before, after, strict=True)]
+def changed_share(
+    before: list[Rollout], after: list[Rollout], *, roles: Sequence[Role], among: Bool[Tensor, " N"] | None = None
+) -> float:
+    """The share of episodes in which somebody acts otherwise; of the same starts, with and without an intervention.
+
+    `among` are the agents that are looked at; None: all.
+    """
+    looked = torch.ones(sum(len(role.agents) for role in roles), dtype=torch.bool) if among is None else among
+    changed = [_changed(one, other, roles, looked) for one, other in zip(before, after, strict=True)]
     return float(torch.cat(changed).double().mean())
 
 
-def _changed(before: Rollout, after: Rollout, roles: Sequence[Role]) -> Bool[Tensor, " B"]:
+def _changed(before: Rollout, after: Rollout, roles: Sequence[Role], looked: Tensor) -> Bool[Tensor, " B"]:
     steps = min(before.num_steps, after.num_steps)
     both = (before.valid[:steps] & after.valid[:steps]).unsqueeze(-1) & before.acting[:steps] & after.acting[:steps]
+    both = both & looked.to(both.device)
     changed, start = torch.zeros_like(both[0, :, 0]), 0
     for role in roles:
         here = both[..., start : start + len(role.agents)]

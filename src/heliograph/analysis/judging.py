@@ -11,7 +11,8 @@ import torch
 from heliograph.analysis.evaluate import effect, evaluate, play_run, told_in
 from heliograph.analysis.interventions import Messages
 from heliograph.analysis.run_results import silent_twin_of
-from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, evidence_in, rule_of
+from heliograph.analysis.team_verdicts import SEVERAL, judged_teams
+from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, Word, evidence_in, rule_of
 from heliograph.experiment import build_team
 from heliograph.rollout import Keeping
 from heliograph.run_folder import Run, plain
@@ -40,6 +41,9 @@ def judged(
     Beside the keys of `evaluate`: `diagnosis`, one of `verdict.Word`, and `diagnosis_means`; `blind_return`; keys that
     end in `_resampled`, of the same episodes with messages resampled; keys that end in `_untrained`, of the team as it
     began. A silent twin in the run folder that was read is asked too. Plays two to three times as many episodes.
+
+    Where there are several teams there is no one word: `diagnosis` is `unknown`, and `teams` has one for each of them
+    (see `judged_teams`), from as many episodes again for each team that speaks.
     """
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_copies": num_copies}
     played = play_run(run, **how, keeping=Keeping.SAID)
@@ -50,6 +54,9 @@ def judged(
         found |= {f"{key}{RESAMPLED}": row[key] for key in AFTER}
         before = untrained(run, **how)
         found |= {} if before is None else {f"{key}{UNTRAINED}": before[key] for key in BEFORE}
+    teams = judged_teams(run, played, **how)
+    if teams:
+        return {**found, "diagnosis": Word.UNKNOWN.value, "diagnosis_means": SEVERAL, "teams": teams}
     rule = rule_of(evidence_in(found, silent=_silent_twin(run) if choice is Choice.GREEDY else None))
     return {**found, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 

@@ -8,6 +8,7 @@ from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.findings import Findings, gather
 from heliograph.analysis.listening_section import listening
 from heliograph.analysis.page import page
+from heliograph.analysis.rivals_section import rivals
 from heliograph.safe_files import write_text
 from heliograph.shipped import is_shipped, located
 
@@ -48,6 +49,7 @@ def render(findings: Findings) -> str:
         *sections.heading(findings),
         *sections.headline_numbers(findings),
         *sections.teams(findings),
+        *rivals(findings),
         *sections.interventions(findings),
         *listening(findings.corpus),
         *sections.code(findings),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from heliograph.analysis.verdict import word_in
+from heliograph.episodes import OF_TEAM
 from heliograph.registry import UnknownNameError
 from heliograph.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
 from heliograph.safe_files import read_json
@@ -86,8 +87,8 @@ def find_runs(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path]
 
 def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
     """The result of a finished run; raises `RunFolderError`, naming the file, for what is damaged or missing."""
-    if metric not in METRICS:
-        raise UnknownNameError(what="metric", name=metric, valid=list(METRICS))
+    if metric not in METRICS and not metric.startswith(OF_TEAM):
+        raise UnknownNameError(what="metric", name=metric, valid=[*METRICS, f"{OF_TEAM}NAME"])
     config, summary = _read(folder)
     settings = flat_settings(folder, config)
     word = None if "controls" in settings else word_in(summary, silent=silent_twin_of(folder))
@@ -181,8 +182,17 @@ def read_summary(folder: pathlib.Path) -> dict[str, Any]:
     return summary
 
 
+def _of_team(summary: Mapping[str, Any], team: str) -> Any:
+    """The mean return of a team; raises UnknownNameError where there is no such team among several."""
+    returns = summary.get("team_returns_mean")
+    known = list(returns) if isinstance(returns, Mapping) else []
+    if team not in known:
+        raise UnknownNameError(what="team in a metric", name=team, valid=known)
+    return returns[team]  # type: ignore[index]
+
+
 def _number(summary: Mapping[str, Any], key: str, path: pathlib.Path) -> float:
-    value = summary.get(key)
+    value = _of_team(summary, key.removeprefix(OF_TEAM)) if key.startswith(OF_TEAM) else summary.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
         known = [m for m in METRICS if isinstance(summary.get(m), (int, float))]
         hint = f"; it has {', '.join(known)} (--metric)" if key in METRICS and known else ""

@@ -18,6 +18,7 @@ from heliograph.analysis.measures.mutual_information import normalised_mutual_in
 from heliograph.analysis.measures.neighbour_purity import NeighbourPurity, neighbour_purity
 from heliograph.analysis.page import Safe, element, figure, table, with_error
 from heliograph.analysis.replay import HEADINGS, MAX_ROWS, replay
+from heliograph.analysis.rivals_section import words_of_teams
 from heliograph.analysis.verdict import Word, verdict
 
 MAX_PAIRS = 8
@@ -41,6 +42,10 @@ def heading(findings: Findings) -> Iterator[Safe]:
     yield element("h1", f"What {_name(env.env)} agents say")
     parts = [element("div", element("dt", key), element("dd", value)) for key, value in choices_of(findings).items()]
     yield element("dl", *parts, class_="choices")
+    if findings.rivals:
+        told = element("p", words_of_teams(findings.rivals))
+        yield element("div", element("strong", "Several teams, each with a word of its own"), told, class_="verdict")
+        return
     silent = findings.seeds[0].twins.get("silent twin")
     found = verdict(
         findings.told, findings.interventions, bounds=findings.bounds,

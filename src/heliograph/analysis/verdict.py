@@ -108,6 +108,9 @@ def word_in(summary: Mapping[str, Any], *, silent: Mapping[str, Any] | None = No
     Earlier summaries know of information alone: what they call informative is unknown.
     """
     word = str(summary.get("diagnosis", Word.UNKNOWN))
+    teams = summary.get("teams")
+    if isinstance(teams, Mapping):
+        return ", ".join(f"{name}: {found.get('diagnosis', Word.UNKNOWN)}" for name, found in teams.items())
     if word not in list(Word):
         return Word.UNKNOWN.value if word == "informative" else word
     if silent is None or summary.get("information") not in list(Diagnosis):

@@ -22,6 +22,9 @@ MESSAGES = ("as-sent", "resampled", "swapped", "zeroed", "noise")
 SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """What `compare` and `sweep` compare by, of summary.json."""
+OF_TEAM = "team_return_mean/"
+"""How metrics begin that are about one of several teams; in full in `heliograph.episodes`, which imports torch."""
+METRIC = f"{', '.join(METRICS)}, or {OF_TEAM}NAME of one of several teams (default {METRICS[0]})"
 EPISODES = 1000
 SOURCE = "a run folder, a team file, or recipe:NAME, a trained team that comes with Heliograph"
 
@@ -218,7 +221,7 @@ def _demo(commands: Any) -> None:
 
 
 def _add_metric(group: Any) -> None:
-    group.add_argument("--metric", choices=METRICS, default=METRICS[0], help=f"default {METRICS[0]}")
+    group.add_argument("--metric", type=_metric, default=METRICS[0], metavar="NAME", help=METRIC)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -265,6 +268,12 @@ def _add_switch(group: Any, name: str, summary: str) -> None:
 def _episodes(text: str) -> int | None:
     """A number of episodes; None for "all", every start once."""
     return None if text == "all" else _count(text)
+
+
+def _metric(text: str) -> str:
+    if text not in METRICS and not text.startswith(OF_TEAM):
+        raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(METRICS)}, {OF_TEAM}NAME")
+    return text
 
 
 def _count(text: str) -> int:

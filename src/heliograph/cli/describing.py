@@ -28,8 +28,24 @@ def envs(given: Any) -> Shown:
 def roles_of(env: TeamEnv) -> str:
     """Roles and their agents in words, with the rule by which an adapter found them."""
     told = "; ".join(f"{role.name} ({', '.join(role.agents)})" for role in env.roles)
+    if len(env.teams) > 1:
+        told = f"{told}; teams: {'; '.join(f'{name} ({ids})' for name, ids in _teams(env).items())}"
+    if split := shared_by_rivals(env):
+        told = f"{told}; rivals share the network of {', '.join(split)}, unless networks are separate"
     rule = getattr(env, "role_rule", None)
     return f"roles: {told}" + (f" [{rule}]" if rule else "")
+
+
+def _teams(env: TeamEnv) -> dict[str, str]:
+    """The agents of each team."""
+    numbers = env.team_of_agent.tolist()
+    members = {n: [a for a, team in zip(env.agents, numbers, strict=True) if team == n] for n in range(len(env.teams))}
+    return {name: ", ".join(members[number]) for number, name in enumerate(env.teams)}
+
+
+def shared_by_rivals(env: TeamEnv) -> list[str]:
+    """Roles whose agents belong to several teams: rivals with one network, unless networks are separate."""
+    return [role.name for role in env.roles if len(env.team_of_agent[env.slots(role.name)].unique()) > 1]
 
 
 def _described(env: TeamEnv) -> dict[str, Any]:
@@ -41,6 +57,7 @@ def _described(env: TeamEnv) -> dict[str, Any]:
     return {
         "agents": list(env.agents),
         "role_rule": getattr(env, "role_rule", None),
+        "teams": _teams(env) if len(env.teams) > 1 else None,
         "roles": {role.name: _role(env, role, step) for role in env.roles},
         "optional_fields": [name for name in ("hearing", "positions", "adjacency") if getattr(step, name) is not None],
         "state_size": step.state.shape[1],
@@ -110,6 +127,8 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name} ({told})" for name, told in value.items())
     if isinstance(value, list):
         return ", ".join(value) or "none"
     return f"{value:,.0f}" if isinstance(value, float) else str(value)

@@ -7,10 +7,13 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.cli.arguments import KINDS
-from heliograph.cli.shown import console, formatted, listing
+from heliograph.cli.shown import console, formatted, listing, table
 from heliograph.measured import Measured, measured
 from heliograph.texts import natural, one_line, printable
 
+TEAM_COLUMNS = (
+    "team", "return", "told, bits", "change, resampled", "hearers differ", "rivals differ", "protocol",
+)  # fmt: skip
 Shown = tuple[Any, Callable[[Any], None]]
 
 
@@ -138,6 +141,17 @@ def _show_recipes(found: dict[str, dict[str, Any]]) -> None:
 
 def _show_facts(result: dict[str, Any]) -> None:
     listing((key, _text(value)) for key, value in result.items() if not isinstance(value, dict))
+    if teams := result.get("teams"):
+        table(TEAM_COLUMNS, [[name, *_of_team(found)] for name, found in teams.items()])
+    elif returns := result.get("team_returns_mean"):
+        table(("team", "return"), [[name, formatted(value)] for name, value in returns.items()])
+
+
+def _of_team(found: dict[str, Any]) -> list[str]:
+    keys = ("episode_return_mean", "mutual_information_bits", "difference_mean_resampled")
+    shares = ("changed_share_resampled", "rivals_changed_share_resampled")
+    return [*(formatted(found.get(key)) for key in keys), *(formatted(found.get(key), ".2f") for key in shares),
+            found["diagnosis"]]  # fmt: skip
 
 
 def _text(value: Any) -> str:

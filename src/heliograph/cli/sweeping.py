@@ -10,6 +10,7 @@ from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_nam
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
 from heliograph.cores import num_cores
+from heliograph.episodes import OF_TEAM
 from heliograph.rllib import sweep as trials_of
 from heliograph.rllib.settings import COLUMNS
 from heliograph.rllib.sweep import Trial, Unfinished
@@ -64,7 +65,7 @@ def _trials(given: Any) -> list[Trial]:
 
 def _column(given: Any) -> str:
     """What trials are judged by in training; the normalised return has no column, and the same order."""
-    return given.metric if given.metric in COLUMNS else "episode_return_mean"
+    return given.metric if given.metric in COLUMNS or given.metric.startswith(OF_TEAM) else "episode_return_mean"
 
 
 def _make(left: list[Trial], given: Any, *, jobs: int, display: Display) -> dict[str, str]:

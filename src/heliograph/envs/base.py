@@ -19,6 +19,7 @@ from heliograph import distributions, functional
 from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view, guarded
 from heliograph.envs.fields import Fields
+from heliograph.envs.hearing import opened, within_teams
 from heliograph.envs.scene import Scene, gathered
 from heliograph.observations import (
     JoinedObservations,
@@ -99,6 +100,10 @@ class TeamEnv(ABC):
     counts_absent = True
     """Whether an agent without a turn and without pay in an episode has a return, 0, in the mean over agents."""
     final_views = FinalViews.ENDED
+    rivals_hear = True
+    """Whether agents may hear those of other teams; False leaves edges within teams, whatever the topology."""
+    teams: tuple[str, ...] = ("team",)
+    """Names of the teams that `team_of_agent` [N] counts from 0."""
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
     on_end: Callable[[Bool[Tensor, " B"]], None] | None = None
@@ -345,22 +350,14 @@ class TeamEnv(ABC):
             view.observing = view.observing | talking
             view.acting = view.acting & ~talking
             view.speaking = view.speaking | talking
-            view.hearing = _opened(view.hearing, talking) if view.hearing is not None else None
+            view.hearing = opened(view.hearing, talking) if view.hearing is not None else None
+        if not self.rivals_hear:
+            view.hearing = within_teams(view.hearing, self.team_of_agent, num_copies=self.num_copies)
         shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view)} | {"state": self._state_of(view)}
         return TeamStep(**shown, **outcomes)
 
     def _state_of(self, view: View) -> Tensor | StateMaker:
         return JoinedObservations(self.roles) if view.state is None else view.state
-
-
-def _opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
-    """Add everyone's edges to all others in the copies that are talking; the symbolic form, as K must not change."""
-    mask, num_agents = edges.mask, edges.mask.shape[1]
-    if edges.senders is not None:
-        reads = torch.zeros(*mask.shape[:2], num_agents, dtype=torch.long, device=mask.device)
-        mask = reads.scatter_add(2, edges.senders, mask.long()) > 0
-    others = ~torch.eye(num_agents, dtype=torch.bool, device=mask.device)
-    return Edges(senders=None, mask=mask | (others & talking.unsqueeze(2)))
 
 
 __all__ = [

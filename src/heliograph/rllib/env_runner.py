@@ -1,5 +1,6 @@
 """The env runner: steps all copies of a team at once and returns aligned rollouts."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from ray.rllib.utils.metrics import (
 
 from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.information import protocol_statistics
+from heliograph.analysis.rivalry import Watch
 from heliograph.envs.checking import close
 from heliograph.episodes import Episodes
 from heliograph.experiment import build_env, resolve
@@ -40,6 +42,9 @@ from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, set_strea
 from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler, play
 from heliograph.types import Choice, MessageForm
+
+TEAM_RETURN_MEAN = "team_return_mean"
+"""Beside the mean over all agents that of each team, by its name, where there is more than one."""
 
 SAMPLER = "sampler"
 """Component of the runner's state: environment, memories, messages in flight and random streams."""
@@ -64,6 +69,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.worker_index = int(kwargs.get("worker_index") or 0)
         self.sampler: Sampler | None = None
         self.failure: SamplingError | None = None
+        self._rivalry: Watch | None = None
         self.env_settings: dict[str, Any] = {}
         self._weights_seq_no = 0
         self._holds_env = False
@@ -84,6 +90,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         assign = None if mapping is None else mapping.assigner(seed=seed)
         self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
         learns_from_it = any(getattr(resolve("loss", x.loss), "needs_oracle", False) for x in self.config.losses)
+        if len(self.env.teams) == 1 and self.worker_index <= 1 and not self.config.in_evaluation:
+            self._rivalry = Watch(self.env.roles)
         self.sampler.asks_oracle = learns_from_it and not self.config.in_evaluation
 
     def _build_env(self, *, seed: int) -> None:
@@ -217,6 +225,8 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
 
     def _log_episodes(self, episodes: Episodes) -> None:
         returns, log = episodes.returns, self.metrics.log_value
+        if self._rivalry is not None and (found := self._rivalry.look(episodes)) is not None:
+            warnings.warn(str(found), stacklevel=2)
         log(EPISODE_RETURN_MEAN, float(returns.mean()), window=1)
         log(EPISODE_RETURN_MIN, float(returns.min()), reduce="min", window=1)
         log(EPISODE_RETURN_MAX, float(returns.max()), reduce="max", window=1)
@@ -224,6 +234,9 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         for slot, agent in enumerate(self.env.agents):
             if len(own := episodes.of_agent(slot)):
                 log((EPISODE_AGENT_RETURN_MEAN, agent), float(own.mean()), window=1)
+        for team, found in episodes.team_returns(self.env.teams, self.env.team_of_agent).items():
+            if not bool(found.isnan().all()):
+                log((TEAM_RETURN_MEAN, team), float(found.nanmean()), window=1)
         if not bool(episodes.success.isnan().any()):
             log("success_rate", float(episodes.success.mean()), window=1)
 

@@ -18,6 +18,8 @@ from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from heliograph.durable import replacing, telling
+from heliograph.episodes import OF_TEAM
+from heliograph.rllib.env_runner import TEAM_RETURN_MEAN
 from heliograph.rllib.settings import LEARNT, SAMPLED
 from heliograph.run_folder import PROGRESS, RunFolderError
 from heliograph.safe_files import refuse_irregular
@@ -28,8 +30,13 @@ WHOLE = ("iteration", "num_env_steps", "num_episodes")
 Row = dict[str, Any]
 
 
-def row_of(results: Mapping[str, Any], *, seconds: float, took: float, steps_before: int) -> Row:
-    """One row from what `Algorithm.train()` returns (in `took` seconds); None where a thing was not measured."""
+def row_of(
+    results: Mapping[str, Any], *, seconds: float, took: float, steps_before: int, teams: Sequence[str] = ()
+) -> Row:
+    """One row from what `Algorithm.train()` returns (in `took` seconds); None where a thing was not measured.
+
+    `teams` are those that have a return of their own in it.
+    """
     sampled, learnt = results.get(ENV_RUNNER_RESULTS, {}), results.get(LEARNER_RESULTS, {}).get(ALL_MODULES, {})
     num_env_steps = int(sampled.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
     row: Row = {
@@ -39,6 +46,7 @@ def row_of(results: Mapping[str, Any], *, seconds: float, took: float, steps_bef
         "env_steps_per_second": round((num_env_steps - steps_before) / took, 1),
     }
     row |= {key: _number(sampled.get(key)) for key in SAMPLED}
+    row |= {f"{OF_TEAM}{name}": _number(sampled.get(TEAM_RETURN_MEAN, {}).get(name)) for name in teams}
     row["num_episodes"] = _count(row["num_episodes"])
     row |= {key: _number(learnt.get(key)) for key in LEARNT}
     row |= {key: _number(value) for key, value in sampled.items() if key.startswith("curriculum_")}

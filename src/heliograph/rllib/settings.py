@@ -10,6 +10,7 @@ from heliograph.adapters.naming import safe_names
 from heliograph.checks import check_number
 from heliograph.combinations import rehearse
 from heliograph.curriculum import schedules_of, task_settings
+from heliograph.episodes import OF_TEAM
 from heliograph.experiment import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.models.critic import VIEWS
 
@@ -40,7 +41,10 @@ LEARNT = (
     "first_ratio_error",
 )
 COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
-"""Columns of progress.csv; those of auxiliary losses and of `EVALUATED` follow. docs/command_line.md explains them."""
+"""Columns of progress.csv; those of several teams, of auxiliary losses and of `EVALUATED` follow.
+
+docs/command_line.md explains them.
+"""
 EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
 """Further columns where `evaluate_every` is set."""
 DEFAULT_ITERATIONS = 100
@@ -106,7 +110,7 @@ class TrainSettings(Choices):
             raise ValueError("iterations and env_steps are both given: a budget is one of them")
         task_settings(self.env_settings, schedules_of(self.curriculum, metrics=SAMPLED))
         for key in self.until:
-            if key not in (*COLUMNS, *EVALUATED) and not key.startswith("loss_"):
+            if key not in (*COLUMNS, *EVALUATED) and not key.startswith(("loss_", OF_TEAM)):
                 raise registry.UnknownNameError(what="metric in until", name=key, valid=[*COLUMNS, *EVALUATED])
             if key in EVALUATED and self.evaluate_every is None:
                 raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")

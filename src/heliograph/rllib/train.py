@@ -245,6 +245,8 @@ class _Life:
 
     def _iterate(self, on_progress: OnProgress, stopped: Stop) -> tuple[str, dict[str, Any], float]:
         row: dict[str, Any] = {}
+        teams = self.algo.config.facts().teams
+        named = teams if len(teams) > 1 else ()
         with ProgressWriter(self.folder, after=self.algo.iteration) as progress:
             seconds, row = progress.seconds, progress.last
             first = None if self.algo.iteration or self.settings.load_policies else self._team_apart()
@@ -256,7 +258,7 @@ class _Life:
                 if first is not None:
                     self._keep_untrained(first)
                     first = None
-                row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps))
+                row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps, teams=named))
                 progress.add(row)
                 (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back
                 on_progress(row)

@@ -25,6 +25,7 @@ def check_shapes(make_env: MakeEnv) -> None:
     expect(len(set(env.agents)) == len(env.agents), f"agent ids that differ, not {env.agents}")
     expect(len({role.name for role in env.roles}) == len(env.roles), "role names that differ")
     expect(env.team_of_agent.shape == (env.num_agents,), "team_of_agent of shape [N]")
+    expect(sorted(set(env.team_of_agent.tolist())) == list(range(len(env.teams))), "a name in teams for every team")
     size_of_state = None
     for _, step in play(env, steps=NUM_STEPS):
         _check_step_shapes(env, step)
