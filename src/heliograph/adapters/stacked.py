@@ -5,9 +5,10 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
+import functools
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, first_action, same, take_mask
 from heliograph.adapters.closing import close_all, name_of
+from heliograph.adapters.copies import first_copy, workers_wanted
 from heliograph.adapters.frames import Frame, Records
 from heliograph.adapters.legal import Legal
 from heliograph.adapters.naming import RULE, group_by_role
@@ -24,6 +26,7 @@ from heliograph.adapters.notes import Notes, untried
 from heliograph.adapters.presence import Presence
 from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
 from heliograph.adapters.surroundings import Surroundings
+from heliograph.adapters.workers import WorkedEnv, seeds_of
 from heliograph.envs.base import Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.types import Tree
@@ -41,6 +44,12 @@ class StackedEnv(TeamEnv):
 
     resumable = counts_absent = False
 
+    def __new__(cls, *arguments: Any, **settings: Any) -> Any:
+        """An adapter, or, where `num_workers` asks for them, worker processes each of which has one."""
+        if workers_wanted(settings):
+            return WorkedEnv(functools.partial(cls, *arguments), settings)
+        return super().__new__(cls)
+
     def __init__(
         self,
         envs: Sequence[Any],
@@ -50,7 +59,7 @@ class StackedEnv(TeamEnv):
         check_stacked(settings, env=envs[0])
         roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
         super().__init__(roles, **of_base(settings))
-        self.envs, self._settings = list(envs), settings
+        self.envs, self._settings, self.first_copy = list(envs), settings, first_copy()
         self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
         speaking = settings.get("speaking")
@@ -74,7 +83,7 @@ class StackedEnv(TeamEnv):
     @final
     def close(self) -> None:
         """Close all Python environments."""
-        close_all(self.envs)
+        close_all(self.envs, first=self.first_copy)
 
     def described_spaces(self) -> dict[str, str]:
         """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
@@ -96,8 +105,8 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
-        where = f"{what}() of {name_of(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
-        where = f"{where}, turn of {self._turn[copy]}"
+        where = f"{what}() of {name_of(self.envs[copy])}, copy {self.first_copy + copy}"
+        where = f"{where}, step {self._steps[copy]} of its episode, turn of {self._turn[copy]}"
         try:
             yield
         except Exception as error:
@@ -110,7 +119,11 @@ class StackedEnv(TeamEnv):
 
     @final
     def _start(self, starting: Tensor) -> None:
-        seeds = torch.randint(2**31 - 1, starting.shape, generator=self.start_generator, device=self.device).tolist()
+        self.begin(starting, seeds=seeds_of(self).tolist())
+
+    @final
+    def begin(self, starting: Tensor, *, seeds: Sequence[int]) -> None:
+        """Begin an episode in the copies of the mask `[B]`, each by its own of the seeds of all."""
         frames: dict[int, Frame] = {}
         for copy in starting.nonzero().flatten().tolist():
             self._steps[copy] = 0
@@ -118,12 +131,17 @@ class StackedEnv(TeamEnv):
             with self._noting(copy, "reset"):
                 frame = frames[copy] = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
-                raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
+                raise ValueError(f"copy {self.first_copy + copy}: the episode was over at its reset, with no agent in play")
         self._legal.look_for(frames.values())
         for copy, frame in frames.items():
             self._surroundings.forget(copy)
             self._take(copy, frame)
             self._presence.begin(copy, self._observing[copy])
+
+    @final
+    def agree_by(self, agree: Callable[[bool], bool]) -> None:
+        """Ask others, with copies elsewhere, whether what one of all copies has is there in any."""
+        self._legal.agree = agree
 
     @property
     def _reset_with(self) -> dict[str, Any]:
@@ -244,7 +262,7 @@ class StackedEnv(TeamEnv):
         try:
             self._legal.expect(frame.turn, frame.infos)
         except ValueError as error:
-            raise EnvError(f"copy {copy}, at reset(): {error}") from error
+            raise EnvError(f"copy {self.first_copy + copy}, at reset(): {error}") from error
 
     def _take_part(self, copy: int, agent: AgentID, info: dict) -> None:
         number = self._slots[agent].number
@@ -306,7 +324,7 @@ class StackedEnv(TeamEnv):
         return self._slots[agent]
 
     def _error(self, copy: int, agent: AgentID, problem: str) -> EnvError:
-        return EnvError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
+        return EnvError(f"agent {agent!r}, copy {self.first_copy + copy}, step {self._steps[copy]}: {problem}")
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, device=self.device)

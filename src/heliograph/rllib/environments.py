@@ -14,7 +14,9 @@ from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from heliograph import registry
 from heliograph.adapters.closing import closed_on_failure
+from heliograph.adapters.copies import first_copy, workers_wanted
 from heliograph.adapters.pettingzoo import FromPettingZoo, is_pettingzoo
+from heliograph.adapters.workers import WorkedEnv
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved, may_make_team, resolve
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
@@ -89,14 +91,16 @@ class Foreign:
 
     def __call__(self, **settings: Any) -> TeamEnv:
         """An environment with the copies, the seed and the device asked for."""
-        made = [self._one(0)]
+        if workers_wanted(settings):
+            return WorkedEnv(self, settings)
+        made = [self._one(first_copy())]
         with closed_on_failure(made):
             return self._adapted(made, settings)
 
     def _adapted(self, made: list[Any], settings: dict[str, Any]) -> TeamEnv:
         first, settings = made[0], functions_resolved(FromPettingZoo, settings)
 
-        indices = itertools.count(1)
+        indices = itertools.count(first_copy() + 1)
 
         def one() -> Any:
             return made.pop() if made else self._one(next(indices))
