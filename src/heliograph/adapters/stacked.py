@@ -131,10 +131,12 @@ class StackedEnv(TeamEnv):
             with self._noting(copy, "reset"):
                 frame = frames[copy] = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
-                raise ValueError(f"copy {self.first_copy + copy}: the episode was over at its reset, with no agent in play")
+                number = self.first_copy + copy
+                raise ValueError(f"copy {number}: the episode was over at its reset, with no agent in play")
         self._legal.look_for(frames.values())
         for copy, frame in frames.items():
             self._surroundings.forget(copy)
+            self._presence.met[copy] = False
             self._take(copy, frame)
             self._presence.begin(copy, self._observing[copy])
 

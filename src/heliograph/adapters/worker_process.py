@@ -69,7 +69,9 @@ class Worker:
         self._actions: dict[str, torch.Tensor] = {}
         self._warned: list[Warned] = []
 
-    def note_warning(self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    def note_warning(
+        self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
         """Keep a warning for the other process."""
         self._warned.append(Warned(message=str(message), category=category, filename=filename, lineno=lineno))
 
@@ -153,7 +155,7 @@ class Worker:
             make, given = pickle.loads(adapt), pickle.loads(settings)
             env = make(**{**given, "num_copies": number, "device": "cpu", "num_workers": 0})
         if not isinstance(env, StackedEnv):
-            raise EnvError(f"num_workers= was given for a {type(env).__name__}: it is for adapters, whose env is Python")
+            raise EnvError(f"num_workers= was given for a {type(env).__name__}: it is for adapters")
         self._env = env
         self._orders = self._mine(orders_for(number))
         env._elapsed = self._orders.elapsed
