@@ -255,18 +255,17 @@ def test_answers_of_older_interfaces_are_named(answers: dict[str, Any], words: s
         env.step({"agent": torch.zeros(1, 2, dtype=torch.long)})
 
 
-class Leaver(Crowd):
-    """A crowd whose bird_1 is there from step 3 on alone, and of which nobody may ask before."""
-
-    def place(self, agent: str) -> list[float]:
-        assert agent in self.agents, f"{agent} is not here"
-        return [float(self.time)]
-
-
 def test_who_was_there_when_an_episode_was_cut_is_not_asked_about_in_the_next() -> None:
-    env = FromPettingZoo(Leaver, positions=lambda inner, agent: inner.place(agent), time_limit=4)
+    asked: list[tuple[int, str]] = []
+
+    def place(inner: Crowd, agent: str) -> list[float]:
+        asked.append((inner.time, agent))
+        return [0.0]
+
+    env = FromPettingZoo(Crowd, positions=place, time_limit=4)
     env.reset()
     still = {role.name: torch.zeros(1, len(role.agents), dtype=torch.long) for role in env.roles}
     steps = [env.step(still) for _ in range(4)]
     assert steps[-2].observing.tolist() == [[False, True, True]] and bool(steps[-1].episode_over)
-    env.reset()
+    assert [agent for time, agent in asked if time == 0] == ["bird_0", "fish_0"] * 2
+    assert (3, "bird_1") in asked
