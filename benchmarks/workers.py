@@ -1,0 +1,204 @@
+"""Env steps per second of Python environments in worker processes, beside one process and beside an earlier build.
+
+    python benchmarks/workers.py [--workers 2] [--rounds 9] [--before FOLDER] [--out benchmarks/results/workers.json]
+
+`busy` works for one millisecond of a core in each step (it spins until its thread has had so much; time in which other
+programs had the core does not count) and is stepped with random actions. `simple_spread` of mpe2 is sampled by a team of
+cnet. `--before` names a checkout of an earlier commit, which has no workers. Every subject is a process of its own
+(with its workers) that waits while others are measured; each round measures all of them, one after the other, for some
+seconds. Of a subject the median of all rounds counts, of a ratio the median of the ratios within a round. On a machine
+that is shared both go up and down with what others do: `load` is the number of processes that wanted a core.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import ParallelEnv
+
+COPIES = {"busy": 16, "simple_spread": 32}
+FRAGMENT = 5
+BUSY_SECONDS = 0.001
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+class Busy(ParallelEnv):
+    """Two agents that see nothing new, in an environment that works for a millisecond in each step."""
+
+    metadata = {"name": "busy"}  # noqa: RUF012 - as PettingZoo has it
+    possible_agents = ["agent_0", "agent_1"]  # noqa: RUF012
+    render_mode = None
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        return spaces.Box(0.0, 1.0, (4,))
+
+    def action_space(self, agent: str) -> spaces.Space:
+        return spaces.Discrete(2)
+
+    def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        self.agents, self.time = list(self.possible_agents), 0
+        return self._seen(), {}
+
+    def step(self, actions: dict) -> tuple[dict, dict, dict, dict, dict]:
+        end = time.thread_time() + BUSY_SECONDS
+        while time.thread_time() < end:
+            pass
+        self.time += 1
+        over, never = (dict.fromkeys(self.agents, flag) for flag in (self.time == 50, False))
+        seen, paid = self._seen(), dict.fromkeys(self.agents, 0.0)
+        self.agents = [] if self.time == 50 else self.agents
+        return seen, paid, over, never, {}
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        return {agent: np.zeros(4, np.float32) for agent in self.agents}
+
+
+def stepped(name: str, workers: int) -> Callable[[], int]:
+    """A function that makes some steps of an environment, and returns how many env steps that were."""
+    from heliograph.adapters.pettingzoo import FromPettingZoo
+
+    settings: dict[str, Any] = {"num_copies": COPIES[name], **({"num_workers": workers} if workers else {})}
+    return sampled(settings) if name == "simple_spread" else moved(FromPettingZoo(Busy, **settings))
+
+
+def moved(env: Any) -> Callable[[], int]:
+    """Steps with actions that are all alike."""
+    import torch
+
+    env.reset()
+    actions = {"agent": torch.zeros(env.num_copies, 2, dtype=torch.long)}
+
+    def move() -> int:
+        for _ in range(FRAGMENT):
+            env.step(actions)
+        return FRAGMENT * env.num_copies
+
+    return move
+
+
+def sampled(settings: dict[str, Any]) -> Callable[[], int]:
+    """Steps of `simple_spread` with a team of cnet."""
+    from mpe2 import simple_spread_v3
+
+    from heliograph.adapters.pettingzoo import FromPettingZoo
+    from heliograph.experiment import TeamChoices, build_team, facts_of
+    from heliograph.sampler import Sampler
+
+    env = FromPettingZoo(simple_spread_v3.parallel_env, **settings)
+    sampler = Sampler(env, build_team(TeamChoices(model="cnet"), facts_of(env), seed=0))
+
+    def move() -> int:
+        sampler.fragment(FRAGMENT)
+        return FRAGMENT * settings["num_copies"]
+
+    return move
+
+
+def probe(name: str, workers: int, seconds: float) -> None:
+    """Measure env steps per second whenever a line comes in."""
+    import torch
+
+    torch.set_num_threads(1)
+    move = stepped(name, workers)
+    move()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start, steps = time.perf_counter(), 0
+        while (passed := time.perf_counter() - start) < seconds:
+            steps += move()
+        print(steps / passed, flush=True)
+
+
+class Subject:
+    """A process that is measured, and its rates so far."""
+
+    def __init__(self, name: str, *, workers: int, seconds: float, source: pathlib.Path):
+        command = [sys.executable, "-W", "ignore", __file__, "--probe", name, "--workers", str(workers)]
+        self.rates: list[float] = []
+        self._process = subprocess.Popen(
+            [*command, "--seconds", str(seconds)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(source)},
+        )  # fmt: skip
+        if self._answer() != "ready":
+            raise SystemExit(f"{name} with {workers} workers could not be measured")
+
+    def measure(self) -> None:
+        """Add one rate."""
+        assert self._process.stdin is not None
+        print(file=self._process.stdin, flush=True)
+        self.rates.append(float(self._answer()))
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def ratio(one: Subject, other: Subject) -> dict[str, float]:
+    """How much faster one is than another: the median over rounds, the least and the most."""
+    ratios = [a / b for a, b in zip(one.rates, other.rates, strict=True)]
+    kinds = {"median": statistics.median, "least": min, "most": max}
+    return {kind: round(function(ratios), 2) for kind, function in kinds.items()}
+
+
+def main() -> None:
+    """Measure, show and keep."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--before", type=pathlib.Path, default=None, help="a checkout of an earlier commit")
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "workers.json")
+    parser.add_argument("--probe", default=None, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.probe:
+        probe(given.probe, given.workers, given.seconds)
+        return
+    from protocols import command, commit, machine
+
+    from heliograph.rllib.train import versions
+    from heliograph.run_folder import write_json
+
+    found: dict[str, Any] = {"command": command(), "commit": commit(), "versions": versions(), "hardware": machine()}
+    found["load"] = [round(os.getloadavg()[0], 1)]
+    for name in COPIES:
+        found[name] = measured(name, given)
+        found["load"].append(round(os.getloadavg()[0], 1))
+        print(json.dumps({name: found[name]}, indent=2), flush=True)
+    write_json(given.out, found)
+
+
+def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Rates and ratios of one environment."""
+    here = pathlib.Path(__file__).parents[1] / "src"
+    how: dict[str, Any] = {"seconds": given.seconds, "source": here}
+    subjects = {
+        "one_process": Subject(name, workers=0, **how),
+        "workers": Subject(name, workers=given.workers, **how),
+    }
+    if given.before is not None:
+        subjects["before"] = Subject(name, workers=0, **{**how, "source": given.before / "src"})
+    for _ in range(given.rounds):
+        for subject in subjects.values():
+            subject.measure()
+    for subject in subjects.values():
+        subject.end()
+    rates = {key: round(statistics.median(subject.rates), 1) for key, subject in subjects.items()}
+    ratios = {f"workers_to_{key}": ratio(subjects["workers"], subjects[key]) for key in subjects if key != "workers"}
+    return {"num_copies": COPIES[name], "num_workers": given.workers, "env_steps_per_second": rates, **ratios}
+
+
+if __name__ == "__main__":
+    main()
