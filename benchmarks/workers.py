@@ -6,11 +6,16 @@
 programs had the core does not count) and is stepped with random actions. `simple_spread` of mpe2 is sampled by a team of
 cnet. `--before` names a checkout of an earlier commit, which has no workers. Every subject is a process of its own
 (with its workers) that waits while others are measured; each round measures all of them, one after the other, for some
-seconds. Of a subject the median of all rounds counts, of a ratio the median of the ratios within a round. On a machine
-that is shared both go up and down with what others do: `load` is the number of processes that wanted a core.
+seconds. Of a subject the median of all rounds counts, of a ratio the median of the ratios within a round.
+
+On a machine that is shared these go up and down with what others do (`load` is the number of processes that wanted a
+core), so rates are told twice: by the clock, and per second that a core worked on the way on which everything waits, in
+the main process and in the busiest worker. The latter is what the clock says where nobody else wants the cores, but for
+the waking of processes, which is some microseconds in each step.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -62,15 +67,42 @@ class Busy(ParallelEnv):
         return {agent: np.zeros(4, np.float32) for agent in self.agents}
 
 
-def stepped(name: str, workers: int) -> Callable[[], int]:
-    """A function that makes some steps of an environment, and returns how many env steps that were."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Played:
+    """An environment, and a function that makes some steps and returns how many env steps these were."""
+
+    env: Any
+    move: Callable[[], int]
+
+    def core_seconds(self) -> float:
+        """How long cores have worked by now, on the way on which everything waits."""
+        ids = getattr(self.env, "process_ids", [])
+        return time.process_time() + max(map(seconds_of, ids), default=0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Env steps per second, by the clock and by the cores."""
+
+    clock: float
+    cores: float
+
+
+def seconds_of(pid: int) -> float:
+    """How long cores have worked for a process."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def played(name: str, workers: int) -> Played:
+    """An environment of that many workers, ready to be stepped."""
     from heliograph.adapters.pettingzoo import FromPettingZoo
 
     settings: dict[str, Any] = {"num_copies": COPIES[name], **({"num_workers": workers} if workers else {})}
     return sampled(settings) if name == "simple_spread" else moved(FromPettingZoo(Busy, **settings))
 
 
-def moved(env: Any) -> Callable[[], int]:
+def moved(env: Any) -> Played:
     """Steps with actions that are all alike."""
     import torch
 
@@ -82,10 +114,10 @@ def moved(env: Any) -> Callable[[], int]:
             env.step(actions)
         return FRAGMENT * env.num_copies
 
-    return move
+    return Played(env=env, move=move)
 
 
-def sampled(settings: dict[str, Any]) -> Callable[[], int]:
+def sampled(settings: dict[str, Any]) -> Played:
     """Steps of `simple_spread` with a team of cnet."""
     from mpe2 import simple_spread_v3
 
@@ -100,7 +132,7 @@ def sampled(settings: dict[str, Any]) -> Callable[[], int]:
         sampler.fragment(FRAGMENT)
         return FRAGMENT * settings["num_copies"]
 
-    return move
+    return Played(env=env, move=move)
 
 
 def probe(name: str, workers: int, seconds: float) -> None:
@@ -108,14 +140,15 @@ def probe(name: str, workers: int, seconds: float) -> None:
     import torch
 
     torch.set_num_threads(1)
-    move = stepped(name, workers)
-    move()
+    subject = played(name, workers)
+    subject.move()
     print("ready", flush=True)
     for _ in sys.stdin:
-        start, steps = time.perf_counter(), 0
+        start, cores, steps = time.perf_counter(), subject.core_seconds(), 0
         while (passed := time.perf_counter() - start) < seconds:
-            steps += move()
-        print(steps / passed, flush=True)
+            steps += subject.move()
+        rate = Rate(clock=steps / passed, cores=steps / (subject.core_seconds() - cores))
+        print(json.dumps(dataclasses.asdict(rate)), flush=True)
 
 
 class Subject:
@@ -123,10 +156,11 @@ class Subject:
 
     def __init__(self, name: str, *, workers: int, seconds: float, source: pathlib.Path):
         command = [sys.executable, "-W", "ignore", __file__, "--probe", name, "--workers", str(workers)]
-        self.rates: list[float] = []
+        self.rates: list[Rate] = []
         self._process = subprocess.Popen(
             [*command, "--seconds", str(seconds)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(source)},
+            start_new_session=True,  # a share of the cores of its own, where sessions have shares
         )  # fmt: skip
         if self._answer() != "ready":
             raise SystemExit(f"{name} with {workers} workers could not be measured")
@@ -135,7 +169,7 @@ class Subject:
         """Add one rate."""
         assert self._process.stdin is not None
         print(file=self._process.stdin, flush=True)
-        self.rates.append(float(self._answer()))
+        self.rates.append(Rate(**json.loads(self._answer())))
 
     def end(self) -> None:
         """End the process."""
@@ -146,9 +180,9 @@ class Subject:
         return self._process.stdout.readline().strip()
 
 
-def ratio(one: Subject, other: Subject) -> dict[str, float]:
+def ratio(one: Subject, other: Subject, *, by: str) -> dict[str, float]:
     """How much faster one is than another: the median over rounds, the least and the most."""
-    ratios = [a / b for a, b in zip(one.rates, other.rates, strict=True)]
+    ratios = [getattr(a, by) / getattr(b, by) for a, b in zip(one.rates, other.rates, strict=True)]
     kinds = {"median": statistics.median, "least": min, "most": max}
     return {kind: round(function(ratios), 2) for kind, function in kinds.items()}
 
@@ -184,10 +218,7 @@ def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Rates and ratios of one environment."""
     here = pathlib.Path(__file__).parents[1] / "src"
     how: dict[str, Any] = {"seconds": given.seconds, "source": here}
-    subjects = {
-        "one_process": Subject(name, workers=0, **how),
-        "workers": Subject(name, workers=given.workers, **how),
-    }
+    subjects = {"workers": Subject(name, workers=given.workers, **how), "one_process": Subject(name, workers=0, **how)}
     if given.before is not None:
         subjects["before"] = Subject(name, workers=0, **{**how, "source": given.before / "src"})
     for _ in range(given.rounds):
@@ -195,9 +226,14 @@ def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
             subject.measure()
     for subject in subjects.values():
         subject.end()
-    rates = {key: round(statistics.median(subject.rates), 1) for key, subject in subjects.items()}
-    ratios = {f"workers_to_{key}": ratio(subjects["workers"], subjects[key]) for key in subjects if key != "workers"}
-    return {"num_copies": COPIES[name], "num_workers": given.workers, "env_steps_per_second": rates, **ratios}
+    told: dict[str, Any] = {"num_copies": COPIES[name], "num_workers": given.workers}
+    for by in ("clock", "cores"):
+        rates = {key: [getattr(rate, by) for rate in subject.rates] for key, subject in subjects.items()}
+        told[f"by_{by}"] = {
+            "env_steps_per_second": {key: round(statistics.median(found), 1) for key, found in rates.items()},
+            **{f"workers_to_{key}": ratio(subjects["workers"], subjects[key], by=by) for key in [*subjects][1:]},
+        }
+    return told
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class WorkerHandle:
                 [sys.executable, "-P", "-c", START, arguments],
                 pass_fds=(theirs.fileno(), memory),
                 env={"OMP_NUM_THREADS": "1", **os.environ},
-                process_group=0,  # Ctrl-C in a terminal is for this process
+                start_new_session=True,  # Ctrl-C in a terminal is for this process
             )
         self._connection = Connection(ours.detach())
         self.copies, self._what, self._owed, self._end = copies, what, 0, ""
