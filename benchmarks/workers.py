@@ -3,8 +3,8 @@
     python benchmarks/workers.py [--workers 2] [--rounds 9] [--before FOLDER] [--out benchmarks/results/workers.json]
 
 `busy` works for one millisecond of a core in each step (it spins until its thread has had so much; time in which other
-programs had the core does not count) and is stepped with random actions. `simple_spread` of mpe2 is sampled by a team of
-cnet. `--before` names a checkout of an earlier commit, which has no workers. Every subject is a process of its own
+programs had the core does not count) and is stepped with actions that are all alike. `simple_spread` of mpe2 is sampled
+by a team of cnet. `--before` names a checkout of an earlier commit, without workers. Every subject is a process of its own
 (with its workers) that waits while others are measured; each round measures all of them, one after the other, for some
 seconds. Of a subject the median of all rounds counts, of a ratio the median of the ratios within a round.
 

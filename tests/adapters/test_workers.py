@@ -88,7 +88,7 @@ def raised(env: TeamEnv, **given: Deed) -> Exception:
     env.reset()
     env.step(deeds())  # all talk
     env.step(deeds())
-    with pytest.raises(Exception) as found:  # noqa: PT011 - which one is the question
+    with pytest.raises(Exception) as found:
         env.step(deeds(**given))
     return found.value
 

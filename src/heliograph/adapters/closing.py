@@ -31,7 +31,7 @@ def closed_on_failure(envs: list[Any]) -> Iterator[None]:
 
 
 def close_all(envs: Iterable[Any], *, first: int = 0) -> None:
-    """Close Python environments, numbered from `first`; then raise `EnvError` for the first that could not be closed."""
+    """Close Python environments, from number `first` on; then raise `EnvError` for one that could not be closed."""
     failures = []
     for copy, env in enumerate(envs, first):
         try:

@@ -3,7 +3,6 @@
 Every process that has the file adds the same tensors in the same order, and so finds them in the same places.
 """
 
-import copy
 import math
 import mmap
 import os
@@ -80,7 +79,7 @@ def changed(tree: Tree, function: Callable[[Tensor], Tensor]) -> Any:
         return {key: changed(part, function) for key, part in tree.items()}
     if tree is None:
         return None
-    new = copy.copy(tree)
+    new = object.__new__(type(tree))
     vars(new).update({name: changed(part, function) for name, part in vars(tree).items()})
     return new
 

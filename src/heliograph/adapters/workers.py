@@ -17,15 +17,13 @@ from torch import Tensor
 from heliograph.adapters.copies import shares, workers_wanted
 from heliograph.adapters.failures import Warned
 from heliograph.adapters.orders import BEGIN, STEP, Facts, Question, Reply, orders_for
-from heliograph.adapters.shared import Memory, changed, form_of, leaves, write
+from heliograph.adapters.shared import Memory, changed, form_of, leaves
 from heliograph.adapters.worker import WorkerHandle, all_ended
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
 from heliograph.envs.checking import EnvError
 from heliograph.types import Tree
 
 __all__ = ["WorkedEnv", "seeds_of"]
-
-SAFE_TO_END = (EnvError, OSError)
 
 
 def seeds_of(env: TeamEnv) -> Tensor:
@@ -51,7 +49,7 @@ class WorkedEnv(TeamEnv):
         self._end = weakref.finalize(self, _ended, self._workers, self._handle)
         self._view: View | None = None
         self._outcome: Outcome | None = None
-        self._actions: dict[str, Tensor] = {}
+        self._actions: list[Tensor] = []
         self._found, self._told = False, {}  # type: ignore[var-annotated]
         try:
             facts = self._made(adapt, settings, shares(num_copies, number))
@@ -130,12 +128,11 @@ class WorkedEnv(TeamEnv):
             self._view = self._shared("view", views)
 
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        actions = {role.name: actions[role.name].detach() for role in self.roles}
-        if form_of(actions) != form_of(self._actions):
-            self._actions = self._memory.add(actions, num_rows=self.num_copies)
-            template = {name: torch.empty_like(action[:1], device="cpu") for name, action in actions.items()}
-            self._called("expect", self._workers, actions=template)
-        write(actions, list(leaves(self._actions)))
+        found = [actions[role.name].detach() for role in self.roles]
+        if [(each.dtype, each.shape) for each in found] != [(each.dtype, each.shape) for each in self._actions]:
+            self._expect({role.name: action for role, action in zip(self.roles, found, strict=True)})
+        for action, target in zip(found, self._actions, strict=True):
+            target.copy_(action)
         self._orders.moving.copy_(moving)
         self._orders.elapsed.copy_(self._elapsed)
         outcomes = self._ordered(STEP, self._workers)
@@ -143,13 +140,19 @@ class WorkedEnv(TeamEnv):
             self._outcome = self._shared("outcome", outcomes)
         return changed(self._outcome, self._taken)
 
+    def _expect(self, actions: dict[str, Tensor]) -> None:
+        """Tell the workers of what shapes and dtypes actions are."""
+        template = {name: torch.empty_like(action[:1], device="cpu") for name, action in actions.items()}
+        self._actions = list(leaves(self._memory.add(template, num_rows=self.num_copies)))
+        self._called("expect", self._workers, actions=template)
+
     def _observe(self) -> View:
         if self._view is None:
             raise RuntimeError("call reset() before view()")
         return changed(self._view, self._taken)
 
     def _taken(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, copy=True)
+        return tensor.clone() if self.device.type == "cpu" else tensor.to(self.device)
 
     # ---- workers together --------------------------------------------------------------------------------------
 
