@@ -4,8 +4,8 @@
 
 `busy` works for one millisecond of a core in each step (it spins until its thread has had so much; time in which other
 programs had the core does not count) and is stepped with actions that are all alike. `simple_spread` of mpe2 is sampled
-by a team of cnet. `--before` names a checkout of an earlier commit, without workers. Every subject is a process of its own
-(with its workers) that waits while others are measured; each round measures all of them, one after the other, for some
+by a team of cnet. `--before` names a checkout of an earlier commit, without workers. Every subject is a process of its
+own (with its workers) that waits while others are measured; each round measures all of them in turn, for some
 seconds. Of a subject the median of all rounds counts, of a ratio the median of the ratios within a round.
 
 On a machine that is shared these go up and down with what others do (`load` is the number of processes that wanted a

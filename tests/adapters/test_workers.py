@@ -170,6 +170,7 @@ def test_nothing_that_was_shown_changes_later(pool: TeamEnv) -> None:
 
 def _interrupt_when_hanging(note: pathlib.Path) -> None:
     if comes_true(note.exists):
+        time.sleep(0.05)  # a signal that meets the main thread on its way into a call of the system is heard after it
         os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from heliograph.adapters.worker_process import main
 main(socket, memory)
 """
 NOTHING = Reply()
+LOOK_UP_SECONDS = 0.5
+"""How long to wait in one go: a signal that comes just before a wait begins is heard when that ends."""
 GRACE_SECONDS = 5.0
 """How long a worker may take to finish what it does, once nobody wants it any more."""
 
@@ -45,6 +48,8 @@ class WorkerHandle:
                 start_new_session=True,  # Ctrl-C in a terminal is for this process
             )
         self._connection = Connection(ours.detach())
+        self._coming = select.poll()
+        self._coming.register(self._connection.fileno(), select.POLLIN)
         self.copies, self._what, self._owed, self._end = copies, what, 0, ""
 
     @property
@@ -80,7 +85,7 @@ class WorkerHandle:
     def is_free(self) -> bool:
         """Whether the worker is done with what it was ordered, now or soon."""
         try:
-            while self._owed and self._connection.poll(GRACE_SECONDS):
+            while self._owed and self._coming.poll(GRACE_SECONDS * 1000):
                 self.receive()
         except EnvError:
             return False
@@ -103,6 +108,8 @@ class WorkerHandle:
 
     def _received(self) -> Reply | Question:
         try:
+            while not self._connection.closed and not self._coming.poll(LOOK_UP_SECONDS * 1000):
+                pass
             data = self._connection.recv_bytes()
         except (EOFError, OSError) as error:
             raise self._ended() from error
