@@ -30,7 +30,7 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
-COPIES = {"busy": 16, "simple_spread": 32}
+COPIES = {"busy": 32, "simple_spread": 32}
 FRAGMENT = 5
 BUSY_SECONDS = 0.001
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -180,6 +180,12 @@ class Subject:
         return self._process.stdout.readline().strip()
 
 
+def commit_of(checkout: pathlib.Path) -> str:
+    """The commit of a checkout."""
+    git = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def ratio(one: Subject, other: Subject, *, by: str) -> dict[str, float]:
     """How much faster one is than another: the median over rounds, the least and the most."""
     ratios = [getattr(a, by) / getattr(b, by) for a, b in zip(one.rates, other.rates, strict=True)]
@@ -200,12 +206,14 @@ def main() -> None:
     if given.probe:
         probe(given.probe, given.workers, given.seconds)
         return
-    from protocols import command, commit, machine
+    from protocols import commit, machine
 
     from heliograph.rllib.train import versions
     from heliograph.run_folder import write_json
 
-    found: dict[str, Any] = {"command": command(), "commit": commit(), "versions": versions(), "hardware": machine()}
+    command = f"python benchmarks/workers.py --workers {given.workers} --rounds {given.rounds} --seconds {given.seconds}"
+    found: dict[str, Any] = {"command": command, "commit": commit(), "versions": versions(), "hardware": machine()}
+    found["before"] = None if given.before is None else commit_of(given.before)
     found["load"] = [round(os.getloadavg()[0], 1)]
     for name in COPIES:
         found[name] = measured(name, given)
