@@ -19,6 +19,7 @@ from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.sampler import Sampler
 from heliograph.sampler import play as run
 from heliograph.types import TeamStep
+from tests.adapters.makes import Crowd
 from tests.adapters.scripted import DONE, SEEN, OfAEC, OfParallel, OfRLlib, Part, Script, scripts
 
 PAID = st.one_of(st.none(), st.integers(-3, 3).map(float))
@@ -252,3 +253,19 @@ def test_answers_of_older_interfaces_are_named(answers: dict[str, Any], words: s
     with pytest.raises(ValueError, match=words):
         env.reset()
         env.step({"agent": torch.zeros(1, 2, dtype=torch.long)})
+
+
+def test_who_was_there_when_an_episode_was_cut_is_not_asked_about_in_the_next() -> None:
+    asked: list[tuple[int, str]] = []
+
+    def place(inner: Crowd, agent: str) -> list[float]:
+        asked.append((inner.time, agent))
+        return [0.0]
+
+    env = FromPettingZoo(Crowd, positions=place, time_limit=4)
+    env.reset()
+    still = {role.name: torch.zeros(1, len(role.agents), dtype=torch.long) for role in env.roles}
+    steps = [env.step(still) for _ in range(4)]
+    assert steps[-2].observing.tolist() == [[False, True, True]] and bool(steps[-1].episode_over)
+    assert [agent for time, agent in asked if time == 0] == ["bird_0", "fish_0"] * 2
+    assert (3, "bird_1") in asked

@@ -87,6 +87,7 @@ VALUES: dict[str, Any] = {
     "role_of": one_role_each, "speaking": fish_alone, "meaning_fn": twos, "meaning_size": 2, "success_fn": always,
     "masks_in_infos": True, "time_limit": 2, "talk_steps": 3, "state": whole, "positions": row, "hearing": birds,
     "adjacency": birds, "reset_options": {"start": 3}, "time_limit_is_truncation": True, "paid_after_end": True,
+    "num_workers": 2,
 }  # fmt: skip
 """A value of every setting that is not the usual one; a new setting must be put in."""
 BESIDE: dict[str, dict[str, Any]] = {
@@ -134,7 +135,7 @@ def test_every_setting_has_a_value_here_and_both_adapters_have_the_same() -> Non
     assert set(ADAPTER_SETTINGS) - set(COMMON_SETTINGS) == {"reward_weights", "spiel_tensor"}
 
 
-@pytest.mark.parametrize("name", [name for name in VALUES if name != "masks_in_infos"])
+@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("masks_in_infos", "num_workers")])
 def test_three_ways_are_one(name: str) -> None:
     given = {name: VALUES[name], **BESIDE.get(name, {})}
     usual = seen(CommPPOConfig().environment(made).env_choice())

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from gymnasium import spaces
 
 from heliograph.adapters.actions import ActionMap
@@ -72,3 +73,11 @@ def clear(arrays: Tree, index: tuple[int, ...]) -> None:
     """Store zeros."""
     for part in arrays.values() if isinstance(arrays, dict) else [arrays]:
         clear(part, index) if isinstance(part, dict) else part.__setitem__(index, 0)
+
+
+def tensors_of(arrays: Tree, *, device: torch.device) -> Tree:
+    """Copies of arrays as tensors on a device."""
+    if isinstance(arrays, dict):
+        return {key: tensors_of(part, device=device) for key, part in arrays.items()}
+    tensor = torch.from_numpy(arrays.copy())
+    return tensor if device.type == "cpu" else tensor.to(device)

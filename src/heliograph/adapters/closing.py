@@ -30,10 +30,10 @@ def closed_on_failure(envs: list[Any]) -> Iterator[None]:
         raise
 
 
-def close_all(envs: Iterable[Any]) -> None:
-    """Close Python environments, all of them; then raise `EnvError` for the first that could not be closed."""
+def close_all(envs: Iterable[Any], *, first: int = 0) -> None:
+    """Close Python environments, from number `first` on; then raise `EnvError` for one that could not be closed."""
     failures = []
-    for copy, env in enumerate(envs):
+    for copy, env in enumerate(envs, first):
         try:
             with isolated(f"close() of {name_of(env)}, copy {copy}", error=EnvError):
                 getattr(env, "close", _nothing_to_close)()  # marlenv's have none

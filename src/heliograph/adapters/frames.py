@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from heliograph.adapters.arrays import AgentID
+from heliograph.adapters.arrays import AgentID, same
 
 __all__ = ["Frame", "Records"]
 
@@ -26,6 +26,10 @@ class Frame:
     truncated: list[AgentID] = dataclasses.field(default_factory=list)
     infos: Mapping[AgentID, dict] = dataclasses.field(default_factory=dict)
     over: bool = False
+
+    def shows_same_as(self, other: "Frame") -> bool:
+        """Whether the same agents are asked, and all see the same."""
+        return same((self.observations, self.turn), (other.observations, other.turn))
 
 
 class Records:

@@ -1,6 +1,6 @@
 """Which actions are legal for the agents of all copies: masks beside what they observe, or in their infos."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ class Legal:
     """Flags of legal actions, an array `[B, A, n]` for each role that has masks.
 
     `in_infos` says whether masks are read from infos: None leaves that to the first reset of all copies, which decides
-    it for good. Where a mask is missing after the reset, all actions are legal.
+    it for good: where there are copies elsewhere, `agree(found)` tells whether one was found in any. Where a mask is
+    missing after the reset, all actions are legal.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Legal:
     ):
         self._roles, self._slots, self._copies = roles, slots, copies
         self._unread, self._is_decided = in_infos is False, in_infos is not None
+        self.agree: Callable[[bool], bool] = bool
         self._hold(in_infos=bool(in_infos))
 
     def _hold(self, *, in_infos: bool) -> None:
@@ -41,7 +43,7 @@ class Legal:
             return
         self._is_decided = True
         asked = ((frame.infos.get(agent, {}), self._slots.get(agent)) for frame in frames for agent in frame.turn)
-        if any(MASK in info and slot is not None and not slot.masked for info, slot in asked):
+        if self.agree(any(MASK in info and slot is not None and not slot.masked for info, slot in asked)):
             self._hold(in_infos=True)
 
     def expect(self, turn: Iterable[AgentID], infos: Mapping[AgentID, dict]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from heliograph.adapters.arrays import AgentID, Slot
 
-__all__ = ["Notes", "untried"]
+__all__ = ["Notes", "tell_of_seed", "untried"]
 
 MANY_EPISODES = 100
 
@@ -23,6 +23,13 @@ def untried(kind: type) -> bool:
     before = len(_tried())
     _tried().add(kind)
     return len(_tried()) > before
+
+
+def tell_of_seed(kind: type) -> None:
+    """Warn that the seed of a reset does not decide what environments of a class show."""
+    told = f"{kind.__name__} does not heed its seed: two resets with the same one showed different starts"
+    why = "runs cannot be repeated, and interventions do not compare equal starts"
+    warnings.warn(f"{told}: {why}; draw all randomness from a stream that reset(seed=) seeds", stacklevel=3)
 
 
 class Notes:

@@ -30,6 +30,8 @@ class StackedSettings(BaseSettings, total=False):
     `reset_options` are handed to `reset(options=)`. `time_limit_is_truncation`: an end in the very step of `time_limit`
     is the limit's, though the environment calls it terminated. `paid_after_end`: agents that terminate are paid on
     until the episode is over, and learn from that; else what they are paid afterwards does not count.
+
+    `num_workers`: so many processes make and step the copies, side by side; 0 (the default) is this process.
     """
 
     role_of: Callable[[Any], Any] | None
@@ -47,6 +49,7 @@ class StackedSettings(BaseSettings, total=False):
     reset_options: dict[str, Any] | None
     time_limit_is_truncation: bool
     paid_after_end: bool
+    num_workers: int
 
 
 def check_stacked(settings: Mapping[str, Any], *, env: Any) -> None:

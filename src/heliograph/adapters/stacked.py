@@ -5,10 +5,10 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
+import functools
 import math
-import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -16,19 +16,21 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, first_action, same, take_mask
+from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, first_action, take_mask, tensors_of
 from heliograph.adapters.closing import close_all, name_of
 from heliograph.adapters.frames import Frame, Records
 from heliograph.adapters.legal import Legal
 from heliograph.adapters.naming import RULE, group_by_role
-from heliograph.adapters.notes import Notes, untried
+from heliograph.adapters.notes import Notes, tell_of_seed, untried
+from heliograph.adapters.numbering import first_copy, workers_wanted
 from heliograph.adapters.presence import Presence
 from heliograph.adapters.settings import StackedSettings, asked_of, check_stacked, of_base
 from heliograph.adapters.surroundings import Surroundings
 from heliograph.adapters.teams import teams_of
+from heliograph.adapters.workers import WorkedEnv, seeds_of
 from heliograph.envs.base import FinalViews, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
-from heliograph.types import TeamStep, Tree
+from heliograph.types import TeamStep
 
 SEED = 5
 """With which two resets are compared."""
@@ -44,6 +46,12 @@ class StackedEnv(TeamEnv):
 
     resumable = counts_absent = False
 
+    def __new__(cls, *arguments: Any, **settings: Any) -> Any:
+        """An adapter, or, where `num_workers` asks for them, worker processes each of which has one."""
+        if workers_wanted(settings):
+            return WorkedEnv(functools.partial(cls, *arguments), settings)
+        return super().__new__(cls)
+
     def __init__(
         self,
         envs: Sequence[Any],
@@ -53,8 +61,9 @@ class StackedEnv(TeamEnv):
         check_stacked(settings, env=envs[0])
         roles, self._slots = group_by_role(spaces_of, settings.get("role_of"))
         super().__init__(roles, **of_base(settings))
-        self.envs, self._settings = list(envs), settings
+        self.envs, self._settings, self.first_copy = list(envs), settings, first_copy()
         self._meaning_fn = settings.get("meaning_fn")
+        self._tensors = functools.partial(tensors_of, device=self.device)
         self.teams, numbers = teams_of(self._slots, settings.get("team_of"))
         self.team_of_agent = torch.tensor(numbers, device=self.device)
         self.rivals_hear = settings.get("rivals_hear", True)
@@ -87,14 +96,12 @@ class StackedEnv(TeamEnv):
     @final
     def close(self) -> None:
         """Close all Python environments."""
-        close_all(self.envs)
+        close_all(self.envs, first=self.first_copy)
 
     def described_spaces(self) -> dict[str, str]:
         """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
-        first = {slot.role.name: slot for slot in reversed(self._slots.values())}
-        return {
-            r.name: f"sees {first[r.name].sees.describe()}; chooses {first[r.name].acts.describe()}" for r in self.roles
-        }
+        slots = reversed(self._slots.values())
+        return {slot.role.name: f"sees {slot.sees.describe()}; chooses {slot.acts.describe()}" for slot in slots}
 
     # ---- what an adapter fills in ------------------------------------------------------------------------------
 
@@ -109,8 +116,8 @@ class StackedEnv(TeamEnv):
     @contextlib.contextmanager
     def _noting(self, copy: int, what: str) -> Iterator[None]:
         """Tell an exception of a Python environment which copy raised it, when, and whose turn it was."""
-        where = f"{what}() of {name_of(self.envs[copy])}, copy {copy}, step {self._steps[copy]} of its episode"
-        where = f"{where}, turn of {self._turn[copy]}"
+        where = f"{what}() of {name_of(self.envs[copy])}, copy {self.first_copy + copy}"
+        where = f"{where}, step {self._steps[copy]} of its episode, turn of {self._turn[copy]}"
         try:
             yield
         except Exception as error:
@@ -123,7 +130,11 @@ class StackedEnv(TeamEnv):
 
     @final
     def _start(self, starting: Tensor) -> None:
-        seeds = torch.randint(2**31 - 1, starting.shape, generator=self.start_generator, device=self.device).tolist()
+        self.begin(starting, seeds=seeds_of(self).tolist())
+
+    @final
+    def begin(self, starting: Tensor, *, seeds: Sequence[int]) -> None:
+        """Begin an episode in the copies of the mask `[B]`, each by its own of the seeds of all."""
         frames: dict[int, Frame] = {}
         for copy in starting.nonzero().flatten().tolist():
             self._steps[copy] = 0
@@ -131,12 +142,19 @@ class StackedEnv(TeamEnv):
             with self._noting(copy, "reset"):
                 frame = frames[copy] = self._reset_one(self.envs[copy], seed=seeds[copy])
             if frame.over:
-                raise ValueError(f"copy {copy}: the episode was over at its reset, with no agent in play")
+                number = self.first_copy + copy
+                raise ValueError(f"copy {number}: the episode was over at its reset, with no agent in play")
         self._legal.look_for(frames.values())
         for copy, frame in frames.items():
             self._surroundings.forget(copy)
+            self._presence.met[copy] = False
             self._take(copy, frame)
             self._presence.begin(copy, self._observing[copy])
+
+    @final
+    def agree_by(self, agree: Callable[[bool], bool]) -> None:
+        """Ask others, with copies elsewhere, whether what one of all copies has is there in any."""
+        self._legal.agree = agree
 
     @property
     def _reset_with(self) -> dict[str, Any]:
@@ -148,17 +166,14 @@ class StackedEnv(TeamEnv):
         """Whether two resets of the first copy with one seed show the same; `reset()` is to be called afterwards."""
         with guarded(self, "reset"), self._noting(0, "reset"):
             first, second = (self._reset_one(self.envs[0], seed=SEED) for _ in range(2))
-            return same((first.observations, first.turn), (second.observations, second.turn))
+            return first.shows_same_as(second)
 
     @final
     def try_out(self) -> None:
         """Warn, once for each class of environments, where the seed of a reset does not decide what it shows."""
         kind = type(getattr(self.envs[0], "unwrapped", self.envs[0]))
-        if not untried(kind) or self.heeds_seed():
-            return
-        told = f"{kind.__name__} does not heed its seed: two resets with the same one showed different starts"
-        why = "runs cannot be repeated, and interventions do not compare equal starts"
-        warnings.warn(f"{told}: {why}; draw all randomness from a stream that reset(seed=) seeds", stacklevel=2)
+        if untried(kind) and not self.heeds_seed():
+            tell_of_seed(kind)
 
     @final
     def _stepped(self, actions: dict[str, Tensor]) -> TeamStep:
@@ -179,9 +194,8 @@ class StackedEnv(TeamEnv):
             "truncated": truncated,
             "episode_over": over | cut,
         }
-        info = {} if self._settings.get("success_fn") is None else {"success": happened.success}
-        told = {name: torch.from_numpy(array) for name, array in outcomes.items()}
-        told["info"] = {name: torch.from_numpy(array) for name, array in info.items()}
+        told: dict[str, Any] = {name: torch.from_numpy(array) for name, array in outcomes.items()}
+        told["info"] = self._tensors(self._info(happened))
         if not outcomes["episode_over"].any():
             return self._show_stacked(**told)
         last = self._observe() if self.final_views is FinalViews.ENDED or truncated.any() else None
@@ -235,24 +249,21 @@ class StackedEnv(TeamEnv):
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         arrays = {name: action.detach().cpu().numpy() for name, action in actions.items()}
         happened = self._moved(arrays, moving.nonzero().flatten().tolist())
-        info = {} if self._settings.get("success_fn") is None else {"success": self._tensor(happened.success)}
-        return Outcome(
-            rewards=self._tensor(happened.rewards),
-            terminated=self._tensor(happened.terminated),
-            truncated=self._tensor(happened.truncated),
-            episode_over=self._tensor(happened.over),
-            info=info,
-        )
+        kept = {"rewards": happened.rewards, "terminated": happened.terminated, "truncated": happened.truncated}
+        return Outcome(**self._tensors({**kept, "episode_over": happened.over, "info": self._info(happened)}))
+
+    def _info(self, happened: Records) -> dict[str, np.ndarray]:
+        return {} if self._settings.get("success_fn") is None else {"success": happened.success}
 
     @final
     def _observe(self) -> View:
-        masks = {name: self._tensor(flags) for name, flags in self._legal.flags.items()}
+        masks = {name: self._tensors(flags) for name, flags in self._legal.flags.items()}
         return View(
             observations={name: self._tensors(seen) for name, seen in self._seen.items()},
-            observing=self._tensor(self._observing),
-            acting=self._tensor(self._acting),
-            speaking=self._tensor(self._speaking),
-            meaning=self._tensor(self._meaning),
+            observing=self._tensors(self._observing),
+            acting=self._tensors(self._acting),
+            speaking=self._tensors(self._speaking),
+            meaning=self._tensors(self._meaning),
             action_mask=masks or None,
             **self._surroundings.fields(self.device),
         )
@@ -316,7 +327,7 @@ class StackedEnv(TeamEnv):
         try:
             self._legal.expect(frame.turn, frame.infos)
         except ValueError as error:
-            raise EnvError(f"copy {copy}, at reset(): {error}") from error
+            raise EnvError(f"copy {self.first_copy + copy}, at reset(): {error}") from error
 
     def _take_part(self, copy: int, slot: Slot, info: Mapping[str, Any]) -> bool:
         """Store whether an agent in play observes and speaks, and what it knows; whether it acts."""
@@ -384,13 +395,4 @@ class StackedEnv(TeamEnv):
         return self._slots[agent]
 
     def _error(self, copy: int, agent: AgentID, problem: str) -> EnvError:
-        return EnvError(f"agent {agent!r}, copy {copy}, step {self._steps[copy]}: {problem}")
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(array.copy())
-        return tensor if self.device.type == "cpu" else tensor.to(self.device)
-
-    def _tensors(self, tree: Tree) -> Tree:
-        if isinstance(tree, dict):
-            return {key: self._tensors(part) for key, part in tree.items()}
-        return self._tensor(tree)
+        return EnvError(f"agent {agent!r}, copy {self.first_copy + copy}, step {self._steps[copy]}: {problem}")

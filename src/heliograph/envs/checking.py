@@ -26,7 +26,9 @@ class EnvError(ValueError):
 
 
 def place_of(error: BaseException) -> str:
-    """The file and the line that raised."""
+    """The file and the line that raised, in whichever process."""
+    if hasattr(error, PLACE):
+        return str(getattr(error, PLACE))
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{pathlib.Path(last.filename).name}, line {last.lineno}"
 
@@ -42,7 +44,8 @@ def tried(where: str = "") -> Iterator[None]:
     except EnvError:
         raise
     except Exception as error:
-        notes = getattr(error, "__notes__", None) or ([where] if where else [])
+        told = [note for note in getattr(error, "__notes__", ()) if not note.startswith(ELSEWHERE)]
+        notes = told or ([where] if where else [])
         if not notes or notes[0].startswith(OF_TEAM):
             raise
         raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place_of(error)})") from error
@@ -67,6 +70,10 @@ def close(env: Any) -> None:
 
 OF_TEAM = "while the team"
 """How a note on an exception begins that a team raised, and not its environment."""
+ELSEWHERE = "in a worker process"
+"""How a note on an exception begins that holds its traceback in another process."""
+PLACE = "_place_in_worker"
+"""The attribute of such an exception that tells the file and the line that raised."""
 BOOLEAN, WHOLE, REAL = "torch.bool", "torch.int64", "real numbers"
 FINITE = "must be finite"
 
@@ -264,4 +271,7 @@ def _check_hearing(view: Any, num_agents: int, when: str) -> None:
                 raise EnvError(f"{when}: {name}.senders names an agent that is not there: slots are 0 to {last}")
 
 
-__all__ = ["EnvError", "check_legal", "check_outcome", "check_values", "check_view", "close", "guarded", "place_of"]
+__all__ = [
+    "ELSEWHERE", "PLACE", "EnvError", "check_legal", "check_outcome", "check_values", "check_view", "close", "guarded",
+    "place_of",
+]  # fmt: skip

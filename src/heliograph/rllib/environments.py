@@ -15,8 +15,10 @@ from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from heliograph import registry
 from heliograph.adapters.closing import closed_on_failure
+from heliograph.adapters.numbering import first_copy, workers_wanted
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.recognise import ADAPTERS, Interface, adapter_for, interface_of, remedy
+from heliograph.adapters.workers import WorkedEnv
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved, may_make_team, resolve
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
@@ -102,8 +104,10 @@ class Foreign:
 
     def __call__(self, **settings: Any) -> TeamEnv:
         """An environment with the copies, the seed and the device asked for."""
+        if workers_wanted(settings):
+            return WorkedEnv(self, settings)
         offered = {"num_envs": settings.get("num_copies", 1), "device": settings.get("device", "cpu")}
-        made = [self._one(0, offered=offered)]
+        made = [self._one(first_copy(), offered=offered)]
         with closed_on_failure(made):
             return self._adapted(made, settings)
 
@@ -114,7 +118,7 @@ class Foreign:
         if interface_of(first) is Interface.VMAS:  # all copies are in the one
             return adapter(lambda **_: first, **settings)
 
-        indices = itertools.count(1)
+        indices = itertools.count(first_copy() + 1)
 
         def one() -> Any:
             return made.pop() if made else self._one(next(indices))

@@ -12,6 +12,7 @@ from heliograph.adapters.answers import reset_answer, step_answer
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.closing import closed_on_failure, made
 from heliograph.adapters.frames import Frame
+from heliograph.adapters.numbering import first_copy
 from heliograph.adapters.stacked import StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
 from heliograph.envs.base import TeamEnv, check_positive
@@ -97,7 +98,7 @@ def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> l
         return [make]
     if env_config is None:
         return made(make, num_copies)
-    indices = itertools.count()
+    indices = itertools.count(first_copy())
     return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_copies)
 
 
