@@ -41,9 +41,9 @@ class Opposed:
         """A warning, with what to do."""
         found = f"their returns have the correlation {self.correlation:.2f} over {NUM_EPISODES} episodes"
         return (
-            f"{self.first} and {self.second} are one team, but one tends to lose what the other gains ({found}): the one "
-            "is taught to help the other, and verdicts are about both together. Where they are rivals, name the team of "
-            "each by team_of="
+            f"{self.first} and {self.second} are one team, but one tends to lose what the other gains ({found}): the "
+            "one is taught to help the other, and verdicts are about both together. Where they are rivals, name the "
+            "team of each by team_of="
         )
 
 
