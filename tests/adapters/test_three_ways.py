@@ -59,6 +59,10 @@ def one_role_each(agent: str) -> str:
     return agent
 
 
+def kind(agent: str) -> str:
+    return agent.partition("_")[0]
+
+
 def fish_alone(agent: str) -> bool:
     return agent.startswith("fish")
 
@@ -87,13 +91,14 @@ VALUES: dict[str, Any] = {
     "role_of": one_role_each, "speaking": fish_alone, "meaning_fn": twos, "meaning_size": 2, "success_fn": always,
     "masks_in_infos": True, "time_limit": 2, "talk_steps": 3, "state": whole, "positions": row, "hearing": birds,
     "adjacency": birds, "reset_options": {"start": 3}, "time_limit_is_truncation": True, "paid_after_end": True,
-    "num_workers": 2,
+    "num_workers": 2, "team_of": kind, "rivals_hear": False,
 }  # fmt: skip
 """A value of every setting that is not the usual one; a new setting must be put in."""
 BESIDE: dict[str, dict[str, Any]] = {
     "meaning_fn": {"meaning_size": 2},
     "meaning_size": {"meaning_fn": twos},
     "time_limit_is_truncation": {"time_limit": 6},
+    "rivals_hear": {"team_of": kind},
 }
 
 
@@ -107,7 +112,7 @@ def as_text(value: Any) -> str:
 def seen(choice: EnvChoice) -> str:
     """What an environment is, and shows until all of its episodes are over."""
     env = build_env(choice, num_copies=2, seed=0)
-    step, found = env.reset(), [repr([(r.name, r.agents) for r in env.roles]), str(env.time_limit)]
+    step, found = env.reset(), [repr([(r.name, r.agents) for r in env.roles]), str(env.time_limit), repr(env.teams)]
     for _ in range(8):
         masks = sorted(step.action_mask or {})
         found += [repr((step.meaning.tolist(), step.speaking.tolist(), step.acting.tolist(), masks))]

@@ -29,7 +29,6 @@ from heliograph.experiment import RESERVED_POLICY
 from heliograph.folding import folded
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
-from heliograph.memory import give_back
 from heliograph.models.blocks import MessageNorm, leaf_tensors
 from heliograph.models.presence import presence_in
 from heliograph.models.recall import ages_in
@@ -79,7 +78,6 @@ class TeamLearner(TorchLearner, ABC):
         self.failure: Exception | None = None
         self._shuffler = torch.Generator()
         self._shuffler.manual_seed(0 if self.config.seed is None else int(self.config.seed))
-        give_back()  # what was tried before training
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """One optimiser per policy (nothing for a module without weights), with its own learning rate."""
