@@ -15,8 +15,11 @@ from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.episodes import Episodes
 from heliograph.experiment import TeamChoices, build_team, facts_of
+from heliograph.registry import UnknownNameError
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.settings import settings_from
+from heliograph.rllib.train import config_of
 from heliograph.sampler import Sampler, play
 from heliograph.types import Choice, Role
 from tests.adapters.spied import TEAMS, Spied, only_alice, secret
@@ -128,6 +131,13 @@ def test_training_rivals_as_one_team_warns_early_and_once() -> None:
         trained(updates=4)
     texts = [str(w.message) for w in told if "team_of=" in str(w.message)]
     assert len(texts) == 1 and "are one team, but one tends to lose what the other gains" in texts[0]
+
+
+@pytest.mark.parametrize(("team_of", "asked"), [(TEAMS, "our"), (None, "team")])
+def test_nobody_waits_for_a_team_that_is_not_there(team_of: Any, asked: str) -> None:
+    given = {"env": "tests.adapters.spied:spied", "env_settings": {"team_of": team_of}, "channel": "continuous"}
+    with pytest.raises(UnknownNameError, match=f"unknown metric in until 'team_return_mean/{asked}'"):
+        config_of(settings_from({**given, "until": {f"team_return_mean/{asked}": 1.0}}))
 
 
 def test_where_teams_are_named_nothing_is_told_and_each_has_a_return() -> None:

@@ -21,6 +21,7 @@ from heliograph.analysis.exact import enumerable
 from heliograph.analysis.judging import FIRST_WEIGHTS, judged, untrained_numbers
 from heliograph.durable import WriteError
 from heliograph.envs.checking import EnvError
+from heliograph.episodes import OF_TEAM
 from heliograph.experiment import facts_for, resolve
 from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError, settings_of
@@ -140,6 +141,7 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
     config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
     config.communication(**chosen, **normalise, freeze_team=settings.freeze_team)
+    _check_teams_of(settings, config)
     config.communication(critic=settings.critic, critic_size=settings.critic_size)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     if settings.networks == "separate":
@@ -151,6 +153,16 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
     return config.debugging(seed=settings.seed, log_level="ERROR")
+
+
+def _check_teams_of(settings: TrainSettings, config: CommunicationConfig) -> None:
+    """Refuse to wait for the return of a team that there is not: training would never end."""
+    asked = [key for key in settings.until if key.startswith(OF_TEAM)]
+    teams = config.facts().teams if asked else ()
+    for key in asked:
+        if len(teams) == 1 or key.removeprefix(OF_TEAM) not in teams:
+            valid = [f"{OF_TEAM}{name}" for name in teams if len(teams) > 1]
+            raise UnknownNameError(what="metric in until", name=key, valid=valid)
 
 
 def num_actors(settings: TrainSettings) -> int:
