@@ -211,7 +211,8 @@ def main() -> None:
     from heliograph.rllib.train import versions
     from heliograph.run_folder import write_json
 
-    command = f"python benchmarks/workers.py --workers {given.workers} --rounds {given.rounds} --seconds {given.seconds}"
+    how = f"--workers {given.workers} --rounds {given.rounds} --seconds {given.seconds}"
+    command = f"python benchmarks/workers.py {how}"
     found: dict[str, Any] = {"command": command, "commit": commit(), "versions": versions(), "hardware": machine()}
     found["before"] = None if given.before is None else commit_of(given.before)
     found["load"] = [round(os.getloadavg()[0], 1)]
