@@ -362,7 +362,7 @@ class StackedEnv(TeamEnv):
         if frame.over and at_limit and self._settings.get("time_limit_is_truncation"):
             happened.over[copy], happened.terminated[copy] = False, False
         for agent, reward in frame.rewards.items():
-            if type(reward) is not float or not math.isfinite(reward):
+            if not isinstance(reward, float) or not math.isfinite(reward):
                 value = np.asarray(reward)
                 if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                     raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
