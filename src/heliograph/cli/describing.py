@@ -9,7 +9,7 @@ from heliograph.cli.shown import console, table
 from heliograph.envs.base import TeamEnv
 from heliograph.types import TeamStep
 
-__all__ = ["envs", "roles_of"]
+__all__ = ["envs", "roles_of", "spaces_of"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 SECONDS = 1.0
@@ -36,6 +36,16 @@ def roles_of(env: TeamEnv) -> str:
     return f"roles: {told}" + (f" [{rule}]" if rule else "")
 
 
+def spaces_of(env: TeamEnv) -> str | None:
+    """What agents of an adapted environment see and choose, in words: what is an image was decided by a rule."""
+    told = _spaces(env)
+    return None if told is None else "; ".join(f"{role} {sentence}" for role, sentence in told.items())
+
+
+def _spaces(env: TeamEnv) -> dict[str, str] | None:
+    return env.described_spaces() if hasattr(env, "described_spaces") else None
+
+
 def _teams(env: TeamEnv) -> dict[str, str]:
     """The agents of each team."""
     numbers = env.team_of_agent.tolist()
@@ -59,6 +69,7 @@ def _described(env: TeamEnv) -> dict[str, Any]:
         "role_rule": getattr(env, "role_rule", None),
         "teams": _teams(env) if len(env.teams) > 1 else None,
         "roles": {role.name: _role(env, role, step) for role in env.roles},
+        "spaces": _spaces(env),
         "optional_fields": [name for name in ("hearing", "positions", "adjacency") if getattr(step, name) is not None],
         "state_size": step.state.shape[1],
         "horizon": env.horizon,

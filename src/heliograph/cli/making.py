@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.cli.choosing import MAIN, Job, twins_of
-from heliograph.cli.describing import roles_of
+from heliograph.cli.describing import roles_of, spaces_of
 from heliograph.cli.plan import PLAN, Plan, read_plan, replanned, standing, write_plan
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display, console, summary_table
@@ -71,6 +71,8 @@ def _check_config(settings: TrainSettings) -> None:
 def _show_roles(settings: TrainSettings, *, err: bool) -> None:
     with opened(settings.env_choice()) as env:
         console(err=err).print(roles_of(env), soft_wrap=True)
+        if spaces := spaces_of(env):
+            console(err=err).print(spaces, soft_wrap=True)
 
 
 def _make(plan: Plan, given: Any, *, folder: str) -> Shown:
