@@ -179,20 +179,19 @@ def test_a_hanging_step_is_broken_off_and_processes_end(
 ) -> None:
     """And each copy of a process that is free is closed; this ends the pool, so it is the last to use it."""
     monkeypatch.setattr("heliograph.adapters.worker.GRACE_SECONDS", 0.3)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests beside others are run without one
     pool.reset()
     pool.step(deeds())
     threading.Thread(target=_interrupt_when_hanging, args=(note,), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         pool.step(deeds(copy_0=Deed.HANG))
+    signal.signal(signal.SIGINT, handler)
     ids: list[int] = pool.process_ids  # type: ignore[attr-defined]
     pool.close()
     assert not any(map(runs, ids))
     pool.close()
     with pytest.raises(EnvError, match="was closed"):
         pool.reset()
-
-
-def test_every_copy_of_a_free_process_was_closed(note: pathlib.Path) -> None:
     hanging, *closed = note.read_text().splitlines()
     assert hanging.startswith("hanging") and len(closed) == 2 and len(set(closed)) == 1
     assert closed[0].startswith("closed") and closed[0].split()[1] != hanging.split()[1]
