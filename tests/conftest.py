@@ -6,8 +6,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import pathlib
 import random
+import signal
 from collections.abc import Iterator
 
 import jaxtyping
@@ -16,8 +16,14 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-SHAPES_CHECKED = ("test_a2c", "test_local", "test_qlearning", "test_recipes")
-"""Modules of tests/rllib in which shapes are checked: every algorithm and every model is trained in them."""
+WHOLE_RUNS = {"adapters", "rllib"}
+"""Folders whose tests play and train whole teams, over and over through the same code, and such modules elsewhere."""
+WHOLE_RUN_MODULES = {
+    "test_bad_input", "test_cli", "test_closing", "test_docs", "test_effects", "test_examples", "test_experiment",
+    "test_fuzz", "test_isolation", "test_settings", "test_sharing", "test_shipped", "test_strangers",
+}  # fmt: skip
+SHAPES_CHECKED = {"test_a2c", "test_local", "test_qlearning", "test_recipes", "test_spaces"}
+"""Modules among them in which shapes are checked: every algorithm, model and space comes in them."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,15 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("ray"))
 
 
-def trains(path: pathlib.Path) -> bool:
-    """Whether tests of a module train whole teams, over and over through the same code."""
-    return (path.parent.name == "rllib" and path.stem not in SHAPES_CHECKED) or path.stem == "test_settings"
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Check the shapes in signatures in every call, but not where teams are trained: that takes half of the time."""
-    jaxtyping.config.update("jaxtyping_disable", trains(item.path))
+    """Check the shapes in signatures in every call, but not in whole runs: that takes half of the time."""
+    whole = item.path.parent.name in WHOLE_RUNS or item.path.stem in WHOLE_RUN_MODULES
+    jaxtyping.config.update("jaxtyping_disable", whole and item.path.stem not in SHAPES_CHECKED)
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +49,14 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, as in a terminal: a shell has what it runs in the background ignore it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture(scope="session")

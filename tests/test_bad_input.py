@@ -231,7 +231,7 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "endless": (lambda: config(Endless), ("Endless", "time_limit")),
     "no environment": (lambda: config(dict), ("made a dict", "must be a heliograph TeamEnv")),
     "a class of something": (lambda: config("pathlib:Path"), ("'pathlib:Path'", "TeamEnv")),
-    "a function of nothing of ours": (lambda: config("builtins:dict"), ("made a dict", "FromPettingZoo")),
+    "a function of nothing of ours": (lambda: config("builtins:dict"), ("made a dict", "PettingZoo ParallelEnv")),
     "a team of its own": (lambda: config(lambda given: Identity()), ("made a Identity with copies", "module:function")),
     "an instance": (lambda: config(Identity()), ("must be a name, a class, or a function",)),
     "a function of nothing": (lambda: config(lambda: None), ("made a NoneType", "must be a heliograph TeamEnv")),

@@ -51,9 +51,9 @@ class Faulty(ParallelEnv):
     ("fault", "what", "where"),
     [
         ("raise", "ValueError: bad dice", "step() of Faulty, copy 0, step 1 of its episode, turn of ['a', 'b']; "),
-        ("four", "expected 5, got 4", "step() of Faulty, copy 0, step 1 of its episode"),
+        ("four", "step() of Faulty must return 5 dicts by agent", "step() of Faulty, copy 0, step 1 of its episode"),
         ("exit", "sys.exit(5) was called", "step() of Faulty, copy 0, step 1 of its episode"),
-        ("reset", "TypeError: cannot unpack", "reset() of Faulty, copy 0, step 0 of its episode"),
+        ("reset", "reset() of Faulty must return 2 dicts by agent", "reset() of Faulty, copy 0, step 0 of its episode"),
     ],
 )  # fmt: skip
 def test_a_python_environment(fault: str, what: str, where: str) -> None:

@@ -175,17 +175,15 @@ def _interrupt_when_hanging(note: pathlib.Path) -> None:
 
 
 def test_a_hanging_step_is_broken_off_and_processes_end(
-    pool: TeamEnv, note: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    pool: TeamEnv, note: pathlib.Path, heard_interrupts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And each copy of a process that is free is closed; this ends the pool, so it is the last to use it."""
     monkeypatch.setattr("heliograph.adapters.worker.GRACE_SECONDS", 0.3)
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests beside others are run without one
     pool.reset()
     pool.step(deeds())
     threading.Thread(target=_interrupt_when_hanging, args=(note,), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         pool.step(deeds(copy_0=Deed.HANG))
-    signal.signal(signal.SIGINT, handler)
     ids: list[int] = pool.process_ids  # type: ignore[attr-defined]
     pool.close()
     assert not any(map(runs, ids))

@@ -30,7 +30,7 @@ TINY += ["training.minibatch_size=8", "training.num_epochs=1"]
 SECONDS = 60.0
 
 
-def test_the_first_says_what_the_second_does(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_first_says_what_the_second_does(heard_interrupts: None, capfd: pytest.CaptureFixture[str]) -> None:
     with interruptible(None) as stopped:
         assert not stopped()
         os.kill(os.getpid(), signal.SIGINT)
