@@ -137,9 +137,19 @@ ONLY_IN_PLAY = {
     "epsilon": "where a game has one action, there is nothing to explore",
     "self_loop": "with complete='all' one's own edge is taken, as 'forced' says",
     "threshold": "where no intent lies between two thresholds, the same bits are said",
+    "combine": "where nobody hears two messages at once, their mean is their sum",
     "squash": "where hidden states are small, tanh leaves them nearly as they are",
 }
 """Settings whose effect depends on what happens in an episode, which nobody knows before; why one may have none."""
+
+ONCE = ("identity", "colour_digit", "multistep_digits")
+"""Environments in which each agent acts once in an episode: no value comes later."""
+SO_ANYWAY = {("team.normalise_values", "algorithm=qlearning")} | {
+    (f"training.qlearning.{name}", f"algorithm=qlearning+env={env}")
+    for name in ("gamma", "target_update_every")
+    for env in ONCE
+}
+"""Settings that say what is so anyway in some company, and are taken: Q-learning scales no values, for one."""
 
 VALUES: dict[str, dict[str, Settings]] = {
     "env": {
@@ -415,7 +425,7 @@ def is_fault(case: Case, outcome: str, told: str) -> bool:
     """Whether a setting changes nothing and nobody says so, or the refusal names another one."""
     name = case.setting.rpartition(".")[2]
     if outcome == NOTHING:
-        return name not in ONLY_IN_PLAY
+        return name not in ONLY_IN_PLAY and (case.setting, case.company) not in SO_ANYWAY
     return outcome == REFUSED and name not in told
 
 

@@ -123,6 +123,9 @@ class CommDQNConfig(CommunicationConfig):
         why = "Q-learning has no critic; leave it out, or choose algorithm 'ppo' or 'a2c'"
         found |= dict.fromkeys(("critic", "critic_size"), why)
         found["normalise_rewards"] = "Q-values are learnt from rewards as they are; leave it out, or choose 'ppo'"
+        if self.facts().horizon == 1:
+            why = "episodes have a single step, and no value comes later; leave it out"
+            found |= dict.fromkeys(("gamma", "target_update_every"), why)
         if not team.channel.scored:
             found["message_bootstrap"] = "messages have no values of their own here; leave it out, or use 'symbols'"
         return found

@@ -14,7 +14,7 @@ from heliograph.channels.base import Channel
 from heliograph.channels.continuous import Continuous
 from heliograph.channels.wrapper import Wrapper
 from heliograph.checks import check_positive, check_schedule
-from heliograph.combinations import COPIES_IN_TRAINING
+from heliograph.combinations import COPIES_IN_TRAINING, build_loss
 from heliograph.cores import memory_bytes
 from heliograph.envs.base import flat_size
 from heliograph.experiment import RESERVED_POLICY, build_channel, build_policy
@@ -138,7 +138,8 @@ def check_idle(config: "CommunicationConfig", team: Team) -> None:
 
 def has_weights_of_nobody(config: "CommunicationConfig", team: Team) -> bool:
     """Whether something is learnt that belongs to no policy: a codebook, or the networks of losses."""
-    return next(team.channel.parameters(), None) is not None or bool(config.module_losses())
+    losses = (build_loss(loss.loss, team, dict(loss.settings)) for loss in config.module_losses())
+    return any(next(module.parameters(), None) is not None for module in (team.channel, *losses))
 
 
 def scored_words(team: Team) -> bool:
