@@ -13,12 +13,12 @@ from pettingzoo import AECEnv, ParallelEnv
 
 from heliograph.adapters.answers import reset_answer, step_answer
 from heliograph.adapters.arrays import AgentID
-from heliograph.adapters.closing import closed_on_failure, made
+from heliograph.adapters.copies import copies_of
 from heliograph.adapters.frames import Frame
 from heliograph.adapters.picture import RENDERING, picture_of
 from heliograph.adapters.stacked import StackedEnv, StackedSettings
 from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
-from heliograph.envs.base import TeamEnv, check_positive
+from heliograph.envs.base import TeamEnv
 
 __all__ = ["FromPettingZoo", "ToAEC", "ToParallel"]
 
@@ -34,13 +34,7 @@ class FromPettingZoo(StackedEnv):
     """
 
     def __init__(self, make: Any, **settings: Unpack[StackedSettings]):
-        num_copies = settings.get("num_copies", 1)
-        check_positive("num_copies", num_copies)
-        if not callable(make):
-            given = type(make).__name__
-            raise ValueError(f"make is a {given}, not callable: hand in a function that makes one, lambda: {given}()")
-        envs = made(make, num_copies)
-        with closed_on_failure(envs):
+        with copies_of(make, num_copies=settings.get("num_copies", 1)) as envs:
             self._adapt(envs, settings)
 
     def _adapt(self, envs: list[Any], settings: StackedSettings) -> None:
