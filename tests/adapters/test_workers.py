@@ -21,7 +21,7 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.numbering import first_copy, numbered_from, shares
 from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.adapters.shared import Memory, changed, form_of, leaves, rows, write
+from heliograph.adapters.shared import Memory, form_of, leaves, mapped, rows, write
 from heliograph.adapters.workers import WorkedEnv
 from heliograph.envs.base import TeamEnv, View
 from heliograph.envs.checking import EnvError, tried
@@ -344,7 +344,7 @@ def test_structures_are_compared_and_copied_by_field() -> None:
     )  # fmt: skip
     assert form_of(view)["observations"] == {"a": {"x": "float32 [3, 4]"}}
     assert form_of(view)["hearing"] == {"senders": None, "mask": "bool [3, 3]"} and form_of(view)["state"] is None
-    other = changed(view, lambda leaf: leaf.clone())
+    other = mapped(view, lambda leaf: leaf.clone())
     assert type(other) is View and form_of(other) == form_of(view)
     other.observations["a"]["x"][:] = 5
     assert view.observations["a"]["x"].eq(1).all() and np.isclose(view.meaning.sum().item(), 0)

@@ -75,9 +75,9 @@ def clear(arrays: Tree, index: tuple[int, ...]) -> None:
         clear(part, index) if isinstance(part, dict) else part.__setitem__(index, 0)
 
 
-def tensors_of(arrays: Tree, *, device: torch.device) -> Tree:
+def as_tensors(arrays: Tree, *, device: torch.device) -> Tree:
     """Copies of arrays as tensors on a device."""
     if isinstance(arrays, dict):
-        return {key: tensors_of(part, device=device) for key, part in arrays.items()}
+        return {key: as_tensors(part, device=device) for key, part in arrays.items()}
     tensor = torch.from_numpy(arrays.copy())
     return tensor if device.type == "cpu" else tensor.to(device)

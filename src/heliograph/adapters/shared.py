@@ -14,7 +14,7 @@ from torch import Tensor
 
 from heliograph.types import Tree, map_tensors
 
-__all__ = ["Memory", "changed", "form_of", "leaves", "rows", "write"]
+__all__ = ["Memory", "form_of", "leaves", "mapped", "rows", "write"]
 
 ALIGNED = 64
 """Bytes; a line of a processor's cache."""
@@ -71,16 +71,16 @@ def write(tree: Tree, into: list[Tensor]) -> None:
         target.copy_(source)
 
 
-def changed(tree: Tree, function: Callable[[Tensor], Tensor]) -> Any:
+def mapped(tree: Tree, function: Callable[[Tensor], Tensor]) -> Any:
     """A structure with other tensors. Unlike `map_tensors` it does not call constructors, which costs more."""
     if isinstance(tree, Tensor):
         return function(tree)
     if isinstance(tree, dict):
-        return {key: changed(part, function) for key, part in tree.items()}
+        return {key: mapped(part, function) for key, part in tree.items()}
     if tree is None:
         return None
     new = object.__new__(type(tree))
-    vars(new).update({name: changed(part, function) for name, part in vars(tree).items()})
+    vars(new).update({name: mapped(part, function) for name, part in vars(tree).items()})
     return new
 
 

@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, clear, empty, first_action, take_mask, tensors_of
+from heliograph.adapters.arrays import MASK, AgentID, Slot, Spaces, as_tensors, clear, empty, first_action, take_mask
 from heliograph.adapters.closing import close_all, name_of
 from heliograph.adapters.frames import Frame, Records
 from heliograph.adapters.legal import Legal
@@ -63,7 +63,7 @@ class StackedEnv(TeamEnv):
         super().__init__(roles, **of_base(settings))
         self.envs, self._settings, self.first_copy = list(envs), settings, first_copy()
         self._meaning_fn = settings.get("meaning_fn")
-        self._tensors = functools.partial(tensors_of, device=self.device)
+        self._tensors = functools.partial(as_tensors, device=self.device)
         self.teams, numbers = teams_of(self._slots, settings.get("team_of"))
         self.team_of_agent = torch.tensor(numbers, device=self.device)
         self.rivals_hear = settings.get("rivals_hear", True)

@@ -17,7 +17,7 @@ from torch import Tensor
 from heliograph.adapters.failures import Warned
 from heliograph.adapters.numbering import shares, workers_wanted
 from heliograph.adapters.orders import BEGIN, STEP, Facts, Question, Reply, orders_for
-from heliograph.adapters.shared import Memory, changed, form_of, leaves
+from heliograph.adapters.shared import Memory, form_of, leaves, mapped
 from heliograph.adapters.worker import WorkerHandle, all_ended
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
 from heliograph.envs.checking import EnvError
@@ -138,7 +138,7 @@ class WorkedEnv(TeamEnv):
         outcomes = self._ordered(STEP, self._workers)
         if self._outcome is None:
             self._outcome = self._shared("outcome", outcomes)
-        return changed(self._outcome, self._taken)
+        return mapped(self._outcome, self._taken)
 
     def _expect(self, actions: dict[str, Tensor]) -> None:
         """Tell the workers of what shapes and dtypes actions are."""
@@ -149,7 +149,7 @@ class WorkedEnv(TeamEnv):
     def _observe(self) -> View:
         if self._view is None:
             raise RuntimeError("call reset() before view()")
-        return changed(self._view, self._taken)
+        return mapped(self._view, self._taken)
 
     def _taken(self, tensor: Tensor) -> Tensor:
         return tensor.clone() if self.device.type == "cpu" else tensor.to(self.device)
