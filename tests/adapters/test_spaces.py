@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from heliograph import distributions
@@ -174,6 +174,7 @@ def test_whatever_a_policy_puts_out_is_an_action(space: spaces.Space, seed: int)
 
 @quick
 @given(space=CHOSEN | NUMBERS, seed=st.integers(0, 99))
+@example(space=spaces.MultiDiscrete([3, 2], dtype=np.int32), seed=0)
 def test_every_action_can_be_put_out(space: spaces.Space, seed: int) -> None:
     space.seed(seed)
     acts = acted(space)

@@ -118,7 +118,7 @@ class _Chosen(ActionMap):
         if isinstance(space, spaces.Discrete) and space.start == 0:
             return space
         if isinstance(space, spaces.MultiDiscrete):
-            plain = len(space.shape) == 1 and not space.start.any()
+            plain = len(space.shape) == 1 and not space.start.any() and np.dtype(space.dtype) == np.int64
             return space if plain else spaces.MultiDiscrete(self._sizes)
         return spaces.Discrete(self._sizes[0]) if len(self._sizes) == 1 else spaces.MultiDiscrete(self._sizes)
 

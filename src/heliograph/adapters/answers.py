@@ -21,6 +21,8 @@ class StepAnswer(NamedTuple):
 
 
 NAMES = ("observations", "rewards", "terminations", "truncations", "infos")
+FIVE_DICTS = [dict] * len(NAMES)
+"""The types of what all but every environment returns."""
 OLDER = {
     "reset": "older interfaces return observations alone: return (observations, {}) where there are no infos",
     "step": "older interfaces return one dict of dones: return it as terminations, with truncations beside it, which "
@@ -36,13 +38,12 @@ def reset_answer(env: Any, answer: Any) -> tuple[Dict, Dict]:
 
 def step_answer(env: Any, answer: Any) -> StepAnswer:
     """What a step returned; raises ValueError where that is not five dicts."""
-    _check(env, answer, call="step", names=NAMES)
+    if type(answer) is not tuple or [*map(type, answer)] != FIVE_DICTS:
+        _check(env, answer, call="step", names=NAMES)
     return StepAnswer(*answer)
 
 
 def _check(env: Any, answer: Any, *, call: str, names: tuple[str, ...]) -> None:
-    if type(answer) is tuple and len(answer) == len(names) and all(type(values) is dict for values in answer):
-        return
     wanted = f"{call}() of {name_of(env)} must return {len(names)} dicts by agent, {', '.join(names)}"
     if not isinstance(answer, (tuple, list)) or len(answer) != len(names):
         found = f"{len(answer)} values" if isinstance(answer, (tuple, list)) else f"a {type(answer).__name__}"

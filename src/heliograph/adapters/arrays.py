@@ -69,10 +69,13 @@ def empty(space: spaces.Space, batch: tuple[int, ...]) -> Tree:
     return np.zeros((*batch, *(space.shape or ())), kept)
 
 
-def clear(arrays: Tree, index: tuple[int, ...]) -> None:
-    """Store zeros."""
-    for part in arrays.values() if isinstance(arrays, dict) else [arrays]:
-        clear(part, index) if isinstance(part, dict) else part.__setitem__(index, 0)
+def clear(arrays: Tree, index: tuple[int, ...], *, value: Any = 0) -> None:
+    """Store a value, zeros by default, at an index of every array."""
+    if isinstance(arrays, dict):
+        for part in arrays.values():
+            clear(part, index, value=value)
+    else:
+        arrays[index] = value
 
 
 def as_tensors(arrays: Tree, *, device: torch.device) -> Tree:

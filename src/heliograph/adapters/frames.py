@@ -11,7 +11,7 @@ from heliograph.adapters.arrays import AgentID, same
 __all__ = ["Frame", "Records"]
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Frame:
     """What one Python environment shows after a reset or a step, agents named as it names them.
 
@@ -35,14 +35,13 @@ class Frame:
 class Records:
     """The events of one step of all copies, `[B, N]`: `paid` by the environments, `rewards` of whoever learns.
 
-    `last`: no step of its episode follows, since it is `over` or has come to the time limit.
+    `last`: no step of its episode follows, since it is `over` or has come to the time limit. `is_quiet`: nobody's part
+    and no episode ended.
     """
 
     def __init__(self, copies: int, agents: int):
-        self.rewards = np.zeros((copies, agents), np.float32)
         self.paid = np.zeros((copies, agents))
-        self.terminated = np.zeros((copies, agents), bool)
-        self.truncated = np.zeros((copies, agents), bool)
-        self.over = np.zeros(copies, bool)
-        self.last = np.zeros(copies, bool)
-        self.success = np.zeros(copies, bool)
+        self.rewards = self.paid
+        self.terminated, self.truncated = np.zeros((2, copies, agents), bool)
+        self.over, self.last, self.success = np.zeros((3, copies), bool)
+        self.is_quiet = True

@@ -49,10 +49,10 @@ class Notes:
             remedy = "paid_after_end=True is for agents that terminate, and this one was truncated: terminate it"
         self._tell("pay", f"{paid}: that is neither learnt from nor reported; {remedy}")
 
-    def count(self, num_episodes: int, turns: np.ndarray) -> None:
-        """So many more episodes were played to their ends, and agents `[N]` have had these turns by now."""
+    def count(self, num_episodes: int, had_turn: np.ndarray) -> None:
+        """So many more episodes were played to their ends, and these agents `[N]` have had a turn by now."""
         before, self._num_episodes = self._num_episodes, self._num_episodes + num_episodes
-        never = [agent for agent, had in zip(self._agents, turns, strict=True) if not had]
+        never = [agent for agent, had in zip(self._agents, had_turn, strict=True) if not had]
         if before < MANY_EPISODES <= self._num_episodes and never:
             told = f"{never} had no turn in the first {self._num_episodes} episodes: they learn nothing, and nobody "
             self._tell("turns", f"{told}can learn to talk to them; if that is right, take them from possible_agents")

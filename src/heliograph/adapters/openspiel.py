@@ -108,7 +108,8 @@ class FromOpenSpiel(StackedEnv):
 
     def _extra_state(self) -> Any:
         matches = [match.saved() for match in self.envs]
-        shown = {"meaning": self._meaning, "flags": self._legal.flags}  # those who wait keep what they last had
+        views = self._views
+        shown = {"meaning": views.meaning, "flags": views.legal.flags}  # those who wait keep what they last had
         shown |= {"presence": vars(self._presence)}
         return {"matches": matches, "shown": copy.deepcopy(shown), "steps": list(self._steps)}
 
@@ -116,10 +117,10 @@ class FromOpenSpiel(StackedEnv):
         self._steps = list(extra["steps"])
         for number, (match, saved) in enumerate(zip(self.envs, extra["matches"], strict=True)):
             match.restore(copy.deepcopy(saved))
-            self._forget(number, range(self.num_agents))
+            self._views.begin(number)
             self._take(number, self._frame(match))
         shown = copy.deepcopy(extra["shown"])
-        self._meaning, self._legal.flags = shown["meaning"], shown["flags"]
+        self._views.restore(meaning=shown["meaning"], flags=shown["flags"])
         vars(self._presence).update(shown["presence"])
 
 

@@ -22,6 +22,8 @@ from heliograph.envs.base import TeamEnv
 
 __all__ = ["FromPettingZoo", "ToAEC", "ToParallel"]
 
+NOBODY = frozenset[AgentID]()
+
 
 @final
 class FromPettingZoo(StackedEnv):
@@ -61,11 +63,13 @@ class FromPettingZoo(StackedEnv):
 
     def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
         if self._takes_turns:
-            env.step(actions[env.agent_selection])
+            (action,) = actions.values()  # of the agent that was selected
+            env.step(action)
             return _aec_frame(env)
         answer = step_answer(env, env.step(actions))
         observations, rewards, terminated, truncated, infos = map(self._of_agents, answer)
-        left = {agent for flags in (terminated, truncated) for agent, flag in flags.items() if flag}
+        some_left = any(terminated.values()) or any(truncated.values())
+        left = {a for flags in (terminated, truncated) for a, flag in flags.items() if flag} if some_left else NOBODY
         live = _live(env, observations)
         vanished = [agent for agent in actions if agent not in live and agent not in left]
         if vanished:
@@ -78,8 +82,8 @@ class FromPettingZoo(StackedEnv):
             observations=observations,
             turn=turn,
             rewards=rewards,
-            terminated=[agent for agent, flag in terminated.items() if flag],
-            truncated=[agent for agent, flag in truncated.items() if flag],
+            terminated=[agent for agent, flag in terminated.items() if flag] if some_left else [],
+            truncated=[agent for agent, flag in truncated.items() if flag] if some_left else [],
             infos=infos,
             over=not turn,
         )

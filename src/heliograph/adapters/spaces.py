@@ -112,8 +112,8 @@ class _Numbers(ObservationMap):
         arrays[index] = array if self._axes is None else self._axes.applied(array)
 
     def _is_finite(self, array: np.ndarray) -> bool:
-        if array.dtype == np.float32:
-            return float(array.ravel().dot(self._zeros)) == 0.0  # NaN where any is not finite; faster than to ask each
+        if array.dtype == np.float32:  # NaN where any is not finite; faster than to ask each
+            return bool((array if array.ndim == 1 else array.ravel()).dot(self._zeros) == 0.0)
         fits = np.abs(array) <= LARGEST if array.dtype == np.float64 else np.isfinite(array)
         return bool(fits.all())
 
@@ -142,6 +142,9 @@ class _Whole(ObservationMap):
         self.space = space if self._start == 0 else spaces.Discrete(self._n)
 
     def write(self, arrays: Tree, index: Index, value: Any) -> None:
+        if type(value) in (int, np.int64) and 0 <= value - self._start < self._n:
+            arrays[index] = value - self._start
+            return
         array = np.asarray(value)
         if array.size != 1:
             raise ValueError(f"its shape is {array.shape}, not ()")

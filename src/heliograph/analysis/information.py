@@ -97,9 +97,7 @@ def information_in(found: Utterances, *, num_permutations: int, seed: int = 0) -
     if not len(found):
         raise ValueError("no rows: measures need at least one utterance")
     some = found.of_the_informed()
-    chance = permutation_baseline(
-        some.said, some.meant, given=some.group, num_permutations=num_permutations, seed=seed
-    )
+    chance = permutation_baseline(some.said, some.meant, given=some.group, num_permutations=num_permutations, seed=seed)
     sizes = np.bincount(some.group)
     return Information(
         entropy_bits=float(np.average(entropies_within(some.group, some.said), weights=sizes)),

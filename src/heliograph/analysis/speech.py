@@ -112,4 +112,3 @@ def _scale_of(rollout: Rollout) -> float:
 def last_said(speeches: Sequence[Speech]) -> Utterance:
     """What was said last in some steps, by the last in the order of slots; nothing where nobody spoke."""
     return next((said for speech in reversed(speeches) for said in reversed(speech.said) if said), ())
-

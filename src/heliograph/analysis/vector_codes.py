@@ -101,9 +101,7 @@ class _Cut:
         return rows[:, self.column] > self.threshold
 
 
-def _cells(
-    rows: Float[np.ndarray, "n D"], sample: Int[np.ndarray, " m"], *, at_most: int
-) -> Int[np.ndarray, " n"]:
+def _cells(rows: Float[np.ndarray, "n D"], sample: Int[np.ndarray, " m"], *, at_most: int) -> Int[np.ndarray, " n"]:
     """Cells of standardised vectors: of all cells of a sample the one is cut next in which that gains most."""
     some = rows[sample]
     cells, cell_of_some = np.zeros(len(rows), dtype=np.int64), np.zeros(len(some), dtype=np.int64)

@@ -18,6 +18,7 @@ from torch import Tensor
 from heliograph import distributions, functional
 from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view, guarded
+from heliograph.envs.endings import endings
 from heliograph.envs.fields import Fields
 from heliograph.envs.hearing import opened, within_teams
 from heliograph.envs.scene import Scene, gathered
@@ -251,25 +252,23 @@ class TeamEnv(ABC):
         when = self._when()
         check_outcome(outcome, num_copies=self.num_copies, num_agents=self.num_agents, when=when)
         self._fields.hold_info(outcome.info, num_copies=self.num_copies, when=when)
-        ruled = outcome.episode_over & moving
-        limit = self.time_limit
-        cut = (self._elapsed >= limit) & ~ruled if limit is not None else torch.zeros_like(ruled)
-        over = ruled | cut
-        terminated = (outcome.terminated & moving.unsqueeze(1)) | ruled.unsqueeze(1)
-        truncated = cut.unsqueeze(1) & ~terminated
-        if outcome.truncated is not None:
-            cut_inside = outcome.truncated & ~outcome.terminated & moving.unsqueeze(1)
-            terminated, truncated = terminated & ~cut_inside, truncated | cut_inside
+        inside = None if outcome.truncated is None else outcome.truncated & moving.unsqueeze(1)
+        ends = endings(
+            terminated=outcome.terminated & moving.unsqueeze(1),
+            truncated=inside,
+            episode_over=outcome.episode_over & moving,
+            elapsed=self._elapsed,
+            time_limit=self.time_limit,
+        )
         outcomes = {
             "rewards": torch.where(moving.unsqueeze(1), outcome.rewards, 0.0),
-            "terminated": terminated,
-            "truncated": truncated,
-            "episode_over": over,
+            **ends._asdict(),
             "info": outcome.info,
         }
+        over = ends.episode_over
         if functional.surely_none(over):
             return self._show(self._observe(), **outcomes)
-        shown = self.final_views is FinalViews.ENDED or self._may_cut(outcome, truncated)
+        shown = self.final_views is FinalViews.ENDED or self._may_cut(outcome, ends.truncated)
         last = self._observe() if shown else None
         if self.on_end is not None:
             self.on_end(over)

@@ -71,14 +71,17 @@ class FromMultiAgentEnv(StackedEnv):
 
     def _step_one(self, env: MultiAgentEnv, actions: dict[AgentID, Any]) -> Frame:
         answer = step_answer(env, env.step(actions))
-        in_play = self._in_play[id(env)] | set(answer.observations)
+        in_play = self._in_play[id(env)]
+        in_play.update(answer.observations)
+        infos = _of_agents(answer.infos)
+        if in_play and not (any(answer.terminated.values()) or any(answer.truncated.values())):
+            turn = list(answer.observations)
+            return Frame(observations=answer.observations, turn=turn, rewards=answer.rewards, infos=infos)
         terminated, truncated = (_left(part, in_play) for part in (answer.terminated, answer.truncated))
         cut = bool(answer.truncated.get(ALL)) and not answer.terminated.get(ALL)
         if cut:
             truncated += [a for a in self._slots if a in in_play and a not in (*terminated, *truncated)]
-        if terminated or truncated:
-            in_play -= {*terminated, *truncated}
-        self._in_play[id(env)] = in_play
+        in_play.difference_update(terminated, truncated)
         over = cut or bool(answer.terminated.get(ALL)) or not in_play
         return Frame(
             observations=answer.observations,
@@ -86,7 +89,7 @@ class FromMultiAgentEnv(StackedEnv):
             rewards=answer.rewards,
             terminated=terminated,
             truncated=truncated,
-            infos=_of_agents(answer.infos),
+            infos=infos,
             over=over,
         )
 
