@@ -46,15 +46,15 @@ def _paths(parts: Any, kind: type) -> Iterator[tuple[str, Any]]:
             yield key, part
 
 
-MOST_PIXELS = 2**22
+MOST_PIXELS = 2**20
 """Numbers in the images that pass an image torso at once: as floats, before and after convolutions, they are large."""
 
 
 class ImageTorso(nn.Module):
     """Two strided convolutions and a linear map, for images `[..., height, width, channels]` scaled by their bounds.
 
-    More than `MOST_PIXELS` go through in parts of the first axis, which are computed once more in the backward pass, so
-    that neither floats nor features of all are ever kept.
+    More than `MOST_PIXELS` go through in parts, which are computed once more in the backward pass, so that neither
+    floats nor features of all are ever kept.
     """
 
     def __init__(self, space: spaces.Box, size: int):
@@ -72,10 +72,8 @@ class ImageTorso(nn.Module):
         batch = image.shape[:-3]
         if not batch or image.numel() <= MOST_PIXELS:
             return self._features(image).reshape(*batch, -1)
-        image = image.flatten(0, -4) if image.is_contiguous() else image
-        at_once = max(1, MOST_PIXELS // math.prod(image.shape[1:]))
         again = functools.partial(checkpoint, self._features, use_reentrant=False, preserve_rng_state=False)
-        features = torch.cat([again(part) for part in image.split(at_once)])
+        features = torch.cat([again(part) for part in _in_parts(image)])
         give_back()
         return features.reshape(*batch, -1)
 
@@ -84,6 +82,17 @@ class ImageTorso(nn.Module):
         pixels = images.permute(0, 3, 1, 2).float()
         pixels = pixels / self.scale if images.is_floating_point() else pixels.div_(self.scale)
         return self.out(self.convolutions(pixels))
+
+
+def _in_parts(images: Tensor) -> Iterator[Tensor]:
+    """Images `[..., height, width, channels]` in parts of at most `MOST_PIXELS` numbers or of one image, not copied."""
+    images = images.flatten(0, -4) if images.is_contiguous() else images
+    size = math.prod(images.shape[1:])
+    if size <= MOST_PIXELS or images.dim() == 4:
+        yield from images.split(max(1, MOST_PIXELS // size))
+    else:
+        for row in images:
+            yield from _in_parts(row)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
