@@ -21,10 +21,10 @@ from watched import KINDS, deployed, header_of, parser_of, result_file, run_all,
 
 from heliograph.envs.graph_colouring import recolour
 from heliograph.experiment import EnvChoice, build_env
-from heliograph.models.team import Team
 from heliograph.rllib.local import LocalTrainer
 from heliograph.run_folder import write_json
 from heliograph.sampler import Sampler, play
+from heliograph.team.team import Team
 from heliograph.types import Choice
 
 EPISODES, COPIES, POINT_EPISODES = 100, 20, 20

@@ -34,11 +34,11 @@ from torch import Tensor
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.graph_colouring import GraphColouring
 from heliograph.experiment import TeamChoices, build_team, facts_of
-from heliograph.models.team import Team
 from heliograph.rllib.train import versions
 from heliograph.rollout import Rollout
 from heliograph.run_folder import write_json
 from heliograph.sampler import Sampler
+from heliograph.team.team import Team
 from heliograph.types import Role
 
 TOTAL, STEPS, SIZE, NEIGHBOURS = 4096, 2, 64, 4

@@ -33,11 +33,11 @@ from watched import (
 
 from heliograph.episodes import Episodes
 from heliograph.experiment import EnvChoice, build_env
-from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler, play
+from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm
 
 EPISODES = 2048

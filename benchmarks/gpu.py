@@ -23,13 +23,13 @@ from protocols import RESULTS, command, commit, machine
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import TeamChoices, build_team, facts_of
-from heliograph.models.team import Team
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.train import versions
 from heliograph.rollout import Rollout
 from heliograph.run_folder import write_json
 from heliograph.sampler import Sampler
+from heliograph.team.team import Team
 from heliograph.testing.play import play
 
 TOLERANCE = 1e-3

@@ -27,13 +27,13 @@ import torch
 from heliograph.analysis.evaluate import evaluate, interventions_table
 from heliograph.analysis.exact import exact_return
 from heliograph.experiment import EnvChoice, build_env
-from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.bench import sgemm_gflops
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
 from heliograph.rllib.train import config_of, versions
 from heliograph.run_folder import read_run, write_config, write_json, write_team
+from heliograph.team.team import Team
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 KEPT = ("episode_return_mean", "episode_return_se", "success_rate", "normalised_return")

@@ -126,6 +126,7 @@ BESIDE: dict[str, tuple[str, ...]] = {
 }
 """By what a setting belongs to, the kinds of components that it is tried beside."""
 TURNING = ("algorithm", "model", "channel", "topology")
+IN_A_ROW = 4
 SHARE = 25
 """Cases that a process judges at a time."""
 ONLY_IN_PLAY = {
@@ -407,9 +408,13 @@ def uncovered() -> list[str]:
 
 
 def covering() -> Iterator[tuple[Case, Case]]:
-    """Each setting in a company of which every component is another in turn, and in its usual one."""
+    """Each setting in a company of which every component is another in turn, and in its usual one.
+
+    `IN_A_ROW` settings have one company, which is trained once for all of them where they are of one component.
+    """
     for index, (setting, home, section, name, value) in enumerate(_settings()):
-        turns = {kind: KINDS[kind][(index + shift) % len(KINDS[kind])] for shift, kind in enumerate(TURNING)}
+        turn = index // IN_A_ROW
+        turns = {kind: KINDS[kind][(turn + shift) % len(KINDS[kind])] for shift, kind in enumerate(TURNING)}
         usual = _case(setting, home, section, name, value)
         yield _case(setting, {**turns, **home}, section, name, value), usual
 

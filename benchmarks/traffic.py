@@ -35,11 +35,11 @@ from watched import (
 
 from heliograph.episodes import episodes_of
 from heliograph.experiment import EnvChoice, build_env
-from heliograph.models.team import Team
 from heliograph.registry import load
 from heliograph.rllib.local import LocalTrainer
 from heliograph.rollout import Keeping
 from heliograph.sampler import Sampler, rounds
+from heliograph.team.team import Team
 from heliograph.types import Choice
 
 EPISODES, FINAL_EPISODES, MAX_COPIES = 200, 1000, 250

@@ -20,8 +20,8 @@ from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso
 from heliograph.models.commnet import CommNet
 from heliograph.models.scripted import ScriptedOutput
-from heliograph.models.team import Team
 from heliograph.sampler import Sampler
+from heliograph.team.team import Team
 from heliograph.topologies.base import Topology
 from heliograph.types import Edges, Heard, Inputs, TeamStep, Timing, Tree, tensors_of
 from tests.envs.mixed import Mixed

@@ -21,12 +21,12 @@ from heliograph.envs.base import TeamEnv
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.experiment import PolicyChoice, build_team, facts_of
-from heliograph.models.layout import Layout
 from heliograph.recording import Record
 from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler
+from heliograph.team.assignment import Layout
+from heliograph.team.participation import Presence
 from heliograph.types import Choice, MessageForm
-from heliograph.unrolled import Presence
 from tests.envs.test_conformance import ENVS as EACH_ENV
 from tests.envs.test_conformance import VARIANTS
 from tests.parts import CHANNELS, ENVS, MODELS, choices
@@ -52,7 +52,7 @@ def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a reset and after the first step numbers are looked at, and once a minibatch who is there at all."""
     monkeypatch.setattr("heliograph.envs.base.check_view", lambda *_, **__: None)
     monkeypatch.setattr("heliograph.sampler.check_view", lambda *_, **__: None)
-    monkeypatch.setattr("heliograph.models.team.presence_in", _everyone)
+    monkeypatch.setattr("heliograph.team.unroll.presence_in", _everyone)
 
 
 def _everyone(rollout: Rollout, layout: Layout) -> dict[str, Presence]:

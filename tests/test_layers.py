@@ -12,12 +12,8 @@ PACKAGE = pathlib.Path(heliograph.__file__).parent
 LAYERS = (
     {
         "types",
-        "rollout",
+        "moved",
         "observations",
-        "recording",
-        "episodes",
-        "unrolled",
-        "folding",
         "registry",
         "functional",
         "td",
@@ -31,6 +27,7 @@ LAYERS = (
         "cores",
     },
     {"envs", "channels", "topologies", "models", "populations"},
+    {"team", "rollout", "recording", "episodes", "folding"},
     {
         "sampler",
         "experiment",

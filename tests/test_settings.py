@@ -19,6 +19,11 @@ walk: Any = importlib.util.module_from_spec(SPEC)
 sys.modules["settings_walk"] = walk
 SPEC.loader.exec_module(walk)
 CASES = list(walk.covering())
+GIVEN = [
+    pytest.param(case, usual, id=case.key, marks=pytest.mark.xdist_group(f"company {index // walk.IN_A_ROW}"))
+    for index, (case, usual) in enumerate(CASES)
+]
+"""In one process those that share a company."""
 
 
 def test_every_setting_is_walked() -> None:
@@ -37,7 +42,7 @@ def known() -> Any:
     return walk.Walk()
 
 
-@pytest.mark.parametrize("case, usual", CASES, ids=[case.key for case, _ in CASES])
+@pytest.mark.parametrize("case, usual", GIVEN)
 def test_it_changes_something_or_is_refused_by_name(case: Any, usual: Any, known: Any) -> None:
     outcome, told = known.outcome(case)
     assert not walk.is_fault(case, outcome, told), (outcome, told)

@@ -24,8 +24,8 @@ from heliograph.losses.base import AuxiliaryLoss
 from heliograph.losses.message_cost import MessageCost
 from heliograph.losses.positive_signalling import PositiveSignalling
 from heliograph.memory import at_most, is_exhausted
-from heliograph.models.team import Team
 from heliograph.sampler import MAX_EPISODE_STEPS, Sampler
+from heliograph.team.team import Team
 from heliograph.texts import cut
 from heliograph.topologies.given import Given
 from heliograph.topologies.none import NoTopology

@@ -20,9 +20,9 @@ from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
 from heliograph.importing import imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
-from heliograph.models.layout import Layout, one_policy_per_role
-from heliograph.models.policy import Policy
-from heliograph.models.team import Team
+from heliograph.team.assignment import Layout, one_policy_per_role
+from heliograph.team.policy import Policy
+from heliograph.team.team import Team
 from heliograph.topologies.base import Topology
 from heliograph.types import Bounds, Role, StateMaker, held
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from heliograph.rollout import Rollout, TeamState
+from heliograph.rollout import Rollout
+from heliograph.team.state import TeamState
 from heliograph.types import Tree, map_tensors, tensors_of
 
 __all__ = ["folded"]

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from heliograph.rollout import Acted, Advanced, Keeping, Rollout, TeamState
+from heliograph.rollout import Keeping, Rollout
+from heliograph.team.state import Acted, StepOutput, TeamState
 from heliograph.types import Edges, TeamStep, Tree, held, map_tensors, stack
 
 __all__ = ["Frames", "Record"]
@@ -154,8 +155,8 @@ class Record:
         """Whether any final observations are needed."""
         return self.keeping is Keeping.SEEN and bool(torch.stack([s.truncated for s in self.steps]).any())
 
-    def _trace(self) -> tuple[Advanced, ...] | None:
-        found = tuple(a.advanced for a in self.acted if a.advanced is not None)
+    def _trace(self) -> tuple[StepOutput, ...] | None:
+        found = tuple(a.computed for a in self.acted if a.computed is not None)
         return found if len(found) == self.num_steps else None
 
 

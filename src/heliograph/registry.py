@@ -30,8 +30,8 @@ KINDS = {
 }
 ALGORITHMS = ("a2c", "ppo", "qlearning")
 RESERVED = {
-    "__init__", "base", "team", "policy", "critic", "blocks", "layout", "delivery", "recall", "presence", "scoring",
-    "wrapper", "attending", "attention", "trainers", "checking", "distances", "fields", "digit_game", "digit_images",
+    "__init__", "base", "critic", "blocks",
+    "wrapper", "attention", "trainers", "checking", "distances", "endings", "fields", "digit_game", "digit_images",
     "combat_tactics", "grid_world", "hearing", "observations",
     "predator_prey_scores", "predator_prey_searchers", "scene", "simulation",
     "traffic_drivers", "traffic_roads",

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.moved import moved_name
+from heliograph.team.state import StepOutput, TeamState
 from heliograph.types import Edges, Message, OnDemand, StateMaker, Tree, changed, held, map_tensors, state_field
 
 WHOLE = ("static_edges", "initial", "trace")
@@ -23,65 +25,6 @@ class Keeping(enum.Enum):
 
     SEEN = "seen"
     SAID = "said"
-
-
-@dataclasses.dataclass(kw_only=True)
-class Inbox:
-    """Messages that wait for their hearers: `mask` tells which are unread.
-
-    `payload` is [B, N, P], the latest of each sender, where edges are symbolic (K equals N) and never change; else
-    [B, N, K, P].
-    """
-
-    payload: Float[Tensor, "B *slots P"]
-    mask: Bool[Tensor, "B N K"]
-
-
-@dataclasses.dataclass(kw_only=True)
-class TeamState:
-    """All that a team carries from step to step: memories and last actions by policy and role, messages in flight.
-
-    `last_message` is what each agent said last, one-hot, on channels whose symbols are actions (else None). `age` is
-    the number of steps since the copy's episode began, where messages are normalised by it (else None).
-    """
-
-    memory: dict[str, Float[Tensor, "B _A _S"]]
-    last_action: dict[str, Float[Tensor, "B _A _U"]]
-    inbox: Inbox
-    channel: Tree
-    assignment: Int[Tensor, "B N"] | None
-    last_message: Float[Tensor, "B N C"] | None = None
-    age: Int[Tensor, " B"] | None = None
-
-
-@dataclasses.dataclass(kw_only=True)
-class Advanced:
-    """What one step of a team computed: hidden features before and after listening, intents, draws and messages."""
-
-    before: dict[str, Float[Tensor, "B _A _H"]]
-    after: dict[str, Float[Tensor, "B _A _H"]]
-    intents: tuple[Float[Tensor, "B N C"], ...]
-    draws: tuple[Tree, ...]
-    messages: tuple[Message, ...]
-    state: TeamState
-
-
-@dataclasses.dataclass(kw_only=True)
-class Acted:
-    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state.
-
-    `advanced` is what it was computed with, kept only where gradients are recorded.
-    """
-
-    actions: dict[str, Tensor]
-    action_log_prob: Float[Tensor, "B N"]
-    message_log_prob: Float[Tensor, "B N"]
-    draws: tuple[Tree, ...]
-    messages: tuple[Message, ...]
-    edges: Edges
-    state: TeamState
-    listening: tuple[dict[str, Tree], ...] = ()
-    advanced: Advanced | None = None
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -125,7 +68,7 @@ class Rollout:
     last_message: Float[Tensor, "T1 B N C"] | None = None
     oracle: dict[str, Tensor] | None = None
     initial: TeamState
-    trace: tuple[Advanced, ...] | None = None
+    trace: tuple[StepOutput, ...] | None = None
 
     @property
     def num_steps(self) -> int:
@@ -216,6 +159,10 @@ class Rollout:
 FIELDS = tuple(f.name for f in dataclasses.fields(Rollout))
 EAGER = tuple(f.name for f in dataclasses.fields(Rollout) if f.default is not dataclasses.MISSING)
 """Fields whose default would be found on the class where they are not set."""
+
+
+def __getattr__(name: str) -> Any:
+    return moved_name(__name__, name)
 
 
 def _rows(leaf: Tensor, copies: Int[Tensor, " b"], *, axis: int) -> Tensor:

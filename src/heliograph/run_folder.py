@@ -26,7 +26,6 @@ from heliograph.experiment import (
     outline,
 )
 from heliograph.memory import at_most, is_exhausted
-from heliograph.models.team import Team
 from heliograph.safe_files import (
     CHECKSUM,
     VERSION,
@@ -41,6 +40,7 @@ from heliograph.safe_files import (
     write_text,
 )
 from heliograph.shipped import card_of, comes_with_us, located
+from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
 
 FORMAT_VERSION = 1

@@ -13,9 +13,10 @@ from heliograph.envs.base import FinalViews, TeamEnv
 from heliograph.envs.checking import OF_TEAM, check_legal, check_values, check_view, guarded
 from heliograph.episodes import Episodes, episodes_of
 from heliograph.isolation import isolated
-from heliograph.models.team import Team
 from heliograph.recording import Record
-from heliograph.rollout import Keeping, Rollout, TeamState
+from heliograph.rollout import Keeping, Rollout
+from heliograph.team.state import TeamState
+from heliograph.team.team import Team
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, changed, map_tensors, own_state, where
 
 Assign = Callable[[int], Int[Tensor, "B N"]]

@@ -12,7 +12,6 @@ from typing import Any
 from torch import Tensor
 
 import heliograph
-from heliograph.models.policy import Policy
 from heliograph.registry import UnknownNameError
 from heliograph.run_folder import (
     CONFIG,
@@ -32,6 +31,7 @@ from heliograph.run_folder import (
 )
 from heliograph.safe_files import VERSION, RunFolderError, write_tensors
 from heliograph.shipped import located
+from heliograph.team.policy import Policy
 from heliograph.texts import cut
 
 SUFFIX = ".safetensors"

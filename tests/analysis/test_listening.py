@@ -18,8 +18,8 @@ from heliograph.analysis.listening import Attention, attention_of, gates, hearin
 from heliograph.analysis.listening_section import listening, words
 from heliograph.analysis.report import write_report
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.models.attending import attention_in
 from heliograph.run_folder import Run, write_config, write_team
+from heliograph.team.attention import attention_in
 from heliograph.types import Choice
 from tests.analysis.teams import scripted_run
 from tests.analysis.test_report import Checked

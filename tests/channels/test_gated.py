@@ -13,6 +13,8 @@ from heliograph.envs.identity import Identity
 from heliograph.experiment import TeamChoices, build_team, facts_of
 from heliograph.models.ic3net import IC3Net
 from heliograph.sampler import Sampler
+from heliograph.team.act import encoded
+from heliograph.team.step import offered
 from heliograph.types import Choice, Gradient, MessageForm
 
 OPEN, CLOSED = [-50.0, 50.0], [50.0, -50.0]
@@ -77,9 +79,9 @@ def test_ic3net_hears_nothing_where_its_own_gate_was_closed() -> None:
     model = sampler.team.policies["agent"].model
     gates = state.last_message[..., 1]
     assert set(gates.unique().tolist()) == {0.0, 1.0}
-    features = sampler.team._features(step, state)["agent"]
+    features = encoded(sampler.team, step, state)["agent"]
     assert torch.equal(features["took_part"][..., 0], gates)
-    heard = sampler.team._heard("agent", state.inbox)
+    heard = sampler.team.policies["agent"].hear(*offered(state.inbox, sampler.team.layout.slots("agent")))
     loud = type(heard)(messages=heard.messages + 1, mask=torch.ones_like(heard.mask))
     one, two = (model.perceive(features, state.memory["agent"], h).hidden for h in (heard, loud))
     changed = (one != two).any(-1)

@@ -9,9 +9,9 @@ from heliograph import registry
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.losses.positive_signalling import PositiveSignalling, whole_messages
 from heliograph.losses.reconstruction import Reconstruction
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler
+from heliograph.team.team import Team
 from tests.parts import CHANNELS, ENVS, make_sampler
 
 TALKING = [name for name in CHANNELS if name != "none" and not name.startswith("garbled")]

@@ -5,8 +5,8 @@ import torch
 
 from heliograph.losses.base import LossBatch
 from heliograph.losses.message_cost import MessageCost
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
+from heliograph.team.team import Team
 from tests.parts import Chatter, make_sampler
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from heliograph import registry
-from heliograph.models.attending import attention_in, weights_given
 from heliograph.models.base import Model
 from heliograph.models.graph_attention import GraphAttention
 from heliograph.models.tarmac import TarMAC
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler
+from heliograph.team.attention import attention_in, weights_given
+from heliograph.team.team import Team
 from heliograph.types import Choice, Heard, MessageForm, map_tensors
 from tests.models import test_gacomm, test_magic
 from tests.models.test_magic import SPEC
@@ -44,9 +44,16 @@ def given(model: Model, hidden: Tensor, heard: Heard) -> list[float]:
         model.attended(hidden, heard)
     else:
         model.listen(hidden, heard)
-    weights = weights_given(heard)
-    assert weights is not None
-    return weights[0, 0].tolist()
+    return weights_in(heard)[0, 0].tolist()
+
+
+def attends(heard: Heard) -> bool:
+    return heard.attention is not None
+
+
+def weights_in(heard: Heard) -> Tensor:
+    assert heard.attention is not None
+    return weights_given(heard.attention, num_slots=heard.mask.shape[-1])
 
 
 @pytest.mark.parametrize(("arrives", "expected"), [((True, True), [3 / 6, 2 / 6]), ((False, True), [0, 2 / 3]),
@@ -96,12 +103,21 @@ def test_gacomm_by_hand(noise: list[float], expected: list[float]) -> None:
 def watched(sampler: Sampler, play: Callable[[], Rollout]) -> tuple[Rollout, dict[tuple[str, int], list[Any]]]:
     """A rollout, and the weights that every model left as it was sampled, by policy and round."""
     live: dict[tuple[str, int], list[Heard]] = {}
+
+    def noting(name: str, hear: Callable[..., Heard]) -> Callable[..., Heard]:
+        def noted(*given: Any, **how: Any) -> Heard:
+            heard = hear(*given, **how)
+            live.setdefault((name, heard.round_index), []).append(heard)
+            return heard
+
+        return noted
+
     for name, policy in sampler.team.policies.items():
-        policy.witness = lambda heard, name=name: live.setdefault((name, heard.round_index), []).append(heard)
+        policy.hear = noting(name, policy.hear)
     rollout = play()
     for policy in sampler.team.policies.values():
-        policy.witness = None
-    return rollout, {key: [weights_given(heard) for heard in found] for key, found in live.items()}
+        del policy.hear
+    return rollout, {key: [weights_in(heard) for heard in found if attends(heard)] for key, found in live.items()}
 
 
 def check(team: Team, rollout: Rollout, live: dict[tuple[str, int], list[Tensor]]) -> None:
@@ -150,7 +166,7 @@ def test_parts_of_a_rollout_are_replayed_one_by_one(monkeypatch: pytest.MonkeyPa
     sampler = sampler_of("magic", env="predator_prey")
     rollout = sampler.fragment(5)
     whole = attention_in(sampler.team, rollout)
-    monkeypatch.setattr("heliograph.models.attending.MAX_TURNS", 1)
+    monkeypatch.setattr("heliograph.team.attention.MAX_TURNS", 1)
     parts = attention_in(sampler.team, rollout)
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole, parts, strict=True))
 
@@ -188,7 +204,7 @@ def test_weights_are_permuted_with_the_agents(name: str) -> None:
     )
     listen = model.attended if isinstance(model, TarMAC) else model.listen
     listen(hidden, one), listen(hidden[:, order], other)
-    assert torch.allclose(weights_given(other), weights_given(one)[:, order][:, :, order], atol=1e-5)
+    assert torch.allclose(weights_in(other), weights_in(one)[:, order][:, :, order], atol=1e-5)
 
 
 def test_nothing_is_left_behind() -> None:
@@ -196,6 +212,5 @@ def test_nothing_is_left_behind() -> None:
     rollout = sampler.fragment(3)
     before = sampler.team.unroll(rollout).action_log_prob
     attention_in(sampler.team, rollout)
-    assert all(policy.witness is None for policy in sampler.team.policies.values())
     after = sampler.team.unroll(rollout).action_log_prob
     assert torch.equal(before, after) and after.requires_grad

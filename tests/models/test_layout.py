@@ -4,8 +4,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from heliograph.models.layout import Layout, one_policy_per_role
 from heliograph.registry import UnknownNameError
+from heliograph.team.assignment import Layout, one_policy_per_role
 from heliograph.types import Role
 
 

@@ -9,9 +9,9 @@ import torch
 from heliograph import registry
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.cnet import CNet
-from heliograph.models.recall import ages_in
-from heliograph.models.team import Team
 from heliograph.sampler import Sampler
+from heliograph.team.inputs import ages_in
+from heliograph.team.team import Team
 from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of
 from tests.parts import ENVS, MODELS, Chatter, make_sampler, make_team, perturbed, replaced, steps_of
 

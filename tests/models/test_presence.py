@@ -2,8 +2,7 @@
 
 import torch
 
-from heliograph.models.presence import presence_in, present_now
-from heliograph.unrolled import Presence
+from heliograph.team.participation import Presence, presence_in, present_now
 from tests.parts import make_sampler
 
 

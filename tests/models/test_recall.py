@@ -2,7 +2,7 @@
 
 import torch
 
-from heliograph.models.recall import last_words
+from heliograph.team.inputs import last_words
 from heliograph.types import Edges, Inputs, Message, TeamStep
 from tests.parts import make_sampler
 

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from heliograph import registry
 from heliograph.experiment import TeamChoices, build_team, facts_of
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.sampler import Sampler
+from heliograph.team.team import Team
+from heliograph.team.unroll import Unrolled
 from heliograph.types import Timing
-from heliograph.unrolled import Unrolled
 from tests.adapters.spied import TEAMS, spied
 
 DEAF = {"feedforward", "full_information", "scripted", "silent"}

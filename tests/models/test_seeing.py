@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from heliograph.envs.base import flat_observation, pixel_scale
 from heliograph.models.blocks import ImageTorso, Torso, leaf_spaces, leaf_tensors
-from heliograph.models.policy import ObservationNormaliser
+from heliograph.team.policy import ObservationNormaliser
 
 IMAGE = spaces.Box(0, 255, (8, 8, 1), np.uint8)
 

@@ -10,8 +10,8 @@ from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.experiment import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
-from heliograph.models.team import Team
 from heliograph.sampler import Sampler, play
+from heliograph.team.team import Team
 from heliograph.topologies.base import dense
 from heliograph.types import Choice, Edges, TeamStep
 from tests.parts import Chatter, Ring, make_sampler, make_team, replaced, steps_of, stir

@@ -50,10 +50,9 @@ def test_the_first_says_what_the_second_does(heard_interrupts: None, capfd: pyte
     [
         ["train"],
         ["train", "--env-runners", "1"],
-        ["train", "--seeds", "0", "1", "--jobs", "2"],
         ["sweep", "--grid", "training.lr=1e-3,1e-2", "--jobs", "2"],
     ],
-    ids=["here", "runners", "seeds", "sweep"],
+    ids=["here", "runners", "sweep"],
 )
 def test_the_second_ends_at_once_what_hangs(tmp_path: pathlib.Path, command: list[str]) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(tmp_path / "mark")}

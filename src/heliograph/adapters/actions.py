@@ -16,6 +16,8 @@ from heliograph.adapters.spaces import children
 
 __all__ = ["ActionMap", "acted"]
 
+Row = np.ndarray | np.generic | int | list[int]
+"""A team's action: an array, or for choices what `tolist` makes of one."""
 MOST_CHOICES = 256
 """Whole numbers that one entry of a Box may take, to be one choice each."""
 MOST_SHOWN = 8
@@ -28,7 +30,7 @@ class ActionMap(ABC):
     space: spaces.Space
 
     @abstractmethod
-    def action(self, row: np.ndarray | np.generic) -> Any:
+    def action(self, row: Row) -> Any:
         """The foreign action, contained in its space, of a team's action."""
 
     @abstractmethod
@@ -122,8 +124,8 @@ class _Chosen(ActionMap):
             return space if plain else spaces.MultiDiscrete(self._sizes)
         return spaces.Discrete(self._sizes[0]) if len(self._sizes) == 1 else spaces.MultiDiscrete(self._sizes)
 
-    def action(self, row: np.ndarray | np.generic) -> Any:
-        return self._choices.action(np.atleast_1d(row)) if self._start is None else int(row) + self._start
+    def action(self, row: Row) -> Any:
+        return self._choices.action(np.atleast_1d(row)) if self._start is None else int(np.asarray(row)) + self._start
 
     def row(self, action: Any) -> np.ndarray | np.generic:
         picks = np.asarray(self._choices.picks(action), np.int64)
@@ -170,8 +172,8 @@ class _Continuous(ActionMap):
         self.space = space if fits else spaces.Box(low.reshape(plain_shape), high.reshape(plain_shape))
         self._sizes = [int(np.prod(box.shape, dtype=int)) for box in boxes]
 
-    def action(self, row: np.ndarray | np.generic) -> Any:
-        return np.array(row, np.float32) if self.space is self._foreign else _filled(self._foreign, row.ravel(), 0)[0]
+    def action(self, row: Row) -> Any:
+        return np.array(row, np.float32) if self.space is self._foreign else _filled(self._foreign, np.ravel(row), 0)[0]
 
     def row(self, action: Any) -> np.ndarray | np.generic:
         return np.concatenate(_numbers(self._foreign, action)).astype(np.float32).reshape(self.space.shape)

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from heliograph.models.delivery import by_step, recorded
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
+from heliograph.team.inbox import by_step, recorded
+from heliograph.team.team import Team
 
 __all__ = ["arrived", "times_of_arrival"]
 

@@ -25,10 +25,10 @@ from heliograph.analysis.vector_codes import codes_within
 from heliograph.durable import whole_folder
 from heliograph.experiment import EnvFacts
 from heliograph.memory import at_most
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
 from heliograph.run_folder import write_json
 from heliograph.safe_files import RunFolderError, check_out, file_digest, read_json
+from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
 
 FORMAT_VERSION = 1

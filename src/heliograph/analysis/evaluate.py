@@ -23,11 +23,11 @@ from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.episodes import Episodes, episodes_of
 from heliograph.experiment import opened
-from heliograph.models.attending import attends
-from heliograph.models.team import Team
 from heliograph.rollout import Keeping, Rollout
 from heliograph.run_folder import Run
 from heliograph.sampler import Sampler, play
+from heliograph.team.attention import attends
+from heliograph.team.team import Team
 from heliograph.types import Bounds, Choice, Message, MessageForm, changed
 
 FRESH = 0x5EED_0000

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
 from heliograph.experiment import EnvChoice, opened
-from heliograph.models.team import Team
-from heliograph.rollout import TeamState
 from heliograph.sampler import Sampler, play
+from heliograph.team.state import TeamState
+from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm, map_tensors
 
 __all__ = ["Branching", "Enumerable", "all_starts", "enumerable", "exact_return", "mean_over_starts"]

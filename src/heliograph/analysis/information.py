@@ -19,8 +19,8 @@ from heliograph.analysis.measures.base import dense, entropies_within, ids_of, j
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline, shuffled_within
 from heliograph.analysis.utterances import groups_of_slots, in_words
 from heliograph.analysis.vector_codes import codes_within
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
+from heliograph.team.team import Team
 
 __all__ = [
     "Information",

@@ -12,9 +12,9 @@ from heliograph.analysis.arrivals import arrived, times_of_arrival
 from heliograph.channels.base import Channel
 from heliograph.channels.wrapper import Wrapper
 from heliograph.experiment import EnvFacts
-from heliograph.models.attending import attention_in
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
+from heliograph.team.attention import attention_in
+from heliograph.team.team import Team
 from heliograph.types import Edges, Message, Timing
 
 

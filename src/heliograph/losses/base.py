@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from heliograph.models.team import Team
 from heliograph.rollout import Rollout
-from heliograph.unrolled import Unrolled
+from heliograph.team.team import Team
+from heliograph.team.unroll import Unrolled
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
-from heliograph.models.scoring import of_actions
 
 __all__ = ["Imitation"]
 
@@ -26,6 +25,6 @@ class Imitation(AuxiliaryLoss):
         rollout = batch.rollout
         if rollout.oracle is None:
             raise ValueError("imitation: the rollout does not say what the solver would do: set Sampler.asks_oracle")
-        found = of_actions(batch.team, rollout, batch.unrolled, done=rollout.oracle)
+        found = batch.unrolled.action_terms(rollout.oracle)
         turns = rollout.acting & rollout.valid.unsqueeze(-1)
         return -torch.where(turns, found.log_prob, 0.0).sum() / turns.sum().clamp(min=1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
-from heliograph.models.team import Team
+from heliograph.team.team import Team
 
 __all__ = ["PositiveSignalling"]
 

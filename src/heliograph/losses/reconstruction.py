@@ -8,7 +8,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.base import flat_observation, flat_size
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.models.blocks import mlp
-from heliograph.models.team import Team
+from heliograph.team.team import Team
 from heliograph.types import Gradient
 
 __all__ = ["Reconstruction"]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from heliograph.checks import check_positive
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.models.blocks import mlp
-from heliograph.models.team import Team
+from heliograph.team.team import Team
 
 __all__ = ["StateEstimation"]
 

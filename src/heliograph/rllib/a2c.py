@@ -8,13 +8,13 @@ from ray.tune.registry import register_trainable
 from torch import Tensor
 
 from heliograph.checks import check_choice, check_number
-from heliograph.models.team import Team
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import refuse_given
 from heliograph.rllib.peers import Averaged
 from heliograph.rollout import Rollout
-from heliograph.unrolled import Unrolled
+from heliograph.team.team import Team
+from heliograph.team.unroll import Unrolled
 
 __all__ = ["CommA2CConfig", "A2CLearner", "CommA2C"]  # noqa: RUF022 - the registry takes the first
 

@@ -26,7 +26,6 @@ from heliograph.experiment import (
     resolve,
 )
 from heliograph.models.critic import VIEWS
-from heliograph.models.team import Team
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
 from heliograph.rllib.guest import guest_choice, is_guest
@@ -48,6 +47,7 @@ from heliograph.rllib.validation import (
 )
 from heliograph.run_folder import CONFIG
 from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
+from heliograph.team.team import Team
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

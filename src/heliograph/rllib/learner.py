@@ -30,8 +30,6 @@ from heliograph.folding import folded
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, leaf_tensors
-from heliograph.models.presence import presence_in
-from heliograph.models.recall import ages_in
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.module import TeamModule
@@ -40,7 +38,9 @@ from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
 from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rollout import Rollout, concatenate
 from heliograph.sharing import load_into
-from heliograph.unrolled import Presence, Unrolled
+from heliograph.team.inputs import ages_in
+from heliograph.team.participation import Presence, presence_in
+from heliograph.team.unroll import Unrolled
 
 
 class TeamLearner(TorchLearner, ABC):

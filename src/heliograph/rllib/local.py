@@ -9,13 +9,13 @@ from ray.rllib.utils.metrics import ALL_MODULES, NUM_ENV_STEPS_SAMPLED_LIFETIME
 from torch import Tensor
 
 from heliograph.curriculum import Curriculum
-from heliograph.models.team import Team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.session import quiet
 from heliograph.rllib.state_file import read_state, write_state
 from heliograph.rllib.weights import share_weights
+from heliograph.team.team import Team
 
 __all__ = ["LocalTrainer", "Progress"]
 

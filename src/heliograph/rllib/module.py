@@ -22,8 +22,8 @@ from heliograph.experiment import (
 )
 from heliograph.models.blocks import RunningMoments
 from heliograph.models.critic import Critic
-from heliograph.models.policy import Policy
-from heliograph.models.team import Team
+from heliograph.team.policy import Policy
+from heliograph.team.team import Team
 
 
 class PolicyModule(TorchRLModule, InferenceOnlyAPI):

@@ -12,11 +12,11 @@ from heliograph.adapters.arrays import without_mask
 from heliograph.adapters.spaces import observed
 from heliograph.checks import check_schedule
 from heliograph.experiment import RESERVED_POLICY
-from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.guest import is_guest
 from heliograph.rllib.turns import Alternating
 from heliograph.rllib.validation import has_weights_of_nobody
+from heliograph.team.team import Team
 
 if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from heliograph import functional
 from heliograph.checks import check_number, check_positive
-from heliograph.models.team import Team
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.peers import Averaged
 from heliograph.rollout import Rollout
-from heliograph.unrolled import Unrolled
+from heliograph.team.team import Team
+from heliograph.team.unroll import Unrolled
 
 __all__ = ["CommPPOConfig", "CommPPO", "PPOLearner"]  # noqa: RUF022 - the registry takes the first
 

@@ -18,14 +18,14 @@ from heliograph.curriculum import Points
 from heliograph.experiment import build_channel, resolve
 from heliograph.losses.imitation import Imitation
 from heliograph.losses.positive_signalling import PositiveSignalling
-from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig, refuse_given
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.peers import Averaged
 from heliograph.rollout import Rollout
-from heliograph.unrolled import Unrolled
+from heliograph.team.team import Team
+from heliograph.team.unroll import Unrolled
 
 __all__ = ["CommDQNConfig", "CommDQN", "QLearner"]  # noqa: RUF022 - the registry takes the first
 

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from heliograph.models.layout import Layout
 from heliograph.rollout import Rollout
-from heliograph.unrolled import Unrolled
+from heliograph.team.assignment import Layout
+from heliograph.team.unroll import Unrolled
 
 __all__ = ["MOST_RATIO_ERROR", "first_difference"]
 

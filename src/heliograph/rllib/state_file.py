@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from heliograph.durable import replacing
+from heliograph.moved import present_name
 
 __all__ = ["StateFileError", "read_state", "write_state"]
 
@@ -101,7 +102,7 @@ def _class(name: str) -> Any:
     """One of Heliograph's dataclasses; nothing else is ever imported or called."""
     if not OURS.fullmatch(name):
         raise TypeError(f"{name!r} is none of Heliograph's structures")
-    module, _, attribute = name.partition(":")
+    module, _, attribute = present_name(name).partition(":")
     found = getattr(importlib.import_module(module), attribute)
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         raise TypeError(f"{name!r} is no structure")

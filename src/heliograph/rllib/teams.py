@@ -3,7 +3,7 @@
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
-from heliograph.models.team import Team
+from heliograph.team.team import Team
 
 __all__ = ["team_of"]
 

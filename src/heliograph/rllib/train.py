@@ -23,7 +23,6 @@ from heliograph.durable import WriteError
 from heliograph.envs.checking import EnvError
 from heliograph.episodes import OF_TEAM
 from heliograph.experiment import facts_for, resolve
-from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError, settings_of
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.checkpoints import check_checkpoint, complete_checkpoints, iteration_of, write_checkpoint
@@ -49,6 +48,7 @@ from heliograph.run_folder import (
     write_json,
     write_team,
 )
+from heliograph.team.team import Team
 
 ENV_RUNNER_SETTINGS = ("num_envs_per_env_runner", "rollout_fragment_length", "batch_mode", "sample_timeout_s")
 TRAINING_SETTINGS = (

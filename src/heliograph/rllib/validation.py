@@ -19,11 +19,11 @@ from heliograph.cores import memory_bytes
 from heliograph.envs.base import flat_size
 from heliograph.experiment import RESERVED_POLICY, build_channel, build_policy
 from heliograph.models.base import Model
-from heliograph.models.team import Team
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.callbacks import never_called
 from heliograph.rllib.turns import Alternating
 from heliograph.sharing import load_into
+from heliograph.team.team import Team
 
 if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig

@@ -1,7 +1,5 @@
 """A policy: a model with the mouth and the ear that put it on a channel, and its observation normaliser."""
 
-from collections.abc import Callable
-
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float
@@ -63,8 +61,6 @@ class Policy(nn.Module):
         self.ear = model.build_ear(channel.payload_size) if self.communicates else None
         self._norms = [] if self.ear is None else [m for m in self.ear.modules() if isinstance(m, MessageNorm)]
         self.normaliser = ObservationNormaliser(model.spec.observation_space) if normalise_observations else None
-        self.witness: Callable[[Heard], None] | None = None
-        """Told of all that these agents are about to hear, where somebody wants to know."""
         self.requires_grad_(model.trainable)
 
     def encode(self, inputs: Inputs) -> Tree:
@@ -89,10 +85,7 @@ class Policy(nn.Module):
         for norm in self._norms:
             if norm.per_step:
                 norm.expect(mask, shared=payload.shape[-3] == 1)
-        heard = Heard(messages=self.ear(payload), mask=mask, round_index=round_index, draw=draw)
-        if self.witness is not None:
-            self.witness(heard)
-        return heard
+        return Heard(messages=self.ear(payload), mask=mask, round_index=round_index, draw=draw)
 
     def remember(self, hidden: Tensor, memory: Tensor, *, observing: Bool[Tensor, "B A"] | None) -> Tensor:
         """The memory after listening, of those who observe (None: all do)."""

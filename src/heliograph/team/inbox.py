@@ -1,4 +1,4 @@
-"""Moving messages from mouths to ears: masks of one step, inboxes, and steps of recorded rollouts."""
+"""Delivery of messages to inboxes: masks of one step, edges, and steps of recorded rollouts."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.models.presence import all_observe
-from heliograph.rollout import Inbox, Rollout
+from heliograph.rollout import Rollout
+from heliograph.team.participation import all_observe
+from heliograph.team.state import Inbox
 from heliograph.types import Arrivals, Edges, Tree, map_tensors, tensors_of
 
 
@@ -24,16 +25,17 @@ class Frame:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Recorded:
-    """One step of a rollout as it is replayed: its masks, whose part ended after it, and what was drawn."""
+class RecordedStep:
+    """One step of a rollout, to be recomputed: its masks, whose part ended after it, and what was drawn."""
 
+    time: int
     frame: Frame
     ended: Bool[Tensor, "B N"]
     draws: tuple[Tree, ...]
     listening: tuple[dict[str, Tree], ...]
 
 
-def recorded(rollout: Rollout) -> list[Recorded]:
+def recorded(rollout: Rollout) -> list[RecordedStep]:
     """All steps of a rollout."""
     edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:
@@ -43,9 +45,11 @@ def recorded(rollout: Rollout) -> list[Recorded]:
     drawn = (rollout.draws, rollout.listening)
     steps, everyone = by_step((*masks, assignment, rollout.edges, *drawn)), all_observe(rollout.observing[:-1])
     found = []
-    for (observing, speaking, ended, seats, of_step, draws, listening), all_do in zip(steps, everyone, strict=True):
-        now = Frame(observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats, everyone=all_do)
-        found.append(Recorded(frame=now, ended=ended, draws=draws, listening=listening))
+    for t, (observing, speaking, ended, seats, of_step, draws, listening) in enumerate(steps):
+        frame = Frame(
+            observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats, everyone=everyone[t]
+        )
+        found.append(RecordedStep(time=t, frame=frame, ended=ended, draws=draws, listening=listening))
     return found
 
 

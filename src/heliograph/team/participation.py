@@ -1,14 +1,37 @@
 """In which steps of a rollout the agents of a policy take part, so that no network runs where nobody does."""
 
+import dataclasses
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from heliograph.models.layout import Layout
 from heliograph.rollout import Rollout
-from heliograph.unrolled import Presence
+from heliograph.team.assignment import Layout
 
-__all__ = ["all_observe", "presence_in", "present_now"]
+__all__ = ["Presence", "all_observe", "presence_in", "present_now"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Presence:
+    """Whether any agent of a policy observes in each step: T of them and one to bootstrap from."""
+
+    steps: tuple[bool, ...]
+
+    @property
+    def span(self) -> slice:
+        """From the first such step to the last."""
+        first = self.steps.index(True) if any(self.steps) else 0
+        last = max((t for t, here in enumerate(self.steps) if here), default=-1)
+        return slice(first, last + 1)
+
+    def padded(self, values: Tensor, *, num_steps: int) -> Tensor:
+        """Values of the span, with zeros before and after it."""
+        before, after = self.span.start, num_steps - self.span.stop
+        if not before and not after:
+            return values
+        return F.pad(values, [0, 0] * (values.dim() - 1) + [before, after])
 
 
 def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Presence]:

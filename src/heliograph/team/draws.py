@@ -1,0 +1,110 @@
+"""Where the random draws of a step come from: a generator, or the record of a step that was played before.
+
+Acting, replaying, intervening and watching run the same `step`; they differ only in this.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from heliograph import distributions
+from heliograph.team.inbox import Frame
+from heliograph.team.parts import TeamParts
+from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree
+
+__all__ = ["Draws", "FreshDraws", "Intervention", "RecordedDraws"]
+
+Intervention = Callable[[Message, TeamStep, Edges], Message]
+"""Replaces the messages of a step before they are delivered: given what was said, the step and who would hear it."""
+
+
+class Draws(ABC):
+    """The randomness of one step of a team; `form` is the form in which its messages travel."""
+
+    form = MessageForm.TRAINING
+
+    @abstractmethod
+    def listening(self, team: TeamParts, frame: Frame) -> tuple[dict[str, Tree], ...]:
+        """What the models draw to listen, by policy in each round; asked before anybody speaks."""
+
+    @abstractmethod
+    def message(self, team: TeamParts, intent: Tensor, *, round_index: int) -> Tree:
+        """What the channel draws for the messages of a round, of what goes into it `[B, N, C]`."""
+
+    def delivered(self, message: Message, *, round_index: int) -> Message:
+        """The messages that travel, of those that were said in a round; by default these."""
+        return message
+
+
+@final
+class FreshDraws(Draws):
+    """Draws from a generator, sampled or greedy; with `epsilon` intents are values, and symbols epsilon-greedy.
+
+    An `intervention` replaces what was said before it travels.
+    """
+
+    def __init__(
+        self,
+        step: TeamStep,
+        edges: Edges,
+        *,
+        generator: torch.Generator | None,
+        choice: Choice,
+        form: MessageForm,
+        epsilon: float | None,
+        intervention: Intervention | None,
+    ):
+        self._step, self._edges, self._intervention = step, edges, intervention
+        self._generator, self._choice, self.form, self._epsilon = generator, choice, form, epsilon
+
+    def listening(self, team: TeamParts, frame: Frame) -> tuple[dict[str, Tree], ...]:
+        """Ask each model that listens."""
+        num_copies, num_slots = len(frame.observing), frame.edges.mask.shape[-1]
+        found: list[dict[str, Tree]] = [{} for _ in team.hearers]
+        for r, hearers in enumerate(team.hearers):
+            for p in hearers:
+                shape = (num_copies, len(team.layout.seats[p].slots), num_slots)
+                model = team.policies[p].model
+                found[r][p] = model.draw(shape, round_index=r, choice=self._choice, generator=self._generator)
+        return tuple(found)
+
+    @torch.no_grad()
+    def message(self, team: TeamParts, intent: Tensor, *, round_index: int) -> Tree:
+        """Ask the channel."""
+        if self._epsilon is not None and team.spells:
+            symbols = intent.unflatten(-1, (team.channel.length, -1))
+            intent = distributions.epsilon_greedy(symbols, epsilon=self._epsilon).flatten(-2)
+        return team.channel.sample(intent, generator=self._generator, choice=self._choice)
+
+    def delivered(self, message: Message, *, round_index: int) -> Message:
+        """What the intervention makes of it, where there is one."""
+        return message if self._intervention is None else self._intervention(message, self._step, self._edges)
+
+
+@final
+class RecordedDraws(Draws):
+    """Draws that were recorded; with `messages`, those of each round travel in the place of what is said anew."""
+
+    def __init__(
+        self,
+        draws: Sequence[Tree],
+        listening: tuple[dict[str, Tree], ...],
+        *,
+        messages: Sequence[Message] | None = None,
+    ):
+        self._draws, self._listening, self._messages = draws, listening, messages
+
+    def listening(self, team: TeamParts, frame: Frame) -> tuple[dict[str, Tree], ...]:
+        """Those that were recorded."""
+        return self._listening
+
+    def message(self, team: TeamParts, intent: Tensor, *, round_index: int) -> Tree:
+        """Those that were recorded."""
+        return self._draws[round_index]
+
+    def delivered(self, message: Message, *, round_index: int) -> Message:
+        """What was recorded, where that is to be said again."""
+        return message if self._messages is None else self._messages[round_index]

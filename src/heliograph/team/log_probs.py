@@ -1,0 +1,65 @@
+"""How likely a team finds actions and messages: log-probabilities and entropies, in nats."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from heliograph import distributions
+from heliograph.rollout import Rollout
+from heliograph.team.participation import Presence
+from heliograph.team.parts import TeamParts
+from heliograph.types import Tree, map_tensors
+
+__all__ = ["action_terms", "message_terms"]
+
+
+def action_terms(
+    team: TeamParts,
+    rollout: Rollout,
+    *,
+    after: Callable[[str, slice], Tensor],
+    presence: Mapping[str, Presence],
+    done: Mapping[str, Tensor],
+) -> distributions.Score:
+    """Scores `[T, B, N]` of actions by role in a rollout, 0 where nobody acted.
+
+    `after(policy, steps)` are hidden features `[t, B, A, H]` after listening, `presence` the steps in which any agent
+    of a policy observes.
+    """
+    found: dict[str, dict[str, Tensor]] = {"log_prob": {}, "entropy": {}}
+    for policy, seats in team.layout.seats.items():
+        here = Presence(steps=presence[policy].steps[:-1])
+        actions, masks = map_tensors(lambda leaf, span=here.span: leaf[span], (dict(done), rollout.action_mask))
+        score = distributions.score(
+            seats.action_space,
+            team.policies[policy].model.act(after(policy, here.span)),
+            team.layout.gather(policy, actions, lead=2),
+            mask=team.layout.action_mask(policy, masks, lead=2),
+        )
+        for key, values in found.items():
+            values[policy] = here.padded(getattr(score, key), num_steps=rollout.num_steps)
+    assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+    whole = {key: team.layout.combine(values, lead=2, assignment=assignment) for key, values in found.items()}
+    return distributions.Score(**{key: values * rollout.acting for key, values in whole.items()})
+
+
+def message_terms(
+    team: TeamParts,
+    intents: tuple[Tensor, ...],
+    *,
+    draws: tuple[Tree, ...],
+    speaking: Tensor,
+    assignment: Tensor | None,
+    with_entropy: bool,
+) -> distributions.Score:
+    """Of the messages of all rounds together, where they are actions; zeros on other channels."""
+    log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
+    if not team.channel.scored:
+        return distributions.Score(log_prob=log_prob, entropy=entropy)
+    for r, (intent, draw) in enumerate(zip(intents, draws, strict=True)):
+        talking = speaking & team.talking(r, assignment)
+        log_prob = log_prob + torch.where(talking, team.channel.log_prob(intent, draw), 0.0)
+        if with_entropy:
+            entropy = entropy + torch.where(talking, team.channel.entropy(intent), 0.0)
+    return distributions.Score(log_prob=log_prob, entropy=entropy)

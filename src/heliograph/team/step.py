@@ -1,0 +1,141 @@
+"""One step of a team, from what its agents see to what they know after they have spoken and listened."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from heliograph.team.draws import Draws
+from heliograph.team.inbox import Frame, deliver
+from heliograph.team.parts import TeamParts
+from heliograph.team.state import Inbox, StepOutput, TeamState
+from heliograph.types import Message, Timing, Tree
+
+__all__ = ["Core", "run_core", "step"]
+
+
+def step(
+    team: TeamParts, features: Mapping[str, Tree | None], state: TeamState, frame: Frame, draws: Draws
+) -> StepOutput:
+    """Run the core, then in each round encode messages, draw, send, deliver and aggregate them.
+
+    `features` are encoded observations `[B, A, F]` by policy, None where nobody of a policy observes.
+    """
+    listening = draws.listening(team, frame)
+    core = run_core(team, features, state, observing=None if frame.everyone else frame.observing)
+    here = [p for p in team.layout.policies if features[p] is not None]
+    who = {"observing": frame.observing, "assignment": frame.assignment}
+    inbox = team.unread(state.inbox, **who, timing=Timing.NEXT_STEP) if team.rounds else state.inbox
+    hidden, memory, channel, symbols = core.hidden, core.memory, state.channel, None
+    intents, drawn, messages = list[Tensor](), list[Tree](), list[Message]()
+    attention = list[dict[str, Tensor]]()
+    for r in range(team.rounds):
+        intent = encode_messages(team, hidden, here, assignment=frame.assignment)
+        draw = draws.message(team, intent, round_index=r)
+        message, channel = team.channel.send(intent, draw=draw, form=draws.form, state=channel)
+        symbols, message = message.symbols, draws.delivered(message, round_index=r)
+        speaking = frame.speaking & team.talking(r, frame.assignment)
+        arrivals, channel = team.channel.transit(message, speaking=speaking, draw=draw, state=channel, round_index=r)
+        waiting = inbox if r == 0 else Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
+        rivals = None if team.one_team else team.team_of_agent
+        received = deliver(waiting, arrivals, frame.edges, team_of_agent=rivals)
+        hidden, weights = aggregate_messages(team, hidden, here, received, draws=listening[r], round_index=r)
+        if r == 0:
+            inbox = team.unread(received, **who, timing=Timing.SAME_STEP)
+            weights = core.attention | weights
+        intents.append(intent)
+        drawn.append(draw)
+        messages.append(message)
+        attention.append(weights)
+    for policy in team.remembering:
+        if policy in here:
+            observing = None if frame.everyone else frame.observing[:, team.layout.slots(policy)]
+            memory[policy] = team.policies[policy].remember(hidden[policy], memory[policy], observing=observing)
+    after = TeamState(
+        memory=memory, last_action=state.last_action, inbox=inbox, channel=channel, assignment=state.assignment,
+        last_message=state.last_message, age=None if state.age is None else state.age + 1,
+    )  # fmt: skip
+    return StepOutput(
+        before=core.hidden, after=hidden, intents=tuple(intents), draws=tuple(drawn), messages=tuple(messages),
+        listening=listening, attention=tuple(attention), symbols=symbols, state=after,
+    )  # fmt: skip
+
+
+class Core(NamedTuple):
+    """What the recurrent cores put out: hidden features, memories, and weights of what waited, by policy."""
+
+    hidden: dict[str, Float[Tensor, "B _A _H"]]
+    memory: dict[str, Float[Tensor, "B _A _S"]]
+    attention: dict[str, Tensor]
+
+
+def run_core(
+    team: TeamParts, features: Mapping[str, Tree | None], state: TeamState, *, observing: Bool[Tensor, "B N"] | None
+) -> Core:
+    """Run the models' cores on encoded observations; models of NEXT_STEP read their inbox.
+
+    Hidden features are zeros, and memories what they were, where nobody of a policy observes; the memory of an agent
+    that does not stays as it was (`observing` None: all observe).
+    """
+    core = Core({}, {}, {})
+    for norm in team.timed_norms:
+        norm.age = state.age
+    for policy in team.layout.policies:
+        network, slots = team.policies[policy], team.layout.slots(policy)
+        before = state.memory[policy]
+        core.memory[policy] = before
+        if features[policy] is None:
+            core.hidden[policy] = before.new_zeros(*before.shape[:-1], network.model.hidden_size)
+            continue
+        reads = network.communicates and network.model.timing is Timing.NEXT_STEP and not team.silent
+        inbox = network.hear(*offered(state.inbox, slots)) if reads else None
+        out = network.model.perceive(features[policy], before, inbox)
+        core.hidden[policy], core.memory[policy] = out.hidden, out.memory
+        if observing is not None and policy in team.with_memory:
+            core.memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, before)
+        if inbox is not None and inbox.attention is not None:
+            core.attention[policy] = inbox.attention
+    return core
+
+
+def encode_messages(
+    team: TeamParts, hidden: Mapping[str, Tensor], here: list[str], *, assignment: Tensor | None
+) -> Float[Tensor, "B N C"]:
+    """What goes into the channel: of agents that communicate and observe, zeros of the others."""
+    found = {}
+    for policy, value in hidden.items():
+        network = team.policies[policy]
+        speaks = network.communicates and policy in here
+        size = (*value.shape[:-1], team.channel.intent_size)
+        found[policy] = network.intent(value) if speaks else value.new_zeros(size)
+    return team.layout.combine(found, lead=1, assignment=assignment)
+
+
+def aggregate_messages(
+    team: TeamParts,
+    hidden: Mapping[str, Tensor],
+    here: list[str],
+    inbox: Inbox,
+    *,
+    draws: Mapping[str, Tree],
+    round_index: int,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Hidden features after listening in a round, and the weights of the models that attend, by policy."""
+    listened, attention = dict(hidden), {}
+    for policy in team.hearers[round_index]:
+        if policy in here:
+            network = team.policies[policy]
+            payload, mask = offered(inbox, team.layout.slots(policy))
+            heard = network.hear(payload, mask, round_index=round_index, draw=draws[policy])
+            listened[policy] = network.model.listen(hidden[policy], heard)
+            if heard.attention is not None:
+                attention[policy] = heard.attention
+    return listened, attention
+
+
+def offered(inbox: Inbox, slots: slice | list[int]) -> tuple[Float[Tensor, "B A_or_1 K P"], Bool[Tensor, "B A K"]]:
+    """What waits for the agents in these slots, and which of it is unread."""
+    payload = inbox.payload.unsqueeze(1) if inbox.payload.dim() == 3 else inbox.payload[:, slots]
+    return payload, inbox.mask[:, slots]
