@@ -10,7 +10,11 @@ author = "The Heliograph maintainers"
 project_copyright = author
 version = release = heliograph.__version__
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+default_role = "code"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -19,6 +23,8 @@ html_theme = "furo"
 html_title = f"Heliograph {release}"
 html_show_copyright = False
 
+REFERENCE = """What `import heliograph as hg` offers, made from the docstrings. These names stay where they are; other modules
+may move between versions. Sizes are told by letters, which [concepts](../concepts.md) explains."""
 TITLES = {
     "env": "Environments",
     "model": "Models",
@@ -59,4 +65,24 @@ def write_components() -> None:
     page.write_text("\n\n".join(["# Components", INTRODUCTION, *map(section, TITLES)]) + "\n")
 
 
+def entry(name: str, place: str) -> str:
+    """The signature and the docstring of a public name, with the public methods of a class that is ours."""
+    module, _, attribute = place.partition(":")
+    is_class = isinstance(getattr(heliograph, name), type)
+    members = "   :members:\n" if is_class else ""
+    kind = "autoclass" if is_class else "autofunction"
+    return f"### {name}\n\n```{{eval-rst}}\n.. {kind}:: {module}.{attribute}\n{members}```"
+
+
+def write_reference() -> None:
+    """Write the page of all that `import heliograph` offers."""
+    groups = [
+        "\n\n".join([f"## {title}", *(entry(name, place) for name, place in names.items())])
+        for title, names in heliograph.PUBLIC.items()
+    ]
+    page = pathlib.Path(__file__).parent / "_generated" / "reference.md"
+    page.write_text("\n\n".join(["# Reference", REFERENCE, *groups]) + "\n")
+
+
 write_components()
+write_reference()

@@ -25,11 +25,10 @@ import argparse
 import torch
 from torch import Tensor
 
-from heliograph.channels.base import Channel, full_bits
+from heliograph import Channel, Choice, CommPPOConfig, Gradient, LocalTrainer, Message, MessageForm
+from heliograph.channels.base import full_bits
 from heliograph.functional import straight_through
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
+from heliograph.types import Tree
 
 
 class FlippedBits(Channel):

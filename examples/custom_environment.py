@@ -25,11 +25,8 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.testing import check_env
-from heliograph.types import Bounds, Role
+from heliograph import BaseSettings, Bounds, CommPPOConfig, LocalTrainer, Outcome, Role, TeamEnv, View, check_env
+from heliograph.envs.base import Unpack
 
 
 class Harbour(TeamEnv):

@@ -24,11 +24,8 @@ import argparse
 import torch
 from torch import Tensor, nn
 
-from heliograph.models.base import Model, ModelSpec, Perceived
+from heliograph import CommPPOConfig, Heard, Inputs, LocalTrainer, Model, ModelSpec, Perceived, Timing
 from heliograph.models.blocks import InputTorso, small_head
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.types import Heard, Inputs, Timing
 
 
 class Attentive(Model):

@@ -24,13 +24,10 @@ import copy
 import torch
 from torch import Tensor
 
+from heliograph import Rollout, Sampler, Team, TeamChoices, build_team, facts_of, play
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.experiment import TeamChoices, build_team, facts_of
 from heliograph.models.blocks import masked_moments
 from heliograph.models.cnet import CNet
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler, play
-from heliograph.team.team import Team
 
 EPSILON, LEARNING_RATE, UPDATES_PER_TARGET = 0.05, 5e-4, 100
 

@@ -34,7 +34,7 @@ import argparse
 
 from stock_rllib import SpeakerListenerEnv
 
-from heliograph.rllib.ppo import CommPPOConfig
+from heliograph import CommPPOConfig
 
 
 class MutedEnv(SpeakerListenerEnv):

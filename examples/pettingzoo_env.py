@@ -24,11 +24,8 @@ import argparse
 import torch
 from mpe2 import simple_speaker_listener_v4
 
+from heliograph import CommPPOConfig, FromPettingZoo, LocalTrainer, TeamEnv
 from heliograph.adapters.mpe import make_speaker_listener
-from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.envs.base import TeamEnv
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.ppo import CommPPOConfig
 
 
 def goal_of(env, agent: str) -> int:

@@ -32,7 +32,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
 
-from heliograph.rllib.ppo import CommPPO, CommPPOConfig
+from heliograph import CommPPO, CommPPOConfig
 
 METRIC = "env_runners/episode_return_mean"
 

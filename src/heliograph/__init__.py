@@ -1,7 +1,263 @@
-"""Heliograph: train, measure and read emergent communication in teams of learning agents."""
+"""Heliograph: train, measure and read emergent communication in teams of learning agents.
+
+`import heliograph as hg` offers what is named in `PUBLIC`, each imported when it is first asked for; other modules may
+move between versions.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from heliograph.moved import find_moved
 
+if TYPE_CHECKING:
+    from heliograph.adapters.gymnasium_tuple import FromGymnasiumTuple as FromGymnasiumTuple
+    from heliograph.adapters.marlenv import FromMarlenv as FromMarlenv
+    from heliograph.adapters.openspiel import FromOpenSpiel as FromOpenSpiel
+    from heliograph.adapters.pettingzoo import (
+        FromPettingZoo as FromPettingZoo,
+    )
+    from heliograph.adapters.pettingzoo import (
+        ToAEC as ToAEC,
+    )
+    from heliograph.adapters.pettingzoo import (
+        ToParallel as ToParallel,
+    )
+    from heliograph.adapters.vmas import FromVMAS as FromVMAS
+    from heliograph.analysis.comparison import difference as difference
+    from heliograph.analysis.comparison import estimate as estimate
+    from heliograph.analysis.corpus import Corpus as Corpus
+    from heliograph.analysis.corpus import load as load_corpus
+    from heliograph.analysis.evaluate import (
+        evaluate as evaluate,
+    )
+    from heliograph.analysis.evaluate import (
+        interventions_table as interventions_table,
+    )
+    from heliograph.analysis.evaluate import (
+        play_run as play_run,
+    )
+    from heliograph.analysis.evaluate import (
+        record as record,
+    )
+    from heliograph.analysis.protocol import Protocol as Protocol
+    from heliograph.analysis.protocol import protocol_in as protocol_in
+    from heliograph.analysis.report import write_report as report
+    from heliograph.channels.base import Channel as Channel
+    from heliograph.channels.wrapper import Wrapper as Wrapper
+    from heliograph.envs.base import BaseSettings as BaseSettings
+    from heliograph.envs.base import Outcome as Outcome
+    from heliograph.envs.base import TeamEnv as TeamEnv
+    from heliograph.envs.base import View as View
+    from heliograph.experiment import (
+        EnvChoice as EnvChoice,
+    )
+    from heliograph.experiment import (
+        PolicyChoice as PolicyChoice,
+    )
+    from heliograph.experiment import (
+        TeamChoices as TeamChoices,
+    )
+    from heliograph.experiment import (
+        build_channel as build_channel,
+    )
+    from heliograph.experiment import (
+        build_env as build_env,
+    )
+    from heliograph.experiment import (
+        build_team as build_team,
+    )
+    from heliograph.experiment import (
+        facts_of as facts_of,
+    )
+    from heliograph.experiment import (
+        make_env as make_env,
+    )
+    from heliograph.losses.base import AuxiliaryLoss as Loss
+    from heliograph.losses.base import LossBatch as LossBatch
+    from heliograph.models.base import Model as Model
+    from heliograph.models.base import ModelSpec as ModelSpec
+    from heliograph.models.base import Perceived as Perceived
+    from heliograph.recipes.base import Recipe as Recipe
+    from heliograph.rllib.a2c import CommA2C as CommA2C
+    from heliograph.rllib.a2c import CommA2CConfig as CommA2CConfig
+    from heliograph.rllib.callbacks import RecordCorpus as RecordCorpus
+    from heliograph.rllib.callbacks import TeamCallbacks as TeamCallbacks
+    from heliograph.rllib.local import LocalTrainer as LocalTrainer
+    from heliograph.rllib.mapping import OwnNetwork as OwnNetwork
+    from heliograph.rllib.multi_agent_env import (
+        FromMultiAgentEnv as FromMultiAgentEnv,
+    )
+    from heliograph.rllib.multi_agent_env import (
+        ToMultiAgentEnv as ToMultiAgentEnv,
+    )
+    from heliograph.rllib.ppo import CommPPO as CommPPO
+    from heliograph.rllib.ppo import CommPPOConfig as CommPPOConfig
+    from heliograph.rllib.qlearning import CommDQN as CommDQN
+    from heliograph.rllib.qlearning import CommDQNConfig as CommDQNConfig
+    from heliograph.rllib.settings import TrainSettings as TrainSettings
+    from heliograph.rllib.settings import settings_from as settings_from
+    from heliograph.rllib.train import config_of as config_of
+    from heliograph.rllib.train import resume as resume
+    from heliograph.rllib.train import train as train
+    from heliograph.rllib.turns import Alternating as Alternating
+    from heliograph.rollout import Rollout as Rollout
+    from heliograph.run_folder import Run as Run
+    from heliograph.run_folder import read_run as read_run
+    from heliograph.sampler import Sampler as Sampler
+    from heliograph.sampler import play as play
+    from heliograph.sharing import export as export
+    from heliograph.sharing import read_policy as read_policy
+    from heliograph.team.team import Team as Team
+    from heliograph.testing import ConformanceError as ConformanceError
+    from heliograph.testing import check_env as check_env
+    from heliograph.topologies.base import Topology as Topology
+    from heliograph.types import (
+        Bounds as Bounds,
+    )
+    from heliograph.types import (
+        Choice as Choice,
+    )
+    from heliograph.types import (
+        Edges as Edges,
+    )
+    from heliograph.types import (
+        Gradient as Gradient,
+    )
+    from heliograph.types import (
+        Heard as Heard,
+    )
+    from heliograph.types import (
+        Inputs as Inputs,
+    )
+    from heliograph.types import (
+        Message as Message,
+    )
+    from heliograph.types import (
+        MessageForm as MessageForm,
+    )
+    from heliograph.types import (
+        Role as Role,
+    )
+    from heliograph.types import (
+        Timing as Timing,
+    )
+
 __version__ = "0.1.0"
 
+PUBLIC: dict[str, dict[str, str]] = {
+    "Running": {
+        "train": "heliograph.rllib.train:train",
+        "resume": "heliograph.rllib.train:resume",
+        "config_of": "heliograph.rllib.train:config_of",
+        "TrainSettings": "heliograph.rllib.settings:TrainSettings",
+        "settings_from": "heliograph.rllib.settings:settings_from",
+        "LocalTrainer": "heliograph.rllib.local:LocalTrainer",
+        "CommPPOConfig": "heliograph.rllib.ppo:CommPPOConfig",
+        "CommPPO": "heliograph.rllib.ppo:CommPPO",
+        "CommA2CConfig": "heliograph.rllib.a2c:CommA2CConfig",
+        "CommA2C": "heliograph.rllib.a2c:CommA2C",
+        "CommDQNConfig": "heliograph.rllib.qlearning:CommDQNConfig",
+        "CommDQN": "heliograph.rllib.qlearning:CommDQN",
+        "OwnNetwork": "heliograph.rllib.mapping:OwnNetwork",
+        "Alternating": "heliograph.rllib.turns:Alternating",
+        "TeamCallbacks": "heliograph.rllib.callbacks:TeamCallbacks",
+        "RecordCorpus": "heliograph.rllib.callbacks:RecordCorpus",
+        "Recipe": "heliograph.recipes.base:Recipe",
+    },
+    "Runs and what they said": {
+        "read_run": "heliograph.run_folder:read_run",
+        "Run": "heliograph.run_folder:Run",
+        "evaluate": "heliograph.analysis.evaluate:evaluate",
+        "play_run": "heliograph.analysis.evaluate:play_run",
+        "interventions_table": "heliograph.analysis.evaluate:interventions_table",
+        "record": "heliograph.analysis.evaluate:record",
+        "Corpus": "heliograph.analysis.corpus:Corpus",
+        "load_corpus": "heliograph.analysis.corpus:load",
+        "protocol_in": "heliograph.analysis.protocol:protocol_in",
+        "Protocol": "heliograph.analysis.protocol:Protocol",
+        "report": "heliograph.analysis.report:write_report",
+        "estimate": "heliograph.analysis.comparison:estimate",
+        "difference": "heliograph.analysis.comparison:difference",
+        "export": "heliograph.sharing:export",
+        "read_policy": "heliograph.sharing:read_policy",
+    },
+    "Environments and teams": {
+        "make_env": "heliograph.experiment:make_env",
+        "EnvChoice": "heliograph.experiment:EnvChoice",
+        "build_env": "heliograph.experiment:build_env",
+        "facts_of": "heliograph.experiment:facts_of",
+        "TeamChoices": "heliograph.experiment:TeamChoices",
+        "PolicyChoice": "heliograph.experiment:PolicyChoice",
+        "build_team": "heliograph.experiment:build_team",
+        "build_channel": "heliograph.experiment:build_channel",
+        "Team": "heliograph.team.team:Team",
+        "Sampler": "heliograph.sampler:Sampler",
+        "play": "heliograph.sampler:play",
+        "Rollout": "heliograph.rollout:Rollout",
+        "FromPettingZoo": "heliograph.adapters.pettingzoo:FromPettingZoo",
+        "ToParallel": "heliograph.adapters.pettingzoo:ToParallel",
+        "ToAEC": "heliograph.adapters.pettingzoo:ToAEC",
+        "FromMultiAgentEnv": "heliograph.rllib.multi_agent_env:FromMultiAgentEnv",
+        "ToMultiAgentEnv": "heliograph.rllib.multi_agent_env:ToMultiAgentEnv",
+        "FromGymnasiumTuple": "heliograph.adapters.gymnasium_tuple:FromGymnasiumTuple",
+        "FromMarlenv": "heliograph.adapters.marlenv:FromMarlenv",
+        "FromOpenSpiel": "heliograph.adapters.openspiel:FromOpenSpiel",
+        "FromVMAS": "heliograph.adapters.vmas:FromVMAS",
+    },
+    "Writing components": {
+        "TeamEnv": "heliograph.envs.base:TeamEnv",
+        "BaseSettings": "heliograph.envs.base:BaseSettings",
+        "Outcome": "heliograph.envs.base:Outcome",
+        "View": "heliograph.envs.base:View",
+        "Bounds": "heliograph.types:Bounds",
+        "Role": "heliograph.types:Role",
+        "Edges": "heliograph.types:Edges",
+        "Model": "heliograph.models.base:Model",
+        "ModelSpec": "heliograph.models.base:ModelSpec",
+        "Perceived": "heliograph.models.base:Perceived",
+        "Inputs": "heliograph.types:Inputs",
+        "Heard": "heliograph.types:Heard",
+        "Timing": "heliograph.types:Timing",
+        "Channel": "heliograph.channels.base:Channel",
+        "Wrapper": "heliograph.channels.wrapper:Wrapper",
+        "Message": "heliograph.types:Message",
+        "MessageForm": "heliograph.types:MessageForm",
+        "Gradient": "heliograph.types:Gradient",
+        "Choice": "heliograph.types:Choice",
+        "Topology": "heliograph.topologies.base:Topology",
+        "Loss": "heliograph.losses.base:AuxiliaryLoss",
+        "LossBatch": "heliograph.losses.base:LossBatch",
+        "check_env": "heliograph.testing:check_env",
+        "ConformanceError": "heliograph.testing:ConformanceError",
+    },
+}
+"""What users need, in the order of what they do: names, and where each is defined."""
+PLACES = {name: place for names in PUBLIC.values() for name, place in names.items()}
+__all__ = [
+    "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C", "CommA2CConfig", "CommDQN",
+    "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice",
+    "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel", "FromPettingZoo", "FromVMAS",
+    "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm", "Model",
+    "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe", "RecordCorpus", "Role",
+    "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv", "Timing", "ToAEC",
+    "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "build_channel", "build_env",
+    "build_team", "check_env", "config_of", "difference", "estimate", "evaluate", "export", "facts_of",
+    "interventions_table", "load_corpus", "make_env", "play", "play_run", "protocol_in", "read_policy", "read_run",
+    "record", "report", "resume", "settings_from", "train",
+]  # fmt: skip
+
 find_moved()
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported now and kept."""
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = PLACES[name].partition(":")
+    found = globals()[name] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def __dir__() -> list[str]:
+    """Public names, and the modules that are imported so far."""
+    return sorted({*globals(), *PLACES})

@@ -173,6 +173,11 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     return env
 
 
+def make_env(env: Any, *, num_copies: int = 1, seed: int = 0, device: str = "cpu", **settings: Any) -> TeamEnv:
+    """Make an environment from its name, `package.module:Thing`, or a class or function, with settings of its own."""
+    return build_env(EnvChoice(env=env, settings=settings), num_copies=num_copies, seed=seed, device=device)
+
+
 def may_make_team(make: Any) -> bool:
     """Whether a class or function may be called with what every team environment takes."""
     if isinstance(make, type):
