@@ -23,8 +23,8 @@ html_theme = "furo"
 html_title = f"Heliograph {release}"
 html_show_copyright = False
 
-REFERENCE = """What `import heliograph as hg` offers, made from the docstrings. These names stay where they are; other modules
-may move between versions. Sizes are told by letters, which [concepts](../concepts.md) explains."""
+REFERENCE = """What `import heliograph as hg` offers, made from the docstrings. These names stay where they are; other
+modules may move between versions. Sizes are told by letters, which [concepts](../concepts.md) explains."""
 TITLES = {
     "env": "Environments",
     "model": "Models",
