@@ -1,0 +1,132 @@
+"""Turns of agents that may end in the middle of a game, held against a loop over `agent_iter` and `last`."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heliograph.adapters.pettingzoo import FromPettingZoo
+from heliograph.functional import gae_over_turns
+from heliograph.types import TeamStep
+from tests.adapters.scripted import Move, OfMortals, moves
+
+EPISODES = 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Told:
+    """What `last()` tells an agent, and whether it is then asked."""
+
+    agent: int
+    seen: list[float]
+    reward: float
+    terminated: bool
+    truncated: bool
+
+    @property
+    def asked(self) -> bool:
+        return not (self.terminated or self.truncated)
+
+
+def told_by(env: OfMortals) -> list[Told]:
+    """One episode by PettingZoo's own loop."""
+    env.reset()
+    told = []
+    for agent in env.agent_iter():
+        seen, reward, terminated, truncated, _ = env.last()
+        told.append(
+            Told(agent=agent, seen=seen.tolist(), reward=reward, terminated=terminated, truncated=truncated)
+        )  # fmt: skip
+        env.step(0 if told[-1].asked else None)
+    return told
+
+
+def until_asked(told: list[Told]) -> list[list[Told]]:
+    """What is told between one action and the next, last of all to the one that is asked then; cut where none is."""
+    parts: list[list[Told]] = [[]]
+    for one in told:
+        parts[-1].append(one)
+        if one.asked:
+            parts.append([])
+    return parts
+
+
+def episodes(env: FromPettingZoo) -> list[list[list[TeamStep]]]:
+    """Of each copy the first episodes: steps from the one that shows the start to the one that shows the end."""
+    begun = [env.reset()]
+    found: list[list[list[TeamStep]]] = [[[begun[0]]] for _ in range(env.num_copies)]
+    zeros = {role.name: torch.zeros(env.num_copies, len(role.agents), dtype=torch.long) for role in env.roles}
+    while any(len(own) <= EPISODES for own in found):
+        step = env.step(zeros)
+        for copy, own in enumerate(found):
+            own[-1].append(step)
+            if step.episode_over[copy]:
+                own.append([step])
+    return [own[:EPISODES] for own in found]
+
+
+def of_copy(steps: list[TeamStep], name: str, copy: int) -> np.ndarray:
+    return torch.stack([getattr(step, name)[copy] for step in steps]).numpy()
+
+
+def credited(steps: list[TeamStep], copy: int) -> Iterator[tuple[int, float]]:
+    """Of each turn of an episode, in order: whose it is, and what all that it is credited with adds up to."""
+    turns = of_copy(steps, "observing", copy)
+    turns[-1] = False  # of the next episode
+    flags = {name: torch.from_numpy(of_copy(steps[1:], name, copy))[:, None] for name in ("terminated", "truncated")}
+    rewards = torch.from_numpy(of_copy(steps[1:], "rewards", copy))[:, None]
+    values = torch.zeros(len(steps), 1, turns.shape[1])
+    found = gae_over_turns(
+        rewards, values=values, turns=torch.from_numpy(turns)[:, None], **flags, gamma=1.0, lambda_=1.0
+    )
+    for time, agent in np.argwhere(turns):
+        yield int(agent), float(found.targets[time, 0, agent])
+
+
+def check(steps: list[TeamStep], told: list[Told], copy: int) -> None:
+    parts = until_asked(told)
+    assert len(steps) == len(parts)
+    for time, (step, part) in enumerate(zip(steps, parts, strict=True)):
+        is_last = time == len(parts) - 1
+        ended = {kind: [one.agent for one in part if getattr(one, kind)] for kind in ("terminated", "truncated")}
+        asked = [one.agent for one in part if one.asked]
+        assert asked == ([] if is_last else torch.where(step.acting[copy])[0].tolist())
+        for kind, agents in ended.items():
+            flagged = torch.where(getattr(step, kind)[copy])[0].tolist()
+            assert not time or (set(agents) <= set(flagged) if is_last else sorted(agents) == flagged)
+        seen: Any = step.final_observations if is_last else step.observations
+        for one in part:
+            assert seen["agent"][copy, one.agent].tolist() == one.seen
+    agents = range(steps[0].observing.shape[1])
+    paid = {agent: sum(one.reward for one in told if one.agent == agent) for agent in agents}
+    assert of_copy(steps[1:], "rewards", copy).sum(0).tolist() == pytest.approx(list(paid.values()))
+    assert list(credited(steps, copy)) == list(earned(told))  # small whole numbers
+
+
+def earned(told: list[Told]) -> Iterator[tuple[int, float]]:
+    """The same from what was told: all that comes after a turn, and, for an agent's first turn, what came with it."""
+    met = set()
+    for time, one in enumerate(told):
+        if one.asked:
+            later = told[time + 1 if one.agent in met else time :]
+            yield one.agent, sum(other.reward for other in later if other.agent == one.agent)
+            met.add(one.agent)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_games_of_mortals_are_those_of_the_loop(data: st.DataObject) -> None:
+    agents = data.draw(st.integers(1, 4))
+    games = [data.draw(moves(agents=agents)) for _ in range(2)]
+    ended_first = data.draw(st.booleans())
+    left = iter(games)
+    env = FromPettingZoo(lambda: OfMortals(next(left), ended_first=ended_first), num_copies=2)
+    for copy, own in enumerate(episodes(env)):
+        told = told_by(OfMortals(games[copy], ended_first=ended_first))
+        for steps in own:
+            check(steps, told, copy)
