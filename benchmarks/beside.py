@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rawplay import RawStep, raw_play
+from rawplay import RawStep, counted, raw_play
 from worlds import WORLDS, World
 
 from heliograph.adapters.recognise import Interface, interface_of
@@ -90,7 +90,8 @@ def beside(world: World, *, steps: int, ends: int) -> str:
     generator = torch.Generator().manual_seed(0)
     seeds = copied(env.start_generator)
     step, shown = paired(env.reset, lambda: raw.reset(next_seed(seeds)))
-    compare(env, step, shown, ended=False)
+    spaces_of = getattr(raw, "spaces", {})
+    compare(env, step, shown, spaces_of, ended=False)
     moved = ended = 0
     while moved < steps and ended < ends:
         seeds = copied(env.start_generator)
@@ -101,10 +102,10 @@ def beside(world: World, *, steps: int, ends: int) -> str:
         moved += 1
         if bool(step.episode_over) != shown.over:
             raise AssertionError(f"step {moved}: over is {bool(step.episode_over)}, raw {shown.over}")
-        compare(env, step, shown, ended=shown.over)
+        compare(env, step, shown, spaces_of, ended=shown.over)
         if shown.over:
             ended += 1
-            compare(env, step, begun, ended=False, paid=False)
+            compare(env, step, begun, spaces_of, ended=False, paid=False)
     env.close()
     return f"{moved} steps, {ended} ends"
 
@@ -164,13 +165,20 @@ def recorded(env: TeamEnv) -> list[Any]:
     return received
 
 
-def compare(env: TeamEnv, step: TeamStep, shown: RawStep, *, ended: bool, paid: bool = True) -> None:
+def compare(
+    env: TeamEnv, step: TeamStep, shown: RawStep, spaces_of: dict[str, Any], *, ended: bool, paid: bool = True
+) -> None:
     """Raise AssertionError where a step of the adapted copy is not that of the raw one."""
     seen = step.final_observations if ended else step.observations
+    strangers = (set(shown.asked) | set(shown.observations)) - set(env.agents)
+    blind = set(shown.asked) - set(shown.observations)
+    if strangers or blind:
+        raise AssertionError(f"raw agents that are none of the adapted: {strangers}; that act unseeing: {blind}")
     for number, (agent, role) in enumerate((agent, r) for r in env.roles for agent in r.agents):
         place = role.agents.index(agent)
         if agent in shown.observations and (ended or agent in shown.asked):
-            same(f"observation of {agent}", flat(pick(seen[role.name], place)), flat(shown.observations[agent]))
+            raw = counted(spaces_of.get(agent), shown.observations[agent])
+            same(f"observation of {agent}", flat(pick(seen[role.name], place)), flat(raw))
         if not ended and bool(step.acting[0, number]) != (agent in shown.asked):
             raise AssertionError(f"acting of {agent}: {bool(step.acting[0, number])}, raw {agent in shown.asked}")
         if not ended and agent in shown.masks and agent in shown.asked:

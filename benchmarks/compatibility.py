@@ -65,10 +65,11 @@ def installed(group: str, folder: pathlib.Path) -> dict[str, Any]:
         (GROUPS[group].alone, ["--no-deps"]),
     ):
         if packages:
-            done = subprocess.run(
-                [str(python), "-m", "pip", "install", "-q", *flags, *packages],
-                capture_output=True, text=True, timeout=INSTALL_SECONDS,
-            )  # fmt: skip
+            command = [str(python), "-m", "pip", "install", "-q", *flags, *packages]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+            except subprocess.TimeoutExpired:
+                return {"python": None, "why": f"took longer than {INSTALL_SECONDS} seconds"}
             if done.returncode:
                 lines = [line for line in done.stderr.splitlines() if "rror" in line] or ["pip failed"]
                 return {"python": None, "why": lines[-1][:200]}
@@ -144,7 +145,7 @@ def main() -> None:
         missing = {"made": {"works": False, "told": f"cannot be installed: {where['why']}"}}
         finds = tried(worlds, where["python"]) if where["python"] else ((world, missing) for world in worlds)
         for world, found in finds:
-            results["worlds"][world] = {"group": group, **found}
+            results["worlds"][world] = {"group": group, "commit": header["commit"], "date": header["date"], **found}
             print(world, {key: part["works"] for key, part in found.items()}, flush=True)
             write_json(OUT, {**header, "worlds": results["worlds"]})
         if given.folder is None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from heliograph.adapters.recognise import Interface, interface_of
 
@@ -34,20 +35,21 @@ class Parallel:
     """PettingZoo's `ParallelEnv`."""
 
     def __init__(self, env: Any, settings: Mapping[str, Any]):
-        self.env = env
+        self.env, self.options = env, options_of(settings)
+        self.spaces = {str(agent): env.observation_space(agent) for agent in env.possible_agents}
 
     def reset(self, seed: int) -> RawStep:
         """Begin an episode."""
-        observations, _ = self.env.reset(seed=seed)
-        return RawStep(observations=dict(observations), asked=list(self.env.agents))
+        observations, _ = self.env.reset(seed=seed, **self.options)
+        return RawStep(observations=_names(observations), asked=[str(agent) for agent in self.env.agents])
 
     def step(self, actions: Any, adapted: Any) -> RawStep:
         """Move once."""
         observations, rewards, terminated, truncated, _ = self.env.step(actions)
-        ended = {a for a, flag in terminated.items() if flag}, {a for a, flag in truncated.items() if flag}
-        asked = [agent for agent in self.env.agents if agent not in ended[0] | ended[1]]
+        ended = [{str(a) for a, flag in flags.items() if flag} for flags in (terminated, truncated)]
+        asked = [str(agent) for agent in self.env.agents if str(agent) not in ended[0] | ended[1]]
         return RawStep(
-            observations=dict(observations), asked=asked, rewards=dict(rewards), terminated=ended[0],
+            observations=_names(observations), asked=asked, rewards=_names(rewards), terminated=ended[0],
             truncated=ended[1] - ended[0], over=not asked,
         )  # fmt: skip
 
@@ -56,11 +58,12 @@ class Turns:
     """PettingZoo's `AECEnv`, an agent a turn; its reward comes as `last()` tells it."""
 
     def __init__(self, env: Any, settings: Mapping[str, Any]):
-        self.env = env
+        self.env, self.options = env, options_of(settings)
+        self.spaces = {str(agent): env.observation_space(agent) for agent in env.possible_agents}
 
     def reset(self, seed: int) -> RawStep:
         """Begin an episode."""
-        self.env.reset(seed=seed)
+        self.env.reset(seed=seed, **self.options)
         return self._next()
 
     def step(self, action: Any, adapted: Any) -> RawStep:
@@ -70,7 +73,7 @@ class Turns:
 
     def _next(self) -> RawStep:
         shown = RawStep(observations={}, asked=[])
-        for agent in self.env.agent_iter():
+        for agent in map(str, self.env.agent_iter()):
             observation, reward, terminated, truncated, _ = self.env.last()
             shown.rewards[agent] = reward
             shown.observations[agent] = observation
@@ -88,11 +91,12 @@ class Multi:
     """RLlib's `MultiAgentEnv`."""
 
     def __init__(self, env: Any, settings: Mapping[str, Any]):
-        self.env = env
+        self.env, self.options = env, options_of(settings)
+        self.spaces = {str(agent): space for agent, space in (env.observation_spaces or {}).items()}
 
     def reset(self, seed: int) -> RawStep:
         """Begin an episode."""
-        observations, _ = self.env.reset(seed=seed)
+        observations, _ = self.env.reset(seed=seed, **self.options)
         self.gone: set[Any] = set()
         return RawStep(observations=_names(observations), asked=list(_names(observations)))
 
@@ -260,6 +264,22 @@ class Marl:
             masks={a: observation.available_actions[n] for n, a in enumerate(self.agents)},
             over=over,
         )
+
+
+def options_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `reset` is given beside a seed."""
+    return {"options": settings["reset_options"]} if "reset_options" in settings else {}
+
+
+def counted(space: spaces.Space | None, value: Any) -> Any:
+    """A value of a space with each choice counted from 0, as Heliograph shows it."""
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        return np.asarray(value) - space.start
+    if isinstance(space, spaces.Tuple):
+        return tuple(counted(part, own) for part, own in zip(space.spaces, value, strict=True))
+    if isinstance(space, spaces.Dict):
+        return {key: counted(space.spaces.get(key), own) for key, own in value.items()}
+    return value
 
 
 def _names(values: Mapping[Any, Any]) -> dict[str, Any]:

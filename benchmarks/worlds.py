@@ -45,6 +45,15 @@ GROUPS: Mapping[str, Group] = {
     "flatland-rl": Group(alone=("flatland-rl==4.3.0",)),
     "gymnasium-robotics": Group(packages=("gymnasium-robotics==1.4.2",)),
     "sumo-rl": Group(packages=("sumo-rl==1.4.5",)),
+    "mobile-env": Group(alone=("mobile-env==2.1.0",), packages=("pygame-ce", "shapely", "svgpath2mpl")),
+    "cogrid": Group(alone=("cogrid==0.3.2",)),
+    "frondori": Group(alone=("frondori-kitchen==0.1.0", "frondori-football==0.1.0", "frondori-engine==0.4.0")),
+    "generals": Group(alone=("generals==1.0.0",), packages=("pygame-ce",)),
+    "sustainable-foraging": Group(alone=("sustainable-foraging==2.0.0",), packages=("pyglet<2",)),
+    "mosaic-multigrid": Group(alone=("mosaic-multigrid==7.0.0",), packages=("aenum", "numba", "pygame-ce")),
+    "gobblet-rl": Group(alone=("gobblet-rl==1.3.5", "pettingzoo==1.24.3"), packages=("pygame-ce",)),
+    "fanorona-aec": Group(alone=("fanorona-aec==3.0.2", "pettingzoo==1.24.3")),
+    "marl-aquarium": Group(alone=("marl-aquarium==0.1.10",), packages=("pygame-ce", "moviepy==1.0.3")),
 }
 
 
@@ -137,7 +146,47 @@ def _cart_poles() -> Any:
     return MultiAgentCartPole({"num_agents": 2})
 
 
+def _linear(path: str, parts: int) -> Any:
+    from momaland.utils.parallel_wrappers import LinearizeReward
+
+    env = named(path)()
+    return LinearizeReward(env, dict.fromkeys(env.possible_agents, [1.0 / parts] * parts))
+
+
+def _mobile() -> Any:
+    from mobile_env.wrappers.multi_agent import RLlibMAWrapper
+
+    return RLlibMAWrapper(gym("mobile_env", "mobile-small-ma-v0")())
+
+
+def _cogrid(name: str) -> Any:
+    from gymnasium import spaces
+
+    env = named("cogrid.envs.registry:make", name)()
+    seen, _ = env.reset(seed=0)
+    env.observation_spaces = {a: spaces.Box(-1e6, 1e6, x.shape, x.dtype) for a, x in seen.items()}
+    return env
+
+
+def _mosaic(wrapper: str, name: str) -> Any:
+    from mosaic_multigrid.envs import CONFIGURATIONS
+
+    kind, settings = CONFIGURATIONS[name]
+    return named(wrapper, kind(**settings, max_steps=20))()
+
+
+def _generals() -> Any:
+    from generals import GridFactory, PettingZooGenerals
+    from generals.agents import RandomAgent
+
+    players = {name: RandomAgent(id=name) for name in ("red", "blue")}
+    env = PettingZooGenerals(players, GridFactory(grid_dims=(5, 5)))
+    env.reset(seed=0)
+    return env
+
+
 RAY = "ray.rllib.examples.envs.classes.multi_agent"
+MOSAIC = "MosaicMultiGrid-S-2v2-IndAgObs-v1"
 
 WORLDS: dict[str, World] = {
     **{
@@ -261,6 +310,12 @@ WORLDS: dict[str, World] = {
     "momaland beach": World(
         group="momaland", make=named("momaland.envs.beach.beach:parallel_env"), odd="rewards are vectors"
     ),
+    "momaland item_gathering, LinearizeReward": World(
+        group="momaland", make=functools.partial(_linear, "momaland.envs.item_gathering.item_gathering:parallel_env", 3)
+    ),
+    "momaland beach, LinearizeReward": World(
+        group="momaland", make=functools.partial(_linear, "momaland.envs.beach.beach:parallel_env", 2)
+    ),
     "gym-multigrid collect": World(group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0")),
     "multigrid Empty-5x5": World(
         group="multigrid",
@@ -270,7 +325,12 @@ WORLDS: dict[str, World] = {
     "highway-env intersection-multi-agent": World(
         group="highway-env", make=_crossroads, odd="one reward for all; agents' flags in info"
     ),
-    "conav-suite": World(group="conav-suite", make=named("conav_suite.conav_suite:env"), odd="reset() needs options"),
+    "conav-suite": World(
+        group="conav-suite",
+        make=named("conav_suite.conav_suite:env"),
+        settings={"reset_options": {"problem_instance": "circle"}},
+        odd="one agent; its reset() needs options",
+    ),
     "failure-api CommunicationWrapper": World(group="failure-api", make=_failing, odd="what is lost is a missing key"),
     "supersuit frame_stack of mpe2": World(group="supersuit", make=_stacked),
     "pogema": World(group="pogema", make=named("pogema:pogema_v0"), odd="needs pydantic 1"),
@@ -288,4 +348,39 @@ WORLDS: dict[str, World] = {
         make=named("gymnasium_robotics.mamujoco_v1:parallel_env", scenario="Ant", agent_conf="2x4"),
     ),
     "sumo-rl grid4x4": World(group="sumo-rl", make=named("sumo_rl:grid4x4"), odd="needs the simulator SUMO"),
+    "mobile-env small": World(group="mobile-env", make=_mobile),
+    **{
+        f"cogrid {name}": World(
+            group="cogrid", make=functools.partial(_cogrid, name), odd="declares no observation spaces: given by hand"
+        )
+        for name in ("Overcooked-CrampedRoom-V0", "SearchRescue-Test-V0")
+    },
+    "frondori kitchen": World(group="frondori", make=named("frondori_kitchen:KitchenEnv", max_steps=20)),
+    "frondori football": World(group="frondori", make=named("frondori_football:FootballEnv")),
+    "generals 5x5": World(
+        group="generals", make=_generals, odd="knows its spaces after a reset only: reset once as it is made"
+    ),
+    "sustainable-foraging": World(
+        group="sustainable-foraging",
+        make=named("sustainable_foraging.foraging.aecEnvironment:ForagingEnv", players=3, field_size=(8, 8),
+                   max_num_food=4, sight=8, max_episode_steps=20),
+    ),
+    "mosaic-multigrid soccer 2v2, PettingZoo": World(
+        group="mosaic-multigrid",
+        make=functools.partial(_mosaic, "mosaic_multigrid.pettingzoo:PettingZooWrapper", MOSAIC),
+    ),
+    "mosaic-multigrid soccer 2v2, RLlib": World(
+        group="mosaic-multigrid", make=functools.partial(_mosaic, "mosaic_multigrid.rllib:RLlibWrapper", MOSAIC)
+    ),
+    "gobblet-rl": World(
+        group="gobblet-rl", make=named("gobblet_rl.gobblet_v1:env"), odd="needs PettingZoo before 1.25"
+    ),
+    "fanorona-aec": World(
+        group="fanorona-aec", make=named("env.fanorona_env:env", render_mode=None), odd="needs PettingZoo before 1.25"
+    ),
+    "marl-aquarium": World(
+        group="marl-aquarium",
+        make=named("marl_aquarium.aquarium_v0:parallel_env", render_mode="rgb_array", max_time_steps=20,
+                   predator_count=2, prey_count=4),
+    ),
 }  # fmt: skip
