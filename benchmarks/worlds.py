@@ -381,6 +381,7 @@ WORLDS: dict[str, World] = {
     "marl-aquarium": World(
         group="marl-aquarium",
         make=named("marl_aquarium.aquarium_v0:parallel_env", render_mode="rgb_array", max_time_steps=20,
-                   predator_count=2, prey_count=4),
+                   prey_count=4),
+        odd="two predators, or fov_enabled=False, fail an assertion of its own",
     ),
 }  # fmt: skip

@@ -176,21 +176,48 @@ def test_seeds_that_change_nothing_are_told_once_and_what_follows_is_not_disturb
     facts_of(FromPettingZoo(Starts))
 
 
-def test_one_number_fits_a_space_of_one_and_a_dict_fits_no_box() -> None:
+@pytest.mark.parametrize(
+    ("space", "given", "seen"),
+    [
+        (spaces.Discrete(3), np.array([1]), 1),
+        (spaces.MultiDiscrete([3]), np.array(1), [1]),
+        (spaces.MultiBinary(1), 1, [1]),
+        (spaces.Box(0.0, 2.0, (1, 1)), 0.5, [[0.5]]),
+    ],
+)
+def test_one_number_fits_a_space_of_one_and_a_dict_fits_no_box(space: spaces.Space, given: Any, seen: Any) -> None:
     class Odd(OfParallel):
-        given: Any = np.array([1])
+        given: Any
 
         def observation_space(self, agent: Any) -> spaces.Space:
-            return spaces.Discrete(3)
+            return space
 
         def reset(self, seed: Any = None, options: Any = None) -> tuple[dict, dict]:
             return {agent: self.given for agent in super().reset()[0]}, {}
 
+    Odd.given = given
     env = FromPettingZoo(lambda: Odd(SHORT))
-    assert env.reset().observations["agent"].tolist() == [[1, 1]]
+    assert env.reset().observations["agent"].tolist() == [[seen, seen]]
     env.envs[0].given = {"image": 1}
     with pytest.raises(ValueError, match=r"agent 0.*a dict of \['image'\]: declare a Dict"):
         env.reset()
+
+
+def test_spaces_that_are_not_known_yet_are_told_with_what_to_do() -> None:
+    class Late(OfParallel):
+        known: dict[Any, spaces.Space]
+
+        def observation_space(self, agent: Any) -> spaces.Space:
+            return self.known[agent]
+
+    words = r"before its first reset \({}\): define {}\(agent\) and .*have the function that makes it reset it"
+    with pytest.raises(ValueError, match="Late.*" + words.format("AttributeError.*'known'", "observation_space")):
+        FromPettingZoo(lambda: Late(SHORT))
+    for given, problem in ((None, r"a space of \[0, 1\] is None"), ({}, "KeyError: 0")):
+        inner = OfRLlib(SHORT)
+        inner.observation_spaces = given
+        with pytest.raises(ValueError, match=words.format(problem, "get_observation_space")):
+            FromMultiAgentEnv(inner)
 
 
 # ---- surroundings --------------------------------------------------------------------------------------------------

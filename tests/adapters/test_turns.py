@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.functional import gae_over_turns
 from heliograph.types import TeamStep
-from tests.adapters.scripted import Move, OfMortals, moves
+from tests.adapters.scripted import OfMortals, moves
 
 EPISODES = 2
 

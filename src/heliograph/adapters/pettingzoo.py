@@ -11,9 +11,8 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
-from heliograph.adapters.answers import reset_answer, step_answer
-from heliograph.adapters.arrays import AgentID, Spaces
-from heliograph.adapters.closing import name_of
+from heliograph.adapters.answers import reset_answer, spaces_answer, step_answer
+from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.copies import copies_of
 from heliograph.adapters.frames import Frame
 from heliograph.adapters.picture import RENDERING, picture_of
@@ -50,7 +49,10 @@ class FromPettingZoo(StackedEnv):
         if not getattr(first, "possible_agents", None):
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
         self._takes_turns = takes_turns(first)
-        super().__init__(envs, spaces_of(first), **settings)
+        known = spaces_answer(
+            first, first.possible_agents, sees=first.observation_space, does=first.action_space
+        )  # fmt: skip
+        super().__init__(envs, known, **settings)
 
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
         if self._takes_turns:
@@ -108,18 +110,6 @@ def takes_turns(env: Any) -> bool:
     if isinstance(env, (AECEnv, ParallelEnv)):
         return isinstance(env, AECEnv)
     return callable(getattr(env, "agent_iter", None)) and callable(getattr(env, "last", None))
-
-
-def spaces_of(env: Any) -> dict[AgentID, Spaces]:
-    """What each possible agent sees and does; ValueError where the environment cannot tell before its first reset."""
-    try:
-        return {a: (env.observation_space(a), env.action_space(a)) for a in env.possible_agents}
-    except (AttributeError, KeyError, TypeError, NotImplementedError) as error:
-        raise ValueError(
-            f"{type(error).__name__}: {error} ({name_of(env)} does not tell the spaces of its agents before its first "
-            "reset, and a team needs them: define observation_space(agent) and action_space(agent), or have the "
-            "function that makes it reset it once, if it knows them then)"
-        ) from error
 
 
 def _live(env: Any, observations: Mapping[AgentID, Any]) -> list[AgentID]:

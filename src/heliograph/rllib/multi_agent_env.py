@@ -8,7 +8,7 @@ import numpy as np
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
-from heliograph.adapters.answers import reset_answer, step_answer
+from heliograph.adapters.answers import reset_answer, spaces_answer, step_answer
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.closing import closed_on_failure, made
 from heliograph.adapters.frames import Frame
@@ -61,8 +61,8 @@ class FromMultiAgentEnv(StackedEnv):
         if not agents:
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
         self._in_play: dict[int, set[AgentID]] = {}
-        spaces_of = {a: (first.get_observation_space(a), first.get_action_space(a)) for a in agents}
-        super().__init__(envs, spaces_of, **settings)
+        known = spaces_answer(first, agents, sees=first.get_observation_space, does=first.get_action_space)
+        super().__init__(envs, known, **settings)
 
     def _reset_one(self, env: MultiAgentEnv, *, seed: int) -> Frame:
         observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
