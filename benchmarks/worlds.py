@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import importlib
+import os
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,13 +40,12 @@ GROUPS: Mapping[str, Group] = {
     "conav-suite": Group(alone=("conav-suite==0.0.2",), packages=("pygame-ce",)),
     "failure-api": Group(alone=("failure-api==0.1.7",), packages=("mpe2==1.1.1",)),
     "supersuit": Group(packages=("supersuit==3.11.0", "mpe2==1.1.1")),
-    "pogema": Group(packages=("pogema==1.4.0",)),
-    "ma-gym": Group(packages=("ma-gym==0.0.14",)),
-    "overcooked-ai": Group(alone=("overcooked-ai==1.1.0",), packages=("gym==0.26.2",)),
+    "pogema": Group(alone=("pogema==1.4.0",)),
+    "ma-gym": Group(alone=("ma-gym==0.0.14",), packages=("gym==0.26.2",)),
+    "overcooked-ai": Group(alone=("overcooked-ai==1.1.0",), packages=("gym==0.26.2", "tqdm")),
     "cognac": Group(packages=("cognac==0.1.8",)),
-    "flatland-rl": Group(alone=("flatland-rl==4.3.0",)),
     "gymnasium-robotics": Group(packages=("gymnasium-robotics==1.4.2",)),
-    "sumo-rl": Group(packages=("sumo-rl==1.4.5",)),
+    "sumo-rl": Group(packages=("sumo-rl==1.4.5", "eclipse-sumo==1.28.0"), alone=("pettingzoo==1.24.3",)),
     "mobile-env": Group(alone=("mobile-env==2.1.0",), packages=("pygame-ce", "shapely", "svgpath2mpl")),
     "cogrid": Group(alone=("cogrid==0.3.2",)),
     "frondori": Group(alone=("frondori-kitchen==0.1.0", "frondori-football==0.1.0", "frondori-engine==0.4.0")),
@@ -166,6 +167,17 @@ def _cogrid(name: str) -> Any:
     seen, _ = env.reset(seed=0)
     env.observation_spaces = {a: spaces.Box(-1e6, 1e6, x.shape, x.dtype) for a, x in seen.items()}
     return env
+
+
+def _traffic_lights() -> Any:
+    os.environ.setdefault("SUMO_HOME", importlib.import_module("sumo").SUMO_HOME)
+    roads = pathlib.Path(str(importlib.import_module("sumo_rl").__file__)).parent / "nets" / "2x2grid"
+    files = {"net_file": str(roads / "2x2.net.xml"), "route_file": str(roads / "2x2.rou.xml")}
+    return named("sumo_rl:parallel_env", **files, num_seconds=200, sumo_warnings=False)()
+
+
+def _multigrid(wrapper: str) -> Any:
+    return named(wrapper, named("multigrid.envs:EmptyEnv", size=5, agents=2, max_steps=20)())()
 
 
 def _mosaic(wrapper: str, name: str) -> Any:
@@ -317,6 +329,13 @@ WORLDS: dict[str, World] = {
         group="momaland", make=functools.partial(_linear, "momaland.envs.beach.beach:parallel_env", 2)
     ),
     "gym-multigrid collect": World(group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0")),
+    "multigrid Empty-5x5, PettingZoo": World(
+        group="multigrid", make=functools.partial(_multigrid, "multigrid.pettingzoo:PettingZooWrapper")
+    ),
+    "multigrid Empty-5x5, RLlib": World(
+        group="multigrid", make=functools.partial(_multigrid, "multigrid.rllib:RLlibWrapper"),
+        odd="lists no agents: those of its Dict space",
+    ),
     "multigrid Empty-5x5": World(
         group="multigrid",
         make=named("multigrid.envs:EmptyEnv", size=5, agents=2),
@@ -345,9 +364,9 @@ WORLDS: dict[str, World] = {
     ),
     "gymnasium-robotics mamujoco Ant 2x4": World(
         group="gymnasium-robotics",
-        make=named("gymnasium_robotics.mamujoco_v1:parallel_env", scenario="Ant", agent_conf="2x4"),
+        make=named("gymnasium_robotics:mamujoco_v1.parallel_env", scenario="Ant", agent_conf="2x4"),
     ),
-    "sumo-rl grid4x4": World(group="sumo-rl", make=named("sumo_rl:grid4x4"), odd="needs the simulator SUMO"),
+    "sumo-rl 2x2grid": World(group="sumo-rl", make=_traffic_lights, odd="needs PettingZoo before 1.25, and SUMO_HOME"),
     "mobile-env small": World(group="mobile-env", make=_mobile),
     **{
         f"cogrid {name}": World(
@@ -358,7 +377,7 @@ WORLDS: dict[str, World] = {
     "frondori kitchen": World(group="frondori", make=named("frondori_kitchen:KitchenEnv", max_steps=20)),
     "frondori football": World(group="frondori", make=named("frondori_football:FootballEnv")),
     "generals 5x5": World(
-        group="generals", make=_generals, odd="knows its spaces after a reset only: reset once as it is made"
+        group="generals", make=_generals, odd="its mask fits no part of its Dict of actions"
     ),
     "sustainable-foraging": World(
         group="sustainable-foraging",
