@@ -14,6 +14,7 @@ import json
 import math
 import multiprocessing
 import random
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -32,9 +33,11 @@ from heliograph.testing import random_actions
 from heliograph.types import TeamStep
 
 MOST = {"steps": 100, "ends": 3}
-MOST_OF_GAMES = {"steps": 10_000, "ends": 500}
+MOST_OF_GAMES = {"steps": 1_000_000, "ends": 500}
 """How far the two copies are compared; the games of OpenSpiel are short, and their raw copies cheap."""
-SECONDS = 240
+COMPARING_SECONDS = 120
+"""Of the processor's time, after which no further step is compared."""
+SECONDS = 600
 TRAINING = {"train_batch_size_per_learner": 64, "minibatch_size": 32, "num_epochs": 1}
 
 
@@ -93,7 +96,8 @@ def beside(world: World, *, steps: int, ends: int) -> str:
     spaces_of = getattr(raw, "spaces", {})
     compare(env, step, shown, spaces_of, ended=False)
     moved = ended = 0
-    while moved < steps and ended < ends:
+    until = time.process_time() + COMPARING_SECONDS
+    while moved < steps and ended < ends and time.process_time() < until:
         seeds = copied(env.start_generator)
         actions = random_actions(env, step=step, generator=generator)
         step, (shown, begun) = paired(

@@ -103,7 +103,9 @@ class Multi:
     def step(self, actions: Any, adapted: Any) -> RawStep:
         """Move once; an episode is over where `__all__` says so."""
         observations, rewards, terminated, truncated, _ = self.env.step(actions)
-        ended = [{str(a) for a, flag in flags.items() if flag and a != "__all__"} for flags in (terminated, truncated)]
+        told = (terminated, truncated)
+        flagged = [{str(a) for a, flag in flags.items() if flag and a != "__all__"} for flags in told]
+        ended = [agents - self.gone for agents in flagged]  # some are flagged again in every later step
         over = bool(terminated.get("__all__") or truncated.get("__all__"))
         self.gone |= ended[0] | ended[1]
         return RawStep(
