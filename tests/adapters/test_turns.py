@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,21 +90,40 @@ def credited(steps: list[TeamStep], copy: int) -> Iterator[tuple[int, float]]:
 def check(steps: list[TeamStep], told: list[Told], copy: int) -> None:
     parts = until_asked(told)
     assert len(steps) == len(parts)
-    for time, (step, part) in enumerate(zip(steps, parts, strict=True)):
+    agents = steps[0].observing.shape[1]
+    for time, (step, part, shown) in enumerate(zip(steps, parts, slots(parts, agents=agents), strict=True)):
         is_last = time == len(parts) - 1
-        ended = {kind: [one.agent for one in part if getattr(one, kind)] for kind in ("terminated", "truncated")}
         asked = [one.agent for one in part if one.asked]
         assert asked == ([] if is_last else torch.where(step.acting[copy])[0].tolist())
-        for kind, agents in ended.items():
+        for kind in ("terminated", "truncated") if time else ():
+            ended = sorted(one.agent for one in part if getattr(one, kind))
             flagged = torch.where(getattr(step, kind)[copy])[0].tolist()
-            assert not time or (set(agents) <= set(flagged) if is_last else sorted(agents) == flagged)
+            assert set(ended) <= set(flagged) if is_last else ended == flagged
         seen: Any = step.final_observations if is_last else step.observations
-        for one in part:
-            assert seen["agent"][copy, one.agent].tolist() == one.seen
-    agents = range(steps[0].observing.shape[1])
-    paid = {agent: sum(one.reward for one in told if one.agent == agent) for agent in agents}
-    assert of_copy(steps[1:], "rewards", copy).sum(0).tolist() == pytest.approx(list(paid.values()))
+        assert seen["agent"][copy].tolist() == shown
+    assert of_copy(steps[1:], "rewards", copy).tolist() == paid(parts, agents=agents)[1:]
     assert list(credited(steps, copy)) == list(earned(told))  # small whole numbers
+
+
+def slots(parts: list[list[Told]], *, agents: int) -> Iterator[list[list[float]]]:
+    """What stands in the slots of all in each step: what each was told last, zeros before that and once it has left."""
+    shown, gone = np.zeros((agents, 2)), list[int]()
+    for part in parts:
+        shown[gone] = 0.0
+        for one in part:
+            shown[one.agent] = one.seen
+        gone = [one.agent for one in part if not one.asked]
+        yield shown.tolist()
+
+
+def paid(parts: list[list[Told]], *, agents: int) -> list[list[float]]:
+    """Rewards of each step: in the one in which they are told; what comes with a first turn, in the one after it."""
+    rewards, met = np.zeros((len(parts), agents)), set[int]()
+    for time, part in enumerate(parts):
+        for one in part:
+            rewards[time if one.agent in met or not one.asked else time + 1, one.agent] += one.reward
+            met |= {one.agent} if one.asked else set()
+    return rewards.tolist()
 
 
 def earned(told: list[Told]) -> Iterator[tuple[int, float]]:
