@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import random
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,8 @@ def attempt(what: Callable[[], str]) -> dict[str, Any]:
         with contextlib.redirect_stdout(io.StringIO()):
             return {"works": True, "told": what()}
     except Exception as error:
-        return {"works": False, "told": f"{type(error).__name__}: {error}"[:300]}
+        words = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
+        return {"works": False, "told": f"{type(error).__name__}: {words}"[:300]}
 
 
 def own_test(world: World) -> str:

@@ -205,7 +205,8 @@ WORLDS: dict[str, World] = {
         f"mpe2 {name}": World(group="mpe2", make=named(f"mpe2.{name}:parallel_env"))
         for name in (
             "simple_v3", "simple_spread_v3", "simple_reference_v3", "simple_speaker_listener_v4", "simple_crypto_v3",
-            "simple_world_comm_v3", "simple_tag_v3", "simple_adversary_v3", "simple_push_v3",
+            "simple_world_comm_v3", "simple_tag_v3", "simple_adversary_v3", "simple_push_v3", "simple_formation_v1",
+            "simple_line_v1", "collect_treasure_v1",
         )
     },
     "mpe2 simple_speaker_listener_v4, continuous": World(
@@ -303,7 +304,9 @@ WORLDS: dict[str, World] = {
     ),
     "ray MultiAgentCartPole": World(group="ray", make=_cart_poles),
     "ray RockPaperScissors": World(group="ray", make=named(f"{RAY}.rock_paper_scissors:RockPaperScissors", {})),
-    "ray TicTacToe": World(group="ray", make=named(f"{RAY}.tic_tac_toe:TicTacToe", {})),
+    "ray TicTacToe": World(
+        group="ray", make=named(f"{RAY}.tic_tac_toe:TicTacToe", {}), odd="who begins is drawn without the seed"
+    ),
     "ray GuessTheNumberGame": World(group="ray", make=named(f"{RAY}.guess_the_number_game:GuessTheNumberGame", {})),
     "ray DoubleRowCorridorEnv": World(
         group="ray", make=named(f"{RAY}.double_row_corridor_env:DoubleRowCorridorEnv", {})
@@ -338,7 +341,8 @@ WORLDS: dict[str, World] = {
         group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0"), odd="not importable with numpy 2"
     ),
     "multigrid Empty-5x5, PettingZoo": World(
-        group="multigrid", make=functools.partial(_multigrid, "multigrid.pettingzoo:PettingZooWrapper")
+        group="multigrid", make=functools.partial(_multigrid, "multigrid.pettingzoo:PettingZooWrapper"),
+        odd="its reset() gives no infos",
     ),
     "multigrid Empty-5x5, RLlib": World(
         group="multigrid", make=functools.partial(_multigrid, "multigrid.rllib:RLlibWrapper"),
@@ -375,7 +379,9 @@ WORLDS: dict[str, World] = {
         make=named("gymnasium_robotics:mamujoco_v1.parallel_env", scenario="Ant", agent_conf="2x4"),
     ),
     "sumo-rl 2x2grid": World(group="sumo-rl", make=_traffic_lights, odd="needs PettingZoo before 1.25, and SUMO_HOME"),
-    "mobile-env small": World(group="mobile-env", make=_mobile),
+    "mobile-env small": World(
+        group="mobile-env", make=_mobile, odd="reset(seed) reaches nobody: copies play alike, unless seeded by config"
+    ),
     **{
         f"cogrid {name}": World(
             group="cogrid", make=functools.partial(_cogrid, name), odd="declares no observation spaces: given by hand"
@@ -391,6 +397,7 @@ WORLDS: dict[str, World] = {
         group="sustainable-foraging",
         make=named("sustainable_foraging.foraging.aecEnvironment:ForagingEnv", players=3, field_size=(8, 8),
                    max_num_food=4, sight=8, max_episode_steps=20),
+        odd="a reset with a seed depends on where players stood before",
     ),
     "mosaic-multigrid soccer 2v2, PettingZoo": World(
         group="mosaic-multigrid",
@@ -409,6 +416,6 @@ WORLDS: dict[str, World] = {
         group="marl-aquarium",
         make=named("marl_aquarium.aquarium_v0:parallel_env", render_mode="rgb_array", max_time_steps=20,
                    prey_count=4),
-        odd="two predators, or fov_enabled=False, fail an assertion of its own",
+        odd="draws from Python's global stream; close() calls sys.exit(); two predators fail an assertion of its own",
     ),
 }  # fmt: skip
