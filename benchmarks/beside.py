@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rawplay import RawStep, counted, raw_play
+from rawplay import Pay, RawStep, counted, raw_play
 from worlds import WORLDS, World
 
 from heliograph.adapters.recognise import Interface, interface_of
@@ -95,7 +95,7 @@ def beside(world: World, *, steps: int, ends: int) -> str:
     generator = torch.Generator().manual_seed(0)
     seeds = copied(env.start_generator)
     step, shown = paired(env.reset, lambda: raw.reset(next_seed(seeds)))
-    spaces_of = getattr(raw, "spaces", {})
+    spaces_of, pay = getattr(raw, "spaces", {}), Pay(shown)
     compare(env, step, shown, spaces_of, ended=False)
     moved = ended = 0
     until = time.process_time() + COMPARING_SECONDS
@@ -108,10 +108,10 @@ def beside(world: World, *, steps: int, ends: int) -> str:
         moved += 1
         if bool(step.episode_over) != shown.over:
             raise AssertionError(f"step {moved}: over is {bool(step.episode_over)}, raw {shown.over}")
-        compare(env, step, shown, spaces_of, ended=shown.over)
+        compare(env, step, shown, spaces_of, ended=shown.over, paid=pay.told(shown))
         if shown.over:
-            ended += 1
-            compare(env, step, begun, spaces_of, ended=False, paid=False)
+            ended, pay = ended + 1, Pay(begun)
+            compare(env, step, begun, spaces_of, ended=False)
     env.close()
     return f"{moved} steps, {ended} ends"
 
@@ -172,9 +172,15 @@ def recorded(env: TeamEnv) -> list[Any]:
 
 
 def compare(
-    env: TeamEnv, step: TeamStep, shown: RawStep, spaces_of: dict[str, Any], *, ended: bool, paid: bool = True
+    env: TeamEnv,
+    step: TeamStep,
+    shown: RawStep,
+    spaces_of: dict[str, Any],
+    *,
+    ended: bool,
+    paid: dict[str, float] | None = None,
 ) -> None:
-    """Raise AssertionError where a step of the adapted copy is not that of the raw one."""
+    """Raise AssertionError where a step of the adapted copy is not that of the raw one (pay and ends if `paid`)."""
     seen = step.final_observations if ended else step.observations
     strangers = (set(shown.asked) | set(shown.observations)) - set(env.agents)
     blind = set(shown.asked) - set(shown.observations)
@@ -189,8 +195,8 @@ def compare(
             raise AssertionError(f"acting of {agent}: {bool(step.acting[0, number])}, raw {agent in shown.asked}")
         if not ended and agent in shown.masks and agent in shown.asked:
             same(f"mask of {agent}", flat(step.action_mask[role.name][0, place]), flat(shown.masks[agent]))
-        if paid:
-            same(f"reward of {agent}", flat(step.rewards[0, number]), flat(shown.rewards.get(agent, 0.0)))
+        if paid is not None:
+            same(f"reward of {agent}", flat(step.rewards[0, number]), flat(paid.get(agent, 0.0)))
             for what, who in (("terminated", shown.terminated), ("truncated", shown.truncated)):
                 told = bool(getattr(step, what)[0, number])
                 if told != (agent in who) and agent in {*shown.terminated, *shown.truncated}:

@@ -1,6 +1,6 @@
 """What works with Heliograph: environments of other projects, installed, tested, played beside themselves, trained on.
 
-    python benchmarks/compatibility.py [--groups mpe2 vmas] [--missing] [--folder FOLDER]
+    python benchmarks/compatibility.py [--groups mpe2 vmas | --worlds "rware rware-tiny-2ag"] [--missing] [--folder FOLDER]
     python benchmarks/compatibility.py --show
 
 Each group of `worlds.py` is installed into an environment of its own in a temporary folder, on top of the packages that
@@ -129,6 +129,7 @@ def main() -> None:
     """Install, try and write, group by group; what was found before of other groups stays."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--worlds", nargs="+", choices=list(WORLDS), default=list(WORLDS), metavar="WORLD")
     parser.add_argument("--folder", type=pathlib.Path, default=None, help="where environments are made (and kept)")
     parser.add_argument("--missing", action="store_true", help="only worlds of which nothing is known yet")
     parser.add_argument("--show", action="store_true", help="write docs/works_with.md from the results")
@@ -141,7 +142,7 @@ def main() -> None:
     header |= {"hardware": machine(), "date": datetime.date.today().isoformat()}
     for group in given.groups:
         done = results["worlds"] if given.missing else {}
-        worlds = [name for name, world in WORLDS.items() if world.group == group and name not in done]
+        worlds = [name for name in given.worlds if WORLDS[name].group == group and name not in done]
         if not worlds:
             continue
         folder = given.folder or pathlib.Path(tempfile.mkdtemp())

@@ -268,6 +268,24 @@ class Marl:
         )
 
 
+class Pay:
+    """What a raw copy pays in an episode, told as Heliograph tells it: what comes before a first turn, with that turn."""
+
+    def __init__(self, begun: RawStep):
+        self.met, self.owed = set(begun.asked), dict[str, float]()
+
+    def told(self, shown: RawStep) -> dict[str, float]:
+        """Rewards of a step by agent."""
+        left = shown.terminated | shown.truncated
+        paid = {}
+        for agent in shown.rewards.keys() | self.owed.keys():
+            owed = self.owed.pop(agent, 0.0) + shown.rewards.get(agent, 0.0)
+            due = agent in self.met or agent in left or shown.over
+            (paid if due else self.owed)[agent] = owed
+        self.met |= set(shown.asked)
+        return paid
+
+
 def options_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What `reset` is given beside a seed."""
     return {"options": settings["reset_options"]} if "reset_options" in settings else {}
