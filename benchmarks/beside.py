@@ -33,7 +33,7 @@ from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.testing import random_actions
 from heliograph.types import TeamStep
 
-MOST = {"steps": 100, "ends": 3}
+MOST = {"steps": 3_000, "ends": 3}
 MOST_OF_GAMES = {"steps": 1_000_000, "ends": 500}
 """How far the two copies are compared; the games of OpenSpiel are short, and their raw copies cheap."""
 COMPARING_SECONDS = 120

@@ -1,6 +1,6 @@
 """What works with Heliograph: environments of other projects, installed, tested, played beside themselves, trained on.
 
-    python benchmarks/compatibility.py [--groups mpe2 vmas | --worlds "rware rware-tiny-2ag"] [--missing] [--folder FOLDER]
+    python benchmarks/compatibility.py [--groups mpe2 vmas] [--worlds "pogema"] [--missing] [--folder FOLDER]
     python benchmarks/compatibility.py --show
 
 Each group of `worlds.py` is installed into an environment of its own in a temporary folder, on top of the packages that
@@ -37,7 +37,7 @@ Environments of other projects, tried with `python benchmarks/compatibility.py` 
 adapted copy beside a raw one with the same seed and actions (observations, rewards, ends, masks and last observations
 compared in every step), and two iterations of PPO with a channel. This page is written from
 `benchmarks/results/compatibility.json` by `--show`; rows that fail stand here with the reason. "steps, ends" is how
-far the two copies were compared: 100 steps or 3 ends, games of OpenSpiel for 500 ends or two minutes of computing.
+far the two copies were compared: 3,000 steps, 3 ends (games of OpenSpiel: 500) or two minutes of computing.
 
 | environment | version | interface | own test | beside itself | seed | trains | note |
 |---|---|---|---|---|---|---|---|
@@ -98,7 +98,7 @@ def tried(worlds: list[str], python: str) -> Iterator[tuple[str, dict[str, Any]]
 def page(results: dict[str, Any]) -> str:
     """The table of docs/works_with.md."""
     tried, untried = results["worlds"], sorted(set(WORLDS) - set(results["worlds"]))
-    lines = [row(name, found) for name, found in sorted(tried.items())]
+    lines = [row(name, found, ray=results["versions"]["ray"]) for name, found in sorted(tried.items())]
     good = [name for name, found in tried.items() if found.get("same", {}).get("works") and found["trains"]["works"]]
     packages = {name.split()[0] for name in good}
     last = (
@@ -109,7 +109,7 @@ def page(results: dict[str, Any]) -> str:
     return HEAD + "\n".join(lines) + f"\n\n{last}{still}\n"
 
 
-def row(name: str, found: dict[str, Any]) -> str:
+def row(name: str, found: dict[str, Any], *, ray: str) -> str:
     """One line of the table."""
 
     def cell(key: str) -> str:
@@ -119,7 +119,7 @@ def row(name: str, found: dict[str, Any]) -> str:
         return told if found[key]["works"] else f"**fails**: {told[:140]}"
 
     seed = "honoured" if found.get("seeded", {}).get("works") else "-" if "seeded" not in found else "**ignored**"
-    packages = ", ".join((*GROUPS[found["group"]].packages, *GROUPS[found["group"]].alone)) or "ray"
+    packages = ", ".join((*GROUPS[found["group"]].packages, *GROUPS[found["group"]].alone)) or f"ray=={ray}"
     odd = WORLDS[name].odd if name in WORLDS else ""
     cells = (name, packages, cell("made"), cell("own_test"), cell("same"), seed, cell("trains"), odd)
     return f"| {' | '.join(cells)} |"

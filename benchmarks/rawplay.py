@@ -269,7 +269,7 @@ class Marl:
 
 
 class Pay:
-    """What a raw copy pays in an episode, told as Heliograph tells it: what comes before a first turn, with that turn."""
+    """What a raw copy pays in an episode, as Heliograph tells it: what comes before a first turn, with that turn."""
 
     def __init__(self, begun: RawStep):
         self.met, self.owed = set(begun.asked), dict[str, float]()
