@@ -14,13 +14,15 @@ import json
 import math
 import multiprocessing
 import random
+import time
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from rawplay import RawStep, raw_play
+from rawplay import Pay, RawStep, counted, raw_play
 from worlds import WORLDS, World
 
 from heliograph.adapters.recognise import Interface, interface_of
@@ -31,10 +33,12 @@ from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.testing import random_actions
 from heliograph.types import TeamStep
 
-MOST = {"steps": 100, "ends": 3}
-MOST_OF_GAMES = {"steps": 10_000, "ends": 500}
+MOST = {"steps": 3_000, "ends": 3}
+MOST_OF_GAMES = {"steps": 1_000_000, "ends": 500}
 """How far the two copies are compared; the games of OpenSpiel are short, and their raw copies cheap."""
-SECONDS = 240
+COMPARING_SECONDS = 120
+"""Of the processor's time, after which no further step is compared."""
+SECONDS = 600
 TRAINING = {"train_batch_size_per_learner": 64, "minibatch_size": 32, "num_epochs": 1}
 
 
@@ -44,7 +48,8 @@ def attempt(what: Callable[[], str]) -> dict[str, Any]:
         with contextlib.redirect_stdout(io.StringIO()):
             return {"works": True, "told": what()}
     except Exception as error:
-        return {"works": False, "told": f"{type(error).__name__}: {error}"[:300]}
+        words = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
+        return {"works": False, "told": f"{type(error).__name__}: {words}"[:300]}
 
 
 def own_test(world: World) -> str:
@@ -90,9 +95,11 @@ def beside(world: World, *, steps: int, ends: int) -> str:
     generator = torch.Generator().manual_seed(0)
     seeds = copied(env.start_generator)
     step, shown = paired(env.reset, lambda: raw.reset(next_seed(seeds)))
-    compare(env, step, shown, ended=False)
+    spaces_of, pay = getattr(raw, "spaces", {}), Pay(shown)
+    compare(env, step, shown, spaces_of, ended=False)
     moved = ended = 0
-    while moved < steps and ended < ends:
+    until = time.process_time() + COMPARING_SECONDS
+    while moved < steps and ended < ends and time.process_time() < until:
         seeds = copied(env.start_generator)
         actions = random_actions(env, step=step, generator=generator)
         step, (shown, begun) = paired(
@@ -101,10 +108,10 @@ def beside(world: World, *, steps: int, ends: int) -> str:
         moved += 1
         if bool(step.episode_over) != shown.over:
             raise AssertionError(f"step {moved}: over is {bool(step.episode_over)}, raw {shown.over}")
-        compare(env, step, shown, ended=shown.over)
+        compare(env, step, shown, spaces_of, ended=shown.over, paid=pay.told(shown))
         if shown.over:
-            ended += 1
-            compare(env, step, begun, ended=False, paid=False)
+            ended, pay = ended + 1, Pay(begun)
+            compare(env, step, begun, spaces_of, ended=False)
     env.close()
     return f"{moved} steps, {ended} ends"
 
@@ -164,19 +171,32 @@ def recorded(env: TeamEnv) -> list[Any]:
     return received
 
 
-def compare(env: TeamEnv, step: TeamStep, shown: RawStep, *, ended: bool, paid: bool = True) -> None:
-    """Raise AssertionError where a step of the adapted copy is not that of the raw one."""
+def compare(
+    env: TeamEnv,
+    step: TeamStep,
+    shown: RawStep,
+    spaces_of: dict[str, Any],
+    *,
+    ended: bool,
+    paid: dict[str, float] | None = None,
+) -> None:
+    """Raise AssertionError where a step of the adapted copy is not that of the raw one (pay and ends if `paid`)."""
     seen = step.final_observations if ended else step.observations
+    strangers = (set(shown.asked) | set(shown.observations)) - set(env.agents)
+    blind = set(shown.asked) - set(shown.observations)
+    if strangers or blind:
+        raise AssertionError(f"raw agents that are none of the adapted: {strangers}; that act unseeing: {blind}")
     for number, (agent, role) in enumerate((agent, r) for r in env.roles for agent in r.agents):
         place = role.agents.index(agent)
         if agent in shown.observations and (ended or agent in shown.asked):
-            same(f"observation of {agent}", flat(pick(seen[role.name], place)), flat(shown.observations[agent]))
+            raw = counted(spaces_of.get(agent), shown.observations[agent])
+            same(f"observation of {agent}", flat(pick(seen[role.name], place)), flat(raw))
         if not ended and bool(step.acting[0, number]) != (agent in shown.asked):
             raise AssertionError(f"acting of {agent}: {bool(step.acting[0, number])}, raw {agent in shown.asked}")
         if not ended and agent in shown.masks and agent in shown.asked:
             same(f"mask of {agent}", flat(step.action_mask[role.name][0, place]), flat(shown.masks[agent]))
-        if paid:
-            same(f"reward of {agent}", flat(step.rewards[0, number]), flat(shown.rewards.get(agent, 0.0)))
+        if paid is not None:
+            same(f"reward of {agent}", flat(step.rewards[0, number]), flat(paid.get(agent, 0.0)))
             for what, who in (("terminated", shown.terminated), ("truncated", shown.truncated)):
                 told = bool(getattr(step, what)[0, number])
                 if told != (agent in who) and agent in {*shown.terminated, *shown.truncated}:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from heliograph.adapters.recognise import Interface, interface_of
 
@@ -34,20 +35,21 @@ class Parallel:
     """PettingZoo's `ParallelEnv`."""
 
     def __init__(self, env: Any, settings: Mapping[str, Any]):
-        self.env = env
+        self.env, self.options = env, options_of(settings)
+        self.spaces = {str(agent): env.observation_space(agent) for agent in env.possible_agents}
 
     def reset(self, seed: int) -> RawStep:
         """Begin an episode."""
-        observations, _ = self.env.reset(seed=seed)
-        return RawStep(observations=dict(observations), asked=list(self.env.agents))
+        observations, _ = self.env.reset(seed=seed, **self.options)
+        return RawStep(observations=_names(observations), asked=[str(agent) for agent in self.env.agents])
 
     def step(self, actions: Any, adapted: Any) -> RawStep:
         """Move once."""
         observations, rewards, terminated, truncated, _ = self.env.step(actions)
-        ended = {a for a, flag in terminated.items() if flag}, {a for a, flag in truncated.items() if flag}
-        asked = [agent for agent in self.env.agents if agent not in ended[0] | ended[1]]
+        ended = [{str(a) for a, flag in flags.items() if flag} for flags in (terminated, truncated)]
+        asked = [str(agent) for agent in self.env.agents if str(agent) not in ended[0] | ended[1]]
         return RawStep(
-            observations=dict(observations), asked=asked, rewards=dict(rewards), terminated=ended[0],
+            observations=_names(observations), asked=asked, rewards=_names(rewards), terminated=ended[0],
             truncated=ended[1] - ended[0], over=not asked,
         )  # fmt: skip
 
@@ -56,11 +58,12 @@ class Turns:
     """PettingZoo's `AECEnv`, an agent a turn; its reward comes as `last()` tells it."""
 
     def __init__(self, env: Any, settings: Mapping[str, Any]):
-        self.env = env
+        self.env, self.options = env, options_of(settings)
+        self.spaces = {str(agent): env.observation_space(agent) for agent in env.possible_agents}
 
     def reset(self, seed: int) -> RawStep:
         """Begin an episode."""
-        self.env.reset(seed=seed)
+        self.env.reset(seed=seed, **self.options)
         return self._next()
 
     def step(self, action: Any, adapted: Any) -> RawStep:
@@ -70,7 +73,7 @@ class Turns:
 
     def _next(self) -> RawStep:
         shown = RawStep(observations={}, asked=[])
-        for agent in self.env.agent_iter():
+        for agent in map(str, self.env.agent_iter()):
             observation, reward, terminated, truncated, _ = self.env.last()
             shown.rewards[agent] = reward
             shown.observations[agent] = observation
@@ -88,18 +91,21 @@ class Multi:
     """RLlib's `MultiAgentEnv`."""
 
     def __init__(self, env: Any, settings: Mapping[str, Any]):
-        self.env = env
+        self.env, self.options = env, options_of(settings)
+        self.spaces = {str(agent): space for agent, space in (env.observation_spaces or {}).items()}
 
     def reset(self, seed: int) -> RawStep:
         """Begin an episode."""
-        observations, _ = self.env.reset(seed=seed)
+        observations, _ = self.env.reset(seed=seed, **self.options)
         self.gone: set[Any] = set()
         return RawStep(observations=_names(observations), asked=list(_names(observations)))
 
     def step(self, actions: Any, adapted: Any) -> RawStep:
         """Move once; an episode is over where `__all__` says so."""
         observations, rewards, terminated, truncated, _ = self.env.step(actions)
-        ended = [{str(a) for a, flag in flags.items() if flag and a != "__all__"} for flags in (terminated, truncated)]
+        told = (terminated, truncated)
+        flagged = [{str(a) for a, flag in flags.items() if flag and a != "__all__"} for flags in told]
+        ended = [agents - self.gone for agents in flagged]  # some are flagged again in every later step
         over = bool(terminated.get("__all__") or truncated.get("__all__"))
         self.gone |= ended[0] | ended[1]
         return RawStep(
@@ -260,6 +266,40 @@ class Marl:
             masks={a: observation.available_actions[n] for n, a in enumerate(self.agents)},
             over=over,
         )
+
+
+class Pay:
+    """What a raw copy pays in an episode, as Heliograph tells it: what comes before a first turn, with that turn."""
+
+    def __init__(self, begun: RawStep):
+        self.met, self.owed = set(begun.asked), dict[str, float]()
+
+    def told(self, shown: RawStep) -> dict[str, float]:
+        """Rewards of a step by agent."""
+        left = shown.terminated | shown.truncated
+        paid = {}
+        for agent in shown.rewards.keys() | self.owed.keys():
+            owed = self.owed.pop(agent, 0.0) + shown.rewards.get(agent, 0.0)
+            due = agent in self.met or agent in left or shown.over
+            (paid if due else self.owed)[agent] = owed
+        self.met |= set(shown.asked)
+        return paid
+
+
+def options_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `reset` is given beside a seed."""
+    return {"options": settings["reset_options"]} if "reset_options" in settings else {}
+
+
+def counted(space: spaces.Space | None, value: Any) -> Any:
+    """A value of a space with each choice counted from 0, as Heliograph shows it."""
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        return np.asarray(value) - space.start
+    if isinstance(space, spaces.Tuple):
+        return tuple(counted(part, own) for part, own in zip(space.spaces, value, strict=True))
+    if isinstance(space, spaces.Dict):
+        return {key: counted(space.spaces.get(key), own) for key, own in value.items()}
+    return value
 
 
 def _names(values: Mapping[Any, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import importlib
+import os
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,19 +34,27 @@ GROUPS: Mapping[str, Group] = {
     "collectivecrossing": Group(alone=("collectivecrossing==0.1.3",)),
     "cooperative-marl-labs": Group(packages=("cooperative-marl-labs==0.1.0",)),
     "momaland": Group(alone=("momaland==0.2.0",), packages=("pygame-ce", "pymunk")),
-    "gym-multigrid": Group(alone=("gym-multigrid==1.0.0",), packages=("numpy", "pygame-ce")),
+    "gym-multigrid": Group(alone=("gym-multigrid==1.0.0",), packages=("pygame-ce",)),
     "multigrid": Group(alone=("multigrid==0.1.0",), packages=("aenum", "numba")),
     "highway-env": Group(alone=("highway-env==1.12.1",), packages=("pygame-ce",)),
     "conav-suite": Group(alone=("conav-suite==0.0.2",), packages=("pygame-ce",)),
     "failure-api": Group(alone=("failure-api==0.1.7",), packages=("mpe2==1.1.1",)),
     "supersuit": Group(packages=("supersuit==3.11.0", "mpe2==1.1.1")),
-    "pogema": Group(packages=("pogema==1.4.0",)),
-    "ma-gym": Group(packages=("ma-gym==0.0.14",)),
-    "overcooked-ai": Group(alone=("overcooked-ai==1.1.0",), packages=("gym==0.26.2",)),
+    "pogema": Group(alone=("pogema==1.4.0",)),
+    "ma-gym": Group(alone=("ma-gym==0.0.14",), packages=("gym==0.26.2",)),
+    "overcooked-ai": Group(alone=("overcooked-ai==1.1.0",), packages=("gym==0.26.2", "tqdm")),
     "cognac": Group(packages=("cognac==0.1.8",)),
-    "flatland-rl": Group(alone=("flatland-rl==4.3.0",)),
     "gymnasium-robotics": Group(packages=("gymnasium-robotics==1.4.2",)),
-    "sumo-rl": Group(packages=("sumo-rl==1.4.5",)),
+    "sumo-rl": Group(packages=("sumo-rl==1.4.5", "eclipse-sumo==1.28.0"), alone=("pettingzoo==1.24.3",)),
+    "mobile-env": Group(alone=("mobile-env==2.1.0",), packages=("pygame-ce", "shapely", "svgpath2mpl")),
+    "cogrid": Group(alone=("cogrid==0.3.2",)),
+    "frondori": Group(alone=("frondori-kitchen==0.1.0", "frondori-football==0.1.0", "frondori-engine==0.4.0")),
+    "generals": Group(alone=("generals==1.0.0",), packages=("pygame-ce",)),
+    "sustainable-foraging": Group(alone=("sustainable-foraging==2.0.0",), packages=("pyglet<2",)),
+    "mosaic-multigrid": Group(alone=("mosaic-multigrid==7.0.0",), packages=("aenum", "numba", "pygame-ce")),
+    "gobblet-rl": Group(alone=("gobblet-rl==1.3.5", "pettingzoo==1.24.3"), packages=("pygame-ce",)),
+    "fanorona-aec": Group(alone=("fanorona-aec==3.0.2", "pettingzoo==1.24.3")),
+    "marl-aquarium": Group(alone=("marl-aquarium==0.1.10",), packages=("pygame-ce", "moviepy==1.0.3")),
 }
 
 
@@ -137,14 +147,66 @@ def _cart_poles() -> Any:
     return MultiAgentCartPole({"num_agents": 2})
 
 
+def _linear(path: str, parts: int) -> Any:
+    from momaland.utils.parallel_wrappers import LinearizeReward
+
+    env = named(path)()
+    return LinearizeReward(env, dict.fromkeys(env.possible_agents, [1.0 / parts] * parts))
+
+
+def _mobile() -> Any:
+    from mobile_env.wrappers.multi_agent import RLlibMAWrapper
+
+    return RLlibMAWrapper(gym("mobile_env", "mobile-small-ma-v0")())
+
+
+def _cogrid(name: str) -> Any:
+    from gymnasium import spaces
+
+    env = named("cogrid.envs.registry:make", name)()
+    seen, _ = env.reset(seed=0)
+    env.observation_spaces = {a: spaces.Box(-1e6, 1e6, x.shape, x.dtype) for a, x in seen.items()}
+    return env
+
+
+def _traffic_lights() -> Any:
+    os.environ.setdefault("SUMO_HOME", importlib.import_module("sumo").SUMO_HOME)
+    roads = pathlib.Path(str(importlib.import_module("sumo_rl").__file__)).parent / "nets" / "2x2grid"
+    files = {"net_file": str(roads / "2x2.net.xml"), "route_file": str(roads / "2x2.rou.xml")}
+    return named("sumo_rl:parallel_env", **files, num_seconds=200, sumo_warnings=False)()
+
+
+def _multigrid(wrapper: str) -> Any:
+    return named(wrapper, named("multigrid.envs:EmptyEnv", size=5, agents=2, max_steps=20)())()
+
+
+def _mosaic(wrapper: str, name: str) -> Any:
+    from mosaic_multigrid.envs import CONFIGURATIONS
+
+    kind, settings = CONFIGURATIONS[name]
+    return named(wrapper, kind(**settings, max_steps=20))()
+
+
+def _generals() -> Any:
+    from generals import GridFactory, PettingZooGenerals
+    from generals.agents import RandomAgent
+
+    players = {name: RandomAgent(id=name) for name in ("red", "blue")}
+    env = PettingZooGenerals(players, GridFactory(grid_dims=(5, 5)))
+    env.reset(seed=0)
+    return env
+
+
 RAY = "ray.rllib.examples.envs.classes.multi_agent"
+MOSAIC = "MosaicMultiGrid-S-2v2-IndAgObs-v1"
 
 WORLDS: dict[str, World] = {
     **{
         f"mpe2 {name}": World(group="mpe2", make=named(f"mpe2.{name}:parallel_env"))
         for name in (
             "simple_v3", "simple_spread_v3", "simple_reference_v3", "simple_speaker_listener_v4", "simple_crypto_v3",
-            "simple_world_comm_v3", "simple_tag_v3", "simple_adversary_v3", "simple_push_v3",
+            "simple_world_comm_v3", "simple_tag_v3", "simple_adversary_v3", "simple_push_v3", "simple_formation_v1",
+            "simple_line_v1", "collect_treasure_v1",
         )
     },
     "mpe2 simple_speaker_listener_v4, continuous": World(
@@ -178,9 +240,15 @@ WORLDS: dict[str, World] = {
         f"magent2 {name}": World(
             group="magent2", make=named(f"magent2.environments.{name}:parallel_env", max_cycles=20, **sizes)
         )
-        for name, sizes in (("battle_v4", {"map_size": 12}), ("adversarial_pursuit_v4", {"map_size": 12}),
-                            ("tiger_deer_v4", {"map_size": 12}), ("combined_arms_v6", {"map_size": 16}))
+        for name, sizes in (("adversarial_pursuit_v4", {"map_size": 12}), ("tiger_deer_v4", {"map_size": 12}),
+                            ("combined_arms_v6", {"map_size": 16}))
     },
+    "magent2 battle_v4": World(
+        group="magent2",
+        make=named("magent2.environments.battle_v4:parallel_env", max_cycles=20, map_size=16),
+        settings={"team_of": {"red": "red", "blue": "blue"}},
+        odd="two teams by team_of=; a seed leaves the start as it is, and decides whose hit comes first",
+    ),
     "lbforaging Foraging-8x8-2p-2f": World(
         group="lbforaging",
         make=gym("lbforaging", "Foraging-8x8-2p-2f-v3"),
@@ -236,7 +304,9 @@ WORLDS: dict[str, World] = {
     ),
     "ray MultiAgentCartPole": World(group="ray", make=_cart_poles),
     "ray RockPaperScissors": World(group="ray", make=named(f"{RAY}.rock_paper_scissors:RockPaperScissors", {})),
-    "ray TicTacToe": World(group="ray", make=named(f"{RAY}.tic_tac_toe:TicTacToe", {})),
+    "ray TicTacToe": World(
+        group="ray", make=named(f"{RAY}.tic_tac_toe:TicTacToe", {}), odd="who begins is drawn without the seed"
+    ),
     "ray GuessTheNumberGame": World(group="ray", make=named(f"{RAY}.guess_the_number_game:GuessTheNumberGame", {})),
     "ray DoubleRowCorridorEnv": World(
         group="ray", make=named(f"{RAY}.double_row_corridor_env:DoubleRowCorridorEnv", {})
@@ -261,7 +331,23 @@ WORLDS: dict[str, World] = {
     "momaland beach": World(
         group="momaland", make=named("momaland.envs.beach.beach:parallel_env"), odd="rewards are vectors"
     ),
-    "gym-multigrid collect": World(group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0")),
+    "momaland item_gathering, LinearizeReward": World(
+        group="momaland", make=functools.partial(_linear, "momaland.envs.item_gathering.item_gathering:parallel_env", 3)
+    ),
+    "momaland beach, LinearizeReward": World(
+        group="momaland", make=functools.partial(_linear, "momaland.envs.beach.beach:parallel_env", 2)
+    ),
+    "gym-multigrid collect": World(
+        group="gym-multigrid", make=gym("gym_multigrid", "multigrid-collect-v0"), odd="not importable with numpy 2"
+    ),
+    "multigrid Empty-5x5, PettingZoo": World(
+        group="multigrid", make=functools.partial(_multigrid, "multigrid.pettingzoo:PettingZooWrapper"),
+        odd="its reset() gives no infos",
+    ),
+    "multigrid Empty-5x5, RLlib": World(
+        group="multigrid", make=functools.partial(_multigrid, "multigrid.rllib:RLlibWrapper"),
+        odd="lists no agents: those of its Dict space",
+    ),
     "multigrid Empty-5x5": World(
         group="multigrid",
         make=named("multigrid.envs:EmptyEnv", size=5, agents=2),
@@ -270,7 +356,12 @@ WORLDS: dict[str, World] = {
     "highway-env intersection-multi-agent": World(
         group="highway-env", make=_crossroads, odd="one reward for all; agents' flags in info"
     ),
-    "conav-suite": World(group="conav-suite", make=named("conav_suite.conav_suite:env"), odd="reset() needs options"),
+    "conav-suite": World(
+        group="conav-suite",
+        make=named("conav_suite.conav_suite:env"),
+        settings={"reset_options": {"problem_instance": "circle"}},
+        odd="one agent; its reset() needs options",
+    ),
     "failure-api CommunicationWrapper": World(group="failure-api", make=_failing, odd="what is lost is a missing key"),
     "supersuit frame_stack of mpe2": World(group="supersuit", make=_stacked),
     "pogema": World(group="pogema", make=named("pogema:pogema_v0"), odd="needs pydantic 1"),
@@ -285,7 +376,46 @@ WORLDS: dict[str, World] = {
     ),
     "gymnasium-robotics mamujoco Ant 2x4": World(
         group="gymnasium-robotics",
-        make=named("gymnasium_robotics.mamujoco_v1:parallel_env", scenario="Ant", agent_conf="2x4"),
+        make=named("gymnasium_robotics:mamujoco_v1.parallel_env", scenario="Ant", agent_conf="2x4"),
     ),
-    "sumo-rl grid4x4": World(group="sumo-rl", make=named("sumo_rl:grid4x4"), odd="needs the simulator SUMO"),
+    "sumo-rl 2x2grid": World(group="sumo-rl", make=_traffic_lights, odd="needs PettingZoo before 1.25, and SUMO_HOME"),
+    "mobile-env small": World(
+        group="mobile-env", make=_mobile, odd="reset(seed) reaches nobody: copies play alike, unless seeded by config"
+    ),
+    **{
+        f"cogrid {name}": World(
+            group="cogrid", make=functools.partial(_cogrid, name), odd="declares no observation spaces: given by hand"
+        )
+        for name in ("Overcooked-CrampedRoom-V0", "SearchRescue-Test-V0")
+    },
+    "frondori kitchen": World(group="frondori", make=named("frondori_kitchen:KitchenEnv", max_steps=20)),
+    "frondori football": World(group="frondori", make=named("frondori_football:FootballEnv")),
+    "generals 5x5": World(
+        group="generals", make=_generals, odd="its mask fits no part of its Dict of actions"
+    ),
+    "sustainable-foraging": World(
+        group="sustainable-foraging",
+        make=named("sustainable_foraging.foraging.aecEnvironment:ForagingEnv", players=3, field_size=(8, 8),
+                   max_num_food=4, sight=8, max_episode_steps=20),
+        odd="a reset with a seed depends on where players stood before",
+    ),
+    "mosaic-multigrid soccer 2v2, PettingZoo": World(
+        group="mosaic-multigrid",
+        make=functools.partial(_mosaic, "mosaic_multigrid.pettingzoo:PettingZooWrapper", MOSAIC),
+    ),
+    "mosaic-multigrid soccer 2v2, RLlib": World(
+        group="mosaic-multigrid", make=functools.partial(_mosaic, "mosaic_multigrid.rllib:RLlibWrapper", MOSAIC)
+    ),
+    "gobblet-rl": World(
+        group="gobblet-rl", make=named("gobblet_rl.gobblet_v1:env"), odd="needs PettingZoo before 1.25"
+    ),
+    "fanorona-aec": World(
+        group="fanorona-aec", make=named("env.fanorona_env:env", render_mode=None), odd="needs PettingZoo before 1.25"
+    ),
+    "marl-aquarium": World(
+        group="marl-aquarium",
+        make=named("marl_aquarium.aquarium_v0:parallel_env", render_mode="rgb_array", max_time_steps=20,
+                   prey_count=4),
+        odd="draws from Python's global stream; close() calls sys.exit(); two predators fail an assertion of its own",
+    ),
 }  # fmt: skip

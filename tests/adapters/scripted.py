@@ -10,6 +10,7 @@ from pettingzoo import AECEnv, ParallelEnv
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 SEEN, DONE = spaces.Box(0.0, 100.0, (1,)), spaces.Discrete(2)
+PLACE = spaces.Box(0.0, 100.0, (2,))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,3 +176,76 @@ class OfAEC(AECEnv):
             self.truncations, self.terminations = (ends, self.terminations) if self.cut else (self.truncations, ends)
         else:
             self.agent_selection = self.order[self.time]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Move:
+    """What happens in a move: whom it pays, whom it ends (True: by truncation), and a number that picks who is next."""
+
+    pay: tuple[float, ...]
+    ends: tuple[tuple[int, bool], ...]
+    next: int
+
+
+@st.composite
+def moves(draw: Any, *, agents: int) -> tuple[Move, ...]:
+    """One to seven moves of a game of so many agents, any of whom may end in any of them."""
+    pay = st.tuples(*[st.integers(-3, 3).map(float)] * agents)
+    ends = st.dictionaries(st.integers(0, agents - 1), st.booleans(), max_size=2).map(lambda d: tuple(d.items()))
+    rare = st.one_of(st.just(()), ends)
+    return tuple(draw(st.lists(st.builds(Move, pay=pay, ends=rare, next=st.integers(0, 3)), min_size=1, max_size=7)))
+
+
+class OfMortals(AECEnv):
+    """Agents move in a drawn order and end when their script says so; those left end with the last move.
+
+    The ended have their turn without an action at once, where `ended_first`, else when they happen to be selected.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "mortals", "is_parallelizable": False}
+    render_mode = None
+
+    def __init__(self, script: tuple[Move, ...], *, ended_first: bool):
+        super().__init__()
+        self.script, self.ended_first = script, ended_first
+        self.possible_agents, self.agents = list(range(len(script[0].pay))), []
+
+    def observation_space(self, agent: Any) -> spaces.Space:
+        return PLACE
+
+    def action_space(self, agent: Any) -> spaces.Space:
+        return DONE
+
+    def observe(self, agent: Any) -> np.ndarray:
+        return np.array([self.time, agent], np.float32)
+
+    def reset(self, seed: Any = None, options: Any = None) -> None:
+        self.time, self.agents = 0, list(self.possible_agents)
+        self.rewards, self._cumulative_rewards = (dict.fromkeys(self.agents, 0.0) for _ in range(2))
+        self.terminations, self.truncations = (dict.fromkeys(self.agents, False) for _ in range(2))
+        self.infos = {agent: {} for agent in self.agents}
+        self._skip_agent_selection, self.agent_selection = None, self.script[0].next % len(self.agents)
+
+    def step(self, action: Any) -> None:
+        agent = self.agent_selection
+        if self.terminations[agent] or self.truncations[agent]:
+            self._was_dead_step(action)
+            if self.agents and not self.ended_first:
+                self.agent_selection = self._pick(self.agents)
+            return
+        move = self.script[self.time]
+        self._cumulative_rewards[agent] = 0.0
+        self.rewards = {a: move.pay[a] for a in self.agents}
+        self.time += 1
+        self._accumulate_rewards()
+        last = self.time == len(self.script)
+        for ending, cut in [*move.ends, *[(a, False) for a in self.agents]] if last else move.ends:
+            if ending in self.agents and not (self.terminations[ending] or self.truncations[ending]):
+                (self.truncations if cut else self.terminations)[ending] = True
+        living = [a for a in self.agents if not (self.terminations[a] or self.truncations[a])]
+        self.agent_selection = self._pick(living if living and self.ended_first else self.agents)
+        if self.ended_first:
+            self._deads_step_first()
+
+    def _pick(self, agents: list[int]) -> int:
+        return agents[self.script[min(self.time, len(self.script) - 1)].next % len(agents)]

@@ -1,5 +1,7 @@
 """Environments that are odd and valid: masks of zeros, interfaces without base classes, resets with options, ..."""
 
+import contextlib
+import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from ray.rllib.env.env_context import EnvContext
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.cli import main
 from heliograph.cli.making import _show_roles
+from heliograph.envs.checking import EnvError
 from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_for, facts_of
 from heliograph.rllib.environments import Place, at_work
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
@@ -23,7 +26,7 @@ from heliograph.rllib.settings import settings_from
 from heliograph.sampler import Sampler
 from heliograph.testing.play import random_actions
 from heliograph.types import TeamStep
-from tests.adapters.scripted import OfAEC, OfParallel, OfRLlib, Part, Script
+from tests.adapters.scripted import DONE, SEEN, OfAEC, OfParallel, OfRLlib, Part, Script
 
 CELLS = 3
 SHORT = Script(parts=((Part(first=0, last=2, cut=False),),) * 2, pay=((1.0, 2.0),) * 2, told="nothing")
@@ -176,21 +179,72 @@ def test_seeds_that_change_nothing_are_told_once_and_what_follows_is_not_disturb
     facts_of(FromPettingZoo(Starts))
 
 
-def test_one_number_fits_a_space_of_one_and_a_dict_fits_no_box() -> None:
+@pytest.mark.parametrize(
+    ("space", "given", "seen"),
+    [
+        (spaces.Discrete(3), np.array([1]), 1),
+        (spaces.MultiDiscrete([3]), np.array(1), [1]),
+        (spaces.MultiBinary(1), 1, [1]),
+        (spaces.Box(0.0, 2.0, (1, 1)), 0.5, [[0.5]]),
+    ],
+)
+def test_one_number_fits_a_space_of_one_and_a_dict_fits_no_box(space: spaces.Space, given: Any, seen: Any) -> None:
     class Odd(OfParallel):
-        given: Any = np.array([1])
+        given: Any
 
         def observation_space(self, agent: Any) -> spaces.Space:
-            return spaces.Discrete(3)
+            return space
 
         def reset(self, seed: Any = None, options: Any = None) -> tuple[dict, dict]:
             return {agent: self.given for agent in super().reset()[0]}, {}
 
+    Odd.given = given
     env = FromPettingZoo(lambda: Odd(SHORT))
-    assert env.reset().observations["agent"].tolist() == [[1, 1]]
+    assert env.reset().observations["agent"].tolist() == [[seen, seen]]
     env.envs[0].given = {"image": 1}
     with pytest.raises(ValueError, match=r"agent 0.*a dict of \['image'\]: declare a Dict"):
         env.reset()
+
+
+def test_spaces_that_are_not_known_yet_are_told_with_what_to_do() -> None:
+    class Late(OfParallel):
+        known: dict[Any, spaces.Space]
+
+        def observation_space(self, agent: Any) -> spaces.Space:
+            return self.known[agent]
+
+    words = r"before its first reset \({}\): define {}\(agent\) and .*have the function that makes it reset it"
+    with pytest.raises(ValueError, match="Late.*" + words.format("AttributeError.*'known'", "observation_space")):
+        FromPettingZoo(lambda: Late(SHORT))
+    for given, problem in ((None, r"a space of \[0, 1\] is None"), ({}, "KeyError: 0")):
+        inner = OfRLlib(SHORT)
+        inner.observation_spaces = given
+        with pytest.raises(ValueError, match=words.format(problem, "get_observation_space")):
+            FromMultiAgentEnv(inner)
+
+
+def test_agents_without_a_list_are_those_of_dict_spaces_of_one_kind() -> None:
+    class Unlisted(OfRLlib):
+        def __init__(self, sees: spaces.Space):
+            super().__init__(SHORT)
+            self.possible_agents, self.agents = [], []
+            self.observation_spaces = self.action_spaces = None
+            self.observation_space, self.action_space = sees, spaces.Dict({0: DONE, 1: DONE})
+
+    assert FromMultiAgentEnv(Unlisted(spaces.Dict({0: SEEN, 1: SEEN}))).agent_ids == (0, 1)
+    with pytest.raises(ValueError, match="needs possible_agents"):
+        FromMultiAgentEnv(Unlisted(spaces.Dict(place=SEEN, speed=SEEN)))
+
+
+@pytest.mark.parametrize("code", [None, 0, 1, "lost"])
+def test_an_environment_may_leave_when_it_is_closed_unless_it_says_that_it_failed(code: Any) -> None:
+    class Leaving(OfParallel):
+        def close(self) -> None:
+            sys.exit(code)
+
+    env = FromPettingZoo(lambda: Leaving(SHORT))
+    with pytest.raises(EnvError, match=r"sys.exit.*close\(\) of Leaving") if code else contextlib.nullcontext():
+        env.close()
 
 
 # ---- surroundings --------------------------------------------------------------------------------------------------

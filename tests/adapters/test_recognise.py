@@ -26,6 +26,13 @@ class Alone(gymnasium.Env):
         self.observation_space, self.action_space = spaces.Discrete(2), spaces.Discrete(2)
 
 
+class ByName(Alone):
+    """An environment that names what may be agents."""
+
+    def __init__(self, config: Any = None):
+        self.observation_space = self.action_space = spaces.Dict(cat=spaces.Discrete(2), dog=spaces.Discrete(3))
+
+
 def stand_in(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> Any:
     """An object of a class of a library, as if it were imported."""
     base = type(name, (), {})
@@ -112,6 +119,7 @@ def test_vectorised_environments_are_told_how_many_copies_to_make_and_no_others_
 def test_what_no_adapter_takes_is_refused_with_what_to_do() -> None:
     for env, told in (
         (Alone, r"a gymnasium.Env of one agent, who has nobody to talk to: train it with RLlib's own algorithms"),
+        (ByName, r"with Dict spaces of \['cat', 'dog'\]: where these are its agents, hand it in as a PettingZoo"),
         (lambda config: 3, "made a int: must be a heliograph TeamEnv class, a RLlib MultiAgentEnv, a PettingZoo"),
     ):
         with pytest.raises(ValueError, match=told):

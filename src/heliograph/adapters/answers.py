@@ -1,11 +1,12 @@
-"""What `reset` and `step` of an environment with many agents return, looked at before it is taken apart."""
+"""What an environment with many agents answers when it is asked for spaces, reset or moved, looked at before use."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from heliograph.adapters.arrays import AgentID, Spaces
 from heliograph.adapters.closing import name_of
 
-__all__ = ["StepAnswer", "reset_answer", "step_answer"]
+__all__ = ["StepAnswer", "reset_answer", "spaces_answer", "step_answer"]
 
 Dict = Mapping[Any, Any]
 
@@ -28,6 +29,26 @@ OLDER = {
     "step": "older interfaces return one dict of dones: return it as terminations, with truncations beside it, which "
     "are true for agents that a time limit cuts off",
 }
+
+
+def spaces_answer(
+    env: Any, agents: Iterable[AgentID], *, sees: Callable[[AgentID], Any], does: Callable[[AgentID], Any]
+) -> dict[AgentID, Spaces]:
+    """The spaces of each agent; raises ValueError where an environment cannot tell them before its first reset."""
+    try:
+        known = {agent: (sees(agent), does(agent)) for agent in agents}
+        unknown = [agent for agent, pair in known.items() if any(space is None for space in pair)]
+        problem = f"a space of {unknown} is None" if unknown else None
+    except (AttributeError, KeyError, TypeError, NotImplementedError) as error:
+        known, problem = {}, f"{type(error).__name__}: {error}"
+    if problem is not None:
+        asked = [getattr(method, "__name__", "a method") for method in (sees, does)]
+        raise ValueError(
+            f"{name_of(env)} does not tell what its agents see and do before its first reset ({problem}): define "
+            f"{asked[0]}(agent) and {asked[1]}(agent), or, where it knows them after a reset, have the "
+            "function that makes it reset it once"
+        )
+    return known
 
 
 def reset_answer(env: Any, answer: Any) -> tuple[Dict, Dict]:

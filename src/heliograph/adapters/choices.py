@@ -40,7 +40,7 @@ class Choices(ABC):
         """The flags of a mask that is an array of them (of any axes)."""
         flags = np.asarray(mask)
         if flags.size != sum(self.sizes) or flags.dtype.kind not in "biuf" or not np.isfinite(flags).all():
-            raise ValueError(f"needs {sum(self.sizes)} flags")
+            raise ValueError(f"needs {sum(self.sizes)} flags; it has {flags.size} entries")
         return flags.ravel().astype(bool)
 
     def can_act(self, flags: Flags) -> bool:

@@ -36,7 +36,7 @@ def close_all(envs: Iterable[Any], *, first: int = 0) -> None:
     for copy, env in enumerate(envs, first):
         try:
             with isolated(f"close() of {name_of(env)}, copy {copy}", error=EnvError):
-                getattr(env, "close", _nothing_to_close)()  # marlenv's have none
+                _close(env)
         except EnvError as error:
             failures.append(error)
         except Exception as error:
@@ -44,6 +44,15 @@ def close_all(envs: Iterable[Any], *, first: int = 0) -> None:
             failures.append(EnvError(f"{type(error).__name__}: {error} ({where})"))
     if failures:
         raise failures[0]
+
+
+def _close(env: Any) -> None:
+    """Close an environment that can be (marlenv's cannot); a `sys.exit()` that tells of no failure is let be."""
+    try:
+        getattr(env, "close", _nothing_to_close)()
+    except SystemExit as left:
+        if left.code:
+            raise
 
 
 def _nothing_to_close() -> None:

@@ -86,7 +86,8 @@ class Legal:
             flags[copy, slot.place] = slot.acts.flags(mask)
         except ValueError as error:
             if not slot.acts.forbids_all(mask):
-                raise ValueError(f"has the action mask {mask}: {error}") from error
+                shown = " ".join(str(mask).split())
+                raise ValueError(f"has the action mask {shown:.120}: {error}") from error
             self.allow_all(copy, slot)
             return False
         return True

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
-from heliograph.adapters.answers import reset_answer, step_answer
+from heliograph.adapters.answers import reset_answer, spaces_answer, step_answer
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.copies import copies_of
 from heliograph.adapters.frames import Frame
@@ -49,8 +49,10 @@ class FromPettingZoo(StackedEnv):
         if not getattr(first, "possible_agents", None):
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
         self._takes_turns = takes_turns(first)
-        spaces_of = {a: (first.observation_space(a), first.action_space(a)) for a in first.possible_agents}
-        super().__init__(envs, spaces_of, **settings)
+        known = spaces_answer(
+            first, first.possible_agents, sees=first.observation_space, does=first.action_space
+        )  # fmt: skip
+        super().__init__(envs, known, **settings)
 
     def _reset_one(self, env: Any, *, seed: int) -> Frame:
         if self._takes_turns:

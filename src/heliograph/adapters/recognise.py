@@ -72,6 +72,13 @@ def remedy(made: Any, *, name: str) -> str:
     """What to hand in instead of an object that no adapter takes."""
     given = type(getattr(made, "unwrapped", made)).__name__
     if interface_of(made) is Interface.GYMNASIUM:
+        sees, does = made.observation_space, made.action_space
+        if isinstance(sees, spaces.Dict) and isinstance(does, spaces.Dict) and sees.keys() == does.keys():
+            return (
+                f"env={name} made a {given}, a gymnasium.Env with Dict spaces of {list(does)}: where these are its "
+                "agents, hand it in as a PettingZoo ParallelEnv or an RLlib MultiAgentEnv, for which its package may "
+                "have a wrapper"
+            )
         return (
             f"env={name} made a {given}, a gymnasium.Env of one agent, who has nobody to talk to: train it with "
             "RLlib's own algorithms; one for several agents has Tuple spaces with a part for each, or is a PettingZoo "

@@ -4,6 +4,7 @@
 become one Dict without levels, whose keys are the paths of the parts ("position", "self/speed", "0").
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, final
@@ -305,7 +306,9 @@ def _places(name: str, part: ObservationMap) -> str | dict[str, str]:
 def _array(value: Any, shape: tuple[int, ...]) -> np.ndarray:
     array = np.asarray(value)
     if array.shape != shape:
-        raise ValueError(f"its shape is {array.shape}, not {shape}")
+        if array.size != 1 or math.prod(shape) != 1:
+            raise ValueError(f"its shape is {array.shape}, not {shape}")
+        array = array.reshape(shape)
     if array.dtype.kind not in "biuf":
         raise ValueError("it must hold finite numbers")
     return array

@@ -8,7 +8,7 @@ import numpy as np
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
-from heliograph.adapters.answers import reset_answer, step_answer
+from heliograph.adapters.answers import reset_answer, spaces_answer, step_answer
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.closing import closed_on_failure, made
 from heliograph.adapters.frames import Frame
@@ -57,12 +57,12 @@ class FromMultiAgentEnv(StackedEnv):
         first = envs[0]
         if not isinstance(first, MultiAgentEnv):
             raise TypeError(f"make() must return a MultiAgentEnv of RLlib, not {type(first).__name__}")
-        agents = first.possible_agents or first.agents
+        agents = _agents_of(first)
         if not agents:
             raise ValueError(f"{first}: needs possible_agents, since a team has a fixed number of slots")
         self._in_play: dict[int, set[AgentID]] = {}
-        spaces_of = {a: (first.get_observation_space(a), first.get_action_space(a)) for a in agents}
-        super().__init__(envs, spaces_of, **settings)
+        known = spaces_answer(first, agents, sees=first.get_observation_space, does=first.get_action_space)
+        super().__init__(envs, known, **settings)
 
     def _reset_one(self, env: MultiAgentEnv, *, seed: int) -> Frame:
         observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
@@ -103,6 +103,16 @@ def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> l
         return made(make, num_copies)
     indices = itertools.count(first_copy())
     return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_copies)
+
+
+def _agents_of(env: MultiAgentEnv) -> list[AgentID]:
+    """All agents that may ever appear: those listed, or, where none are, those that have spaces of their own."""
+    listed = env.possible_agents or env.agents
+    if listed:
+        return list(listed)
+    sees, does = env.observation_spaces or env.observation_space, env.action_spaces or env.action_space
+    named = isinstance(sees, Mapping) and isinstance(does, Mapping) and sees.keys() == does.keys()
+    return list(sees) if named else []
 
 
 def _left(flags: Mapping[AgentID, bool], in_play: set[AgentID]) -> list[AgentID]:
