@@ -33,8 +33,7 @@ RESERVED = {
     "__init__", "base", "critic", "blocks",
     "wrapper", "attention", "trainers", "checking", "distances", "endings", "fields", "digit_game", "digit_images",
     "combat_tactics", "grid_world", "hearing", "observations",
-    "predator_prey_scores", "predator_prey_searchers", "scene", "simulation", "endings",
-    "traffic_drivers", "traffic_roads",
+    "predator_prey_scores", "predator_prey_searchers", "scene", "simulation", "traffic_drivers", "traffic_roads",
 }  # fmt: skip
 """Files of component folders that hold the contract and the runtime, or what components share."""
 

@@ -40,8 +40,8 @@ class Records:
     """
 
     def __init__(self, copies: int, agents: int):
-        self.paid = np.zeros((copies, agents))
-        self.rewards = self.paid
-        self.terminated, self.truncated = np.zeros((2, copies, agents), bool)
-        self.over, self.last, self.success = np.zeros((3, copies), bool)
-        self.is_quiet = True
+        shape = (copies, agents)
+        self.paid = self.rewards = np.zeros(shape)
+        self.terminated, self.truncated = np.zeros(shape, bool), np.zeros(shape, bool)
+        self.over, self.success = np.zeros(copies, bool), np.zeros(copies, bool)
+        self.last, self.is_quiet = self.over, True

@@ -30,6 +30,7 @@ from heliograph.adapters.workers import WorkedEnv, seeds_of
 from heliograph.envs.base import FinalViews, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.envs.endings import endings
+from heliograph.observations import JoinedObservations
 from heliograph.types import TeamStep
 
 SEED = 5
@@ -80,8 +81,10 @@ class StackedEnv(TeamEnv):
             for r in self.roles
             if isinstance(r.action_space, spaces.Box)
         }
-        self._never = torch.zeros(shape, dtype=torch.bool)
-        self._none_over = torch.zeros(shape[0], dtype=torch.bool)
+        never, none_over = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape[0], dtype=torch.bool)
+        self._joined = JoinedObservations(self.roles)
+        self._unsaid = {"final_observations": None, "final_state": None}
+        self._quiet = {"terminated": never, "truncated": never, "episode_over": none_over}
 
     @property
     def agent_ids(self) -> tuple[AgentID, ...]:
@@ -131,13 +134,17 @@ class StackedEnv(TeamEnv):
     def begin(self, starting: Tensor, *, seeds: Sequence[int]) -> None:
         """Begin an episode in the copies of the mask `[B]`, each by its own of the seeds of all."""
         frames: dict[int, Frame] = {}
-        for copy in starting.nonzero().flatten().tolist():
+        flags = starting.cpu().numpy()
+        for copy in np.flatnonzero(flags).tolist():
             self._steps[copy] = 0
             self._left[copy] = []
             self._views.begin(copy)
             self._presence.begin(copy)
-            with self._noting(copy, "reset"):
+            try:
                 frame = frames[copy] = self._reset_one(self.envs[copy], seed=seeds[copy])
+            except (Exception, SystemExit) as error:
+                with self._noting(copy, "reset"):
+                    raise error
             if frame.over:
                 number = self.first_copy + copy
                 raise ValueError(f"copy {number}: the episode was over at its reset, with no agent in play")
@@ -146,7 +153,7 @@ class StackedEnv(TeamEnv):
             self._take(copy, frame)
             self._expect_masks(copy, frame)
         if frames:
-            self._presence.meet(self._views.observing & starting.cpu().numpy()[:, None])
+            self._presence.meet(self._views.observing & flags[:, None])
 
     @final
     def agree_by(self, agree: Callable[[bool], bool]) -> None:
@@ -181,11 +188,12 @@ class StackedEnv(TeamEnv):
         elapsed = self._elapsed.numpy()
         elapsed += 1
         self._moves += 1
-        told: dict[str, Any] = {"rewards": torch.from_numpy(happened.rewards)}
-        told["info"] = self._tensors(self._info(happened))
+        told: dict[str, Any] = {
+            "rewards": torch.from_numpy(happened.rewards),
+            "info": self._tensors(self._info(happened)),
+        }
         if happened.is_quiet:
-            never = {"terminated": self._never, "truncated": self._never, "episode_over": self._none_over}
-            return self._show_stacked(**told, **never)
+            return self._show_stacked(**told, **self._quiet)
         ends = endings(
             terminated=happened.terminated,
             truncated=happened.truncated,
@@ -215,8 +223,11 @@ class StackedEnv(TeamEnv):
         """What is seen now; its form can only be that of the first reset, which was looked at."""
         if self._moves <= 1 or not self.rivals_hear:
             return self._show(self._observe(), **outcomes)
-        view = self._observe()
-        return TeamStep(**{**vars(view), "state": self._state_of(view)}, **outcomes)
+        step: TeamStep = object.__new__(TeamStep)
+        vars(step).update(self._unsaid, **vars(self._observe()), **outcomes)
+        if step.__dict__["state"] is None:
+            step.__dict__["state"] = self._joined
+        return step
 
     def _moved(self, arrays: dict[str, np.ndarray], copies: list[int] | None = None) -> Records:
         """Move the Python environments, by actions in the numbers of networks."""
