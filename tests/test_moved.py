@@ -10,6 +10,8 @@ import safetensors.torch
 import torch
 
 from heliograph import moved
+from heliograph.cli import main
+from heliograph.cli.migrating import rewritten
 from heliograph.rllib.state_file import read_state, write_state
 from heliograph.team.state import Inbox
 
@@ -55,3 +57,61 @@ def test_states_saved_under_old_names_are_read_without_a_word(tmp_path: pathlib.
 def test_nothing_of_heliograph_goes_by_an_old_name() -> None:
     command = "import heliograph.rllib.ppo, heliograph.analysis.evaluate, heliograph.losses.imitation"
     subprocess.run([sys.executable, "-W", "error::DeprecationWarning:heliograph", "-c", command], check=True)
+
+
+# ---- heliograph migrate ----------------------------------------------------------------------------------------------
+
+OLD = '''"""Mine."""
+import heliograph.models.layout
+from heliograph.models import cnet, layout
+from heliograph.models.team import Team  # the runtime
+from heliograph.rollout import (
+    Advanced,
+    Rollout,  # kept
+)
+if True:
+    from heliograph.rollout import Inbox as Box, Acted; x = 1
+MODEL = "heliograph.models.policy:Policy"
+print(heliograph.models.layout.Layout, layout, cnet, Team, Advanced, Rollout, Box, Acted)
+'''
+NEW = '''"""Mine."""
+import heliograph.team.assignment
+from heliograph.models import cnet
+from heliograph.team import assignment as layout
+from heliograph.team.team import Team  # the runtime
+from heliograph.team.state import StepOutput as Advanced
+from heliograph.rollout import Rollout
+if True:
+    from heliograph.team.state import Inbox as Box, Acted; x = 1
+MODEL = "heliograph.team.policy:Policy"
+print(heliograph.team.assignment.Layout, layout, cnet, Team, Advanced, Rollout, Box, Acted)
+'''
+
+
+def test_ones_own_files_are_rewritten(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rewritten(OLD) == NEW and rewritten(NEW) == NEW
+    mine, settings, other = tmp_path / "mine.py", tmp_path / "run.yaml", tmp_path / "other.txt"
+    mine.write_text(OLD)
+    settings.write_text("model: heliograph.models.layout:Mine\n")
+    other.write_text(OLD)
+    assert main(["migrate", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "+from heliograph.team.team import Team  # the runtime" in told and mine.read_text() == OLD
+    assert told.endswith("2 files to be rewritten: add --write to do so\n")
+    assert main(["migrate", str(tmp_path), "--write"]) == 0
+    assert mine.read_text() == NEW and settings.read_text() == "model: heliograph.team.assignment:Mine\n"
+    assert other.read_text() == OLD, "files of other kinds are left alone, unless they are named"
+    subprocess.run([sys.executable, "-W", "error::DeprecationWarning", str(mine)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("text", ["from . import x\n", "", "import heliograph\n", "from heliograph.rollout import *\n"])
+def test_what_needs_no_change_has_none(text: str) -> None:
+    assert rewritten(text) == text
+
+
+def test_files_that_cannot_be_read_are_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", str(tmp_path / "none.py")]) == 2
+    assert "none.py does not exist" in capsys.readouterr().err
+    (tmp_path / "bad.py").write_text("def :\n")
+    assert main(["migrate", str(tmp_path / "bad.py")]) == 2
+    assert "bad.py: line 1 is no Python" in capsys.readouterr().err

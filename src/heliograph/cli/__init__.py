@@ -117,6 +117,10 @@ def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
         from heliograph.cli import telling
 
         return getattr(telling, name)
+    if name == "migrate":
+        from heliograph.cli.migrating import migrate
+
+        return migrate
     if name == "render":
         from heliograph.cli.rendering import render
 

@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     reading = (_evaluate, _record, _protocol, _replay, _render, _report, _compare, _export)
-    for add in (_list, _envs, _train, _sweep, *reading, _bench, _demo):
+    for add in (_list, _envs, _train, _sweep, *reading, _bench, _migrate, _demo):
         add(commands)
     return parser
 
@@ -212,6 +212,12 @@ def _bench(commands: Any) -> None:
     _add_choices(p.add_argument_group("the team"))
     p.set_defaults(controls=False, seed=None, env_steps=None, until=None, env_runners=None, learners=None)
     p.set_defaults(checkpoint_every=None)
+
+
+def _migrate(commands: Any) -> None:
+    p = _command(commands, "migrate", "rewrite names of an earlier version of Heliograph in files of your own")
+    p.add_argument("files", nargs="+", metavar="FILE", help="files, or folders with all that is in them")
+    p.add_argument("--write", action="store_true", help="change the files (default: show what would change)")
 
 
 def _demo(commands: Any) -> None:
