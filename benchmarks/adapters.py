@@ -131,8 +131,8 @@ def main() -> None:
     if given.out is not None:
         from protocols import commit, machine
 
-        from heliograph.rllib.train import versions
-        from heliograph.run_folder import write_json
+        from heliograph.rllib.runs.train import versions
+        from heliograph.storage.run_folder import write_json
 
         how = f"--before OLD --rounds {given.rounds} --out {given.out}"
         about: dict[str, Any] = {

@@ -27,9 +27,9 @@ from worlds import WORLDS, World
 
 from heliograph.adapters.recognise import Interface, interface_of
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import build_env
-from heliograph.rllib.local import LocalTrainer
+from heliograph.experiments.choices import build_env
 from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.testing import random_actions
 from heliograph.types import TeamStep
 

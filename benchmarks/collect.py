@@ -16,9 +16,9 @@ from protocols import RESULTS
 
 from heliograph.measured import TABLE, Measured
 from heliograph.registry import load
-from heliograph.run_folder import write_json
-from heliograph.safe_files import read_json
 from heliograph.shipped import CARD, TEAMS
+from heliograph.storage.run_folder import write_json
+from heliograph.storage.safe_files import read_json
 
 Run = dict[str, Any]
 FILES = {

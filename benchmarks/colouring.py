@@ -20,10 +20,10 @@ from scipy import stats
 from watched import KINDS, deployed, header_of, parser_of, result_file, run_all, seeds_of, settings_of, watched
 
 from heliograph.envs.graph_colouring import recolour
-from heliograph.experiment import EnvChoice, build_env
-from heliograph.rllib.local import LocalTrainer
-from heliograph.run_folder import write_json
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import EnvChoice, build_env
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.storage.run_folder import write_json
 from heliograph.team.team import Team
 from heliograph.types import Choice
 

@@ -24,8 +24,8 @@ from typing import Any
 from protocols import RESULTS, commit, machine
 from worlds import GROUPS, WORLDS
 
-from heliograph.rllib.train import versions
-from heliograph.run_folder import write_json
+from heliograph.rllib.runs.train import versions
+from heliograph.storage.run_folder import write_json
 
 OUT = RESULTS / "compatibility.json"
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "works_with.md"

@@ -33,11 +33,11 @@ from torch import Tensor
 
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.graph_colouring import GraphColouring
-from heliograph.experiment import TeamChoices, build_team, facts_of
-from heliograph.rllib.train import versions
-from heliograph.rollout import Rollout
-from heliograph.run_folder import write_json
-from heliograph.sampler import Sampler
+from heliograph.experiments.choices import TeamChoices, build_team, facts_of
+from heliograph.rllib.runs.train import versions
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
+from heliograph.storage.run_folder import write_json
 from heliograph.team.team import Team
 from heliograph.types import Role
 

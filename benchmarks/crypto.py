@@ -22,10 +22,10 @@ from heliograph.analysis.evaluate import play_run, recorded
 from heliograph.analysis.information import information_in, utterances_of
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
 from heliograph.analysis.overhearing import known_by_actions
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import TrainSettings, settings_from
-from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import Run, write_json
+from heliograph.experiments.settings import TrainSettings, settings_from
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of, versions
+from heliograph.storage.run_folder import Run, write_json
 from heliograph.types import Choice
 
 GUESSES, COPIES, FRAGMENT = 25, 200, 5

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heliograph.analysis.plots import BLUE, GREEN, INK, MUTED, OKABE_ITO, ORANGE, STYLE, VERMILION
+from heliograph.reports.plots import BLUE, GREEN, INK, MUTED, OKABE_ITO, ORANGE, STYLE, VERMILION
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "digits"
 IMAGES = pathlib.Path(__file__).parents[1] / "docs" / "images"

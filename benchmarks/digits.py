@@ -31,12 +31,12 @@ from watched import (
     watched,
 )
 
-from heliograph.episodes import Episodes
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiments.choices import EnvChoice, build_env
 from heliograph.registry import load
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler, play
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.statistics import Episodes
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm
 

@@ -13,8 +13,8 @@ import pathlib
 import re
 
 from heliograph.measured import Measured
-from heliograph.safe_files import read_json
 from heliograph.shipped import CARD, TEAMS
+from heliograph.storage.safe_files import read_json
 
 ROOT = pathlib.Path(__file__).parent.parent
 PUBLISHED = pathlib.Path(__file__).parent / "published.md"

@@ -22,13 +22,13 @@ from protocols import RESULTS, command, commit, machine
 
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import TeamChoices, build_team, facts_of
-from heliograph.rllib.local import LocalTrainer
+from heliograph.experiments.choices import TeamChoices, build_team, facts_of
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.train import versions
-from heliograph.rollout import Rollout
-from heliograph.run_folder import write_json
-from heliograph.sampler import Sampler
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import versions
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
+from heliograph.storage.run_folder import write_json
 from heliograph.team.team import Team
 from heliograph.testing.play import play
 

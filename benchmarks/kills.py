@@ -23,9 +23,9 @@ from typing import Any
 import torch
 
 import heliograph
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.state_file import read_state
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.storage.state_file import read_state
 
 STATE = "trainer.safetensors"
 

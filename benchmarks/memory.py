@@ -38,8 +38,8 @@ def make_env(config: dict[str, Any]) -> Any:
 
 def probe(copies: int) -> dict[str, Any]:
     """One iteration in this process."""
-    from heliograph.rllib.local import LocalTrainer
     from heliograph.rllib.ppo import CommPPOConfig
+    from heliograph.rllib.runs.local import LocalTrainer
 
     found: dict[str, Any] = {"imports_gigabytes": largest()}
     config = (
@@ -94,8 +94,8 @@ def main() -> None:
         return
     from protocols import RESULTS, command, commit, machine
 
-    from heliograph.rllib.train import versions
-    from heliograph.run_folder import write_json
+    from heliograph.rllib.runs.train import versions
+    from heliograph.storage.run_folder import write_json
 
     here = pathlib.Path(__file__).parents[1]
     trees = [(here, args.copies), *([] if args.before is None else [(args.before, args.before_copies)])]

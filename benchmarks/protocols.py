@@ -26,13 +26,13 @@ import torch
 
 from heliograph.analysis.evaluate import evaluate, interventions_table
 from heliograph.analysis.exact import exact_return
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiments.choices import EnvChoice, build_env
+from heliograph.experiments.settings import TrainSettings, settings_from, twin_of
 from heliograph.registry import load
-from heliograph.rllib.bench import sgemm_gflops
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
-from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import read_run, write_config, write_json, write_team
+from heliograph.rllib.runs.bench import sgemm_gflops
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of, versions
+from heliograph.storage.run_folder import read_run, write_config, write_json, write_team
 from heliograph.team.team import Team
 
 RESULTS = pathlib.Path(__file__).parent / "results"

@@ -28,9 +28,9 @@ from watched import (
     watched,
 )
 
-from heliograph.experiment import build_env
-from heliograph.rllib.local import LocalTrainer
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import build_env
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.sampler import Sampler, play
 
 SOLVED = 0.99
 SOME = 4096

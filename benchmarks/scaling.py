@@ -25,7 +25,7 @@ from protocols import commit, machine
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.envs.base import TeamEnv
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.session import ray_running
+from heliograph.rllib.runs.session import ray_running
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 STEP_SECONDS, HORIZON, COPIES, BATCH = 1e-3, 16, 8, 2048

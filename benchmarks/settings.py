@@ -28,11 +28,11 @@ import ray
 import torch
 
 from heliograph import registry
-from heliograph.experiment import DECIDED_ELSEWHERE
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of
-from heliograph.run_folder import write_json
+from heliograph.experiments.choices import DECIDED_ELSEWHERE
+from heliograph.experiments.settings import settings_from
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of
+from heliograph.storage.run_folder import write_json
 from heliograph.types import Choice, MessageForm
 
 Settings = dict[str, Any]

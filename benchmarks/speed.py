@@ -26,10 +26,10 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.tune.registry import register_env
 
-from heliograph.rllib.bench import measure, sgemm_gflops
+from heliograph.experiments.settings import settings_from
 from heliograph.rllib.multi_agent_env import ToMultiAgentEnv
-from heliograph.rllib.session import quiet
-from heliograph.rllib.settings import settings_from
+from heliograph.rllib.runs.bench import measure, sgemm_gflops
+from heliograph.rllib.runs.session import quiet
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BATCH, MINIBATCH, EPOCHS, SIZE = 4096, 2048, 4, 64

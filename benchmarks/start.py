@@ -20,14 +20,14 @@ from typing import Any
 
 from protocols import RESULTS, commit, machine
 
-from heliograph.rllib.train import versions
-from heliograph.run_folder import write_json
+from heliograph.rllib.runs.train import versions
+from heliograph.storage.run_folder import write_json
 
 PARTS = {
     "python": "",
     "torch": "import torch",
     "rllib": "import torch, ray.rllib.algorithms.ppo, ray.rllib.core.learner.torch.torch_learner",
-    "ray": "import torch, ray.rllib.algorithms.ppo\nfrom heliograph.rllib.session import ray_running\n"
+    "ray": "import torch, ray.rllib.algorithms.ppo\nfrom heliograph.rllib.runs.session import ray_running\n"
     "with ray_running(num_actors=1):\n    import os; os._exit(0)",
 }
 COMMAND = ["-m", "heliograph", "train", "speaker_listener_dru", "--no-controls", "--iterations", "1"]

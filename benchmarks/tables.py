@@ -17,12 +17,12 @@ from protocols import RESULTS, command, commit, machine
 from riddle import SOLVED, deployed
 
 from heliograph.analysis.evaluate import evaluate, record
-from heliograph.analysis.protocol import protocol_of
+from heliograph.experiments.settings import settings_from
+from heliograph.protocols.protocol import protocol_of
 from heliograph.registry import load
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import Run, write_json
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of, versions
+from heliograph.storage.run_folder import Run, write_json
 
 
 def one(recipe: str, seed: int, *, updates: int, every: int) -> dict[str, Any]:

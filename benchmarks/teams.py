@@ -28,14 +28,14 @@ from protocols import commit, machine
 from heliograph.analysis.evaluate import evaluate
 from heliograph.analysis.exact import enumerable, exact_return
 from heliograph.analysis.judging import judged
-from heliograph.experiment import build_env
+from heliograph.experiments.choices import build_env
+from heliograph.experiments.settings import settings_from
 from heliograph.recipes.base import Recipe
 from heliograph.registry import load
-from heliograph.rllib.settings import settings_from
-from heliograph.run_folder import SUMMARY, Run, read_run, write_json
-from heliograph.safe_files import read_json
-from heliograph.sharing import export
 from heliograph.shipped import CARD, PREFIX, SUFFIX, TEAMS, card_of, located
+from heliograph.storage.run_folder import SUMMARY, Run, read_run, write_json
+from heliograph.storage.safe_files import read_json
+from heliograph.storage.team_file import export
 
 FREE = {
     "seed", "torch_num_threads", "iterations", "env_steps", "until", "evaluate_every", "evaluation_episodes",

@@ -33,12 +33,12 @@ from watched import (
     watched,
 )
 
-from heliograph.episodes import episodes_of
-from heliograph.experiment import EnvChoice, build_env
+from heliograph.experiments.choices import EnvChoice, build_env
 from heliograph.registry import load
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rollout import Keeping
-from heliograph.sampler import Sampler, rounds
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.rollout import Keeping
+from heliograph.rollouts.sampler import Sampler, rounds
+from heliograph.rollouts.statistics import episodes_of
 from heliograph.team.team import Team
 from heliograph.types import Choice
 

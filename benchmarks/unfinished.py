@@ -5,9 +5,9 @@ import json
 import pathlib
 from typing import Any
 
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import TrainSettings
-from heliograph.run_folder import plain, write_json
+from heliograph.experiments.settings import TrainSettings
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.storage.run_folder import plain, write_json
 
 TOLD = "so_far.json"
 

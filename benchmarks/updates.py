@@ -12,8 +12,8 @@ import pathlib
 import torch
 from watched import header_of, result_file, settings_of
 
-from heliograph.rllib.bench import measure
-from heliograph.run_folder import write_json
+from heliograph.rllib.runs.bench import measure
+from heliograph.storage.run_folder import write_json
 
 KEPT = ("num_env_steps", "iterations", "env_steps_per_second", "gflops", "sgemm_gflops", "fraction_of_limit")
 

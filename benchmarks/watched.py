@@ -17,12 +17,12 @@ from protocols import RESULTS, command, commit, machine
 from unfinished import SoFar, folder_of, put_down, taken_up
 
 from heliograph.cli.choosing import SECTIONS, pairs, value_of
-from heliograph.experiment import build_team
+from heliograph.experiments.choices import build_team
+from heliograph.experiments.settings import TrainSettings, settings_from, twin_of
 from heliograph.registry import load
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
-from heliograph.rllib.train import config_of, versions
-from heliograph.run_folder import SUMMARY, write_config, write_json, write_team
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of, versions
+from heliograph.storage.run_folder import SUMMARY, write_config, write_json, write_team
 from heliograph.team.team import Team
 
 KINDS = ["real", "silent", "garbled"]

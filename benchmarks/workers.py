@@ -122,8 +122,8 @@ def sampled(settings: dict[str, Any]) -> Played:
     from mpe2 import simple_spread_v3
 
     from heliograph.adapters.pettingzoo import FromPettingZoo
-    from heliograph.experiment import TeamChoices, build_team, facts_of
-    from heliograph.sampler import Sampler
+    from heliograph.experiments.choices import TeamChoices, build_team, facts_of
+    from heliograph.rollouts.sampler import Sampler
 
     env = FromPettingZoo(simple_spread_v3.parallel_env, **settings)
     sampler = Sampler(env, build_team(TeamChoices(model="cnet"), facts_of(env), seed=0))
@@ -208,8 +208,8 @@ def main() -> None:
         return
     from protocols import commit, machine
 
-    from heliograph.rllib.train import versions
-    from heliograph.run_folder import write_json
+    from heliograph.rllib.runs.train import versions
+    from heliograph.storage.run_folder import write_json
 
     command = f"python benchmarks/workers.py --workers {given.workers} --rounds {given.rounds}"
     command = f"{command} --seconds {given.seconds}"

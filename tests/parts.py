@@ -15,12 +15,20 @@ from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.experiment import EnvFacts, PolicyChoice, TeamChoices, build_channel, build_team, facts_of, resolve
+from heliograph.experiments.choices import (
+    EnvFacts,
+    PolicyChoice,
+    TeamChoices,
+    build_channel,
+    build_team,
+    facts_of,
+    resolve,
+)
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso
 from heliograph.models.commnet import CommNet
 from heliograph.models.scripted import ScriptedOutput
-from heliograph.sampler import Sampler
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.team import Team
 from heliograph.topologies.base import Topology
 from heliograph.types import Edges, Heard, Inputs, TeamStep, Timing, Tree, tensors_of

@@ -15,12 +15,12 @@ from ray.rllib.policy.policy import PolicySpec
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.analysis.corpus import load as load_corpus
 from heliograph.cli import main
-from heliograph.combinations import RULES, Verdict
 from heliograph.envs.base import Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity
+from heliograph.experiments.compatibility import RULES, Verdict
 from heliograph.rllib.config import as_loss
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.run_folder import read_run
+from heliograph.storage.run_folder import read_run
 from heliograph.types import Role
 
 
@@ -67,7 +67,7 @@ class Endless(Tiny):
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes that take so long do not end."""
-    monkeypatch.setattr("heliograph.combinations.MAX_EPISODE_STEPS", 50)
+    monkeypatch.setattr("heliograph.experiments.compatibility.MAX_EPISODE_STEPS", 50)
 
 
 class Wordy(Tiny):

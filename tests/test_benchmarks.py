@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.rllib.settings import TrainSettings, settings_from
+from heliograph.experiments.settings import TrainSettings, settings_from
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 TINY = {"num_envs_per_env_runner": 16, "train_batch_size_per_learner": 32, "minibatch_size": 16}

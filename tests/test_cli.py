@@ -11,13 +11,13 @@ import pytest
 
 from heliograph import registry
 from heliograph.analysis.interventions import Messages
-from heliograph.analysis.run_results import METRICS
 from heliograph.cli import arguments, main
 from heliograph.cli.choosing import MAIN, chosen, jobs_of, twins_of
 from heliograph.cli.shown import jsonable, share_done
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rllib.settings import COLUMNS, EVALUATED, TrainSettings, check, settings_from
-from heliograph.run_folder import write_config, write_team
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.settings import COLUMNS, EVALUATED, TrainSettings, check, settings_from
+from heliograph.reports.run_results import METRICS
+from heliograph.storage.run_folder import write_config, write_team
 from heliograph.types import Choice
 
 SHARED = {"-h", "--help", "--json", "--debug"}

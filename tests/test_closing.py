@@ -13,13 +13,13 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.envs.base import EnvError
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiment import EnvChoice, bounds_of, facts_for, opened
-from heliograph.rllib import train
-from heliograph.rllib.local import LocalTrainer
+from heliograph.experiments.choices import EnvChoice, bounds_of, facts_for, opened
+from heliograph.experiments.settings import settings_from
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.settings import settings_from
-from heliograph.run_folder import SUMMARY
+from heliograph.rllib.runs import train
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.storage.run_folder import SUMMARY
 
 AGENTS = ["a_0", "a_1"]
 SEEN, ACT = spaces.Box(-1, 1, (2,)), spaces.Discrete(2)

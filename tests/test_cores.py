@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from heliograph import cores
+from heliograph import hardware as cores
 
 
 @pytest.mark.parametrize(("processes", "threads"), [(1, "8"), (2, "4"), (3, "2"), (8, "1"), (20, "1")])

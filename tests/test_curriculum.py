@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from heliograph.curriculum import Curriculum, check_fits, schedules_of, task_settings
-from heliograph.experiment import EnvChoice
+from heliograph.experiments.choices import EnvChoice
+from heliograph.experiments.curriculum import Curriculum, check_fits, schedules_of, task_settings
 from heliograph.registry import UnknownNameError
 
 METRICS = ("success_rate", "episode_len_mean")

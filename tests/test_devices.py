@@ -20,10 +20,10 @@ from heliograph import registry
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.traffic_junction import TrafficJunction
-from heliograph.experiment import PolicyChoice, build_team, facts_of
-from heliograph.recording import Record
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler
+from heliograph.experiments.choices import PolicyChoice, build_team, facts_of
+from heliograph.rollouts.recording import Record
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.assignment import Layout
 from heliograph.team.participation import Presence
 from heliograph.types import Choice, MessageForm
@@ -51,7 +51,7 @@ class OneDevice(TorchDispatchMode):
 def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a reset and after the first step numbers are looked at, and once a minibatch who is there at all."""
     monkeypatch.setattr("heliograph.envs.base.check_view", lambda *_, **__: None)
-    monkeypatch.setattr("heliograph.sampler.check_view", lambda *_, **__: None)
+    monkeypatch.setattr("heliograph.rollouts.sampler.check_view", lambda *_, **__: None)
     monkeypatch.setattr("heliograph.team.unroll.presence_in", _everyone)
 
 

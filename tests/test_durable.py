@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heliograph import durable
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, SYMBOLS, UTTERANCES, CorpusError
 from heliograph.analysis.evaluate import record
-from heliograph.analysis.film import write_pngs
 from heliograph.cli import main
-from heliograph.durable import WriteError, replacing, whole_folder
+from heliograph.rendering.animation import write_pngs
+from heliograph.storage import atomic as durable
+from heliograph.storage.atomic import WriteError, replacing, whole_folder
 from tests.analysis.teams import scripted_run
 from tests.test_sharing import run_folder
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from heliograph import registry
-from heliograph.combinations import rehearse
-from heliograph.effects import IDLE
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.compatibility import rehearse
+from heliograph.experiments.effects import IDLE
+from heliograph.experiments.settings import settings_from, twin_of
 from heliograph.rllib.a2c import CommA2CConfig
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
-from heliograph.rllib.settings import settings_from, twin_of
-from heliograph.rllib.train import config_of
+from heliograph.rllib.runs.train import config_of
 
 PREY = {"size": 3, "predators": 4, "steps": 4}
 SMALL = {"size": 8}

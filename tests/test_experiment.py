@@ -13,7 +13,7 @@ from heliograph.channels.symbols import Symbols
 from heliograph.channels.wrapper import Wrapper
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.identity import Identity
-from heliograph.experiment import (
+from heliograph.experiments.choices import (
     EnvChoice,
     EnvFacts,
     PolicyChoice,
@@ -115,7 +115,7 @@ class Loud(Wrapper):
 
 
 def test_settings_go_to_whoever_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heliograph.experiment.resolve", lambda kind, name: {"loud": Loud, "dru": DRU}[name])
+    monkeypatch.setattr("heliograph.experiments.choices.resolve", lambda kind, name: {"loud": Loud, "dru": DRU}[name])
     channel = build_channel("loud+dru", {"volume": 3.0, "bits": 4, "sigma": 0.5})
     assert (channel.volume, channel.sigma, channel.inner.length, channel.inner.sigma) == (3.0, 0.5, 4, 0.5)
     with pytest.raises(UnknownNameError, match=r"Valid: anneal_env_steps, bits, .*sigma, .*threshold, volume"):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from heliograph.folding import folded
+from heliograph.rollouts.split_episodes import folded
 from heliograph.types import map_tensors, tensors_of
 from tests.parts import make_sampler
 

@@ -17,14 +17,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heliograph import safe_files
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import CHECKSUM, METADATA, SCHEMA, UTTERANCES, CorpusError
 from heliograph.analysis.evaluate import record
 from heliograph.registry import UnknownNameError
-from heliograph.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run
-from heliograph.safe_files import write_tensors
-from heliograph.sharing import export, read_policy
+from heliograph.storage import safe_files
+from heliograph.storage.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run
+from heliograph.storage.safe_files import write_tensors
+from heliograph.storage.team_file import export, read_policy
 from tests.test_sharing import run_folder
 
 CLEAR = (RunFolderError, CorpusError, UnknownNameError)

@@ -15,11 +15,11 @@ from heliograph.models import blocks
 from heliograph.models.blocks import ImageTorso
 from heliograph.models.full_information import FullInformation
 from heliograph.observations import JoinedObservations
-from heliograph.recording import Frames
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rollout import Rollout, concatenate
-from heliograph.sampler import Sampler
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.recording import Frames
+from heliograph.rollouts.rollout import Rollout, concatenate
+from heliograph.rollouts.sampler import Sampler
 from heliograph.types import (
     Inputs,
     Role,

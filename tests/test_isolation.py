@@ -18,18 +18,18 @@ from torch import Tensor
 
 from heliograph import isolation
 from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.analysis.film import scenes_of
-from heliograph.combinations import rehearse
 from heliograph.envs.base import EnvError
 from heliograph.envs.checking import guarded
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiment import EnvChoice, TeamChoices, bounds_of, build_env, facts_for, opened, resolve
+from heliograph.experiments.choices import EnvChoice, TeamChoices, bounds_of, build_env, facts_for, opened, resolve
+from heliograph.experiments.compatibility import rehearse
 from heliograph.isolation import SETTINGS, isolated
 from heliograph.models.cnet import CNet
+from heliograph.rendering.animation import scenes_of
 from heliograph.rllib.callbacks import TeamCallbacks
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.sampler import Sampler
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.sampler import Sampler
 from tests.parts import make_team
 
 DISTURBANCES: dict[str, Callable[[], Any]] = {

@@ -4,8 +4,8 @@ import time
 
 import torch
 
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.rollouts.sampler import Sampler, play
 
 
 def trained(channel: str, *, iterations: int = 100) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import torch
 from heliograph import moved
 from heliograph.cli import main
 from heliograph.cli.migrating import rewritten
-from heliograph.rllib.state_file import read_state, write_state
+from heliograph.storage.state_file import read_state, write_state
 from heliograph.team.state import Inbox
 
 
@@ -31,14 +31,18 @@ def test_an_old_module_has_what_the_new_one_has(old: str) -> None:
 def test_an_old_name_is_the_new_one(old: str) -> None:
     module, _, name = old.partition(":")
     new_module, _, new_name = moved.NAMES[old].partition(":")
+    sys.modules.pop(module, None)
+    with pytest.warns(DeprecationWarning, match=f"{module} has moved"):
+        there = importlib.import_module(module)
     with pytest.warns(DeprecationWarning, match=f"{name} has moved to {new_module}.{new_name}"):
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(there, name)
+    sys.modules.pop(module, None)
     assert found is getattr(importlib.import_module(new_module), new_name)
 
 
 def test_other_names_are_missing_as_ever() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Outbox'"):
-        importlib.import_module("heliograph.rollout").Outbox  # noqa: B018
+        importlib.import_module("heliograph.rollouts.rollout").Outbox  # noqa: B018
     with pytest.raises(ModuleNotFoundError, match=r"heliograph\.models\.teams"):
         importlib.import_module("heliograph.models.teams")
 
@@ -80,7 +84,7 @@ from heliograph.models import cnet
 from heliograph.team import assignment as layout
 from heliograph.team.team import Team  # the runtime
 from heliograph.team.state import StepOutput as Advanced
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 if True:
     from heliograph.team.state import Inbox as Box, Acted; x = 1
 MODEL = "heliograph.team.policy:Policy"
@@ -104,7 +108,7 @@ def test_ones_own_files_are_rewritten(tmp_path: pathlib.Path, capsys: pytest.Cap
     subprocess.run([sys.executable, "-W", "error::DeprecationWarning", str(mine)], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("text", ["from . import x\n", "", "import heliograph\n", "from heliograph.rollout import *\n"])
+@pytest.mark.parametrize("text", ["from . import x\n", "", "import heliograph\n", "from heliograph.types import *\n"])
 def test_what_needs_no_change_has_none(text: str) -> None:
     assert rewritten(text) == text
 

@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rollout import Rollout, concatenate, fill_final
-from heliograph.sampler import Sampler
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.rollouts.rollout import Rollout, concatenate, fill_final
+from heliograph.rollouts.sampler import Sampler
 from heliograph.types import map_tensors, tensors_of
 from tests.parts import make_sampler
 

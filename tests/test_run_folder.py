@@ -8,8 +8,9 @@ import safetensors.torch
 import torch
 
 from heliograph.envs.identity import Identity
-from heliograph.experiment import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.run_folder import (
+from heliograph.experiments.choices import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.storage.run_folder import (
     CONFIG,
     WEIGHTS,
     RunFolderError,
@@ -21,8 +22,7 @@ from heliograph.run_folder import (
     write_json,
     write_team,
 )
-from heliograph.safe_files import CHECKSUM
-from heliograph.sampler import Sampler, play
+from heliograph.storage.safe_files import CHECKSUM
 from tests.parts import stir
 
 POLICIES = {

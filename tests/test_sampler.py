@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from heliograph.episodes import episodes_of
 from heliograph.functional import clipped_policy_loss, masked_mean
-from heliograph.rollout import Keeping, Rollout
-from heliograph.sampler import Sampler, play, rounds
+from heliograph.rollouts.rollout import Keeping, Rollout
+from heliograph.rollouts.sampler import Sampler, play, rounds
+from heliograph.rollouts.statistics import episodes_of
 from heliograph.types import Choice, MessageForm, map_tensors, tensors_of
 from tests.parts import ENVS, MODELS, make_sampler, make_team
 

@@ -11,13 +11,21 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from heliograph.cli import main
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.run_folder import CONFIG, TEAM, RunFolderError, read_run, rewrite_config, write_config, write_team
-from heliograph.safe_files import read_tensors, write_tensors
-from heliograph.sharing import export, read_policy
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.storage.run_folder import (
+    CONFIG,
+    TEAM,
+    RunFolderError,
+    read_run,
+    rewrite_config,
+    write_config,
+    write_team,
+)
+from heliograph.storage.safe_files import read_tensors, write_tensors
+from heliograph.storage.team_file import export, read_policy
 from tests.parts import stir
 
 

@@ -14,12 +14,12 @@ from heliograph import shipped
 from heliograph.analysis.evaluate import MAX_STARTS, evaluate
 from heliograph.analysis.exact import enumerable
 from heliograph.cli import main
-from heliograph.experiment import EnvChoice
+from heliograph.experiments.choices import EnvChoice
+from heliograph.experiments.settings import settings_from
 from heliograph.registry import UnknownNameError, load, names
-from heliograph.rllib.settings import settings_from
-from heliograph.run_folder import Run, RunFolderError, read_run
-from heliograph.sharing import export, read_policy
 from heliograph.shipped import PREFIX, card_of, located
+from heliograph.storage.run_folder import Run, RunFolderError, read_run
+from heliograph.storage.team_file import export, read_policy
 from heliograph.types import Choice
 
 TEAMS = shipped.shipped()

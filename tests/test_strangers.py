@@ -20,16 +20,16 @@ from heliograph import registry
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, SCHEMA, UTTERANCES, CorpusError
 from heliograph.analysis.evaluate import record
-from heliograph.analysis.findings import read_curve
 from heliograph.cli import main
 from heliograph.cli.shown import Display, console, listing, table
+from heliograph.experiments.settings import settings_from
 from heliograph.memory import at_most, is_exhausted
 from heliograph.registry import PluginError, UnknownNameError
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.sweep import Trial, finished
-from heliograph.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run, write_team
-from heliograph.safe_files import CHECKSUM, MAX_TENSORS, read_json, write_tensors
-from heliograph.sharing import export, read_policy
+from heliograph.reports.report_data import read_curve
+from heliograph.rllib.runs.sweep import Trial, finished
+from heliograph.storage.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run, write_team
+from heliograph.storage.safe_files import CHECKSUM, MAX_TENSORS, read_json, write_tensors
+from heliograph.storage.team_file import export, read_policy
 from heliograph.texts import cut, natural, one_line, printable
 from tests.analysis.teams import scripted_run
 from tests.test_sharing import run_folder
@@ -201,7 +201,7 @@ def test_sizes_that_no_machine_has_are_refused_before_training(
 def test_an_environment_that_this_machine_cannot_hold_is_refused_by_its_settings(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr("heliograph.combinations.memory_bytes", lambda: 300_000_000)
+    monkeypatch.setattr("heliograph.experiments.compatibility.memory_bytes", lambda: 300_000_000)
     words = ["train", "predator_prey", "--out", str(tmp_path / "x"), "--set", "env.size=200"]
     assert "{'size': 200}: two copies of it" in refused(words, "0.3 GB of memory", capsys)
     assert not (tmp_path / "x").exists()

@@ -8,10 +8,10 @@ import pytest
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
-from heliograph.combinations import rehearse
 from heliograph.envs.checking import EnvError
 from heliograph.envs.identity import Identity
-from heliograph.experiment import EnvChoice, TeamChoices
+from heliograph.experiments.choices import EnvChoice, TeamChoices
+from heliograph.experiments.compatibility import rehearse
 from heliograph.rllib.ppo import CommPPOConfig
 
 AGENTS = ["a", "b"]

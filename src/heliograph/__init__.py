@@ -23,8 +23,6 @@ if TYPE_CHECKING:
         ToParallel as ToParallel,
     )
     from heliograph.adapters.vmas import FromVMAS as FromVMAS
-    from heliograph.analysis.comparison import difference as difference
-    from heliograph.analysis.comparison import estimate as estimate
     from heliograph.analysis.corpus import Corpus as Corpus
     from heliograph.analysis.corpus import load as load_corpus
     from heliograph.analysis.evaluate import (
@@ -39,50 +37,54 @@ if TYPE_CHECKING:
     from heliograph.analysis.evaluate import (
         record as record,
     )
-    from heliograph.analysis.protocol import Protocol as Protocol
-    from heliograph.analysis.protocol import protocol_in as protocol_in
-    from heliograph.analysis.report import write_report as report
     from heliograph.channels.base import Channel as Channel
     from heliograph.channels.wrapper import Wrapper as Wrapper
     from heliograph.envs.base import BaseSettings as BaseSettings
     from heliograph.envs.base import Outcome as Outcome
     from heliograph.envs.base import TeamEnv as TeamEnv
     from heliograph.envs.base import View as View
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         EnvChoice as EnvChoice,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         PolicyChoice as PolicyChoice,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         TeamChoices as TeamChoices,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         build_channel as build_channel,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         build_env as build_env,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         build_team as build_team,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         facts_of as facts_of,
     )
-    from heliograph.experiment import (
+    from heliograph.experiments.choices import (
         make_env as make_env,
     )
+    from heliograph.experiments.settings import TrainSettings as TrainSettings
+    from heliograph.experiments.settings import settings_from as settings_from
     from heliograph.losses.base import AuxiliaryLoss as Loss
     from heliograph.losses.base import LossBatch as LossBatch
     from heliograph.models.base import Model as Model
     from heliograph.models.base import ModelSpec as ModelSpec
     from heliograph.models.base import Perceived as Perceived
+    from heliograph.protocols.protocol import Protocol as Protocol
+    from heliograph.protocols.protocol import protocol_in as protocol_in
     from heliograph.recipes.base import Recipe as Recipe
+    from heliograph.reports.comparison import difference as difference
+    from heliograph.reports.comparison import estimate as estimate
+    from heliograph.reports.report import write_report as report
     from heliograph.rllib.a2c import CommA2C as CommA2C
     from heliograph.rllib.a2c import CommA2CConfig as CommA2CConfig
+    from heliograph.rllib.alternating import Alternating as Alternating
     from heliograph.rllib.callbacks import RecordCorpus as RecordCorpus
     from heliograph.rllib.callbacks import TeamCallbacks as TeamCallbacks
-    from heliograph.rllib.local import LocalTrainer as LocalTrainer
     from heliograph.rllib.mapping import OwnNetwork as OwnNetwork
     from heliograph.rllib.multi_agent_env import (
         FromMultiAgentEnv as FromMultiAgentEnv,
@@ -94,19 +96,17 @@ if TYPE_CHECKING:
     from heliograph.rllib.ppo import CommPPOConfig as CommPPOConfig
     from heliograph.rllib.qlearning import CommDQN as CommDQN
     from heliograph.rllib.qlearning import CommDQNConfig as CommDQNConfig
-    from heliograph.rllib.settings import TrainSettings as TrainSettings
-    from heliograph.rllib.settings import settings_from as settings_from
-    from heliograph.rllib.train import config_of as config_of
-    from heliograph.rllib.train import resume as resume
-    from heliograph.rllib.train import train as train
-    from heliograph.rllib.turns import Alternating as Alternating
-    from heliograph.rollout import Rollout as Rollout
-    from heliograph.run_folder import Run as Run
-    from heliograph.run_folder import read_run as read_run
-    from heliograph.sampler import Sampler as Sampler
-    from heliograph.sampler import play as play
-    from heliograph.sharing import export as export
-    from heliograph.sharing import read_policy as read_policy
+    from heliograph.rllib.runs.local import LocalTrainer as LocalTrainer
+    from heliograph.rllib.runs.train import config_of as config_of
+    from heliograph.rllib.runs.train import resume as resume
+    from heliograph.rllib.runs.train import train as train
+    from heliograph.rollouts.rollout import Rollout as Rollout
+    from heliograph.rollouts.sampler import Sampler as Sampler
+    from heliograph.rollouts.sampler import play as play
+    from heliograph.storage.run_folder import Run as Run
+    from heliograph.storage.run_folder import read_run as read_run
+    from heliograph.storage.team_file import export as export
+    from heliograph.storage.team_file import read_policy as read_policy
     from heliograph.team.team import Team as Team
     from heliograph.testing import ConformanceError as ConformanceError
     from heliograph.testing import check_env as check_env
@@ -146,12 +146,12 @@ __version__ = "0.1.0"
 
 PUBLIC: dict[str, dict[str, str]] = {
     "Running": {
-        "train": "heliograph.rllib.train:train",
-        "resume": "heliograph.rllib.train:resume",
-        "config_of": "heliograph.rllib.train:config_of",
-        "TrainSettings": "heliograph.rllib.settings:TrainSettings",
-        "settings_from": "heliograph.rllib.settings:settings_from",
-        "LocalTrainer": "heliograph.rllib.local:LocalTrainer",
+        "train": "heliograph.rllib.runs.train:train",
+        "resume": "heliograph.rllib.runs.train:resume",
+        "config_of": "heliograph.rllib.runs.train:config_of",
+        "TrainSettings": "heliograph.experiments.settings:TrainSettings",
+        "settings_from": "heliograph.experiments.settings:settings_from",
+        "LocalTrainer": "heliograph.rllib.runs.local:LocalTrainer",
         "CommPPOConfig": "heliograph.rllib.ppo:CommPPOConfig",
         "CommPPO": "heliograph.rllib.ppo:CommPPO",
         "CommA2CConfig": "heliograph.rllib.a2c:CommA2CConfig",
@@ -159,41 +159,41 @@ PUBLIC: dict[str, dict[str, str]] = {
         "CommDQNConfig": "heliograph.rllib.qlearning:CommDQNConfig",
         "CommDQN": "heliograph.rllib.qlearning:CommDQN",
         "OwnNetwork": "heliograph.rllib.mapping:OwnNetwork",
-        "Alternating": "heliograph.rllib.turns:Alternating",
+        "Alternating": "heliograph.rllib.alternating:Alternating",
         "TeamCallbacks": "heliograph.rllib.callbacks:TeamCallbacks",
         "RecordCorpus": "heliograph.rllib.callbacks:RecordCorpus",
         "Recipe": "heliograph.recipes.base:Recipe",
     },
     "Runs and what they said": {
-        "read_run": "heliograph.run_folder:read_run",
-        "Run": "heliograph.run_folder:Run",
+        "read_run": "heliograph.storage.run_folder:read_run",
+        "Run": "heliograph.storage.run_folder:Run",
         "evaluate": "heliograph.analysis.evaluate:evaluate",
         "play_run": "heliograph.analysis.evaluate:play_run",
         "interventions_table": "heliograph.analysis.evaluate:interventions_table",
         "record": "heliograph.analysis.evaluate:record",
         "Corpus": "heliograph.analysis.corpus:Corpus",
         "load_corpus": "heliograph.analysis.corpus:load",
-        "protocol_in": "heliograph.analysis.protocol:protocol_in",
-        "Protocol": "heliograph.analysis.protocol:Protocol",
-        "report": "heliograph.analysis.report:write_report",
-        "estimate": "heliograph.analysis.comparison:estimate",
-        "difference": "heliograph.analysis.comparison:difference",
-        "export": "heliograph.sharing:export",
-        "read_policy": "heliograph.sharing:read_policy",
+        "protocol_in": "heliograph.protocols.protocol:protocol_in",
+        "Protocol": "heliograph.protocols.protocol:Protocol",
+        "report": "heliograph.reports.report:write_report",
+        "estimate": "heliograph.reports.comparison:estimate",
+        "difference": "heliograph.reports.comparison:difference",
+        "export": "heliograph.storage.team_file:export",
+        "read_policy": "heliograph.storage.team_file:read_policy",
     },
     "Environments and teams": {
-        "make_env": "heliograph.experiment:make_env",
-        "EnvChoice": "heliograph.experiment:EnvChoice",
-        "build_env": "heliograph.experiment:build_env",
-        "facts_of": "heliograph.experiment:facts_of",
-        "TeamChoices": "heliograph.experiment:TeamChoices",
-        "PolicyChoice": "heliograph.experiment:PolicyChoice",
-        "build_team": "heliograph.experiment:build_team",
-        "build_channel": "heliograph.experiment:build_channel",
+        "make_env": "heliograph.experiments.choices:make_env",
+        "EnvChoice": "heliograph.experiments.choices:EnvChoice",
+        "build_env": "heliograph.experiments.choices:build_env",
+        "facts_of": "heliograph.experiments.choices:facts_of",
+        "TeamChoices": "heliograph.experiments.choices:TeamChoices",
+        "PolicyChoice": "heliograph.experiments.choices:PolicyChoice",
+        "build_team": "heliograph.experiments.choices:build_team",
+        "build_channel": "heliograph.experiments.choices:build_channel",
         "Team": "heliograph.team.team:Team",
-        "Sampler": "heliograph.sampler:Sampler",
-        "play": "heliograph.sampler:play",
-        "Rollout": "heliograph.rollout:Rollout",
+        "Sampler": "heliograph.rollouts.sampler:Sampler",
+        "play": "heliograph.rollouts.sampler:play",
+        "Rollout": "heliograph.rollouts.rollout:Rollout",
         "FromPettingZoo": "heliograph.adapters.pettingzoo:FromPettingZoo",
         "ToParallel": "heliograph.adapters.pettingzoo:ToParallel",
         "ToAEC": "heliograph.adapters.pettingzoo:ToAEC",

@@ -1,5 +1,6 @@
 """Modules and classes that have moved: their old names work for one minor version with a warning, in files for ever."""
 
+import functools
 import importlib
 import importlib.machinery
 import sys
@@ -10,6 +11,42 @@ from typing import Any
 __all__ = ["MODULES", "NAMES", "find_moved", "moved_name", "present_name"]
 
 MODULES = {
+    "heliograph.analysis.canvas": "heliograph.rendering.canvas",
+    "heliograph.analysis.collapse": "heliograph.analysis.diagnosis",
+    "heliograph.analysis.compare_page": "heliograph.reports.compare_page",
+    "heliograph.analysis.comparison": "heliograph.reports.comparison",
+    "heliograph.analysis.decision_table": "heliograph.protocols.decision_table",
+    "heliograph.analysis.decisions_section": "heliograph.reports.decisions_section",
+    "heliograph.analysis.film": "heliograph.rendering.animation",
+    "heliograph.analysis.findings": "heliograph.reports.report_data",
+    "heliograph.analysis.frames": "heliograph.rendering.frames",
+    "heliograph.analysis.interpretation": "heliograph.protocols.message_meanings",
+    "heliograph.analysis.labels": "heliograph.protocols.labels",
+    "heliograph.analysis.listening_plots": "heliograph.reports.listening_plots",
+    "heliograph.analysis.listening_section": "heliograph.reports.listening_section",
+    "heliograph.analysis.page": "heliograph.reports.page",
+    "heliograph.analysis.placing": "heliograph.rendering.bubble_layout",
+    "heliograph.analysis.plots": "heliograph.reports.plots",
+    "heliograph.analysis.protocol": "heliograph.protocols.protocol",
+    "heliograph.analysis.readings": "heliograph.protocols.env_wording",
+    "heliograph.analysis.replay": "heliograph.protocols.replay_text",
+    "heliograph.analysis.report": "heliograph.reports.report",
+    "heliograph.analysis.rivals_section": "heliograph.reports.rivals_section",
+    "heliograph.analysis.run_groups": "heliograph.reports.run_groups",
+    "heliograph.analysis.run_results": "heliograph.reports.run_results",
+    "heliograph.analysis.sections": "heliograph.reports.sections",
+    "heliograph.analysis.speech": "heliograph.rendering.drawables",
+    "heliograph.analysis.stage": "heliograph.rendering.figure",
+    "heliograph.analysis.table_play": "heliograph.protocols.table_play",
+    "heliograph.analysis.turns": "heliograph.protocols.agent_steps",
+    "heliograph.combinations": "heliograph.experiments.compatibility",
+    "heliograph.cores": "heliograph.hardware",
+    "heliograph.curriculum": "heliograph.experiments.curriculum",
+    "heliograph.durable": "heliograph.storage.atomic",
+    "heliograph.effects": "heliograph.experiments.effects",
+    "heliograph.episodes": "heliograph.rollouts.statistics",
+    "heliograph.experiment": "heliograph.experiments.choices",
+    "heliograph.folding": "heliograph.rollouts.split_episodes",
     "heliograph.models.attending": "heliograph.team.attention",
     "heliograph.models.delivery": "heliograph.team.inbox",
     "heliograph.models.layout": "heliograph.team.assignment",
@@ -18,6 +55,31 @@ MODULES = {
     "heliograph.models.recall": "heliograph.team.inputs",
     "heliograph.models.scoring": "heliograph.team.log_probs",
     "heliograph.models.team": "heliograph.team.team",
+    "heliograph.recording": "heliograph.rollouts.recording",
+    "heliograph.rllib.bench": "heliograph.rllib.runs.bench",
+    "heliograph.rllib.checkpoints": "heliograph.rllib.runs.checkpoints",
+    "heliograph.rllib.claim": "heliograph.rllib.runs.run_lock",
+    "heliograph.rllib.finished": "heliograph.rllib.runs.finished",
+    "heliograph.rllib.guest": "heliograph.rllib.custom_module",
+    "heliograph.rllib.learning": "heliograph.rllib.learner_errors",
+    "heliograph.rllib.local": "heliograph.rllib.runs.local",
+    "heliograph.rllib.overridden": "heliograph.rllib.rllib_internals",
+    "heliograph.rllib.records": "heliograph.rllib.runs.records",
+    "heliograph.rllib.session": "heliograph.rllib.runs.session",
+    "heliograph.rllib.settings": "heliograph.experiments.settings",
+    "heliograph.rllib.state_file": "heliograph.storage.state_file",
+    "heliograph.rllib.streams": "heliograph.rllib.runs.rng_state",
+    "heliograph.rllib.sweep": "heliograph.rllib.runs.sweep",
+    "heliograph.rllib.train": "heliograph.rllib.runs.train",
+    "heliograph.rllib.turns": "heliograph.rllib.alternating",
+    "heliograph.rllib.unheeded": "heliograph.rllib.unsupported_settings",
+    "heliograph.rllib.weights": "heliograph.rllib.shared_weights",
+    "heliograph.rllib.worker": "heliograph.rllib.runs.worker",
+    "heliograph.rollout": "heliograph.rollouts.rollout",
+    "heliograph.run_folder": "heliograph.storage.run_folder",
+    "heliograph.safe_files": "heliograph.storage.safe_files",
+    "heliograph.sampler": "heliograph.rollouts.sampler",
+    "heliograph.sharing": "heliograph.storage.team_file",
     "heliograph.unrolled": "heliograph.team.unroll",
 }
 """Where the content of a module is now."""
@@ -27,7 +89,7 @@ NAMES = {
     "heliograph.rollout:Inbox": "heliograph.team.state:Inbox",
     "heliograph.rollout:TeamState": "heliograph.team.state:TeamState",
 }
-"""Where a single name of a module that is still there is now."""
+"""Where single names of modules that have moved are now, if they are elsewhere or called otherwise."""
 
 
 class _Mover:
@@ -48,6 +110,7 @@ class _Mover:
         warnings.warn(f"{module.__name__} has moved to {present}", DeprecationWarning, stacklevel=2)
         found = vars(importlib.import_module(present))
         vars(module).update({name: value for name, value in found.items() if not name.startswith("__")})
+        vars(module)["__getattr__"] = functools.partial(moved_name, module.__name__)
 
 
 def find_moved() -> None:
@@ -64,7 +127,7 @@ def present_name(name: str) -> str:
 
 
 def moved_name(module: str, name: str) -> Any:
-    """What a name of a module stands for that has moved elsewhere, with a warning; for its `__getattr__`."""
+    """What a name of a moved module stands for that went elsewhere, with a warning."""
     if f"{module}:{name}" not in NAMES:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     present, _, attribute = NAMES[f"{module}:{name}"].partition(":")

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from heliograph.registry import UnknownNameError, names
-from heliograph.safe_files import RunFolderError, read_json
+from heliograph.storage.safe_files import RunFolderError, read_json
 
 __all__ = ["CARD", "PREFIX", "SUFFIX", "card_of", "comes_with_us", "is_shipped", "located", "shipped"]
 

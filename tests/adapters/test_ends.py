@@ -13,11 +13,11 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedEnv
-from heliograph.experiment import TeamChoices, build_team, facts_of
+from heliograph.experiments.choices import TeamChoices, build_team, facts_of
 from heliograph.functional import gae_over_turns
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
-from heliograph.sampler import Sampler
-from heliograph.sampler import play as run
+from heliograph.rollouts.sampler import Sampler
+from heliograph.rollouts.sampler import play as run
 from heliograph.types import TeamStep
 from tests.adapters.makes import Crowd
 from tests.adapters.scripted import DONE, SEEN, OfAEC, OfParallel, OfRLlib, Part, Script, scripts

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from ray.rllib.core.rl_module import validate_module_id
 from torch import nn
 
-from heliograph.adapters.naming import agent_names, default_role, group_by_role, safe_names
+from heliograph.adapters.naming import agent_names, default_role, group_by_role
 from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.experiment import PolicyChoice
+from heliograph.experiments.choices import PolicyChoice
+from heliograph.experiments.settings import settings_from
+from heliograph.names import safe_names
 from heliograph.rllib.mapping import EpisodeHandle
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of
+from heliograph.rllib.runs.train import config_of
 from tests.adapters.scripted import OfParallel, Part, Script
 
 SAME = (spaces.Box(0.0, 1.0, (2,)), spaces.Discrete(2))

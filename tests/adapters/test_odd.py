@@ -18,12 +18,12 @@ from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.cli import main
 from heliograph.cli.making import _show_roles
 from heliograph.envs.checking import EnvError
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_for, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_for, facts_of
+from heliograph.experiments.settings import settings_from
 from heliograph.rllib.environments import Place, at_work
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.settings import settings_from
-from heliograph.sampler import Sampler
+from heliograph.rollouts.sampler import Sampler
 from heliograph.testing.play import random_actions
 from heliograph.types import TeamStep
 from tests.adapters.scripted import DONE, SEEN, OfAEC, OfParallel, OfRLlib, Part, Script

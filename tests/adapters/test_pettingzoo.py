@@ -10,13 +10,13 @@ from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, see
 from heliograph import testing
 from heliograph.adapters.pettingzoo import FromPettingZoo, ToAEC, ToParallel
 from heliograph.adapters.talk import TalkAsAction
-from heliograph.analysis.frames import draw
 from heliograph.envs.base import Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.registry import UnknownNameError
+from heliograph.rendering.frames import draw
 from heliograph.types import Edges, Role
 from tests.adapters.makes import NUM_STEPS, Counting, Crowd
 

@@ -12,7 +12,7 @@ from heliograph.adapters.gymnasium_tuple import FromGymnasiumTuple
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.recognise import ADAPTERS, Interface, adapter_for, interface_of, remedy
 from heliograph.envs.identity import Identity
-from heliograph.experiment import build_env
+from heliograph.experiments.choices import build_env
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.ppo import CommPPOConfig
 from tests.adapters.makes import Counting, Crowd

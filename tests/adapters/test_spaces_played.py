@@ -16,10 +16,10 @@ from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedEnv
 from heliograph.envs.base import Outcome, TeamEnv, View
 from heliograph.envs.checking import EnvError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.sampler import Sampler
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.sampler import Sampler
 from heliograph.types import Role
 from tests.parts import make_team
 

@@ -14,7 +14,7 @@ from heliograph.adapters.pettingzoo import FromPettingZoo, ToParallel
 from heliograph.cli import main
 from heliograph.cli.describing import roles_of
 from heliograph.envs.hearing import within_teams
-from heliograph.experiment import EnvChoice, build_env, facts_of
+from heliograph.experiments.choices import EnvChoice, build_env, facts_of
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig

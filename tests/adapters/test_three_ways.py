@@ -12,7 +12,7 @@ from heliograph.adapters.stacked import StackedSettings
 from heliograph.cli.arguments import build_parser
 from heliograph.cli.choosing import chosen
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, build_env
+from heliograph.experiments.choices import DECIDED_ELSEWHERE, EnvChoice, build_env
 from heliograph.registry import UnknownNameError, settings_of
 from heliograph.rllib.environments import ADAPTER_SETTINGS, COMMON_SETTINGS
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv

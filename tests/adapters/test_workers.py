@@ -25,7 +25,7 @@ from heliograph.adapters.shared import Memory, form_of, leaves, mapped, rows, wr
 from heliograph.adapters.workers import WorkedEnv
 from heliograph.envs.base import TeamEnv, View
 from heliograph.envs.checking import EnvError, tried
-from heliograph.experiment import build_env
+from heliograph.experiments.choices import build_env
 from heliograph.rllib import environments
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.types import Edges, TeamStep, tensors_of

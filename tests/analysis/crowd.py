@@ -6,9 +6,9 @@ import torch
 from gymnasium import spaces
 
 from heliograph.envs.base import Outcome, TeamEnv, View
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_symbol
-from heliograph.run_folder import Run
+from heliograph.storage.run_folder import Run
 from heliograph.types import Role
 
 GOALS, CHATTER = 3, 4

@@ -5,9 +5,9 @@ import pathlib
 import torch
 
 from heliograph.envs.switch_riddle import scripted_n3, scripted_n4
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
-from heliograph.run_folder import Run, write_config, write_team
+from heliograph.storage.run_folder import Run, write_config, write_team
 
 GOALS = 3
 VOCABULARY = 4

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from heliograph.analysis.collapse import Diagnosis, diagnose
+from heliograph.analysis.diagnosis import Diagnosis, diagnose
 
 THREE = math.log2(3)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.analysis.comparison import (
+from heliograph.reports.comparison import (
     difference,
     estimate,
     interquartile_mean,

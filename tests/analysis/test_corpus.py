@@ -12,12 +12,12 @@ import torch
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import CorpusError, load
 from heliograph.analysis.evaluate import play_run, record
-from heliograph.analysis.turns import turns
 from heliograph.analysis.utterances import first_from, rows_of
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rollout import Rollout
-from heliograph.run_folder import Run
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.protocols.agent_steps import turns
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.storage.run_folder import Run
 from heliograph.types import Choice, Edges
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
 from tests.channels.arrivals import Queue

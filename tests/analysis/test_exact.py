@@ -9,8 +9,8 @@ from heliograph.analysis import exact
 from heliograph.analysis.evaluate import evaluate, play_run
 from heliograph.analysis.exact import all_starts, enumerable, exact_return, mean_over_starts
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.rollouts.sampler import Sampler, play
 from tests.analysis.teams import last_day, riddle_n4, riddle_run, scripted_run
 
 

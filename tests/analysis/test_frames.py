@@ -9,18 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-from heliograph.analysis.canvas import Canvas, pooled, utterance_width
 from heliograph.analysis.evaluate import FRESH, play_run
-from heliograph.analysis.film import film, scenes_of, shots, write_gif, write_pngs
-from heliograph.analysis.frames import HEIGHT, WIDTH, draw
-from heliograph.analysis.placing import Box, best_place
-from heliograph.analysis.speech import Said, Speech, Telling
 from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.scene import Mark, Presence, Scene, Shape
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.registry import load, names
-from heliograph.run_folder import Run, read_run, write_config, write_team
+from heliograph.rendering.animation import film, scenes_of, shots, write_gif, write_pngs
+from heliograph.rendering.bubble_layout import Box, best_place
+from heliograph.rendering.canvas import Canvas, pooled, utterance_width
+from heliograph.rendering.drawables import Said, Speech, Telling
+from heliograph.rendering.frames import HEIGHT, WIDTH, draw
+from heliograph.storage.run_folder import Run, read_run, write_config, write_team
 from heliograph.types import Choice
 
 BIT = functools.partial(Said, vocabulary=2)

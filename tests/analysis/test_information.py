@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis.collapse import Diagnosis
+from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.evaluate import evaluate, messages_told, play_run, record
 from heliograph.analysis.information import Utterances, information_in, protocol_statistics
 from heliograph.analysis.measures.base import ids_of
 from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.mutual_information import mutual_information
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_symbol
-from heliograph.rollout import Rollout
-from heliograph.run_folder import Run
+from heliograph.rollouts.rollout import Rollout
+from heliograph.storage.run_folder import Run
 from heliograph.types import Message
 from tests.analysis.crowd import babbling, chattering, crowd_run, repeating
 from tests.analysis.teams import collapsed, perfect, scripted_run

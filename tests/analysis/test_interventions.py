@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from heliograph.analysis.evaluate import evaluate, interventions_table, play_run
 from heliograph.analysis.interventions import Messages, cycle_within, intervention, resampled, swapped
-from heliograph.experiment import build_env
+from heliograph.experiments.choices import build_env
 from heliograph.types import Edges, Message, TeamStep
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis import listening_plots
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import play_run, record
 from heliograph.analysis.listening import Attention, attention_of, gates, hearings, who_listens
-from heliograph.analysis.listening_section import listening, words
-from heliograph.analysis.report import write_report
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.run_folder import Run, write_config, write_team
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.reports import listening_plots
+from heliograph.reports.listening_section import listening, words
+from heliograph.reports.report import write_report
+from heliograph.storage.run_folder import Run, write_config, write_team
 from heliograph.team.attention import attention_in
 from heliograph.types import Choice
 from tests.analysis.teams import scripted_run

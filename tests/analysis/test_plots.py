@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis import plots
 from heliograph.analysis.evaluate import record
-from heliograph.analysis.labels import (
+from heliograph.analysis.measures.neighbour_purity import neighbour_purity
+from heliograph.protocols.labels import (
     meaning_label,
     message_label,
     message_labels,
@@ -19,7 +19,7 @@ from heliograph.analysis.labels import (
     vector_label,
     word_label,
 )
-from heliograph.analysis.measures.neighbour_purity import neighbour_purity
+from heliograph.reports import plots
 from heliograph.types import Bounds
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
 

@@ -6,18 +6,18 @@ import pathlib
 
 import pytest
 
-from heliograph.analysis.decision_table import tabulate
-from heliograph.analysis.decisions_section import decisions
 from heliograph.analysis.evaluate import play_run, record
-from heliograph.analysis.interpretation import interpret
-from heliograph.analysis.labels import NOTHING
-from heliograph.analysis.protocol import protocol_in, protocol_of
-from heliograph.analysis.readings import reading_of
-from heliograph.analysis.replay import HEADINGS, replay, told
-from heliograph.analysis.table_play import play_table, playable
-from heliograph.analysis.turns import Turn, turns
-from heliograph.experiment import EnvChoice
-from heliograph.run_folder import RunFolderError
+from heliograph.experiments.choices import EnvChoice
+from heliograph.protocols.agent_steps import Turn, turns
+from heliograph.protocols.decision_table import tabulate
+from heliograph.protocols.env_wording import reading_of
+from heliograph.protocols.labels import NOTHING
+from heliograph.protocols.message_meanings import interpret
+from heliograph.protocols.protocol import protocol_in, protocol_of
+from heliograph.protocols.replay_text import HEADINGS, replay, told
+from heliograph.protocols.table_play import play_table, playable
+from heliograph.reports.decisions_section import decisions
+from heliograph.storage.run_folder import RunFolderError
 from tests.analysis.teams import last_day, perfect_bits, riddle_run, scripted_run
 from tests.analysis.test_corpus import trained
 

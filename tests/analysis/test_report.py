@@ -10,11 +10,11 @@ import subprocess
 
 import pytest
 
-from heliograph.analysis import findings
-from heliograph.analysis.report import write_report
 from heliograph.analysis.verdict import verdict
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.run_folder import RunFolderError, write_config, write_team
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.reports import report_data as findings
+from heliograph.reports.report import write_report
+from heliograph.storage.run_folder import RunFolderError, write_config, write_team
 from heliograph.types import Bounds
 from tests.analysis.teams import collapsed, perfect, perfect_bits, scripted_run
 

@@ -13,14 +13,14 @@ from torch import Tensor
 from heliograph.analysis.rivalry import NUM_EPISODES, Watch, opposed
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.traffic_junction import TrafficJunction
-from heliograph.episodes import Episodes
-from heliograph.experiment import TeamChoices, build_team, facts_of
+from heliograph.experiments.choices import TeamChoices, build_team, facts_of
+from heliograph.experiments.settings import settings_from
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of
-from heliograph.sampler import Sampler, play
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.statistics import Episodes
 from heliograph.types import Choice, Role
 from tests.adapters.spied import TEAMS, Spied, only_alice, secret
 

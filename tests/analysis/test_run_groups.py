@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from heliograph.analysis.compare_page import render, verdict_of, write_page
-from heliograph.analysis.findings import read_curve
-from heliograph.analysis.run_groups import Comparison, compare, names_of
-from heliograph.analysis.run_results import find_runs
 from heliograph.cli import main
 from heliograph.registry import UnknownNameError
-from heliograph.run_folder import RunFolderError
+from heliograph.reports.compare_page import render, verdict_of, write_page
+from heliograph.reports.report_data import read_curve
+from heliograph.reports.run_groups import Comparison, compare, names_of
+from heliograph.reports.run_results import find_runs
+from heliograph.storage.run_folder import RunFolderError
 from tests.analysis.test_report import WIDTHS, Checked, browse
 
 TRAINING: dict[str, Any] = {

@@ -8,19 +8,19 @@ import pytest
 import torch
 
 from heliograph.analysis.evaluate import evaluate, play_run
-from heliograph.analysis.findings import gather
 from heliograph.analysis.interventions import Messages
 from heliograph.analysis.judging import judged
 from heliograph.analysis.overhearing import known_by_actions
-from heliograph.analysis.report import render
-from heliograph.analysis.run_results import read_result
 from heliograph.analysis.team_verdicts import members_of
 from heliograph.analysis.verdict import word_in
 from heliograph.cli import main
-from heliograph.episodes import Episodes
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.registry import UnknownNameError
-from heliograph.run_folder import SUMMARY, Run, write_config, write_json, write_team
+from heliograph.reports.report import render
+from heliograph.reports.report_data import gather
+from heliograph.reports.run_results import read_result
+from heliograph.rollouts.statistics import Episodes
+from heliograph.storage.run_folder import SUMMARY, Run, write_config, write_json, write_team
 
 EPISODES = 100
 HOW = {"num_episodes": EPISODES, "seed": 1}

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.analysis.collapse import Diagnosis
+from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.evaluate import evaluate, interventions_table
 from heliograph.analysis.judging import FIRST_WEIGHTS, judged, untrained
-from heliograph.analysis.run_results import read_result
 from heliograph.analysis.verdict import TABLE, Evidence, Word, evidence_in, evidence_of, verdict, word_in, word_of
 from heliograph.cli import main
 from heliograph.cli.shown import summary_table
 from heliograph.models.scripted import ScriptedOutput, say_symbol
-from heliograph.run_folder import read_run
+from heliograph.reports.run_results import read_result
+from heliograph.storage.run_folder import read_run
 from heliograph.types import Bounds
 from tests.analysis.crowd import babbling, chattering, crowd_run, repeating
 from tests.analysis.teams import GOALS, collapsed, perfect, scripted_run

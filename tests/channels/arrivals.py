@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from heliograph.channels.base import Channel
-from heliograph.experiment import build_channel
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler
+from heliograph.experiments.choices import build_channel
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
 from heliograph.types import Arrivals, Choice, Message, Tree
 
 

@@ -10,7 +10,7 @@ from heliograph.channels.base import Channel
 from heliograph.channels.continuous import Continuous
 from heliograph.channels.dru import DRU
 from heliograph.channels.symbols import Symbols
-from heliograph.experiment import build_channel
+from heliograph.experiments.choices import build_channel
 from heliograph.types import Choice, Gradient, MessageForm
 from tests.parts import CHANNELS, MODELS, make_sampler
 

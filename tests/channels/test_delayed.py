@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.experiment import build_channel
-from heliograph.folding import folded
+from heliograph.experiments.choices import build_channel
+from heliograph.rollouts.split_episodes import folded
 from heliograph.types import Choice, tensors_of
 from tests.channels.arrivals import Queue, built, inboxes, message, step_by_step, stream, transited
 from tests.parts import Chatter, make_sampler, make_team, replaced, steps_of

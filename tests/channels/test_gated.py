@@ -10,9 +10,9 @@ from heliograph.channels.dru import DRU
 from heliograph.channels.gated import Gated
 from heliograph.channels.symbols import Symbols
 from heliograph.envs.identity import Identity
-from heliograph.experiment import TeamChoices, build_team, facts_of
+from heliograph.experiments.choices import TeamChoices, build_team, facts_of
 from heliograph.models.ic3net import IC3Net
-from heliograph.sampler import Sampler
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.act import encoded
 from heliograph.team.step import offered
 from heliograph.types import Choice, Gradient, MessageForm

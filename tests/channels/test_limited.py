@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.channels.limited import Limited
-from heliograph.experiment import build_channel
+from heliograph.experiments.choices import build_channel
 from heliograph.types import Arrivals, Choice, MessageForm
 from tests.channels.arrivals import built, message, stream
 from tests.parts import Chatter, make_sampler

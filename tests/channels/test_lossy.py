@@ -5,7 +5,7 @@ import torch
 
 from heliograph.channels.continuous import Continuous
 from heliograph.channels.lossy import Lossy
-from heliograph.experiment import build_channel
+from heliograph.experiments.choices import build_channel
 from heliograph.types import Choice, MessageForm
 from tests.channels.arrivals import Queue, built, inboxes, message, stream
 from tests.parts import make_sampler, replaced, steps_of

@@ -11,7 +11,7 @@ from heliograph.channels.continuous import Continuous
 from heliograph.channels.dru import DRU
 from heliograph.channels.noisy import Noisy
 from heliograph.channels.symbols import Symbols
-from heliograph.experiment import build_channel
+from heliograph.experiments.choices import build_channel
 from heliograph.types import Choice, MessageForm
 
 

@@ -8,7 +8,7 @@ import torch
 from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.channels.wrapper import Wrapper
-from heliograph.experiment import build_channel
+from heliograph.experiments.choices import build_channel
 from heliograph.types import Choice, Gradient, MessageForm, Tree, tensors_of
 from tests.parts import CHANNELS, wraps
 

@@ -13,8 +13,8 @@ from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.envs.base import EnvError, TeamEnv
 from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.rollout import Keeping
-from heliograph.sampler import Sampler
+from heliograph.rollouts.rollout import Keeping
+from heliograph.rollouts.sampler import Sampler
 from heliograph.types import Edges, Role
 from tests.parts import make_team
 

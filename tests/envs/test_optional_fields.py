@@ -21,8 +21,8 @@ from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.rollout import concatenate
-from heliograph.sampler import Sampler
+from heliograph.rollouts.rollout import concatenate
+from heliograph.rollouts.sampler import Sampler
 from heliograph.testing import CHECKS, ConformanceError
 from heliograph.topologies.base import dense, fixed
 from heliograph.types import Edges, map_tensors, stack

@@ -10,8 +10,8 @@ from heliograph.envs.identity import Identity
 from heliograph.losses.base import LossBatch
 from heliograph.losses.imitation import Imitation
 from heliograph.rllib.a2c import CommA2CConfig
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rollout import concatenate
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.rollout import concatenate
 from tests.parts import make_sampler
 
 

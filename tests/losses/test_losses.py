@@ -9,8 +9,8 @@ from heliograph import registry
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.losses.positive_signalling import PositiveSignalling, whole_messages
 from heliograph.losses.reconstruction import Reconstruction
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.team import Team
 from tests.parts import CHANNELS, ENVS, make_sampler
 

@@ -5,7 +5,7 @@ import torch
 
 from heliograph.losses.base import LossBatch
 from heliograph.losses.message_cost import MessageCost
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from tests.parts import Chatter, make_sampler
 

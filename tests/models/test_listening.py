@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiment import PolicyChoice, TeamChoices, build_team, facts_of
-from heliograph.folding import folded
+from heliograph.experiments.choices import PolicyChoice, TeamChoices, build_team, facts_of
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso
 from heliograph.models.graph_attention import GraphAttention
-from heliograph.rollout import Rollout, concatenate
-from heliograph.sampler import Sampler
+from heliograph.rollouts.rollout import Rollout, concatenate
+from heliograph.rollouts.sampler import Sampler
+from heliograph.rollouts.split_episodes import folded
 from heliograph.types import Choice, Heard, Inputs, Timing, Tree, map_tensors, tensors_of
 from tests.parts import Chatter, make_sampler, stir
 

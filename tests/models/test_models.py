@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from heliograph import registry
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.cnet import CNet
-from heliograph.sampler import Sampler
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.inputs import ages_in
 from heliograph.team.team import Team
 from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of

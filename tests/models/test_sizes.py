@@ -5,12 +5,12 @@ import torch
 
 from heliograph import registry
 from heliograph.envs.graph_colouring import GraphColouring
-from heliograph.experiment import TeamChoices, build_team, build_topology, facts_of
+from heliograph.experiments.choices import TeamChoices, build_team, build_topology, facts_of
+from heliograph.experiments.settings import settings_from
 from heliograph.models.critic import Critic
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of
-from heliograph.sampler import Sampler
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of
+from heliograph.rollouts.sampler import Sampler
 from tests.counting import Counted
 from tests.topologies.test_topologies import placed
 

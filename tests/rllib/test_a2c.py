@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from heliograph.experiment import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.settings import settings_from
 from heliograph.rllib.a2c import CommA2CConfig
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
 
 IC3NET = {
     "lr": 1e-3, "rms_decay": 0.97, "rms_epsilon": 1e-6, "gamma": 1.0, "vf_loss_coeff": 0.02, "entropy_coeff": 0.0,

@@ -9,12 +9,12 @@ import torch
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
 from heliograph.analysis.corpus import load
-from heliograph.episodes import Episodes
 from heliograph.registry import UnknownNameError
+from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.callbacks import RecordCorpus, TeamCallbacks
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.turns import Alternating
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.statistics import Episodes
 
 
 class Counts(TeamCallbacks):

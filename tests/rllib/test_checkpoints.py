@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from heliograph.rllib import checkpoints
-from heliograph.rllib.checkpoints import check_checkpoint, complete_checkpoints, write_checkpoint
-from heliograph.rllib.train import resume, train
-from heliograph.run_folder import RunFolderError
+from heliograph.rllib.runs import checkpoints
+from heliograph.rllib.runs.checkpoints import check_checkpoint, complete_checkpoints, write_checkpoint
+from heliograph.rllib.runs.train import resume, train
+from heliograph.storage.run_folder import RunFolderError
 from tests.rllib.test_train import small
 
 VARIANTS = 300

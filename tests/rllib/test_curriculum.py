@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from heliograph.experiments.settings import settings_from
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPO, CommPPOConfig
-from heliograph.rllib.records import read_progress
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import resume, train
-from heliograph.run_folder import RunFolderError, read_config, read_run
-from heliograph.sharing import export
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.records import read_progress
+from heliograph.rllib.runs.train import resume, train
+from heliograph.storage.run_folder import RunFolderError, read_config, read_run
+from heliograph.storage.team_file import export
 
 RISING = {"p_arrive": {"by": "iteration", "points": [[0, 0.1], [4, 0.3]]}}
 ANYWAY = {"by": "metric", "metric": "success_rate", "at_least": 0.0, "values": [0.1, 0.2, 0.3]}

@@ -17,19 +17,19 @@ import torch
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from heliograph.durable import WriteError
 from heliograph.envs.base import Outcome
 from heliograph.envs.speaker_listener import SpeakerListener
+from heliograph.experiments.settings import settings_from
 from heliograph.registry import load
-from heliograph.rllib import checkpoints, train
-from heliograph.rllib.checkpoints import complete_checkpoints
 from heliograph.rllib.failures import EnvRunnerError, LearnerError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.records import read_progress
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.streams import get_streams, mixed_seed, seed_streams, set_streams
-from heliograph.rllib.train import resume
+from heliograph.rllib.runs import checkpoints, train
+from heliograph.rllib.runs.checkpoints import complete_checkpoints
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.records import read_progress
+from heliograph.rllib.runs.rng_state import get_streams, mixed_seed, seed_streams, set_streams
+from heliograph.rllib.runs.train import resume
+from heliograph.storage.atomic import WriteError
 
 RESTORED: list[int] = []
 

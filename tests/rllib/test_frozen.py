@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from heliograph import registry
-from heliograph.experiment import build_channel, resolve
+from heliograph.experiments.choices import build_channel, resolve
+from heliograph.experiments.settings import settings_from
 from heliograph.functional import counted_losses
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import config_of
-from heliograph.rllib.turns import Alternating
+from heliograph.rllib.alternating import Alternating
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of
 from heliograph.types import Gradient
 from tests.parts import CHANNELS
 

@@ -14,10 +14,10 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.module import PolicyModule
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.run_folder import read_run, write_config, write_team
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.storage.run_folder import read_run, write_config, write_team
 
 
 class OneLayer(TorchRLModule):

@@ -20,7 +20,7 @@ from heliograph.rllib import sampling
 from heliograph.rllib.failures import RunError, exit_called
 from heliograph.rllib.interrupts import interruptible
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.worker import _work
+from heliograph.rllib.runs.worker import _work
 from tests.rllib.misbehaving import MARK
 from tests.rllib.test_train import small
 
@@ -166,12 +166,12 @@ def test_an_environment_that_exits_is_a_failure_with_words(tmp_path: pathlib.Pat
 def test_code_that_exits_elsewhere_is_a_failure_with_words(
     tmp_path: pathlib.Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from heliograph.rllib.train import train
+    from heliograph.rllib.runs.train import train
 
     with pytest.raises(RunError, match=r"sys\.exit\(7\) was called in .*test_interrupts\.py, line \d+(.|\n)*--resume"):
         train(small(), out=tmp_path / "run", on_progress=lambda row: sys.exit(7))
     monkeypatch.setattr("heliograph.cli.reading.read_run", lambda *given, **more: sys.exit(4), raising=False)
-    monkeypatch.setattr("heliograph.run_folder.read_run", lambda *given, **more: sys.exit(4))
+    monkeypatch.setattr("heliograph.storage.run_folder.read_run", lambda *given, **more: sys.exit(4))
     assert main(["evaluate", str(tmp_path / "run")]) == 1
     assert "heliograph evaluate: error: sys.exit(4) was called in " in capsys.readouterr().err
 

@@ -14,10 +14,10 @@ import safetensors.torch
 import torch
 
 from heliograph.cli import main
-from heliograph.rllib.checkpoints import complete_checkpoints
-from heliograph.rllib.claim import claimed
-from heliograph.rllib.records import read_progress
-from heliograph.run_folder import RunFolderError
+from heliograph.rllib.runs.checkpoints import complete_checkpoints
+from heliograph.rllib.runs.records import read_progress
+from heliograph.rllib.runs.run_lock import claimed
+from heliograph.storage.run_folder import RunFolderError
 
 ROOT = pathlib.Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT / "src")}

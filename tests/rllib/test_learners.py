@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from heliograph.channels.dru import DRU
-from heliograph.folding import folded
 from heliograph.rllib import peers
 from heliograph.rllib.algorithm import _shards
 from heliograph.rllib.config import CommunicationConfig
@@ -17,7 +16,8 @@ from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.peers import LearnerWaitError, Peers
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
-from heliograph.rollout import Rollout, concatenate
+from heliograph.rollouts.rollout import Rollout, concatenate
+from heliograph.rollouts.split_episodes import folded
 from tests.rllib.test_algorithm import difference
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ray.data, which remote learners load

@@ -14,8 +14,8 @@ from ray.rllib.policy.policy import PolicySpec
 from heliograph.models.critic import VIEWS
 from heliograph.models.scripted import ScriptedOutput, say_symbol
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.runs.local import LocalTrainer
 from tests.envs.mixed import Mixed
 
 SMALL = {"size": 16}

@@ -10,7 +10,9 @@ import pytest
 import ray
 
 from heliograph import rllib
-from heliograph.rllib import learning, overridden, sampling
+from heliograph.rllib import learner_errors as learning
+from heliograph.rllib import rllib_internals as overridden
+from heliograph.rllib import sampling
 
 
 def of_ray(cls: type) -> list[type]:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.qlearning import CommDQNConfig
-from heliograph.rollout import Rollout
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.rollout import Rollout
 from tests.envs.mixed import Mixed
 
 SMALL = {"size": 16}

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from heliograph import registry
-from heliograph.experiment import build_team
+from heliograph.experiments.choices import build_team
+from heliograph.experiments.settings import TrainSettings, settings_from, twin_of
 from heliograph.recipes.trainers import junction_published
-from heliograph.rllib.local import LocalTrainer
-from heliograph.rllib.settings import TrainSettings, settings_from, twin_of
-from heliograph.rllib.train import config_of
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import config_of
 from heliograph.types import Choice, MessageForm
 
 TASKS = ("graph_colouring", "levers", "predator_prey", "traffic_junction")

@@ -11,10 +11,10 @@ from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.models.cnet import CNet
 from heliograph.rllib.a2c import CommA2CConfig
 from heliograph.rllib.config import CommunicationConfig
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
 from heliograph.rllib.replaying import MOST_RATIO_ERROR
+from heliograph.rllib.runs.local import LocalTrainer
 
 
 def config(algorithm: type[CommunicationConfig] = CommPPOConfig, **chosen: Any) -> Any:

@@ -16,21 +16,21 @@ from heliograph.cli.plan import PLAN, Plan, read_plan, standing, write_plan
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
 from heliograph.importing import looking_in
-from heliograph.rllib import train as training
-from heliograph.rllib.checkpoints import (
+from heliograph.rllib.failures import RunError
+from heliograph.rllib.runs import train as training
+from heliograph.rllib.runs.checkpoints import (
     CHECKPOINTS,
     check_checkpoint,
     complete_checkpoints,
     iteration_of,
     write_checkpoint,
 )
-from heliograph.rllib.claim import claimed
-from heliograph.rllib.failures import RunError
-from heliograph.rllib.finished import finished, spent
-from heliograph.rllib.records import read_progress
-from heliograph.rllib.sweep import Trial, sweep
-from heliograph.rllib.train import resume, train
-from heliograph.run_folder import RunFolderError, read_config, write_json
+from heliograph.rllib.runs.finished import finished, spent
+from heliograph.rllib.runs.records import read_progress
+from heliograph.rllib.runs.run_lock import claimed
+from heliograph.rllib.runs.sweep import Trial, sweep
+from heliograph.rllib.runs.train import resume, train
+from heliograph.storage.run_folder import RunFolderError, read_config, write_json
 from tests.rllib.misbehaving import Grows
 from tests.rllib.test_train import FILES, small
 

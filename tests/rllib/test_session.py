@@ -14,10 +14,11 @@ import pytest
 import ray
 from ray._private import worker as ray_worker
 
-from heliograph.rllib import cluster, session
+from heliograph.experiments.settings import settings_from
+from heliograph.rllib import cluster
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import num_actors
+from heliograph.rllib.runs import session
+from heliograph.rllib.runs.train import num_actors
 
 ROOT = pathlib.Path(__file__).parents[2]
 VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS")
@@ -36,7 +37,7 @@ def alone(script: str, *arguments: str) -> Any:
 NO_ACTORS = """
 import json, os, pathlib, sys
 import ray
-from heliograph.rllib.train import resume, train
+from heliograph.rllib.runs.train import resume, train
 from tests.rllib.test_train import small
 
 def listening():
@@ -75,7 +76,7 @@ WITH_ACTORS = (
     + """
 import json, os, pathlib, subprocess, sys
 import ray
-from heliograph.rllib.session import ray_running
+from heliograph.rllib.runs.session import ray_running
 from ray._private import worker
 
 def stranger(**variables):

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from heliograph.envs.base import BaseSettings
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiment import build_layout
+from heliograph.experiments.choices import build_layout
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.a2c import CommA2CConfig
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig, PPOLearner
 from heliograph.rllib.qlearning import CommDQNConfig
+from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.stock_settings import OWN_STATE, SETTINGS, Effect, Heeded, attribute_of
 
 Change = Callable[[CommPPOConfig], Any]
@@ -298,7 +298,7 @@ def test_model_config_reaches_modules_of_the_user() -> None:
 
 
 def test_learning_rates_of_policies_pass_where_they_learn_by_turns() -> None:
-    from heliograph.rllib.turns import Alternating
+    from heliograph.rllib.alternating import Alternating
 
     by_turns = Alternating(["speaker", "listener"], num_env_steps=64)
     overridden(lr=0.1).multi_agent(policies_to_train=by_turns).validate()

@@ -12,7 +12,7 @@ from heliograph.cli import arguments, main
 from heliograph.cli.choosing import _set
 from heliograph.cli.grid import combinations, parse_grid, split_values, trial_name
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.sweep import (
+from heliograph.rllib.runs.sweep import (
     SCHEDULERS,
     Trial,
     Unfinished,
@@ -22,8 +22,8 @@ from heliograph.rllib.sweep import (
     finished,
     refuse_others,
 )
-from heliograph.rllib.train import train
-from heliograph.run_folder import RunFolderError, read_run, write_json
+from heliograph.rllib.runs.train import train
+from heliograph.storage.run_folder import RunFolderError, read_run, write_json
 from tests.rllib.test_train import FILES, small
 
 TINY = ["model.size=8", "training.num_envs_per_env_runner=32", "training.train_batch_size_per_learner=64"]

@@ -14,14 +14,14 @@ from heliograph.cli import main, training
 from heliograph.cli.choosing import Job
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
-from heliograph.cores import num_cores
+from heliograph.experiments.settings import COLUMNS, TrainSettings, settings_from, twin_of
+from heliograph.hardware import num_cores
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.bench import measure
-from heliograph.rllib.checkpoints import complete_checkpoints, write_checkpoint
-from heliograph.rllib.records import ProgressWriter, read_progress
-from heliograph.rllib.settings import COLUMNS, TrainSettings, settings_from, twin_of
-from heliograph.rllib.train import config_of, resume, train
-from heliograph.run_folder import RunFolderError, read_config, read_run
+from heliograph.rllib.runs.bench import measure
+from heliograph.rllib.runs.checkpoints import complete_checkpoints, write_checkpoint
+from heliograph.rllib.runs.records import ProgressWriter, read_progress
+from heliograph.rllib.runs.train import config_of, resume, train
+from heliograph.storage.run_folder import RunFolderError, read_config, read_run
 
 SMALL = {
     "model_settings": {"size": 8},

@@ -38,12 +38,12 @@ import torch
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 
-from heliograph.rllib import session
 from heliograph.rllib.algorithm import _shards
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.state_file import StateFileError, read_state, write_state
-from heliograph.rllib.streams import get_streams, set_streams
+from heliograph.rllib.runs import session
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.rng_state import get_streams, set_streams
+from heliograph.storage.state_file import StateFileError, read_state, write_state
 
 
 def config(**training: Any) -> CommPPOConfig:
@@ -218,7 +218,8 @@ def test_state_files_refuse_what_is_not_theirs(tmp_path: pathlib.Path) -> None:
     with pytest.raises(StateFileError, match="damaged"):
         read_state(path)
     about = {"kind": "heliograph trainer state", "format_version": "1"}
-    for tree in ('{"class": "os:system", "fields": {}}', '{"class": "heliograph.durable:flush_tree", "fields": {}}'):
+    for name in ("os:system", "heliograph.storage.atomic:flush_tree"):
+        tree = f'{{"class": "{name}", "fields": {{}}}}'
         path.write_bytes(safetensors.torch.save({}, {**about, "tree": tree}))
         with pytest.raises(StateFileError, match="structure"):
             read_state(path)

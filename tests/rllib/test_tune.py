@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module import RLModule
 from ray.tune.schedulers import PopulationBasedTraining
 
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.session import quiet
+from heliograph.rllib.runs.session import quiet
 
 HIGH, LOW, CHANGED = 1e-2, 1e-9, 1e-12
 LR = "learners/speaker/default_optimizer_learning_rate"

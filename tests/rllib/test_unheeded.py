@@ -6,7 +6,7 @@ import pytest
 
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.stock_settings import attribute_of
-from heliograph.rllib.unheeded import UNHEEDED
+from heliograph.rllib.unsupported_settings import UNHEEDED
 
 OTHER = {
     "observation_filter": "MeanStdFilter",

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from heliograph.folding import folded
 from heliograph.rllib.a2c import CommA2CConfig
-from heliograph.rllib.local import LocalTrainer
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
-from heliograph.rollout import Rollout, concatenate
+from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rollouts.rollout import Rollout, concatenate
+from heliograph.rollouts.split_episodes import folded
 from heliograph.types import tensors_of
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from heliograph.analysis.judging import FIRST_WEIGHTS, untrained
 from heliograph.cli import main
-from heliograph.rllib.settings import settings_from
-from heliograph.rllib.train import resume, train
-from heliograph.run_folder import read_config, read_run
+from heliograph.experiments.settings import settings_from
+from heliograph.rllib.runs.train import resume, train
+from heliograph.storage.run_folder import read_config, read_run
 
 ONE_UPDATE = {
     "model_settings": {"size": 16},

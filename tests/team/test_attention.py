@@ -13,8 +13,8 @@ from heliograph import registry
 from heliograph.models.base import Model
 from heliograph.models.graph_attention import GraphAttention
 from heliograph.models.tarmac import TarMAC
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.attention import attention_in, weights_given
 from heliograph.team.team import Team
 from heliograph.types import Choice, Heard, MessageForm, map_tensors

@@ -6,9 +6,9 @@ import pytest
 from torch import Tensor
 
 from heliograph import registry
-from heliograph.experiment import TeamChoices, build_team, facts_of
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler
+from heliograph.experiments.choices import TeamChoices, build_team, facts_of
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 from heliograph.types import Timing

@@ -8,9 +8,9 @@ import torch
 from heliograph.envs.base import View
 from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiment import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.choices import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
-from heliograph.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play
 from heliograph.team.team import Team
 from heliograph.topologies.base import dense
 from heliograph.types import Choice, Edges, TeamStep

@@ -6,7 +6,7 @@ import torch
 from heliograph import registry
 from heliograph.envs.identity import Identity
 from heliograph.envs.switch_riddle import SwitchRiddle
-from heliograph.experiment import build_topology
+from heliograph.experiments.choices import build_topology
 from heliograph.topologies import distances
 from heliograph.topologies.base import Topology, dense, intersect, no_edges
 from heliograph.types import Edges, TeamStep

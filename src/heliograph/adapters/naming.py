@@ -3,30 +3,24 @@
 Agents are told apart by their own ids, whatever these are; names of agents and roles are text, and no two are alike.
 """
 
-import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gymnasium import spaces
-from torch import nn
 
 from heliograph.adapters.actions import ActionMap, acted
 from heliograph.adapters.arrays import AgentID, Slot, Spaces, without_mask
 from heliograph.adapters.spaces import ObservationMap, observed
+from heliograph.names import NAMELESS, distinct, safe_names
 from heliograph.types import Role
 
-__all__ = ["agent_names", "default_role", "distinct", "group_by_role", "plain_name", "safe_names"]
+__all__ = ["agent_names", "default_role", "group_by_role"]
 
 RULE = "an agent's role is its name without the number at its end, where spaces agree; role_of= decides otherwise"
 """How agents come to their roles by default, for those who are shown them."""
 NUMBERED = re.compile(r"(.*?)[\W_]*\d+", re.DOTALL)
 """A name that ends in a number, with or without something between, as in agent_0, drone0, player-1 and "car 2"."""
-UNSAFE = re.compile(r"\W+")
-NAMELESS = "agent"
-"""The role of agents whose names are nothing but numbers and signs."""
-TAKEN = frozenset({"team", *dir(nn.ModuleDict())})
-"""Names that no policy can have, and so no role: that of what belongs to nobody, and attributes of its container."""
 
 
 def group_by_role(
@@ -63,40 +57,12 @@ def default_role(agent: AgentID) -> str:
     return found[1] if found else name
 
 
-def safe_names(given: Iterable[Any]) -> dict[Any, str]:
-    """Names for policies: letters, digits and `_`, no two of them alike in lower case; as given where possible."""
-    asked = list(given)
-    plain = [plain_name(name) for name in asked]
-    free = [f"{name}_{NAMELESS}" if name in TAKEN else name or NAMELESS for name in plain]
-    return dict(zip(asked, distinct(free), strict=True))
-
-
-def plain_name(given: Any) -> str:
-    """The same as letters, digits and `_`; nothing may be left of it."""
-    return str(given) if str(given).isidentifier() else UNSAFE.sub("_", str(given)).strip("_")
-
-
 def agent_names(agents: Iterable[AgentID]) -> dict[AgentID, str]:
     """The text that names each agent: its id as text; a number is added where another agent's id is that very text."""
     given = list(agents)
     first = sorted(given, key=lambda agent: not isinstance(agent, str))
     names = dict(zip(first, distinct([str(agent) or NAMELESS for agent in first], fold=str), strict=True))
     return {agent: names[agent] for agent in given}
-
-
-def distinct(
-    names: Sequence[str], *, taken: Iterable[str] = (), fold: Callable[[str], str] = str.casefold
-) -> list[str]:
-    """Names of which no two are alike once they are folded: numbers are added to later ones."""
-    used = set(map(fold, taken))
-    wanted = used | set(map(fold, names))
-    found = []
-    for name in names:
-        if fold(name) in used:
-            name = next(new for n in itertools.count(2) if fold(new := f"{name}_{n}") not in used | wanted)
-        used.add(fold(name))
-        found.append(name)
-    return found
 
 
 def letter(index: int) -> str:

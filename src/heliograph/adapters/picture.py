@@ -35,8 +35,8 @@ class Picture:
 
     def draw(self) -> UInt8[np.ndarray, "H W 3"]:
         """The picture; raises RuntimeError before the first reset."""
-        from heliograph.analysis.frames import draw
-        from heliograph.analysis.speech import Said, Speech
+        from heliograph.rendering.drawables import Said, Speech
+        from heliograph.rendering.frames import draw
 
         talk = self.talk
         if talk.num_steps is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from heliograph.adapters.arrays import AgentID, Slot
-from heliograph.adapters.naming import distinct, plain_name
+from heliograph.names import distinct, plain_name
 from heliograph.registry import UnknownNameError
 
 __all__ = ["teams_of"]

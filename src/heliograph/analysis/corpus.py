@@ -22,12 +22,12 @@ import heliograph
 from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check_rows, check_size
 from heliograph.analysis.utterances import groups_of_slots, rows_of
 from heliograph.analysis.vector_codes import codes_within
-from heliograph.durable import whole_folder
-from heliograph.experiment import EnvFacts
+from heliograph.experiments.choices import EnvFacts
 from heliograph.memory import at_most
-from heliograph.rollout import Rollout
-from heliograph.run_folder import write_json
-from heliograph.safe_files import RunFolderError, check_out, file_digest, read_json
+from heliograph.rollouts.rollout import Rollout
+from heliograph.storage.atomic import whole_folder
+from heliograph.storage.run_folder import write_json
+from heliograph.storage.safe_files import RunFolderError, check_out, file_digest, read_json
 from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
 
@@ -159,7 +159,7 @@ def from_rollouts(
     team: Team, facts: EnvFacts, rollouts: list[Rollout], *, metadata: Mapping[str, Any] | None = None,
     with_attention: bool = True,
 ) -> Corpus:  # fmt: skip
-    """The corpus of whole episodes, as `heliograph.sampler.play` returns them; `metadata` is added to its own.
+    """The corpus of whole episodes, as `heliograph.rollouts.sampler.play` returns them; `metadata` is added to its own.
 
     The team must be the one that played them, with the same weights, for its attention to be right.
     """

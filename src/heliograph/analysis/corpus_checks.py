@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from heliograph.cores import memory_bytes
+from heliograph.hardware import memory_bytes
 from heliograph.texts import cut
 
 __all__ = ["CorpusError", "check_metadata", "check_rows", "check_size"]

@@ -14,18 +14,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis.collapse import Diagnosis
 from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.exact import all_starts
 from heliograph.analysis.information import MAX_MEASURED, as_keys, information_in, utterances_of
 from heliograph.analysis.interventions import Messages, OfSenders, Watched, changed_share, intervention, num_replaced
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
-from heliograph.episodes import Episodes, episodes_of
-from heliograph.experiment import opened
-from heliograph.rollout import Keeping, Rollout
-from heliograph.run_folder import Run
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import opened
+from heliograph.rollouts.rollout import Keeping, Rollout
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.statistics import Episodes, episodes_of
+from heliograph.storage.run_folder import Run
 from heliograph.team.attention import attends
 from heliograph.team.team import Team
 from heliograph.types import Bounds, Choice, Message, MessageForm, changed

@@ -9,8 +9,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import EnvChoice, opened
-from heliograph.sampler import Sampler, play
+from heliograph.experiments.choices import EnvChoice, opened
+from heliograph.rollouts.sampler import Sampler, play
 from heliograph.team.state import TeamState
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm, map_tensors

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.analysis.collapse import Diagnosis, diagnose
 from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.diagnosis import Diagnosis, diagnose
 from heliograph.analysis.measures.base import dense, entropies_within, ids_of, joined
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline, shuffled_within
 from heliograph.analysis.utterances import groups_of_slots, in_words
 from heliograph.analysis.vector_codes import codes_within
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Interventions: messages replaced on their way, to find out whether anyone reads them.
 
 Each is a callable `(message, step, edges, alive) -> message` with a random stream of its own, so that environment and
-team draw the same numbers with and without it. Pass one to `heliograph.sampler.play`.
+team draw the same numbers with and without it. Pass one to `heliograph.rollouts.sampler.play`.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.channels.base import Channel
-from heliograph.rollout import Rollout
-from heliograph.sampler import EpisodeIntervention
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import EpisodeIntervention
 from heliograph.types import Edges, Message, Role, TeamStep, map_tensors, stack
 
 

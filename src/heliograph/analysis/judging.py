@@ -10,12 +10,12 @@ import torch
 
 from heliograph.analysis.evaluate import effect, evaluate, play_run, told_in
 from heliograph.analysis.interventions import Messages
-from heliograph.analysis.run_results import silent_twin_of
 from heliograph.analysis.team_verdicts import SEVERAL, judged_teams
 from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, Word, evidence_in, rule_of
-from heliograph.experiment import build_team
-from heliograph.rollout import Keeping
-from heliograph.run_folder import Run, plain
+from heliograph.experiments.choices import build_team
+from heliograph.reports.run_results import silent_twin_of
+from heliograph.rollouts.rollout import Keeping
+from heliograph.storage.run_folder import Run, plain
 from heliograph.types import Choice
 
 __all__ = ["FIRST_WEIGHTS", "judged", "untrained", "untrained_numbers"]

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Int
 from heliograph.analysis.evaluate import Played
 from heliograph.analysis.measures.base import ids_of
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
-from heliograph.experiment import EnvFacts
+from heliograph.experiments.choices import EnvFacts
 from heliograph.registry import UnknownNameError
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 
 __all__ = ["Known", "known_by_actions"]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from heliograph.episodes import Episodes
+from heliograph.rollouts.statistics import Episodes
 from heliograph.types import Role
 
 __all__ = ["NUM_EPISODES", "Opposed", "Watch", "opposed"]

@@ -14,8 +14,8 @@ from torch import Tensor
 from heliograph.analysis.evaluate import Played, differences, messages_told, play_run, recorded
 from heliograph.analysis.interventions import Messages, changed_share
 from heliograph.analysis.verdict import RESAMPLED, Evidence, evidence_of, rule_of
-from heliograph.rollout import Keeping
-from heliograph.run_folder import Run
+from heliograph.rollouts.rollout import Keeping
+from heliograph.storage.run_folder import Run
 
 __all__ = ["SEVERAL", "judged_teams", "members_of"]
 

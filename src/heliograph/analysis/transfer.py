@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator
 
 from heliograph.analysis.corpus import Corpus
-from heliograph.safe_files import write_text
+from heliograph.storage.safe_files import write_text
 
 __all__ = ["Transfer", "export_words", "notes_on"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from heliograph.analysis.arrivals import arrived, times_of_arrival
 from heliograph.channels.base import Channel
 from heliograph.channels.wrapper import Wrapper
-from heliograph.experiment import EnvFacts
-from heliograph.rollout import Rollout
+from heliograph.experiments.choices import EnvFacts
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.attention import attention_in
 from heliograph.team.team import Team
 from heliograph.types import Edges, Message, Timing
@@ -188,7 +188,7 @@ def edges_of(rollout: Rollout) -> Edges:
     """Who could hear whom in each step, or in all of them (a leading axis of size 1)."""
     edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:
-        raise ValueError("rollout has no edges: it was not recorded by heliograph.sampler")
+        raise ValueError("rollout has no edges: it was not recorded by heliograph.rollouts.sampler")
     return edges
 
 

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from heliograph.analysis.collapse import Diagnosis
-from heliograph.analysis.labels import number
+from heliograph.analysis.diagnosis import Diagnosis
+from heliograph.protocols.labels import number
 from heliograph.types import Bounds
 
 __all__ = [

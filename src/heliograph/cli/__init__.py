@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from heliograph.cli.arguments import build_parser
-from heliograph.cores import patient_threads
+from heliograph.hardware import patient_threads
 from heliograph.importing import looking_in
 from heliograph.memory import is_exhausted
 from heliograph.rllib.failures import RunError, exit_called

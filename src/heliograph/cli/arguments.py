@@ -23,7 +23,7 @@ SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """What `compare` and `sweep` compare by, of summary.json."""
 OF_TEAM = "team_return_mean/"
-"""How metrics begin that are about one of several teams; in full in `heliograph.episodes`, which imports torch."""
+"""How metrics begin that are about one of several teams, as in `heliograph.rollouts.statistics` (imports torch)."""
 METRIC = f"{', '.join(METRICS)}, or {OF_TEAM}NAME of one of several teams (default {METRICS[0]})"
 EPISODES = 1000
 SOURCE = "a run folder, a team file, or recipe:NAME, a trained team that comes with Heliograph"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from heliograph import registry
+from heliograph.experiments.settings import TWINS, TrainSettings, settings_from, twin_of
 from heliograph.recipes.base import Recipe
-from heliograph.rllib.settings import TWINS, TrainSettings, settings_from, twin_of
 
 SECTIONS = {
     "env": "env_settings",

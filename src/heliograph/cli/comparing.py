@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from heliograph.analysis.comparison import Interval
-from heliograph.analysis.run_groups import Comparison, Group, Pair
-from heliograph.analysis.run_groups import compare as compare_folders
 from heliograph.cli.shown import console, formatted, listing, table
+from heliograph.reports.comparison import Interval
+from heliograph.reports.run_groups import Comparison, Group, Pair
+from heliograph.reports.run_groups import compare as compare_folders
 
 __all__ = ["as_json", "compare", "show_comparison"]
 
@@ -16,7 +16,7 @@ Shown = tuple[Any, Callable[[Any], None]]
 
 def compare(given: Any) -> Shown:
     """`heliograph compare`."""
-    from heliograph.analysis.compare_page import write_page
+    from heliograph.reports.compare_page import write_page
 
     comparison = compare_folders(given.runs, metric=given.metric, seed=given.seed)
     page = {"page": str(write_page(comparison, given.out))} if given.out else {}

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from heliograph.analysis.evaluate import value_of_communication
-from heliograph.analysis.protocol import protocol_in
-from heliograph.analysis.report import write_report
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import cell, console, protocol_cell, table
 from heliograph.cli.telling import episodes_told, show_episodes, show_protocol
-from heliograph.experiment import bounds_of
-from heliograph.run_folder import read_run
+from heliograph.experiments.choices import bounds_of
+from heliograph.protocols.protocol import protocol_in
+from heliograph.reports.report import write_report
+from heliograph.storage.run_folder import read_run
 
 COLUMNS = (
     ("return", "episode_return_mean", ".3f"),

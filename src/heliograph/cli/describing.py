@@ -18,7 +18,7 @@ SECONDS = 1.0
 
 def envs(given: Any) -> Shown:
     """`heliograph envs`."""
-    from heliograph.experiment import EnvChoice, opened
+    from heliograph.experiments.choices import EnvChoice, opened
 
     settings = {key: value_of(text) for key, text in pairs(given.env, option="--env")}
     with opened(EnvChoice(env=given.target, settings=settings), seed=given.seed) as env:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from heliograph.cli.choosing import OTHER_SECTIONS, SECTIONS, TEAM, chosen, pairs
+from heliograph.experiments.settings import TrainSettings, check
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.settings import TrainSettings, check
 
 __all__ = ["Combination", "combinations", "parse_grid", "settings_of", "split_values", "trial_name"]
 

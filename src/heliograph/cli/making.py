@@ -11,13 +11,13 @@ from heliograph.cli.describing import roles_of, spaces_of
 from heliograph.cli.plan import PLAN, Plan, read_plan, replanned, standing, write_plan
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display, console, summary_table
-from heliograph.cores import num_cores
-from heliograph.experiment import opened
-from heliograph.rllib.claim import claimed
-from heliograph.rllib.session import quiet
-from heliograph.rllib.settings import TrainSettings
-from heliograph.rllib.train import config_of, resume, resumed_settings
-from heliograph.run_folder import read_config
+from heliograph.experiments.choices import opened
+from heliograph.experiments.settings import TrainSettings
+from heliograph.hardware import num_cores
+from heliograph.rllib.runs.run_lock import claimed
+from heliograph.rllib.runs.session import quiet
+from heliograph.rllib.runs.train import config_of, resume, resumed_settings
+from heliograph.storage.run_folder import read_config
 
 __all__ = ["begun", "continued"]
 
@@ -119,7 +119,7 @@ class _Making:
 def _values(jobs: Sequence[Job], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The value of communication of each run that has a silent twin and known bounds."""
     from heliograph.analysis.evaluate import value_of_communication
-    from heliograph.experiment import bounds_of
+    from heliograph.experiments.choices import bounds_of
 
     settings = jobs[0].settings
     bounds = bounds_of(settings.env_choice())

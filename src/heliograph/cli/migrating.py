@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from heliograph.durable import replacing
 from heliograph.moved import MODULES, NAMES
+from heliograph.storage.atomic import replacing
 
 __all__ = ["migrate", "rewritten"]
 
@@ -87,13 +87,14 @@ def _with_moved_names(text: str) -> str:
 def _present(node: ast.ImportFrom) -> list[str] | None:
     """The imports that stand for one, each name from where it is now; None where none has moved on its own."""
     module, places = node.module or "", dict[str, list[str]]()
+    present = MODULES.get(module, module)
     for alias in node.names:
         if f"{module}.{alias.name}" in MODULES:
             place, _, name = MODULES[f"{module}.{alias.name}"].rpartition(".")
         else:
-            place, _, name = NAMES.get(f"{module}:{alias.name}", f"{module}:{alias.name}").partition(":")
+            place, _, name = NAMES.get(f"{module}:{alias.name}", f"{present}:{alias.name}").partition(":")
         known_as = alias.asname or alias.name
         places.setdefault(place, []).append(name if known_as == name else f"{name} as {known_as}")
-    if list(places) == [module]:
+    if list(places) == [present]:
         return None
     return [f"from {place} import {', '.join(names)}" for place, names in places.items()]

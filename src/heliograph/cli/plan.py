@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.cli.choosing import Job
-from heliograph.rllib.finished import finished, spent
-from heliograph.rllib.settings import TWINS, settings_from
-from heliograph.run_folder import CONFIG, RunFolderError, read_config, write_json
-from heliograph.safe_files import VERSION, check_out, read_json
+from heliograph.experiments.settings import TWINS, settings_from
+from heliograph.rllib.runs.finished import finished, spent
+from heliograph.storage.run_folder import CONFIG, RunFolderError, read_config, write_json
+from heliograph.storage.safe_files import VERSION, check_out, read_json
 
 __all__ = ["PLAN", "Plan", "Standing", "read_plan", "refuse_runs", "replanned", "standing", "write_plan"]
 

@@ -76,7 +76,7 @@ def record(given: Any) -> Shown:
 
 def report(given: Any) -> Shown:
     """`heliograph report`."""
-    from heliograph.analysis.report import write_report
+    from heliograph.reports.report import write_report
 
     path = write_report(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust, out=given.out)
     return {"report": str(path)}, lambda result: console().print(result["report"])
@@ -84,7 +84,7 @@ def report(given: Any) -> Shown:
 
 def export(given: Any) -> Shown:
     """`heliograph export`."""
-    from heliograph import sharing
+    from heliograph.storage import team_file as sharing
 
     run = folder_of(given.run)
     path = sharing.export(run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust)
@@ -95,8 +95,8 @@ def export(given: Any) -> Shown:
 def bench(given: Any) -> Shown:
     """`heliograph bench`."""
     from heliograph.cli.choosing import chosen
-    from heliograph.rllib.bench import measure
-    from heliograph.rllib.session import quiet
+    from heliograph.rllib.runs.bench import measure
+    from heliograph.rllib.runs.session import quiet
 
     with quiet():
         return measure(chosen(given).settings, iterations=given.iterations), _show_facts
@@ -105,7 +105,7 @@ def bench(given: Any) -> Shown:
 def run_of(given: Any) -> Any:
     """The run that is named, in its environment with the settings that are given."""
     from heliograph.cli.choosing import pairs, value_of
-    from heliograph.run_folder import read_run
+    from heliograph.storage.run_folder import read_run
 
     run = read_run(folder_of(given.run), trust=given.trust)
     changes = {key: value_of(text) for key, text in pairs(given.env, option="--env")}
@@ -114,8 +114,8 @@ def run_of(given: Any) -> Any:
 
 def folder_of(given: str) -> pathlib.Path:
     """The run that is named; a folder of several runs is refused."""
-    from heliograph.run_folder import CONFIG, RunFolderError
     from heliograph.shipped import located
+    from heliograph.storage.run_folder import CONFIG, RunFolderError
 
     folder = located(given)
     inside = sorted((path.parent.name for path in folder.glob(f"*/{CONFIG}")), key=natural)

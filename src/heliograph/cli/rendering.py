@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from heliograph.analysis.evaluate import play_run
-from heliograph.analysis.film import MOST_EPISODES, Shot, check_fps, shots, write_gif, write_pngs
 from heliograph.cli.reading import run_of
 from heliograph.cli.shown import console
-from heliograph.safe_files import check_out
+from heliograph.rendering.animation import MOST_EPISODES, Shot, check_fps, shots, write_gif, write_pngs
+from heliograph.storage.safe_files import check_out
 from heliograph.types import Choice
 
 __all__ = ["render"]

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
-from heliograph.cores import cores_each
+from heliograph.hardware import cores_each
 from heliograph.rllib.failures import RunError
 
 USER_ERRORS = (
@@ -43,7 +43,7 @@ def run_all(
 
 
 def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[str, dict[str, Any]]:
-    from heliograph.rllib.train import train
+    from heliograph.rllib.runs.train import train
 
     summaries: dict[str, dict[str, Any]] = {}
     for job in jobs:
@@ -61,7 +61,7 @@ def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[st
 
 
 def _resumed(job: Job, **more: Any) -> dict[str, Any]:
-    from heliograph.rllib.train import resume
+    from heliograph.rllib.runs.train import resume
 
     return resume(job.out, iterations=job.settings.iterations, env_steps=job.settings.env_steps, **more)
 
@@ -90,7 +90,7 @@ def command_line() -> str:
 
 
 class Workers:
-    """Processes that train (`heliograph.rllib.worker`), each one run after another.
+    """Processes that train (`heliograph.rllib.runs.worker`), each one run after another.
 
     They are in sessions of their own, so that Ctrl-C reaches this process alone: it closes their stdin, upon which they
     end their iteration and write their summaries. If this process dies they do the same.
@@ -194,7 +194,7 @@ class Workers:
     def _start(self, share: dict[str, str]) -> _Worker:
         stderr = tempfile.TemporaryFile("w+", encoding="utf8")
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "heliograph.rllib.worker"],  # -P: nothing of where one is
+            [sys.executable, "-P", "-m", "heliograph.rllib.runs.worker"],  # -P: nothing of where one is
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

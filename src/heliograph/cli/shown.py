@@ -14,7 +14,7 @@ from rich.text import Text
 from heliograph.texts import printable
 
 if TYPE_CHECKING:
-    from heliograph.rllib.settings import TrainSettings
+    from heliograph.experiments.settings import TrainSettings
 
 PLAIN_WIDTH = 200
 SECONDS_BETWEEN_LINES = 2.0
@@ -36,7 +36,7 @@ def jsonable(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int, bool)):
         return value
-    from heliograph.run_folder import plain  # which imports torch
+    from heliograph.storage.run_folder import plain  # which imports torch
 
     return jsonable(plain(value))
 
@@ -182,7 +182,7 @@ def summary_table(summaries: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _summary_row(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    from heliograph.rllib.settings import TWINS
+    from heliograph.experiments.settings import TWINS
 
     summary, twin = summaries[name], name.rpartition("/")[2] in TWINS
     silent = summaries.get(f"{name}/silent", summaries.get("silent"))

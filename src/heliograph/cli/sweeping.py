@@ -4,17 +4,17 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from heliograph.analysis.run_groups import Comparison, compare
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_name
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
-from heliograph.cores import num_cores
-from heliograph.episodes import OF_TEAM
-from heliograph.rllib import sweep as trials_of
-from heliograph.rllib.settings import COLUMNS
-from heliograph.rllib.sweep import Trial, Unfinished
-from heliograph.run_folder import write_json
+from heliograph.experiments.settings import COLUMNS
+from heliograph.hardware import num_cores
+from heliograph.reports.run_groups import Comparison, compare
+from heliograph.rllib.runs import sweep as trials_of
+from heliograph.rllib.runs.sweep import Trial, Unfinished
+from heliograph.rollouts.statistics import OF_TEAM
+from heliograph.storage.run_folder import write_json
 
 __all__ = ["sweep"]
 
@@ -127,7 +127,7 @@ def _comparison(trials: list[Trial], given: Any) -> Comparison | None:
 
 
 def _page(comparison: Comparison, given: Any) -> str:
-    from heliograph.analysis.compare_page import write_page
+    from heliograph.reports.compare_page import write_page
 
     return str(write_page(comparison, pathlib.Path(given.out) / PAGE))
 

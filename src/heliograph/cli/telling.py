@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from heliograph.analysis.labels import percent
-from heliograph.analysis.protocol import Protocol, protocol_in
-from heliograph.analysis.replay import MAX_ROWS, told
 from heliograph.cli.shown import console, formatted, table
-from heliograph.run_folder import Run
+from heliograph.protocols.labels import percent
+from heliograph.protocols.protocol import Protocol, protocol_in
+from heliograph.protocols.replay_text import MAX_ROWS, told
+from heliograph.storage.run_folder import Run
 
 __all__ = ["episodes_told", "protocol", "replay", "show_episodes", "show_protocol"]
 
@@ -26,7 +26,7 @@ def protocol(given: Any) -> Shown:
 def replay(given: Any) -> Shown:
     """`heliograph replay`."""
     from heliograph.cli.reading import folder_of
-    from heliograph.run_folder import read_run
+    from heliograph.storage.run_folder import read_run
 
     folder_of(given.run)
     found = episodes_told(read_run(given.run, trust=given.trust), num_episodes=given.episodes, seed=given.seed)

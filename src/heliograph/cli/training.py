@@ -8,7 +8,7 @@ from heliograph import registry
 from heliograph.cli.choosing import Job, chosen, jobs_of, twins_of
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
-from heliograph.rllib.settings import check, settings_from
+from heliograph.experiments.settings import check, settings_from
 
 Shown = tuple[Any, Callable[[Any], None]]
 DEMO = {"dru": "speaker_listener_dru", "symbols": "speaker_listener_symbols"}

@@ -11,9 +11,9 @@ __all__ = ["Recipe"]
 class Recipe:
     """A training run with its source and its result to reach.
 
-    `settings` are those of `heliograph.rllib.settings.TrainSettings`. `target`: metrics of summary.json and the values
-    that they must reach; `at_most`: those that must not be higher. The silent and the garbled twin are trained beside
-    it on equal budgets unless `controls` is off.
+    `settings` are those of `heliograph.experiments.settings.TrainSettings`. `target`: metrics of summary.json and the
+    values that they must reach; `at_most`: those that must not be higher. The silent and the garbled twin are trained
+    beside it on equal budgets unless `controls` is off.
     """
 
     name: str

@@ -12,7 +12,7 @@ from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner,
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import refuse_given
 from heliograph.rllib.peers import Averaged
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from heliograph import functional
 from heliograph.checks import check_choice, check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
-from heliograph.experiment import RESERVED_POLICY, build_layout
+from heliograph.experiments.choices import RESERVED_POLICY, build_layout
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.validation import scored_words
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.participation import Presence, presence_in
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled

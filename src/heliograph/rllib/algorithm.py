@@ -19,14 +19,14 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
-from heliograph.curriculum import Curriculum
-from heliograph.folding import folded
+from heliograph.experiments.curriculum import Curriculum
 from heliograph.rllib.env_runner import TeamEnvRunner
-from heliograph.rllib.learning import learners_answering
+from heliograph.rllib.learner_errors import learners_answering
+from heliograph.rllib.runs.session import ray_only_where_it_runs
 from heliograph.rllib.sampling import close_runners, failure_in, sample_batch
-from heliograph.rllib.session import ray_only_where_it_runs
-from heliograph.rllib.weights import share_weights
-from heliograph.rollout import Rollout, concatenate
+from heliograph.rllib.shared_weights import share_weights
+from heliograph.rollouts.rollout import Rollout, concatenate
+from heliograph.rollouts.split_episodes import folded
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""

@@ -11,9 +11,9 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.env.env_runner import EnvRunner
 
 from heliograph.analysis.corpus import from_rollouts
-from heliograph.episodes import Episodes
 from heliograph.rllib.teams import team_of
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.statistics import Episodes
 
 __all__ = ["RecordCorpus", "TeamCallbacks"]
 

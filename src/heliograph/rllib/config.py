@@ -13,9 +13,7 @@ from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 
 from heliograph import registry
 from heliograph.checks import check_kind, check_number, check_positive
-from heliograph.combinations import rehearse
-from heliograph.curriculum import Schedule, check_fits, schedules_of, task_settings
-from heliograph.experiment import (
+from heliograph.experiments.choices import (
     RESERVED_POLICY,
     EnvChoice,
     EnvFacts,
@@ -25,16 +23,18 @@ from heliograph.experiment import (
     facts_for,
     resolve,
 )
+from heliograph.experiments.compatibility import rehearse
+from heliograph.experiments.curriculum import Schedule, check_fits, schedules_of, task_settings
+from heliograph.experiments.settings import SAMPLED
 from heliograph.models.critic import VIEWS
+from heliograph.rllib.alternating import Alternating
+from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
-from heliograph.rllib.guest import guest_choice, is_guest
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
-from heliograph.rllib.settings import SAMPLED
-from heliograph.rllib.turns import Alternating
-from heliograph.rllib.unheeded import refuse_unheeded
+from heliograph.rllib.unsupported_settings import refuse_unheeded
 from heliograph.rllib.validation import (
     check_idle,
     check_loaded,
@@ -45,8 +45,8 @@ from heliograph.rllib.validation import (
     has_weights_of_nobody,
     warn_of_callbacks,
 )
-from heliograph.run_folder import CONFIG
-from heliograph.sharing import SUFFIX, LoadedPolicy, read_policy
+from heliograph.storage.run_folder import CONFIG
+from heliograph.storage.team_file import SUFFIX, LoadedPolicy, read_policy
 from heliograph.team.team import Team
 
 

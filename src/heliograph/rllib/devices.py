@@ -8,7 +8,7 @@ from ray.rllib.utils.framework import get_device
 from torch import nn
 
 from heliograph.checks import check_number, check_positive
-from heliograph.cores import num_cores
+from heliograph.hardware import num_cores
 
 __all__ = ["check_gpus", "prepare_torch", "runner_device", "threads_for"]
 

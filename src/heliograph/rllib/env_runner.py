@@ -26,21 +26,21 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from heliograph.analysis.collapse import Diagnosis
+from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.information import protocol_statistics
 from heliograph.analysis.rivalry import Watch
 from heliograph.envs.checking import close
-from heliograph.episodes import Episodes
-from heliograph.experiment import build_env, resolve
+from heliograph.experiments.choices import build_env, resolve
 from heliograph.isolation import isolated
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import prepare_torch, runner_device
 from heliograph.rllib.environments import Place, at_work
 from heliograph.rllib.module import TeamModule
+from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, set_streams
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
-from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, set_streams
-from heliograph.rollout import Rollout
-from heliograph.sampler import Sampler, play
+from heliograph.rollouts.rollout import Rollout
+from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.statistics import Episodes
 from heliograph.types import Choice, MessageForm
 
 TEAM_RETURN_MEAN = "team_return_mean"

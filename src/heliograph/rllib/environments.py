@@ -20,7 +20,7 @@ from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.recognise import ADAPTERS, Interface, adapter_for, interface_of, remedy
 from heliograph.adapters.workers import WorkedEnv
 from heliograph.envs.base import TeamEnv
-from heliograph.experiment import DECIDED_ELSEWHERE, EnvChoice, functions_resolved, may_make_team, resolve
+from heliograph.experiments.choices import DECIDED_ELSEWHERE, EnvChoice, functions_resolved, may_make_team, resolve
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 
 COMMON_SETTINGS = tuple(name for name in registry.settings_of(FromPettingZoo) if name not in DECIDED_ELSEWHERE)

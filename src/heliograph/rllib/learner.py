@@ -25,8 +25,7 @@ from ray.rllib.utils.metrics import (
 from ray.rllib.utils.schedules.scheduler import Scheduler
 from torch import Tensor
 
-from heliograph.experiment import RESERVED_POLICY
-from heliograph.folding import folded
+from heliograph.experiments.choices import RESERVED_POLICY
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, leaf_tensors
@@ -35,9 +34,10 @@ from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.peers import LearnerWaitError, Peers, leave
 from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
-from heliograph.rllib.streams import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
-from heliograph.rollout import Rollout, concatenate
-from heliograph.sharing import load_into
+from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
+from heliograph.rollouts.rollout import Rollout, concatenate
+from heliograph.rollouts.split_episodes import folded
+from heliograph.storage.team_file import load_into
 from heliograph.team.inputs import ages_in
 from heliograph.team.participation import Presence, presence_in
 from heliograph.team.unroll import Unrolled

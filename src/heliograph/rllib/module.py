@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
 from heliograph.envs.base import flat_size
-from heliograph.experiment import (
+from heliograph.experiments.choices import (
     RESERVED_POLICY,
     EnvFacts,
     TeamChoices,

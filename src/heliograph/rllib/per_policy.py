@@ -11,10 +11,10 @@ from heliograph.adapters.actions import acted
 from heliograph.adapters.arrays import without_mask
 from heliograph.adapters.spaces import observed
 from heliograph.checks import check_schedule
-from heliograph.experiment import RESERVED_POLICY
+from heliograph.experiments.choices import RESERVED_POLICY
 from heliograph.registry import UnknownNameError
-from heliograph.rllib.guest import is_guest
-from heliograph.rllib.turns import Alternating
+from heliograph.rllib.alternating import Alternating
+from heliograph.rllib.custom_module import is_guest
 from heliograph.rllib.validation import has_weights_of_nobody
 from heliograph.team.team import Team
 

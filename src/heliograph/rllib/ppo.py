@@ -12,7 +12,7 @@ from heliograph.checks import check_number, check_positive
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.peers import Averaged
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 

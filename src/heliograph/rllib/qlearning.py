@@ -14,8 +14,8 @@ from torch import Tensor
 
 from heliograph import td
 from heliograph.checks import check_number, check_positive, check_schedule
-from heliograph.curriculum import Points
-from heliograph.experiment import build_channel, resolve
+from heliograph.experiments.choices import build_channel, resolve
+from heliograph.experiments.curriculum import Points
 from heliograph.losses.imitation import Imitation
 from heliograph.losses.positive_signalling import PositiveSignalling
 from heliograph.registry import UnknownNameError
@@ -23,7 +23,7 @@ from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig, refuse_given
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.peers import Averaged
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.assignment import Layout
 from heliograph.team.unroll import Unrolled
 

@@ -12,7 +12,7 @@ from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from heliograph.envs.checking import EnvError
 from heliograph.rllib.failures import RunError
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 
 __all__ = ["close_runners", "failure_in", "sample_batch"]
 

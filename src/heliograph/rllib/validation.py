@@ -14,15 +14,15 @@ from heliograph.channels.base import Channel
 from heliograph.channels.continuous import Continuous
 from heliograph.channels.wrapper import Wrapper
 from heliograph.checks import check_positive, check_schedule
-from heliograph.combinations import COPIES_IN_TRAINING, build_loss
-from heliograph.cores import memory_bytes
 from heliograph.envs.base import flat_size
-from heliograph.experiment import RESERVED_POLICY, build_channel, build_policy
+from heliograph.experiments.choices import RESERVED_POLICY, build_channel, build_policy
+from heliograph.experiments.compatibility import COPIES_IN_TRAINING, build_loss
+from heliograph.hardware import memory_bytes
 from heliograph.models.base import Model
 from heliograph.registry import UnknownNameError
+from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.callbacks import never_called
-from heliograph.rllib.turns import Alternating
-from heliograph.sharing import load_into
+from heliograph.storage.team_file import load_into
 from heliograph.team.team import Team
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.draws import RecordedDraws
 from heliograph.team.inbox import Frame, RecordedStep, by_step
 from heliograph.team.participation import presence_in

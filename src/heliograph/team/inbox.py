@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.participation import all_observe
 from heliograph.team.state import Inbox
 from heliograph.types import Arrivals, Edges, Tree, map_tensors, tensors_of

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.functional import one_hot
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.assignment import Layout
 from heliograph.team.state import Acted, TeamState
 from heliograph.types import Inputs, Role, StateMaker, TeamStep, Tree, UnmadeState, held, map_tensors

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from heliograph import distributions
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.participation import Presence
 from heliograph.team.parts import TeamParts
 from heliograph.types import Tree, map_tensors

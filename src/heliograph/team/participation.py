@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.assignment import Layout
 
 __all__ = ["Presence", "all_observe", "presence_in", "present_now"]

@@ -9,7 +9,7 @@ from typing import final
 
 import torch
 
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.act import act
 from heliograph.team.draws import Intervention
 from heliograph.team.participation import Presence

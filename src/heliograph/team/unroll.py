@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heliograph import distributions
-from heliograph.rollout import Rollout
+from heliograph.rollouts.rollout import Rollout
 from heliograph.team.draws import Draws, RecordedDraws
 from heliograph.team.inbox import RecordedStep, by_step, recorded
 from heliograph.team.inputs import final_inputs, recorded_inputs

@@ -1,0 +1,300 @@
+"""Which combinations of the five choices make sense, and why the others do not: one table (no ray).
+
+Any model runs on any channel and topology, so the table is short: it refuses what would train for nothing. What looks
+odd but is a control stands in it too, as legal.
+"""
+
+import contextlib
+import dataclasses
+import enum
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from heliograph import registry
+from heliograph.envs.base import TeamEnv
+from heliograph.envs.checking import tried
+from heliograph.experiments.choices import (
+    EnvChoice,
+    EnvFacts,
+    TeamChoices,
+    build_team,
+    facts_of,
+    opened,
+    outline,
+    resolve,
+)
+from heliograph.experiments.effects import check_effects
+from heliograph.hardware import memory_bytes
+from heliograph.isolation import isolated
+from heliograph.losses.base import AuxiliaryLoss
+from heliograph.losses.message_cost import MessageCost
+from heliograph.losses.positive_signalling import PositiveSignalling
+from heliograph.memory import at_most, is_exhausted
+from heliograph.rollouts.sampler import MAX_EPISODE_STEPS, Sampler
+from heliograph.team.team import Team
+from heliograph.texts import cut
+from heliograph.topologies.given import Given
+from heliograph.topologies.none import NoTopology
+from heliograph.types import Gradient, TeamStep, Timing
+
+COPIES_IN_TRAINING = 4
+"""Weights, gradients and two moments of Adam."""
+
+
+class Verdict(enum.Enum):
+    """Whether a combination may be trained."""
+
+    LEGAL = "legal"
+    REFUSED = "refused"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """All choices but the algorithm, as built: what a rule may look at."""
+
+    env: TeamEnv
+    step: TeamStep
+    choices: TeamChoices
+    team: Team
+    losses: Sequence[Any] = ()
+
+    @property
+    def carries(self) -> bool:
+        """Whether the channel carries anything."""
+        return self.team.channel.gradient is not Gradient.NONE
+
+    @property
+    def talks(self) -> bool:
+        """Whether any policy has something to say."""
+        return any(policy.model.communicates for policy in self.team.policies.values())
+
+    @property
+    def has_own_models(self) -> bool:
+        """Whether some policies have models of their own, a user's RLModule among them."""
+        return any(policy.model is not None for policy in (self.choices.policies or {}).values())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A combination, whether it is legal, why, and what to choose instead; `holds` tells where it is the case."""
+
+    name: str
+    verdict: Verdict
+    why: str
+    remedy: str
+    holds: Callable[[Experiment], bool]
+
+
+def _has_loss(experiment: Experiment, kind: type) -> bool:
+    return any(isinstance(loss, kind) for loss in experiment.losses)
+
+
+def _given_nothing(experiment: Experiment) -> bool:
+    topology, step = experiment.team.topology, experiment.step
+    given = isinstance(topology, Given) and topology.mask is None
+    return given and step.hearing is None and step.adjacency is None
+
+
+def _arrives_too_late(experiment: Experiment) -> bool:
+    """Whether even what is said in the first step of the longest episode is never read."""
+    limits = [limit for limit in (experiment.env.horizon, experiment.env.time_limit) if limit is not None]
+    talking = [policy.model for policy in experiment.team.policies.values() if policy.model.communicates]
+    delay = experiment.team.channel.delay_env_steps
+    late = all(model.timing is Timing.NEXT_STEP and model.rounds == 1 for model in talking)
+    return bool(limits and talking) and delay + late >= min(limits)
+
+
+RULES = (
+    Rule(
+        name="a channel, and a team of one agent",
+        verdict=Verdict.REFUSED,
+        why="nobody is there to hear",
+        remedy="channel='none', or an environment with more agents",
+        holds=lambda e: e.carries and e.env.num_agents == 1,
+    ),
+    Rule(
+        name="a channel, and a model that never talks for all policies",
+        verdict=Verdict.REFUSED,
+        why="nothing is ever said, and its garbled twin would hear nothing either",
+        remedy="channel='none', or a model that talks, such as model='cnet'",
+        holds=lambda e: e.carries and not e.talks and not e.has_own_models,
+    ),
+    Rule(
+        name="a team without a policy that can learn",
+        verdict=Verdict.REFUSED,
+        why="a scripted model has no weights, so there is nothing to train",
+        remedy="another model for at least one policy",
+        holds=lambda e: not any(policy.model.trainable for policy in e.team.policies.values()),
+    ),
+    Rule(
+        name="topology 'given' without a mask, and an environment with no rule of hearing",
+        verdict=Verdict.REFUSED,
+        why="nobody says who hears whom",
+        remedy="topology='full', or topology.mask, a table mask[hearer][sender]",
+        holds=_given_nothing,
+    ),
+    Rule(
+        name="loss 'positive_signalling', and a channel without symbols",
+        verdict=Verdict.REFUSED,
+        why="the entropy of a vector message is not defined, so the loss would be 0",
+        remedy="channel='symbols' or 'dru', or loss 'reconstruction'",
+        holds=lambda e: e.carries and e.team.channel.vocabulary is None and _has_loss(e, PositiveSignalling),
+    ),
+    Rule(
+        name="loss 'message_cost', and a channel on which nobody can be silent",
+        verdict=Verdict.REFUSED,
+        why="every message costs the same bits, so a price teaches nobody to say less",
+        remedy="a gate in front of the channel, such as channel='gated+dru'",
+        holds=lambda e: e.carries and not e.team.channel.can_be_silent and _has_loss(e, MessageCost),
+    ),
+    Rule(
+        name="a channel, and episodes that are over before a message arrives",
+        verdict=Verdict.REFUSED,
+        why="nothing would ever be heard",
+        remedy="longer episodes, a model that hears within the step, or where it is 'delayed' a smaller channel.steps",
+        holds=lambda e: e.carries and _arrives_too_late(e),
+    ),
+    Rule(
+        name="channel 'none', and a model that talks",
+        verdict=Verdict.LEGAL,
+        why="it is the silent twin: the same network without a channel",
+        remedy="",
+        holds=lambda e: e.talks and not e.carries,
+    ),
+    Rule(
+        name="channel 'none', and talk_steps or auxiliary losses",
+        verdict=Verdict.LEGAL,
+        why="the silent twin keeps the length of episodes and the losses, which are 0 there",
+        remedy="",
+        holds=lambda e: not e.carries and bool(e.env.talk_steps or e.losses),
+    ),
+    Rule(
+        name="topology 'none', and a channel",
+        verdict=Verdict.LEGAL,
+        why="a control: messages are made and trained, and reach nobody",
+        remedy="",
+        holds=lambda e: e.carries and isinstance(e.team.topology, NoTopology),
+    ),
+    Rule(
+        name="a policy with a model of its own that never talks",
+        verdict=Verdict.LEGAL,
+        why="some agents only listen, are scripted partners, or modules of yours",
+        remedy="",
+        holds=lambda e: e.has_own_models and not all(p.model.communicates for p in e.team.policies.values()),
+    ),
+)
+"""docs/combinations.md shows it."""
+
+
+def check(experiment: Experiment) -> None:
+    """Raise ValueError where a rule refuses the combination, with the choices, the reason and the remedy."""
+    for rule in RULES:
+        if rule.verdict is Verdict.REFUSED and rule.holds(experiment):
+            chosen = experiment.choices
+            named = ", ".join(f"{key}={getattr(chosen, key)!r}" for key in ("model", "channel", "topology"))
+            agents = ", ".join(experiment.env.agents[:3])
+            raise ValueError(f"{rule.name} ({named}; agents {agents}): {rule.why}; choose {rule.remedy}")
+
+
+def _within_memory(build: Callable[..., Team]) -> Callable[..., Team]:
+    """Have what this machine cannot hold refused by its settings, before the machine has to end something."""
+
+    @functools.wraps(build)
+    def within(env: EnvChoice, *given: Any, **more: Any) -> Team:
+        there = memory_bytes()
+        try:
+            with at_most(there) if there else contextlib.nullcontext():
+                return build(env, *given, **more)
+        except Exception as error:
+            if not is_exhausted(error):
+                raise
+            raise ValueError(
+                f"environment {env.env!r} with the settings {cut(env.settings)}: two copies of it and its team do not "
+                f"fit into this machine's {there / 1e9:,.1f} GB of memory; make it smaller"
+            ) from error
+
+    return within
+
+
+@_within_memory
+def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, dict[str, Any]]] = ()) -> Team:
+    """Build everything once, small, play two steps, and check the combination, before anything is trained.
+
+    Returns the team, untrained.
+    Raises ValueError (or a subclass) that names the setting, its value and the remedy. `losses`: (loss, settings).
+    """
+    with opened(env, num_copies=2) as made:
+        facts = facts_of(made)
+        refuse_giant(choices, facts)
+        team = build_team(choices, facts, seed=0)
+        with torch.random.fork_rng(devices=[]):
+            built = [build_loss(loss, team, settings) for loss, settings in losses]
+        experiment = Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built)
+        check(experiment)
+        check_effects(experiment, {str(loss): (resolve("loss", loss), settings) for loss, settings in losses})
+        sampler = Sampler(made, team)
+        sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
+        with tried():
+            sampler.fragment(2)
+            if made.horizon is None and made.time_limit is None:
+                _ends(sampler, env)
+    return team
+
+
+def refuse_giant(choices: TeamChoices, facts: EnvFacts) -> None:
+    """Raise ValueError where weights, gradients and the optimiser's state would not fit into memory."""
+    try:
+        needed = COPIES_IN_TRAINING * sum(x.numel() * x.element_size() for x in outline(choices, facts).values())
+    except Exception as error:  # what cannot be built without memory, a user's model perhaps, is built with it
+        if "overflow" not in str(error):  # of torch, where a tensor has more bytes than 64 bits can count
+            return
+        needed = 2**63
+    there = memory_bytes()
+    if needed > there > 0:
+        raise ValueError(
+            f"model={choices.model!r} with the settings {dict(choices.model_settings)}: to train it takes "
+            f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}; make it smaller"
+        )
+
+
+def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:
+    """An auxiliary loss from its name or class, built for a team; a callable is itself."""
+    made = resolve("loss", loss)
+    if not isinstance(made, type):
+        if settings:
+            raise ValueError(f"loss {loss!r} is a function: it takes no settings, but got {settings}")
+        return made
+    if not issubclass(made, AuxiliaryLoss):
+        raise ValueError(f"loss {loss!r} is a {made.__name__}: must be an AuxiliaryLoss, or a function of a LossBatch")
+    registry.check_settings(made, settings, what=f"loss {loss!r}")
+    with isolated(f"the making of loss {loss!r}", error=ValueError):
+        return made(team, **settings)
+
+
+def _asks_oracle(loss: Any, env: TeamEnv) -> bool:
+    if not getattr(loss, "needs_oracle", False):
+        return False
+    if type(env).oracle is TeamEnv.oracle:
+        raise ValueError(
+            f"losses: {type(loss).__name__} imitates the scripted solver of the environment, and {type(env).__name__} "
+            "has none: fill in its oracle(), or leave the loss out"
+        )
+    return True
+
+
+def _ends(sampler: Sampler, env: EnvChoice) -> None:
+    """Episodes must end some time: evaluation plays whole ones."""
+    for _ in range(MAX_EPISODE_STEPS):
+        if len(sampler.take_finished()):
+            return
+        sampler.fragment(1)
+    raise ValueError(
+        f"environment {env.env!r} has no horizon, and no episode ended within {MAX_EPISODE_STEPS} env steps: set its "
+        "time_limit (env.time_limit), so that episodes can be evaluated"
+    )
+
+
+__all__ = ["RULES", "Experiment", "Rule", "Verdict", "build_loss", "check", "rehearse"]

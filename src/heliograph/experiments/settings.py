@@ -1,0 +1,194 @@
+"""What a training run is made of, in names and numbers that fit in JSON (imports no ray)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from heliograph import registry
+from heliograph.checks import check_number
+from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
+from heliograph.experiments.compatibility import rehearse
+from heliograph.experiments.curriculum import schedules_of, task_settings
+from heliograph.models.critic import VIEWS
+from heliograph.names import safe_names
+from heliograph.rollouts.statistics import OF_TEAM
+
+COUNTED = ("iteration", "num_env_steps", "seconds", "env_steps_per_second")
+SAMPLED = (
+    "episode_return_mean",
+    "episode_return_min",
+    "episode_return_max",
+    "success_rate",
+    "episode_len_mean",
+    "num_episodes",
+    "entropy_bits",
+    "mutual_information_bits",
+    "mutual_information_chance_bits",
+)
+LEARNT = (
+    "total_loss",
+    "policy_loss",
+    "td_loss",
+    "message_td_loss",
+    "mean_q",
+    "vf_loss",
+    "entropy",
+    "message_entropy",
+    "gradient_norm",
+    "mean_kl",
+    "clip_fraction",
+    "first_ratio_error",
+)
+COLUMNS = (*COUNTED, *SAMPLED, *LEARNT)
+"""Columns of progress.csv; those of several teams, of auxiliary losses and of `EVALUATED` follow.
+
+docs/command_line.md explains them.
+"""
+EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
+"""Further columns where `evaluate_every` is set."""
+DEFAULT_ITERATIONS = 100
+OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
+"""Settings of algorithms that speak of messages alone."""
+TWINS = ("silent", "garbled")
+"""The controls of a run: without a channel, and with messages replaced by noise."""
+
+
+class TrainSettings(Choices):
+    """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
+
+    `networks`: agents of a role share one ("shared"), or each has its own ("separate").
+
+    `curriculum`: schedules of env settings, {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} by env steps, or as
+    `heliograph.experiments.curriculum` has it. What they end at is the task, which is evaluated.
+
+    `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
+    `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
+    policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
+    `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value. With
+    `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
+    environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
+    `torch_num_threads`: threads of each process, by default as many as its networks are worth.
+    """
+
+    model_config = ConfigDict(validate_default=True)
+
+    env: Any = "speaker_listener"
+    env_settings: dict[str, Any] = Field(default_factory=dict)
+    curriculum: dict[str, Any] = Field(default_factory=dict)
+    model: Any = "cnet"
+    model_settings: dict[str, Any] = Field(default_factory=dict)
+    channel: Any = "dru"
+    channel_settings: dict[str, Any] = Field(default_factory=dict)
+    topology: Any = "full"
+    topology_settings: dict[str, Any] = Field(default_factory=dict)
+    algorithm: Any = "ppo"
+    algorithm_settings: dict[str, Any] = Field(default_factory=dict)
+    losses: tuple[Any, ...] = ()
+    load_policies: dict[str, str] = Field(default_factory=dict)
+    networks: Literal["shared", "separate"] = "shared"
+    critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
+    critic_size: int = Field(default=64, ge=0)
+    normalise_observations: bool = False
+    normalise_rewards: bool = False
+    normalise_values: bool = True
+    freeze_team: bool = False
+    iterations: PositiveInt | None = None
+    env_steps: PositiveInt | None = None
+    until: dict[str, float] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    num_env_runners: int = Field(default=0, ge=0)
+    num_learners: int = Field(default=0, ge=0)
+    torch_num_threads: PositiveInt | None = None
+    checkpoint_every: PositiveInt = 10
+    evaluation_episodes: PositiveInt = 1000
+    evaluate_every: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "TrainSettings":
+        if self.iterations is not None and self.env_steps is not None:
+            raise ValueError("iterations and env_steps are both given: a budget is one of them")
+        task_settings(self.env_settings, schedules_of(self.curriculum, metrics=SAMPLED))
+        for key in self.until:
+            if key not in (*COLUMNS, *EVALUATED) and not key.startswith(("loss_", OF_TEAM)):
+                raise registry.UnknownNameError(what="metric in until", name=key, valid=[*COLUMNS, *EVALUATED])
+            if key in EVALUATED and self.evaluate_every is None:
+                raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")
+            check_number(f"until {key}", self.until[key])
+        return self
+
+    @property
+    def num_actors(self) -> int:
+        """Processes that Ray starts for it."""
+        return self.num_env_runners + self.num_learners
+
+    @property
+    def max_iterations(self) -> int | None:
+        """The budget in iterations; None where it is counted otherwise."""
+        if self.iterations is None and self.env_steps is None and not self.until:
+            return DEFAULT_ITERATIONS
+        return self.iterations
+
+    def env_choice(self) -> EnvChoice:
+        """The environment, with what its curriculum ends at."""
+        schedules = schedules_of(self.curriculum, metrics=SAMPLED)
+        return EnvChoice(env=self.env, settings=task_settings(self.env_settings, schedules))
+
+    def choices(self) -> TeamChoices:
+        """Model, channel and topology."""
+        names = ("model", "channel", "topology")
+        chosen = {key: getattr(self, key) for name in names for key in (name, f"{name}_settings")}
+        return TeamChoices(**chosen, policies=self._policies(), normalise_observations=self.normalise_observations)
+
+    def _policies(self) -> dict[str, PolicyChoice] | None:
+        if self.networks == "shared":
+            return None
+        with opened(self.env_choice()) as env:
+            return {name: PolicyChoice(agents=(agent,)) for agent, name in safe_names(env.agents).items()}
+
+
+def settings_from(given: Mapping[str, Any]) -> TrainSettings:
+    """Checked settings; what is wrong is said in one line."""
+    for name in given:
+        if name not in TrainSettings.model_fields:
+            raise registry.UnknownNameError(what="training setting", name=name, valid=list(TrainSettings.model_fields))
+    try:
+        return TrainSettings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}={first['input']!r}: {what}" if where else what) from None
+
+
+def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
+    """The silent or the garbled twin of a run; `env_steps` is what the run took where it ended by `until`.
+
+    The silent one is without the settings that mean nothing where nothing is said.
+    """
+    if kind not in TWINS:
+        raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
+    changes: dict[str, Any] = {"channel": f"garbled+{settings.channel}"}
+    if kind == "silent":
+        kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
+        changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
+        changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
+    if settings.until:
+        changes |= {"until": {}, "iterations": None, "env_steps": env_steps}
+    return settings.model_copy(update=changes)
+
+
+def check(settings: TrainSettings) -> None:
+    """Build everything once, small, and play two steps, so that what is wrong shows before Ray starts."""
+    if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
+        if settings.algorithm not in (valid := registry.names("algorithm")):
+            raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)
+    losses = [_loss(loss) for loss in settings.losses]
+    rehearse(settings.env_choice(), settings.choices(), losses)
+
+
+def _loss(given: Any) -> tuple[Any, dict[str, Any]]:
+    parts = list(given) if isinstance(given, (list, tuple)) else [given]
+    name = parts[0] if parts else None
+    if isinstance(name, str) and ":" not in name and name not in (valid := registry.names("loss")):
+        raise registry.UnknownNameError(what="loss", name=name, valid=valid)
+    return name, dict(parts[2]) if len(parts) > 2 else {}

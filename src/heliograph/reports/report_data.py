@@ -1,0 +1,144 @@
+"""What a report tells: every seed of a run and its twins, evaluated on equal terms."""
+
+import dataclasses
+import io
+import math
+import pathlib
+from typing import Any
+
+import pandas as pd
+
+from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.evaluate import evaluate, interventions_table, play_run, record, value_of_communication
+from heliograph.analysis.judging import untrained
+from heliograph.analysis.team_verdicts import judged_teams
+from heliograph.experiments.choices import bounds_of
+from heliograph.reports.run_results import MOST
+from heliograph.rollouts.rollout import Keeping
+from heliograph.storage.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
+from heliograph.storage.safe_files import read_text
+from heliograph.texts import one_line
+from heliograph.types import Bounds, Choice
+
+MOST_UTTERANCES = 50_000
+"""A report reads the corpus of the first episodes, as many as have these: long messages fill memory and minutes."""
+MAX_CURVE_BYTES = 400_000_000
+"""Of progress.csv: those of a million iterations."""
+TWINS = {"silent twin": "silent", "garbled twin": "garbled"}
+SEED_FOLDERS = "seed_*"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeamFindings:
+    """A trained team, evaluated with greedy and, where it has odds, sampled actions; its learning curve, if any."""
+
+    greedy: dict[str, Any]
+    sampled: dict[str, Any] | None
+    curve: pd.DataFrame | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeedFindings:
+    """One seed: the team and those of its twins that were trained ("silent twin", "garbled twin")."""
+
+    name: str
+    team: TeamFindings
+    twins: dict[str, TeamFindings]
+
+    def value(self, bounds: Bounds | None) -> float | None:
+        """The value of communication; None without a silent twin or known bounds."""
+        if bounds is None or "silent twin" not in self.twins:
+            return None
+        silent = self.twins["silent twin"].greedy["episode_return_mean"]
+        full = bounds.full_information
+        return value_of_communication(self.team.greedy["episode_return_mean"], silent=silent, full_information=full)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything that a report shows. The protocol is that of the first seed; `untrained`: its team as it began.
+
+    `rivals`: what is known of each of several teams (see `judged_teams`), of the first seed.
+    """
+
+    folder: pathlib.Path
+    run: Run
+    seeds: list[SeedFindings]
+    bounds: Bounds | None
+    corpus: Corpus
+    interventions: list[dict[str, Any]]
+    num_episodes: int
+    untrained: dict[str, float | None] | None = None
+    rivals: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The greedy evaluation of the first seed."""
+        return self.seeds[0].team.greedy
+
+
+def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trust: bool = False) -> Findings:
+    """Evaluate a run folder, its seeds (`seed_*`) and its twins (`silent`, `garbled`), as far as they are there."""
+    folder = pathlib.Path(folder)
+    folders = seed_folders(folder)
+    run = read_run(folders[0], trust=trust)
+    several = len(run.facts.teams) > 1
+    played = play_run(run, num_episodes=num_episodes, seed=seed, keeping=Keeping.SAID) if several else None
+    return Findings(
+        folder=folder,
+        run=run,
+        seeds=[_seed_findings(path, num_episodes=num_episodes, seed=seed, trust=trust) for path in folders],
+        bounds=bounds_of(run.env),
+        corpus=record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES),
+        interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
+        num_episodes=num_episodes,
+        untrained=None if run.team.silent else untrained(run, num_episodes=num_episodes, seed=seed),
+        rivals={} if played is None else judged_teams(run, played, num_episodes=num_episodes, seed=seed),
+    )
+
+
+def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The folder itself where it is a run, else its seeds in order; raises `RunFolderError` where it is neither."""
+    if folder.is_file() or (folder / CONFIG).exists():
+        return [folder]
+    found = [path for path in folder.glob(SEED_FOLDERS) if (path / CONFIG).exists()]
+    if not found:
+        raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}, and no folder {SEED_FOLDERS} with one")
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def read_curve(folder: pathlib.Path, *, column: str = "episode_return_mean") -> pd.DataFrame | None:
+    """A learning curve in progress.csv, `num_env_steps` and one column more; None where there is none yet.
+
+    A last row that was cut short is left out.
+    """
+    path = folder / PROGRESS
+    if not path.exists():
+        return None
+    whole, end, _ = read_text(path, at_most=MAX_CURVE_BYTES).rpartition("\n")
+    try:
+        table = pd.read_csv(io.StringIO(whole + end), usecols=["num_env_steps", column], on_bad_lines="skip")
+        table = table.apply(pd.to_numeric, errors="raise").replace([math.inf, -math.inf], math.nan).dropna()
+        table = table.astype(float)
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise RunFolderError(f"{path} is damaged: {one_line(error)}") from error
+    for name in table:
+        if float(table[name].abs().max()) > MOST or (name != column and float(table[name].min()) < 0):
+            raise RunFolderError(f"{path} is damaged: {name} holds a number that it cannot be (at most {MOST:g})")
+    return table if len(table) else None
+
+
+def _seed_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> SeedFindings:
+    twins = {name: folder / sub for name, sub in TWINS.items() if (folder / sub / CONFIG).exists()}
+    found = {
+        name: _team_findings(path, num_episodes=num_episodes, seed=seed, trust=trust)
+        for name, path in {"team": folder, **twins}.items()
+    }
+    return SeedFindings(name=folder.name, team=found.pop("team"), twins=found)
+
+
+def _team_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> TeamFindings:
+    run = read_run(folder, trust=trust)
+    choices = (Choice.GREEDY, Choice.SAMPLED) if run.has_odds else (Choice.GREEDY,)
+    greedy, *sampled = (evaluate(run, num_episodes=num_episodes, choice=choice, seed=seed) for choice in choices)
+    return TeamFindings(greedy=greedy, sampled=sampled[0] if sampled else None, curve=read_curve(folder))

@@ -1,0 +1,200 @@
+"""Results of training as their folders tell them: JSON and CSV alone are read, and nothing of them is executed."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from heliograph.analysis.verdict import word_in
+from heliograph.registry import UnknownNameError
+from heliograph.rollouts.statistics import OF_TEAM
+from heliograph.shipped import card_of, is_shipped, located
+from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
+from heliograph.storage.safe_files import read_json
+from heliograph.texts import cut
+
+__all__ = [
+    "METRICS",
+    "MOST",
+    "RunResult",
+    "find_runs",
+    "flat_settings",
+    "read_result",
+    "read_summary",
+    "silent_twin_of",
+]
+
+METRICS = ("episode_return_mean", "normalised_return", "success_rate")
+"""Those of summary.json that say how well a team does: more is better."""
+CONTROLS = {"silent": "none", "garbled": "garbled+"}
+"""Folders of twins inside a run, and how their channel begins."""
+BUDGET = ("iterations", "env_steps", "until")
+NOT_COMPARED = ("seed",)
+MAX_DEPTH = 4
+MOST = 1e15
+"""Greater numbers are no results: figures could not show them beside others."""
+SKIPPED = ("checkpoints", "tensorboard")
+
+Settings = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """One finished run: its settings (flat, without the seed), what it reached, and what that took.
+
+    `diagnosis` is the word for its protocol (see `verdict`), None for a twin.
+    """
+
+    folder: pathlib.Path
+    settings: Settings
+    seed: int | None
+    value: float
+    num_env_steps: int
+    wall_seconds: float
+    stopped_by: str
+    diagnosis: str | None = None
+
+    @property
+    def env(self) -> str:
+        """The environment with its settings, as text."""
+        return repr([(key, value) for key, value in self.settings.items() if key.split(".")[0] == "env"])
+
+
+def find_runs(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """The finished and the unfinished runs in some folders, each once: runs, their twins, and folders of runs.
+
+    A shipped team, "recipe:NAME", is a finished run.
+
+    Raises `RunFolderError` for a folder without any run.
+    """
+    found: dict[pathlib.Path, pathlib.Path] = {}
+    for given in folders:
+        folder = located(given)
+        if is_shipped(given):
+            found.setdefault(folder.resolve(), folder)
+            continue
+        if not folder.is_dir():
+            raise RunFolderError(f"{folder} is no folder: name run folders, or folders of runs")
+        inside = list(_runs_below(folder, depth=MAX_DEPTH))
+        if not inside:
+            raise RunFolderError(f"{folder} holds no run: there is no {CONFIG} in it or in the folders below")
+        for path in inside:
+            found.setdefault(path.resolve(), path)
+    finished = [path for path in found.values() if path.is_file() or (path / SUMMARY).exists()]
+    return finished, [path for path in found.values() if path not in finished]
+
+
+def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
+    """The result of a finished run; raises `RunFolderError`, naming the file, for what is damaged or missing."""
+    if metric not in METRICS and not metric.startswith(OF_TEAM):
+        raise UnknownNameError(what="metric", name=metric, valid=[*METRICS, f"{OF_TEAM}NAME"])
+    config, summary = _read(folder)
+    settings = flat_settings(folder, config)
+    word = None if "controls" in settings else word_in(summary, silent=silent_twin_of(folder))
+    seed = summary.get("seed", config.get("seed"))
+    return RunResult(
+        folder=folder,
+        settings=settings,
+        seed=seed if isinstance(seed, int) else None,
+        value=_number(summary, metric, folder / SUMMARY),
+        num_env_steps=int(_number(summary, "num_env_steps", folder / SUMMARY)),
+        wall_seconds=_number(summary, "wall_seconds", folder / SUMMARY),
+        stopped_by=str(summary.get("stopped_by", "unknown")),
+        diagnosis=word,
+    )
+
+
+def silent_twin_of(folder: pathlib.Path) -> dict[str, float] | None:
+    """Mean return of a run's silent twin and its standard error; None where there is none, or it has not ended."""
+    twin = folder / "silent"
+    if not (twin / SUMMARY).is_file() or _run_of_twin(twin, read_config(twin)) is None:
+        return None
+    summary, mean, error = read_summary(twin), "episode_return_mean", "episode_return_se"
+    known = {mean: _number(summary, mean, twin / SUMMARY)}
+    return known if summary.get(error) is None else {**known, error: _number(summary, error, twin / SUMMARY)}
+
+
+def flat_settings(folder: pathlib.Path, config: Mapping[str, Any]) -> Settings:
+    """What a run was trained with, without its seed, under the names of `--set`, such as `env.goals` or `training.lr`.
+
+    A twin (`silent/` or `garbled/` inside a run) has the settings of its run, and `controls`.
+    """
+    parent = _run_of_twin(folder, config)
+    if parent is not None:
+        return {**flat_settings(folder.absolute().parent, parent), "controls": folder.absolute().name}
+    training = config.get("training")
+    if not isinstance(training, dict):
+        training = {**config["team"], "env": config["env"].get("env"), "env_settings": config["env"].get("settings")}
+    return dict(_flat(training))
+
+
+def _flat(training: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    plain = ("env", "model", "channel", "topology", "algorithm", "losses", *BUDGET)
+    for key, value in training.items():
+        section = key.removesuffix("_settings").replace("algorithm", "training")
+        if key in NOT_COMPARED or value is None or value in ({}, []):
+            continue
+        if (key.endswith("_settings") or key == "curriculum") and isinstance(value, dict):
+            yield from ((f"{section}.{name}", inner) for name, inner in value.items())
+        else:
+            yield (key if key in plain else f"team.{key}"), value
+
+
+def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The configuration of the run that this one is a control of."""
+    folder = folder.absolute()
+    channel = str(config["team"].get("channel"))
+    begins = CONTROLS.get(folder.name)
+    if begins is None or not channel.startswith(begins) or not (folder.parent / CONFIG).exists():
+        return None
+    return read_config(folder.parent)
+
+
+def _runs_below(folder: pathlib.Path, *, depth: int) -> Iterator[pathlib.Path]:
+    if (folder / CONFIG).is_file():
+        yield folder
+    if depth:
+        with os.scandir(folder) as entries:
+            inside = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name not in SKIPPED]
+        for name in sorted(inside, key=_natural):
+            yield from _runs_below(folder / name, depth=depth - 1)
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return len(name), name
+
+
+def _read(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Configuration and summary of a run folder, or of a shipped team."""
+    if not folder.is_file():
+        return read_config(folder), read_summary(folder)
+    card = card_of(folder)
+    return {"training": card["training"], "team": {"channel": card["training"].get("channel")}}, card["summary"]
+
+
+def read_summary(folder: pathlib.Path) -> dict[str, Any]:
+    """The summary of a finished run; raises `RunFolderError` where it is damaged."""
+    path = folder / SUMMARY
+    summary = read_json(path)
+    if not isinstance(summary, dict):
+        raise RunFolderError(f"{path} is damaged: it holds no JSON object")
+    return summary
+
+
+def _of_team(summary: Mapping[str, Any], team: str) -> Any:
+    """The mean return of a team; raises UnknownNameError where there is no such team among several."""
+    returns = summary.get("team_returns_mean")
+    known = list(returns) if isinstance(returns, Mapping) else []
+    if team not in known:
+        raise UnknownNameError(what="team in a metric", name=team, valid=known)
+    return returns[team]  # type: ignore[index]
+
+
+def _number(summary: Mapping[str, Any], key: str, path: pathlib.Path) -> float:
+    value = _of_team(summary, key.removeprefix(OF_TEAM)) if key.startswith(OF_TEAM) else summary.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
+        known = [m for m in METRICS if isinstance(summary.get(m), (int, float))]
+        hint = f"; it has {', '.join(known)} (--metric)" if key in METRICS and known else ""
+        raise RunFolderError(f"{path} has {key}={cut(repr(value))}: must be a number, at most {MOST:g}{hint}")
+    return float(value)

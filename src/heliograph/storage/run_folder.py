@@ -1,0 +1,310 @@
+"""A run folder: what training leaves behind, and how evaluation reads it without executing anything of it (no ray).
+
+`config.json` (the resolved experiment), `team.safetensors` (weights), `progress.csv`, `summary.json`, TensorBoard files
+and `checkpoints/` (RLlib's own, cloudpickle: only `--resume` opens them).
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pydantic
+import torch
+from gymnasium.spaces.utils import flatdim
+from torch import Tensor
+
+from heliograph.experiments.choices import (
+    COUNTS_OF_STEPS,
+    EnvChoice,
+    EnvFacts,
+    TeamChoices,
+    build_team,
+    facts_for,
+    outline,
+)
+from heliograph.memory import at_most, is_exhausted
+from heliograph.shipped import card_of, comes_with_us, located
+from heliograph.storage.safe_files import (
+    CHECKSUM,
+    VERSION,
+    Outline,
+    RunFolderError,
+    TensorFile,
+    make_folder,
+    open_tensors,
+    parse_json,
+    read_json,
+    write_tensors,
+    write_text,
+)
+from heliograph.team.team import Team
+from heliograph.texts import cut, one_line
+
+FORMAT_VERSION = 1
+CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
+TEAM = "heliograph_team"
+"""Key of a team file's metadata that holds its configuration, as JSON."""
+STORED, HALF = "stored_as", "float16"
+"""Key and value in that configuration where weights are stored in half precision, to be read as single."""
+MAX_SIZE = 100_000
+MAX_ENV_BYTES = 2_000_000_000
+"""What a stranger's environment may take, of which one copy is built before anything of its team is compared."""
+MAX_STEPS, MAX_FEATURES = 10_000, 1_000_000
+PARTS, MAX_PARTS = ("layers", "rounds", "heads"), 1000
+"""Settings that count what takes time though it need not take memory."""
+TRUST = "if you trust it, say so (trust=True, --trust)"
+VAGUE = (KeyError, IndexError, AttributeError)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """A trained team as read from its folder, or from a team file (then `folder` is where that lies)."""
+
+    folder: pathlib.Path
+    source: pathlib.Path | None = None
+    config: dict[str, Any]
+    env: EnvChoice
+    choices: TeamChoices
+    facts: EnvFacts
+    team: Team
+
+    @property
+    def algorithm(self) -> str | None:
+        """What trained it; None where that is not recorded."""
+        training = self.config.get("training")
+        return training.get("algorithm") if isinstance(training, dict) else None
+
+    @property
+    def has_odds(self) -> bool:
+        """Whether its outputs are logits, which can be sampled; those of Q-learning are values."""
+        return self.algorithm != "qlearning"
+
+    def in_env(self, settings: Mapping[str, Any]) -> "Run":
+        """The same team in its environment with some settings changed: other images, other odds, a longer episode.
+
+        Raises `RunFolderError` where agents would see or do something else than they were built for.
+        """
+        env = EnvChoice(env=self.env.env, settings={**self.env.settings, **settings})
+        facts = facts_for(env)
+        if facts.roles != self.facts.roles:
+            changed = ", ".join(f"{key}={value}" for key, value in settings.items())
+            raise RunFolderError(f"{changed}: agents, observations or actions would not be those of {self.source}")
+        return dataclasses.replace(self, env=env, facts=facts)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Write JSON so that the file is either the old or the new one, never half."""
+    make_folder(path.parent)
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, default=plain) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A JSON form of what is not JSON: importable objects by their import path, structures as dicts."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    if hasattr(value, "__qualname__") and "<" not in value.__qualname__ and value.__module__ != "__main__":
+        return f"{value.__module__}:{value.__qualname__}"
+    if isinstance(value, (set, frozenset, tuple)):
+        return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
+    if hasattr(value, "item"):
+        return value.item()
+    return {"not_json": repr(value)}
+
+
+def write_team(folder: pathlib.Path, team: Team) -> None:
+    """Write the weights and buffers of a team, atomically."""
+    make_folder(folder)
+    write_tensors(folder / WEIGHTS, team.state_dict(), metadata={VERSION: str(FORMAT_VERSION)})
+
+
+def write_config(folder: pathlib.Path, *, env: EnvChoice, choices: TeamChoices, **more: Any) -> None:
+    """Write the resolved configuration, and a checksum of it."""
+    rewrite_config(folder, {VERSION: FORMAT_VERSION, "env": env, "team": choices, **more})
+
+
+def rewrite_config(folder: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Write a configuration that was read and changed, with its new checksum."""
+    told = json.loads(json.dumps(content, default=plain))
+    write_json(folder / CONFIG, {**told, CHECKSUM: _digest(told)})
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    own = {key: value for key, value in config.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+
+
+def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
+    """Read a trained team from its run folder, from a team file (see `heliograph.storage.team_file`), or "recipe:NAME".
+
+    Nothing of it is executed. Names that would import code outside Heliograph are refused unless `trust`.
+    """
+    source = located(folder)
+    if source.is_file():
+        config, stored = open_team_file(source)
+        if comes_with_us(source):
+            config = {**config, "training": card_of(source)["training"]}
+    else:
+        config = read_config(source)
+        check_names(source, config, trust=trust)
+        stored = open_weights(source / WEIGHTS)
+    if not isinstance(config.get("env"), dict):
+        raise RunFolderError(f"{source} holds a policy and no team: load it with --load-policy NAME={source}")
+    check_names(source, config, trust=trust)
+    env, choices, facts, team = _build(source, config, stored, trust=trust)
+    place = source.parent if source.is_file() else source
+    return Run(folder=place, source=source, config=config, env=env, choices=choices, facts=facts, team=team)
+
+
+def _build(
+    source: pathlib.Path, config: dict[str, Any], stored: TensorFile, *, trust: bool
+) -> tuple[EnvChoice, TeamChoices, EnvFacts, Team]:
+    """Build what a configuration describes: first without memory, to see that it is as large as its weights."""
+    try:
+        env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
+        facts = facts_for(env) if trust else refuse_large(source, env)
+        expected = outline(choices, facts)
+        check_fit(_outlines(config, stored), expected, what=f"{source} holds weights that do not fit its configuration")
+        tensors = weights_in(config, stored)
+        team = build_team(choices, facts, seed=0)
+        team.load_state_dict(tensors)
+        return env, choices, facts, team.eval()
+    except RunFolderError:
+        raise
+    except Exception as error:  # whatever a stranger's settings bring about
+        raise RunFolderError(f"{source} describes no team that can be built: {_sentence(error)}") from error
+
+
+def refuse_large(source: pathlib.Path, env: EnvChoice) -> EnvFacts:
+    """What a team must know of a stranger's environment; refused where it would fill memory or keep one for hours."""
+    try:
+        with at_most(MAX_ENV_BYTES):
+            facts = facts_for(env)
+    except Exception as error:  # whatever a stranger's settings bring about
+        if is_exhausted(error):
+            raise RunFolderError(f"{source}: its environment takes {MAX_ENV_BYTES:,} bytes or more; {TRUST}") from error
+        raise RunFolderError(f"{source} describes no environment that can be built: {_sentence(error)}") from error
+    features = sum(flatdim(role.observation_space) * len(role.agents) for role in facts.roles)
+    for what, found, most in (
+        ("its episodes last up to {} env steps", facts.horizon or 0, MAX_STEPS),
+        ("its agents see {} numbers in a step", features, MAX_FEATURES),
+    ):
+        if found > most:
+            raise RunFolderError(f"{source}: {what.format(f'{found:,}')}, more than {most:,}; {TRUST}")
+    return facts
+
+
+def open_team_file(path: pathlib.Path) -> tuple[dict[str, Any], TensorFile]:
+    """The configuration in a team file, and its weights, not read yet; raises `RunFolderError` where it is none."""
+    stored = open_tensors(path)
+    if TEAM not in stored.metadata:
+        raise RunFolderError(f"{path} is no team file: heliograph export writes one from a run folder")
+    config = parse_json(stored.metadata[TEAM], where=f"the description in {path}")
+    _check_version(path, config)
+    return _with_parts(path, config, ("team",)), stored
+
+
+def weights_in(config: dict[str, Any], stored: TensorFile) -> dict[str, Tensor]:
+    """Weights as they are used; raises `RunFolderError` where they are damaged, or no numbers."""
+    tensors = stored.read()
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise RunFolderError(f"{stored.path}: {cut(name)} holds NaN or infinity: no such team can play; train anew")
+    return {key: value.float() if _is_half(config, value) else value for key, value in tensors.items()}
+
+
+def _outlines(config: dict[str, Any], stored: TensorFile) -> dict[str, Outline]:
+    """What tensors are when they are read."""
+    return {
+        key: dataclasses.replace(value, dtype=torch.float32) if _is_half(config, value) else value
+        for key, value in stored.outlines.items()
+    }
+
+
+def _is_half(config: dict[str, Any], value: Tensor | Outline) -> bool:
+    return config.get(STORED) == HALF and value.dtype is torch.half
+
+
+def _check_version(path: pathlib.Path, config: Any) -> None:
+    version = config.get(VERSION) if isinstance(config, dict) else None
+    if version != FORMAT_VERSION:
+        raise RunFolderError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {FORMAT_VERSION}")
+
+
+def read_config(folder: pathlib.Path) -> dict[str, Any]:
+    """The resolved configuration of a run folder."""
+    path = pathlib.Path(folder) / CONFIG
+    if not path.exists():
+        raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}")
+    config = read_json(path)
+    _check_version(path, config)
+    if CHECKSUM in config and config[CHECKSUM] != _digest(config):
+        raise RunFolderError(
+            f"{path} does not fit its checksum: it is damaged, or somebody edited it; whoever meant to, deletes the "
+            f"entry {CHECKSUM!r}"
+        )
+    return _with_parts(path, config, ("env", "team"))
+
+
+def _with_parts(path: pathlib.Path, config: dict[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:
+    for key in parts:
+        if not isinstance(config.get(key), dict):
+            raise RunFolderError(f"{path} lacks {key!r}: not written by Heliograph, or damaged")
+    return config
+
+
+def open_weights(path: pathlib.Path) -> TensorFile:
+    """The weights of a run folder, not read yet."""
+    if not path.exists():
+        raise RunFolderError(f"{path.parent} has no {path.name}: training had not finished an iteration")
+    return open_tensors(path)
+
+
+def check_fit(tensors: Mapping[str, Tensor | Outline], expected: Mapping[str, Tensor], *, what: str) -> None:
+    """Refuse tensors whose names, shapes or dtypes are not those expected."""
+    missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+    if missing or unknown:
+        lacks, has = ([cut(name) for name in names[:3]] for names in (missing, unknown))
+        raise RunFolderError(f"{what}: does not fit, lacks {lacks}, has also {has}")
+    for name, value in tensors.items():
+        if value.shape != expected[name].shape:
+            shape, asked = tuple(value.shape), tuple(expected[name].shape)
+            raise RunFolderError(f"{what}: {name} has shape {shape}, the configuration asks {asked}")
+        if value.dtype != expected[name].dtype:
+            raise RunFolderError(f"{what}: {name} is {value.dtype}, the configuration asks {expected[name].dtype}")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors()[0]
+        return f"{cut('.'.join(map(str, first['loc'])))}: {cut(first['msg'])}"
+    return f"{type(error).__name__}: {one_line(error)}" if type(error) in VAGUE else one_line(error)
+
+
+def check_names(source: pathlib.Path, config: dict[str, Any], *, trust: bool) -> None:
+    """Refuse what would import code, and sizes that no shared team has, unless the source is trusted."""
+    parts = [(key, config[key]) for key in ("env", "team") if key in config]
+    for where, value in (leaf for key, part in parts for leaf in _leaves(key, part)):
+        key = where.rpartition(".")[2]
+        if key == "not_json":
+            raise RunFolderError(f"{source}: {cut(where)} was a Python object ({cut(value)}); build it in Python")
+        told = f"{source}: {cut(where)}={cut(repr(value))}"
+        if isinstance(value, str) and ":" in value and not trust:
+            raise RunFolderError(f"{told} would import code; {TRUST}")
+        most = MAX_PARTS if key in PARTS else MAX_SIZE
+        large = isinstance(value, (int, float)) and abs(value) > most
+        if large and not trust and not key.endswith(COUNTS_OF_STEPS):
+            raise RunFolderError(f"{told} is larger than {most}; {TRUST}")
+
+
+def _leaves(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(f"{where}.{key}", part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(where, part)
+    else:
+        yield where, value
