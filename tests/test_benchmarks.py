@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -96,3 +97,11 @@ def test_what_works_is_told_as_it_was_found(watched: Any) -> None:
     failing = {"ok": {"works": True, "told": "a|b"}, "bad": {"works": False, "told": "why <not>\nit"}}
     line = compatibility.row("x", {"group": "ray", "made": failing["ok"], "same": failing["bad"]})
     assert line == "| x | ray | a/b | - | **fails**: why &lt;not> it | - | - |  |"
+
+
+def test_every_script_and_page_is_named() -> None:
+    told = (BENCHMARKS / "README.md").read_text()
+    unnamed = [path.name for path in BENCHMARKS.glob("*.py") if f"`{path.name}`" not in told]
+    assert not unnamed
+    pages = re.findall(r"\(\.\./(docs/\w+\.md)\)", told)
+    assert pages and all((BENCHMARKS.parent / page).exists() for page in pages)
