@@ -23,6 +23,7 @@ flipped.
 import argparse
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from heliograph import Channel, Choice, CommPPOConfig, Gradient, LocalTrainer, Message, MessageForm
@@ -58,6 +59,18 @@ class FlippedBits(Channel):
         """Fair random bits, for garbled twins and interventions."""
         bits = torch.randint(2, (*like.shape[:-1], self.length), generator=generator, device=like.device)
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
+
+    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+        """How likely each bit is 0 and 1, by the sigmoid that the gradient is of: losses ask for it."""
+        return torch.stack([F.logsigmoid(-intent), F.logsigmoid(intent)], -1)
+
+    def expected_payload(self, intent: Tensor) -> Tensor:
+        """What travels on average, of these odds."""
+        return self.flip_probability + (1 - 2 * self.flip_probability) * torch.sigmoid(intent)
+
+    def shifted(self, payload: Tensor, shift: Tensor) -> Tensor:
+        """The other bit: the wrapper `noisy` asks for it."""
+        return torch.where(shift % 2 == 1, 1 - payload, payload)
 
 
 def config(seed: int = 0) -> CommPPOConfig:

@@ -11,10 +11,7 @@ from torch import Tensor, nn
 from heliograph import registry
 from heliograph.channels.wrapper import Wrapper
 from heliograph.envs.base import TeamEnv
-from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
-from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.experiments.choices import (
     EnvFacts,
     PolicyChoice,
@@ -30,16 +27,10 @@ from heliograph.models.commnet import CommNet
 from heliograph.models.scripted import ScriptedOutput
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.team import Team
+from heliograph.testing.small_teams import ENVS, stir
 from heliograph.topologies.base import Topology
-from heliograph.types import Edges, Heard, Inputs, TeamStep, Timing, Tree, tensors_of
-from tests.envs.mixed import Mixed
+from heliograph.types import Edges, Heard, Inputs, TeamStep, Timing, tensors_of
 
-ENVS = {
-    "identity": Identity,
-    "speaker_listener": functools.partial(SpeakerListener, rounds=3),
-    "switch_riddle": SwitchRiddle,
-    "mixed": Mixed,
-}
 MORE_ENVS = {"predator_prey": PredatorPrey}
 ESTIMATORS = {"continuous": ("pathwise", "score"), "symbols": ("score", "gumbel", "straight_through")}
 
@@ -147,6 +138,20 @@ MODELS: dict[str, Any] = {
 }  # fmt: skip
 
 
+def model_maker(name: str) -> Any:
+    """What makes a small model from a specification; `name` is a key of `MODELS`."""
+    if name == "scripted":
+        return scripted
+    cls = resolve("model", MODELS[name])
+    return functools.partial(cls, size=16) if "size" in registry.settings_of(cls) else cls
+
+
+def scripted(spec: ModelSpec) -> Model:
+    """The script above as a model."""
+    function = functools.partial(script, actions=spec.action_inputs, intents=spec.intent_size)
+    return registry.load("model", "scripted")(spec, function=function, memory_size=2)
+
+
 def choices(facts: EnvFacts, *, model: Any = "cnet", channel: str = "dru", **more: Any) -> TeamChoices:
     """Choices of a small team; `channel` is a key of `CHANNELS`."""
     name, settings = CHANNELS[channel]
@@ -170,48 +175,13 @@ def make_team(env: TeamEnv, *, model: Any = "cnet", channel: str = "dru", seed: 
     facts = facts_of(env)
     if model != "scripted" and "size" in registry.settings_of(resolve("model", model)):
         more["model_settings"] = {"size": 16, **more.get("model_settings", {})}
-    team = build_team(choices(facts, model=model, channel=channel, **more), facts, seed=seed)
-    return stir(team, seed=seed)
-
-
-def stir(team: Team, *, seed: int = 0) -> Team:
-    """Random weights of a size at which agents differ in what they do."""
-    generator = torch.Generator().manual_seed(seed)
-    for weight in team.parameters():
-        weight.data = 0.4 * torch.randn(weight.shape, generator=generator)
-    return team
+    return stir(build_team(choices(facts, model=model, channel=channel, **more), facts, seed=seed), seed=seed)
 
 
 def make_sampler(name: str = "speaker_listener", *, copies: int = 6, seed: int = 0, **more: Any) -> Sampler:
     """A sampler of a team in one of `ENVS`; `time_limit` and the like in `env`."""
     env = {**ENVS, **MORE_ENVS}[name](num_copies=copies, seed=seed, **more.pop("env", {}))
     return Sampler(env, make_team(env, seed=seed, **more), seed=seed)
-
-
-def perturbed(tree: Tree, *, roles: set[str]) -> Tree:
-    """Observations of which those of some roles are replaced by others of the same kind."""
-    return {name: _noise(leaf) if name in roles else leaf for name, leaf in tree.items()}
-
-
-def _noise(tree: Tree) -> Tree:
-    if isinstance(tree, dict):
-        return {key: _noise(value) for key, value in tree.items()}
-    if tree.dtype == torch.uint8:
-        return 255 - tree
-    return tree + torch.randn(tree.shape)
-
-
-def steps_of(env: TeamEnv, team: Team, *, number: int, seed: int = 0) -> list[tuple[TeamStep, Any]]:
-    """What a team saw and in which state it was, step by step."""
-    generator = torch.Generator().manual_seed(seed)
-    step = env.reset()
-    state, found = team.initial_state(step), []
-    for _ in range(number):
-        found.append((step, state))
-        acted = team.step(step, state, generator=generator)
-        step = env.step(acted.actions)
-        state = team.cut(acted.state, step.terminated | step.truncated, acted.edges)
-    return found
 
 
 def replaced(step: TeamStep, **changes: Any) -> TeamStep:

@@ -149,7 +149,7 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "one agent": (lambda: config(Alone), ("channel='dru'", "hermit", "nobody is there to hear", "channel='none'")),
     "silent on a channel": (lambda: config(model="silent"), ("model='silent'", "channel='dru'", "model='cnet'")),
     "nothing to train": (lambda: config(**SCRIPT), ("model='scripted'", "nothing to train", "another model")),
-    "nobody gives": (lambda: config(topology="given"), ("topology 'given'", "topology='full'", "topology.mask")),
+    "nobody gives": (lambda: config(topology="given"), ("topology='given'", "topology='full'", "topology.mask")),
     "signalling in vectors": (
         lambda: config(channel="continuous", losses=["positive_signalling"]),
         ("channel='continuous'", "positive_signalling", "channel='symbols'"),

@@ -26,10 +26,11 @@ from heliograph.rollouts.rollout import Rollout
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.assignment import Layout
 from heliograph.team.participation import Presence
+from heliograph.testing.small_teams import ENVS
 from heliograph.types import Choice, MessageForm
 from tests.envs.test_conformance import ENVS as EACH_ENV
 from tests.envs.test_conformance import VARIANTS
-from tests.parts import CHANNELS, ENVS, MODELS, choices
+from tests.parts import CHANNELS, MODELS, choices
 from tests.topologies.test_topologies import SETTINGS
 
 META = "meta"

@@ -9,6 +9,8 @@ import types
 
 import pytest
 
+from heliograph.testing import check_channel
+
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 NEEDS_RAY = {"stock_rllib", "differentiable_rllib", "ray_tune"}
@@ -59,3 +61,7 @@ def test_dial_beats_every_silent_team(monkeypatch: pytest.MonkeyPatch) -> None:
     dial = load(EXAMPLES / "dial_in_plain_pytorch.py", monkeypatch)
     scores = dial.main(200, evaluate_every=50)
     assert max(scores) > 0.85, scores
+
+
+def test_the_channel_of_the_example_conforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_channel(load(EXAMPLES / "custom_channel.py", monkeypatch).FlippedBits)

@@ -20,6 +20,7 @@ from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rollouts.recording import Frames
 from heliograph.rollouts.rollout import Rollout, concatenate
 from heliograph.rollouts.sampler import Sampler
+from heliograph.testing.mixed import Mixed
 from heliograph.types import (
     Inputs,
     Role,
@@ -32,7 +33,6 @@ from heliograph.types import (
     stack,
     tensors_of,
 )
-from tests.envs.mixed import Mixed
 from tests.parts import make_sampler, make_team
 
 SIDE, COPIES, STEPS, EPISODE = 32, 8, 6, 20

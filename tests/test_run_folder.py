@@ -23,7 +23,7 @@ from heliograph.storage.run_folder import (
     write_team,
 )
 from heliograph.storage.safe_files import CHECKSUM
-from tests.parts import stir
+from heliograph.testing.small_teams import stir
 
 POLICIES = {
     "a": PolicyChoice(agents=("agent_0",), model="feedforward", model_settings={"size": 8}),

@@ -7,8 +7,9 @@ from heliograph.functional import clipped_policy_loss, masked_mean
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.sampler import Sampler, play, rounds
 from heliograph.rollouts.statistics import episodes_of
+from heliograph.testing.small_teams import ENVS
 from heliograph.types import Choice, MessageForm, map_tensors, tensors_of
-from tests.parts import ENVS, MODELS, make_sampler, make_team
+from tests.parts import MODELS, make_sampler, make_team
 
 each_env = pytest.mark.parametrize("env", ENVS)
 

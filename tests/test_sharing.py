@@ -26,7 +26,7 @@ from heliograph.storage.run_folder import (
 )
 from heliograph.storage.safe_files import read_tensors, write_tensors
 from heliograph.storage.team_file import export, read_policy
-from tests.parts import stir
+from heliograph.testing.small_teams import stir
 
 
 def run_folder(folder: pathlib.Path, *, size: int = 8, env: Any = "speaker_listener") -> pathlib.Path:

@@ -362,16 +362,16 @@ def plugged(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator
     names = {"missing": "plug_nowhere:X", "broken": "plug_broken:X", "exits": "plug_exits:X", "loud": "plug_loud:Loud"}
     real = importlib.metadata.entry_points
 
-    def points(*, group: str) -> list[importlib.metadata.EntryPoint]:
-        own = [importlib.metadata.EntryPoint(name=name, value=at, group=group) for name, at in names.items()]
-        return [*own, *real(group=group)]
-
-    monkeypatch.setattr("importlib.metadata.entry_points", points)
-    registry._foreign.cache_clear()
-    registry.load.cache_clear()
+    groups = [f"heliograph.{folder}" for folder in registry.KINDS.values()]
+    own = [importlib.metadata.EntryPoint(name=n, value=at, group=g) for g in groups for n, at in names.items()]
+    points = importlib.metadata.EntryPoints([*own, *(point for g in groups for point in real(group=g))])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda: points)
+    caches = (registry._points, registry._foreign, registry.load)
+    for cached in caches:
+        cached.cache_clear()
     yield
-    registry._foreign.cache_clear()
-    registry.load.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ["envs", "recipes"])

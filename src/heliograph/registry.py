@@ -1,10 +1,9 @@
 """Components by name: the file name is the public id, imported on demand; others come in by entry point.
 
-A component file of a folder such as `envs/` defines exactly one public class named in its `__all__`. Out-of-tree
-packages add theirs under the entry-point groups `heliograph.envs`, `heliograph.channels`, ...
+A component file of a folder such as `envs/` holds one concrete public class of its kind's base; other modules beside it
+are helpers. Out-of-tree packages add theirs under the entry-point groups `heliograph.envs`, `heliograph.channels`, ...
 """
 
-import ast
 import difflib
 import functools
 import importlib
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from heliograph.checks import check_kind
+from heliograph.component_files import component_in, docstring_of
 from heliograph.texts import cut, one_line
 
 KINDS = {
@@ -28,16 +28,8 @@ KINDS = {
     "algorithm": "rllib",
     "recipe": "recipes",
 }
-ALGORITHMS = ("a2c", "ppo", "qlearning")
-RESERVED = {
-    "__init__", "base", "critic", "blocks",
-    "wrapper", "attention", "trainers", "checking", "distances", "endings", "fields", "digit_game", "digit_images",
-    "combat_tactics", "grid_world", "hearing", "observations",
-    "predator_prey_scores", "predator_prey_searchers", "scene", "simulation", "traffic_drivers", "traffic_roads",
-}  # fmt: skip
-"""Files of component folders that hold the contract and the runtime, or what components share."""
 
-
+PACKAGE = pathlib.Path(__file__).parent
 MOST_NAMES = 200
 """Names that a message lists at most."""
 
@@ -72,9 +64,9 @@ def names(kind: str) -> list[str]:
 @functools.cache
 def load(kind: str, name: str) -> Any:
     """The class (or function) that a name stands for; raises `UnknownNameError` with the nearest names."""
-    if name in _own(kind):
-        module = importlib.import_module(f"heliograph.{folder_of(kind)}.{name}")
-        return getattr(module, module.__all__[0])
+    own = _component(kind, name)
+    if own is not None:
+        return getattr(importlib.import_module(f"heliograph.{folder_of(kind)}.{name}"), own)
     if name in _foreign(kind):
         return _plugged_in(kind, name)
     raise UnknownNameError(what=kind, name=name, valid=names(kind))
@@ -98,20 +90,11 @@ def summary(kind: str, name: str) -> str:
     Those of other packages are imported; where one fails, the line says so.
     """
     try:
-        text = _written(kind, name) if name in _own(kind) else inspect.getdoc(load(kind, name))
+        own = _component(kind, name)
+        text = docstring_of(_file(kind, name), own) if own is not None else inspect.getdoc(load(kind, name))
     except PluginError as error:
         text = str(error).removeprefix(f"{kind} {name!r} ")
     return (text or "").split("\n")[0]
-
-
-def _written(kind: str, name: str) -> str | None:
-    """The docstring of what a module's `__all__` names first, from its source."""
-    source = pathlib.Path(__file__).parent / folder_of(kind).replace(".", "/") / f"{name}.py"
-    body = ast.parse(source.read_text(encoding="utf8")).body
-    assigned = {ast.unparse(node.targets[0]): node.value for node in body if isinstance(node, ast.Assign)}
-    public = ast.literal_eval(assigned["__all__"])[0]
-    defined = (node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == public)
-    return ast.get_docstring(next(defined))
 
 
 def settings_of(component: Any) -> dict[str, inspect.Parameter]:
@@ -168,14 +151,26 @@ def check_kinds(component: Any, settings: Mapping[str, Any], *, what: str) -> No
 
 @functools.cache
 def _own(kind: str) -> frozenset[str]:
-    if kind == "algorithm":
-        return frozenset(ALGORITHMS)
-    folder = pathlib.Path(__file__).parent / folder_of(kind).replace(".", "/")
-    files = {path.stem for path in folder.glob("*.py")}
-    return frozenset(name for name in files - RESERVED if not name.startswith("_"))
+    files = (PACKAGE / folder_of(kind).replace(".", "/")).glob("*.py")
+    return frozenset(path.stem for path in files if _component(kind, path.stem) is not None)
+
+
+def _component(kind: str, name: str) -> str | None:
+    """The class or function that a file of this package holds under a name; None where there is no such file."""
+    path = _file(kind, name)
+    return component_in(kind, path) if name.isidentifier() and not name.startswith("_") and path.is_file() else None
+
+
+def _file(kind: str, name: str) -> pathlib.Path:
+    return PACKAGE / folder_of(kind).replace(".", "/") / f"{name}.py"
 
 
 @functools.cache
 def _foreign(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
-    points = importlib.metadata.entry_points(group=f"heliograph.{folder_of(kind)}")
-    return {point.name: point for point in points}
+    return {point.name: point for point in _points().select(group=f"heliograph.{folder_of(kind)}")}
+
+
+@functools.cache
+def _points() -> Any:
+    """Those of all groups: to look through all packages that are installed takes milliseconds."""
+    return importlib.metadata.entry_points()

@@ -20,10 +20,10 @@ from heliograph.reports.listening_section import listening, words
 from heliograph.reports.report import write_report
 from heliograph.storage.run_folder import Run, write_config, write_team
 from heliograph.team.attention import attention_in
+from heliograph.testing.small_teams import stir
 from heliograph.types import Choice
 from tests.analysis.teams import scripted_run
 from tests.analysis.test_report import Checked
-from tests.parts import stir
 
 
 def attending(

@@ -12,6 +12,7 @@ from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.mutual_information import mutual_information, normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import neighbour_purity
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
+from heliograph.testing import MEASURE_CHECKS
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=60)
 GRID = [(a, b) for a in range(4) for b in range(4)]
@@ -28,6 +29,12 @@ def test_measures_are_found_by_name() -> None:
         "entropy", "mutual_information", "neighbour_purity", "permutation_baseline",
     }  # fmt: skip
     assert registry.load("measure", "entropy") is entropy
+
+
+@pytest.mark.parametrize("name", registry.names("measure"))
+@pytest.mark.parametrize("check", MEASURE_CHECKS)
+def test_conformance(name: str, check: str) -> None:
+    MEASURE_CHECKS[check](registry.load("measure", name))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from heliograph.experiments.choices import build_channel
 from heliograph.rollouts.split_episodes import folded
+from heliograph.testing.small_teams import steps_of
 from heliograph.types import Choice, tensors_of
 from tests.channels.arrivals import Queue, built, inboxes, message, step_by_step, stream, transited
-from tests.parts import Chatter, make_sampler, make_team, replaced, steps_of
+from tests.parts import Chatter, make_sampler, make_team, replaced
 
 YES, NO = True, False
 

@@ -6,9 +6,10 @@ import torch
 from heliograph.channels.continuous import Continuous
 from heliograph.channels.lossy import Lossy
 from heliograph.experiments.choices import build_channel
+from heliograph.testing.small_teams import steps_of
 from heliograph.types import Choice, MessageForm
 from tests.channels.arrivals import Queue, built, inboxes, message, stream
-from tests.parts import make_sampler, replaced, steps_of
+from tests.parts import make_sampler, replaced
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.25, 1.0])

@@ -8,8 +8,8 @@ from gymnasium import spaces
 from heliograph.envs.base import Outcome, TeamEnv, View, flat_observation, flat_size
 from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
+from heliograph.testing.mixed import Mixed
 from heliograph.types import Role
-from tests.envs.mixed import Mixed
 
 
 class Counter(TeamEnv):

@@ -20,7 +20,7 @@ from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.testing import CHECKS, ConformanceError, check_env, episodes, random_actions
-from tests.envs.mixed import DRIVERS, SCOUTS, Mixed
+from heliograph.testing.mixed import DRIVERS, SCOUTS, Mixed
 
 ENVS = {name: functools.partial(registry.load, "env", name) for name in registry.names("env")}
 VARIANTS = {

@@ -24,10 +24,10 @@ from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.rollouts.rollout import concatenate
 from heliograph.rollouts.sampler import Sampler
 from heliograph.testing import CHECKS, ConformanceError
+from heliograph.testing.mixed import Mixed
 from heliograph.topologies.base import dense, fixed
 from heliograph.types import Edges, map_tensors, stack
 from tests.adapters.makes import Counting, Crowd
-from tests.envs.mixed import Mixed
 from tests.parts import make_team
 
 COPIES = 4

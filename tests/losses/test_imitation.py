@@ -75,7 +75,7 @@ def test_an_environment_without_a_solver_is_refused() -> None:
     class Unsolved(Identity):
         oracle = TeamEnv.oracle
 
-    with pytest.raises(ValueError, match=r"Imitation imitates the scripted solver.*Unsolved has none"):
+    with pytest.raises(ValueError, match=r"without one .*loss='imitation'; Unsolved of .*oracle\(\) is filled in"):
         config(Unsolved).validate()
     sampler = make_sampler("speaker_listener")
     rollout = sampler.fragment(2)

@@ -12,7 +12,8 @@ from heliograph.losses.reconstruction import Reconstruction
 from heliograph.rollouts.rollout import Rollout
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.team import Team
-from tests.parts import CHANNELS, ENVS, make_sampler
+from heliograph.testing import LOSS_CHECKS
+from tests.parts import CHANNELS, make_sampler
 
 TALKING = [name for name in CHANNELS if name != "none" and not name.startswith("garbled")]
 
@@ -46,13 +47,17 @@ def test_the_losses_of_this_package_are_exactly_these() -> None:
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
-@pytest.mark.parametrize(
-    ("env", "channel"), [(e, c) for e in ENVS for c in CHANNELS if "+" not in c or e in ("speaker_listener", "mixed")]
-)
-def test_every_loss_is_a_finite_scalar_on_every_channel(name: str, env: str, channel: str) -> None:
-    sampler = make_sampler(env, channel=channel)
+@pytest.mark.parametrize("check", LOSS_CHECKS)
+def test_conformance(name: str, check: str) -> None:
+    """Those on every channel are among the checks of channels."""
+    LOSS_CHECKS[check](registry.load("loss", name))
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+@pytest.mark.parametrize("channel", ["symbols-gumbel", "vq", "continuous-score", "delayed+limited+lossy+gated+dru"])
+def test_every_loss_is_a_finite_scalar_where_agents_come_and_go(name: str, channel: str) -> None:
+    sampler = make_sampler("mixed", channel=channel)
     loss = registry.load("loss", name)(sampler.team)
-    assert isinstance(loss, AuxiliaryLoss)
     sampler.asks_oracle = loss.needs_oracle
     value = loss(batch_of(sampler.team, sampler.fragment(6)))
     assert value.shape == () and torch.isfinite(value)

@@ -12,8 +12,9 @@ from heliograph.models.graph_attention import GraphAttention
 from heliograph.rollouts.rollout import Rollout, concatenate
 from heliograph.rollouts.sampler import Sampler
 from heliograph.rollouts.split_episodes import folded
+from heliograph.testing.small_teams import stir
 from heliograph.types import Choice, Heard, Inputs, Timing, Tree, map_tensors, tensors_of
-from tests.parts import Chatter, make_sampler, stir
+from tests.parts import Chatter, make_sampler
 
 
 class Doubter(Model):

@@ -11,21 +11,14 @@ from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, bu
 from heliograph.models.cnet import CNet
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.inputs import ages_in
-from heliograph.team.team import Team
-from heliograph.types import Choice, Execution, Gradient, MessageForm, TeamStep, tensors_of
-from tests.parts import ENVS, MODELS, Chatter, make_sampler, make_team, perturbed, replaced, steps_of
+from heliograph.testing import MODEL_CHECKS
+from heliograph.testing.model_knowledge import messages_of, outcome_of
+from heliograph.testing.small_teams import ENVS, close, perturbed, steps_of, stream
+from heliograph.types import Choice, Gradient, MessageForm
+from tests.parts import MODELS, Chatter, make_sampler, make_team, model_maker, replaced
 
 each_model = pytest.mark.parametrize("model", MODELS)
 each_env = pytest.mark.parametrize("env", ENVS)
-WORDY = ["dru", "symbols-score"]
-
-
-def stream(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def close(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.allclose(one, other, atol=2e-5, rtol=1e-4)
 
 
 def test_the_models_of_this_package_are_exactly_these() -> None:
@@ -35,103 +28,29 @@ def test_the_models_of_this_package_are_exactly_these() -> None:
     ]  # fmt: skip
 
 
-# ---- step and unroll ----------------------------------------------------------------------------------------------
+# ---- what is shipped ----------------------------------------------------------------------------------------------
+
+
+@each_model
+@pytest.mark.parametrize("check", MODEL_CHECKS)
+def test_conformance(model: str, check: str) -> None:
+    MODEL_CHECKS[check](model_maker(model))
 
 
 @each_model
 @each_env
-@pytest.mark.parametrize("channel", [*WORDY, "continuous-pathwise", "symbols-gumbel", "none"])
-def test_unrolling_repeats_the_steps(model: str, env: str, channel: str) -> None:
-    sampler = make_sampler(env, model=MODELS[model], channel=channel)
-    sampler.fragment(5)
-    rollout = sampler.fragment(10)
+def test_unrolling_repeats_what_was_counted_and_said(model: str, env: str) -> None:
+    sampler = make_sampler(env, model=MODELS[model], channel="symbols-gumbel")
+    rollout = sampler.fragment(6)
     unrolled = sampler.team.unroll(rollout)
-    assert close(unrolled.action_log_prob, rollout.action_log_prob)
-    assert close(unrolled.message_log_prob, rollout.message_log_prob)
     assert len(unrolled.messages) == len(rollout.messages) == sampler.team.rounds
+    said = rollout.speaking & sampler.team.talks
     for now, then in zip(unrolled.messages, rollout.messages, strict=True):
-        said = rollout.speaking & sampler.team.talks
-        assert close(now.payload[said], then.payload[said])
-        assert torch.equal(now.bits, then.bits)
-        assert now.symbols is None or torch.equal(now.symbols[said], then.symbols[said])
-    for tensor in tensors_of([unrolled.before, unrolled.after, unrolled.action_entropy, unrolled.message_entropy]):
-        assert torch.isfinite(tensor).all()
-
-
-@each_model
-@each_env
-def test_unrolling_some_copies_repeats_them(model: str, env: str) -> None:
-    sampler = make_sampler(env, model=MODELS[model], channel="dru")
-    rollout = sampler.fragment(9)
-    some = torch.tensor([4, 1])
-    whole, part = sampler.team.unroll(rollout), sampler.team.unroll(rollout.select(some))
-    assert close(whole.action_log_prob[:, some], part.action_log_prob)
-
-
-@each_model
-@pytest.mark.parametrize(("env", "limit"), [("speaker_listener", 5), ("switch_riddle", 2), ("mixed", 5)])
-def test_final_features_are_those_of_the_next_step_where_the_episode_goes_on(model: str, env: str, limit: int) -> None:
-    sampler = make_sampler(env, copies=24, model=MODELS[model], channel="dru", env={"time_limit": limit})
-    sampler.epsilon = 0.5  # so that not all episodes end before they are cut
-    sampler.fragment(2)
-    rollout = sampler.fragment(12)
-    unrolled = sampler.team.unroll(rollout)
-    assert unrolled.final is not None
-    goes_on = rollout.observing[1:] & ~(rollout.terminated | rollout.truncated).any(-1, keepdim=True)
-    for policy in sampler.team.layout.policies:
-        mask = goes_on[:, :, sampler.team.layout.slots(policy)]
-        assert mask.any()
-        assert close(unrolled.final[policy][mask], unrolled.before[policy][1:][mask]), policy
+        assert close(now.payload[said], then.payload[said]) and torch.equal(now.bits, then.bits)
+        assert torch.equal(now.symbols[said], then.symbols[said])
 
 
 # ---- who knows what -----------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What the agents of a team did in a step."""
-
-    log_prob: torch.Tensor
-    intents: list[torch.Tensor]
-    memory: dict[str, torch.Tensor]
-    inbox: torch.Tensor
-
-
-def outcome(team: Team, step: TeamStep, state, *, heard=None) -> Outcome:
-    """One step with fixed messages, if given; actions are greedy, their log-probability tells the logits apart."""
-    told = None if heard is None else (lambda message, step, edges: heard)
-    acted = team.step(step, state, generator=stream(3), choice=Choice.GREEDY, intervention=told)
-    said = [message.payload for message in acted.messages] if told is None else []
-    mask = acted.state.inbox.mask
-    return Outcome(log_prob=acted.action_log_prob, intents=said, memory=acted.state.memory, inbox=mask)
-
-
-def messages_of(team: Team, step: TeamStep, state):
-    acted = team.step(step, state, generator=stream(3))
-    return acted.messages[0] if acted.messages else None
-
-
-@each_model
-@each_env
-@pytest.mark.parametrize("channel", WORDY)
-def test_an_agent_knows_only_what_it_sees_remembers_and_is_told(model: str, env: str, channel: str) -> None:
-    """Others' observations and the state of the world are replaced; messages stay: what it does stays."""
-    world = ENVS[env](num_copies=16)
-    team = make_team(world, model=MODELS[model], channel=channel)
-    central = any(p.model.execution is Execution.CENTRALISED for p in team.policies.values())
-    changed = False
-    for step, state in steps_of(world, team, number=5):
-        heard = messages_of(team, step, state)
-        for role in world.roles:
-            others = {r.name for r in world.roles} - {role.name}
-            noise = perturbed(step.observations, roles=others)
-            dream = replaced(step, observations=noise, state=torch.randn_like(step.state))
-            now, then = (outcome(team, s, state, heard=heard) for s in (step, dream))
-            mine = world.slots(role.name)
-            same = close(now.log_prob[:, mine], then.log_prob[:, mine])
-            same &= all(close(now.memory[p], then.memory[p]) for p in [role.name])
-            changed |= not same
-    assert changed == central
 
 
 @pytest.mark.parametrize("model", ["cnet", "feedforward", "chatter", "silent"])
@@ -142,44 +61,9 @@ def test_agents_that_share_a_policy_know_nothing_of_each_other_either(model: str
     step = replaced(step, acting=torch.ones_like(step.acting))
     heard = messages_of(team, step, state)
     swapped = {"agent": torch.stack([step.observations["agent"][:, 0], 1 - step.observations["agent"][:, 1]], 1)}
-    now, then = (outcome(team, s, state, heard=heard) for s in (step, replaced(step, observations=swapped)))
+    now, then = (outcome_of(team, s, state, heard=heard) for s in (step, replaced(step, observations=swapped)))
     assert torch.equal(now.log_prob[:, 0], then.log_prob[:, 0])
     assert not close(now.log_prob[:, 1], then.log_prob[:, 1])
-
-
-@each_model
-@pytest.mark.parametrize("channel", WORDY)
-def test_agents_that_are_silent_or_not_heard_change_nobody(model: str, channel: str) -> None:
-    world = ENVS["mixed"](num_copies=16)
-    team = make_team(world, model=MODELS[model], channel=channel)
-    (step, state), *_ = steps_of(world, team, number=1)
-    mute = step.speaking.clone()
-    mute[:, world.slots("driver")] = False
-    mute_step = replaced(step, speaking=mute)
-    noise = replaced(mute_step, observations=perturbed(step.observations, roles={"driver"}))
-    others = [0, 1, 5]
-    now, then = (team.step(s, state, generator=stream(), choice=Choice.GREEDY) for s in (mute_step, noise))
-    assert close(now.action_log_prob[:, others], then.action_log_prob[:, others])
-    assert not now.state.inbox.mask[:, others][:, :, 2:5].any()
-    following = [team.step(mute_step, a.state, generator=stream(), choice=Choice.GREEDY) for a in (now, then)]
-    assert close(following[0].action_log_prob[:, others], following[1].action_log_prob[:, others])
-
-
-@each_model
-def test_memory_advances_only_where_an_agent_observes(model: str) -> None:
-    world = ENVS["mixed"](num_copies=16)
-    team = make_team(world, model=MODELS[model], channel="dru")
-    moved = False
-    for step, state in steps_of(world, team, number=7):
-        after = team.step(step, state, generator=stream()).state
-        for policy, memory in after.memory.items():
-            here = step.observing[:, team.layout.slots(policy)]
-            assert torch.equal(memory[~here], state.memory[policy][~here])
-            moved |= bool((memory[here] != state.memory[policy][here]).any())
-        for role in world.roles:
-            here = step.observing[:, world.slots(role.name)]
-            assert torch.equal(after.last_action[role.name][~here], state.last_action[role.name][~here])
-    assert moved == any(p.model.memory_size for p in team.policies.values())
 
 
 @each_model
@@ -220,7 +104,7 @@ def test_timing(model: str, same_step: bool) -> None:
     step = replaced(step, acting=torch.ones_like(step.acting))
     heard = messages_of(team, step, state)
     other = dataclasses.replace(heard, payload=1 - heard.payload)
-    now, then = (outcome(team, step, state, heard=h) for h in (heard, other))
+    now, then = (outcome_of(team, step, state, heard=h) for h in (heard, other))
     assert close(now.log_prob, then.log_prob) != same_step
     assert bool(now.inbox.any()) != same_step
 
@@ -241,13 +125,6 @@ def test_scripts_are_frozen() -> None:
     assert not list(team.policies["agent"].parameters())
 
 
-@each_model
-def test_models_run_where_nobody_is_heard(model: str) -> None:
-    sampler = make_sampler("mixed", model=MODELS[model], topology="none")
-    rollout = sampler.fragment(4)
-    assert close(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob)
-
-
 def test_full_information_sees_the_state_and_not_the_observation() -> None:
     world = ENVS["identity"](num_copies=8)
     team = make_team(world, model="full_information")
@@ -255,7 +132,7 @@ def test_full_information_sees_the_state_and_not_the_observation() -> None:
     step = replaced(step, acting=torch.ones_like(step.acting))
     blind = replaced(step, observations=perturbed(step.observations, roles={"agent"}))
     other = replaced(step, state=1 - step.state)
-    seen = [outcome(team, s, state).log_prob for s in (step, blind, other)]
+    seen = [outcome_of(team, s, state).log_prob for s in (step, blind, other)]
     assert torch.equal(seen[0], seen[1]) and not close(seen[0], seen[2])
 
 
@@ -265,7 +142,7 @@ def test_feedforward_shows_last_actions_only_if_asked() -> None:
         team = make_team(world, model="feedforward", model_settings={"last_action": shown})
         (step, state), *_ = steps_of(world, team, number=1)
         other = dataclasses.replace(state, last_action={"prisoner": 1 - state.last_action["prisoner"]})
-        assert close(outcome(team, step, state).log_prob, outcome(team, step, other).log_prob) != shown
+        assert close(outcome_of(team, step, state).log_prob, outcome_of(team, step, other).log_prob) != shown
 
 
 def test_cnet_is_the_published_network() -> None:

@@ -16,7 +16,7 @@ from heliograph.models.scripted import ScriptedOutput, say_symbol
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.runs.local import LocalTrainer
-from tests.envs.mixed import Mixed
+from heliograph.testing.mixed import Mixed
 
 SMALL = {"size": 16}
 

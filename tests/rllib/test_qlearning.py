@@ -12,7 +12,7 @@ from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.qlearning import CommDQNConfig
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rollouts.rollout import Rollout
-from tests.envs.mixed import Mixed
+from heliograph.testing.mixed import Mixed
 
 SMALL = {"size": 16}
 CHANNELS = {"dru": {"bits": 1, "limit": None}, "symbols": {"vocabulary": 2}}

@@ -12,9 +12,10 @@ from heliograph.experiments.choices import EnvChoice, PolicyChoice, TeamChoices,
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
 from heliograph.rollouts.sampler import Sampler, play
 from heliograph.team.team import Team
+from heliograph.testing.small_teams import steps_of, stir
 from heliograph.topologies.base import dense
 from heliograph.types import Choice, Edges, TeamStep
-from tests.parts import Chatter, Ring, make_sampler, make_team, replaced, steps_of, stir
+from tests.parts import Chatter, Ring, make_sampler, make_team, replaced
 
 
 def stream(seed: int = 0) -> torch.Generator:

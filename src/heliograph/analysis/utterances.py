@@ -10,7 +10,6 @@ from torch import Tensor
 
 from heliograph.analysis.arrivals import arrived, times_of_arrival
 from heliograph.channels.base import Channel
-from heliograph.channels.wrapper import Wrapper
 from heliograph.experiments.choices import EnvFacts
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.attention import attention_in
@@ -96,9 +95,7 @@ def _rows_of_round(
 
 def in_words(channel: Channel) -> bool:
     """Whether what is said are symbols, not vectors, whatever wraps them: a gate has symbols of its own."""
-    while isinstance(channel, Wrapper):
-        channel = channel.inner
-    return channel.vocabulary is not None
+    return channel.alphabet is not None
 
 
 def groups_of_slots(team: Team) -> list[tuple[str, str]]:

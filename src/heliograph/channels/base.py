@@ -26,10 +26,18 @@ class Channel(nn.Module, ABC):
 
     gradient: Gradient
     can_be_silent = False
+    num_gate_logits = 0
+    """How many of the last numbers of an intent are logits of whether the message is sent at all."""
+    has_fixed_entropy = False
+    """Whether messages that are sampled as actions are as random whatever is said, so that no entropy can be learnt."""
+    is_garbled = False
+    """Whether what is heard is noise, whatever was said: a control."""
     delay_env_steps = 0
     """How many env steps after it was said a message arrives, if it arrives."""
     anneal_env_steps = 0
     """How many env steps of training what moves by `schedule` takes; 0 where nothing moves."""
+    settings_of_odds: tuple[str, ...] = ()
+    """Settings that nothing but `symbol_log_probs` and `expected_payload` read, both of which are for losses."""
 
     def __init__(
         self, *, intent_size: int, payload_size: int, vocabulary: int | None, length: int, bits_per_message: float
@@ -93,16 +101,22 @@ class Channel(nn.Module, ABC):
 
     def symbol_log_probs(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
         """How likely each symbol is at each place, in training form; only channels with symbols can tell."""
-        raise NotImplementedError(f"{type(self).__name__} has no symbols")
+        what = "does not say how likely its symbols are: fill in symbol_log_probs"
+        raise NotImplementedError(f"{type(self).__name__} {'has no symbols' if self.vocabulary is None else what}")
 
     def expected_payload(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
         """What travels on average, for losses that need a gradient where a sampled message carries none.
 
-        By default the probabilities of one-hot symbols; tanh of the intent on a channel without symbols.
+        By default the probabilities of one-hot symbols; tanh of the intent on a channel without symbols. Raises
+        NotImplementedError where what travels has another size.
         """
-        if self.vocabulary is None:
-            return torch.tanh(intent)
-        return self.symbol_log_probs(intent).exp().flatten(-2)
+        size = self.intent_size if self.vocabulary is None else self.word_size
+        if self.payload_size != size:
+            raise NotImplementedError(
+                f"{type(self).__name__} does not tell what travels on average: fill in expected_payload, as its "
+                f"payload has {self.payload_size} numbers and not {size}"
+            )
+        return torch.tanh(intent) if self.vocabulary is None else self.symbol_log_probs(intent).exp().flatten(-2)
 
     def expected_bits(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
         """What a message costs on average, in bits, with a gradient where its speaker can choose to be silent."""

@@ -23,6 +23,8 @@ class Continuous(Channel):
     log-probability (and sent as it is in either form).
     """
 
+    has_fixed_entropy = True
+
     def __init__(self, *, size: int = 4, noise_std: float = 0.1, gradient: str = "pathwise", squash: str = "tanh"):
         check_positive("size", size)
         check_choice("squash", squash, valid=SQUASHES)

@@ -84,6 +84,10 @@ class DRU(Channel):
         distance = (self._bounded(intent) - self.threshold) / max(self.sigma, 1e-6)
         return torch.stack([torch.special.log_ndtr(-distance), torch.special.log_ndtr(distance)], -1)
 
+    def expected_payload(self, intent: Tensor) -> Tensor:
+        """How likely each bit is 1."""
+        return self.symbol_log_probs(intent)[..., 1].exp()
+
     def shifted(self, payload: Tensor, shift: Tensor) -> Tensor:
         """Flipped bits: one minus the payload, soft or hard."""
         return torch.where(shift % 2 == 1, 1 - payload, payload)

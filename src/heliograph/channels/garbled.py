@@ -18,6 +18,8 @@ class Garbled(Wrapper):
     parameters, randomness, gradients. `symbols` and `bits` of its messages are those that were said.
     """
 
+    is_garbled = True
+
     def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """The noise that is heard."""
         return {"heard": self.inner.babble(intent, generator=generator).payload}

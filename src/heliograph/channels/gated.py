@@ -23,10 +23,11 @@ class Gated(Wrapper):
 
     def __init__(self, inner: Channel):
         super().__init__(inner)
-        self.intent_size = inner.intent_size + 2
+        self.num_gate_logits = 2
+        self.intent_size = inner.intent_size + self.num_gate_logits
         self.vocabulary = 1 + (inner.vocabulary or 1)
         self.length = inner.length if inner.vocabulary else 1
-        self.can_be_silent = True
+        self.can_be_silent, self.has_fixed_entropy = True, False
 
     @property
     def scored(self) -> bool:

@@ -28,6 +28,7 @@ class VQ(Channel):
     """
 
     gradient = Gradient.PATHWISE
+    settings_of_odds = ("temperature",)
 
     def __init__(
         self, *, codes: int = 16, size: int = 8, length: int = 1, noise_std: float = 0.1, temperature: float = 0.1

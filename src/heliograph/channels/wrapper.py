@@ -30,6 +30,8 @@ class Wrapper(Channel):
         )
         self.inner = inner
         self.gradient, self.can_be_silent = inner.gradient, inner.can_be_silent
+        self.num_gate_logits, self.has_fixed_entropy = inner.num_gate_logits, inner.has_fixed_entropy
+        self.is_garbled = type(self).is_garbled or inner.is_garbled
         self.delay_env_steps, self.anneal_env_steps = inner.delay_env_steps, inner.anneal_env_steps
 
     # ---- what a wrapper changes -------------------------------------------------------------------------------

@@ -179,6 +179,11 @@ class TeamEnv(ABC):
     # ---- what is final ----------------------------------------------------------------------------------------
 
     @property
+    def has_oracle(self) -> bool:
+        """Whether `oracle` is filled in."""
+        return type(self).oracle is not TeamEnv.oracle
+
+    @property
     def num_agents(self) -> int:
         """N."""
         return len(self.agents)

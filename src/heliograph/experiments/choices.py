@@ -355,6 +355,7 @@ def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: C
         vocabulary=channel.vocabulary or 0,
         word_size=channel.word_size,
         can_be_silent=channel.can_be_silent,
+        num_gate_logits=channel.num_gate_logits,
         horizon=facts.horizon,
     )
     own = choices.policies[name] if choices.policies else PolicyChoice(agents=())

@@ -1,14 +1,14 @@
 """Which combinations of the five choices make sense, and why the others do not: one table (no ray).
 
 Any model runs on any channel and topology, so the table is short: it refuses what would train for nothing. What looks
-odd but is a control stands in it too, as legal.
+odd but is a control stands in it too, as legal. Rules go by what components declare, so they hold for anybody's.
 """
 
 import contextlib
 import dataclasses
 import enum
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,17 +27,14 @@ from heliograph.experiments.choices import (
     resolve,
 )
 from heliograph.experiments.effects import check_effects
+from heliograph.experiments.loss_trial import name_of_loss, try_losses
 from heliograph.hardware import memory_bytes
 from heliograph.isolation import isolated
 from heliograph.losses.base import AuxiliaryLoss
-from heliograph.losses.message_cost import MessageCost
-from heliograph.losses.positive_signalling import PositiveSignalling
 from heliograph.memory import at_most, is_exhausted
 from heliograph.rollouts.sampler import MAX_EPISODE_STEPS, Sampler
 from heliograph.team.team import Team
 from heliograph.texts import cut
-from heliograph.topologies.given import Given
-from heliograph.topologies.none import NoTopology
 from heliograph.types import Gradient, TeamStep, Timing
 
 COPIES_IN_TRAINING = 4
@@ -53,13 +50,13 @@ class Verdict(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """All choices but the algorithm, as built: what a rule may look at."""
+    """All choices but the algorithm, as built: what a rule may look at; `losses` by name."""
 
     env: TeamEnv
     step: TeamStep
     choices: TeamChoices
     team: Team
-    losses: Sequence[Any] = ()
+    losses: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def carries(self) -> bool:
@@ -71,6 +68,10 @@ class Experiment:
         """Whether any policy has something to say."""
         return any(policy.model.communicates for policy in self.team.policies.values())
 
+    def losses_that(self, need: str) -> list[str]:
+        """Names of the losses that declare a need, such as `needs_oracle`."""
+        return [name for name, loss in self.losses.items() if getattr(loss, need, False)]
+
     @property
     def has_own_models(self) -> bool:
         """Whether some policies have models of their own, a user's RLModule among them."""
@@ -79,23 +80,26 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A combination, whether it is legal, why, and what to choose instead; `holds` tells where it is the case."""
+    """A combination, whether it is legal, why, and what to choose instead; `holds` tells where it is the case.
+
+    With a `need` it is one of losses that declare it, and there must be any.
+    """
 
     name: str
     verdict: Verdict
     why: str
     remedy: str
     holds: Callable[[Experiment], bool]
+    need: str | None = None
 
-
-def _has_loss(experiment: Experiment, kind: type) -> bool:
-    return any(isinstance(loss, kind) for loss in experiment.losses)
+    def concerns(self, experiment: Experiment) -> bool:
+        """Whether an experiment is such a combination."""
+        return (self.need is None or bool(experiment.losses_that(self.need))) and self.holds(experiment)
 
 
 def _given_nothing(experiment: Experiment) -> bool:
-    topology, step = experiment.team.topology, experiment.step
-    given = isinstance(topology, Given) and topology.mask is None
-    return given and step.hearing is None and step.adjacency is None
+    step = experiment.step
+    return experiment.team.topology.needs_hearing and step.hearing is None and step.adjacency is None
 
 
 def _arrives_too_late(experiment: Experiment) -> bool:
@@ -130,25 +134,35 @@ RULES = (
         holds=lambda e: not any(policy.model.trainable for policy in e.team.policies.values()),
     ),
     Rule(
-        name="topology 'given' without a mask, and an environment with no rule of hearing",
+        name="a topology that leaves hearing to the environment ('given' without a mask), and one with no rule of it",
         verdict=Verdict.REFUSED,
         why="nobody says who hears whom",
         remedy="topology='full', or topology.mask, a table mask[hearer][sender]",
         holds=_given_nothing,
     ),
     Rule(
-        name="loss 'positive_signalling', and a channel without symbols",
+        name="a loss of symbols, such as 'positive_signalling', and a channel without symbols",
         verdict=Verdict.REFUSED,
         why="the entropy of a vector message is not defined, so the loss would be 0",
         remedy="channel='symbols' or 'dru', or loss 'reconstruction'",
-        holds=lambda e: e.carries and e.team.channel.vocabulary is None and _has_loss(e, PositiveSignalling),
+        need="needs_symbol_log_probs",
+        holds=lambda e: e.carries and e.team.channel.vocabulary is None,
     ),
     Rule(
-        name="loss 'message_cost', and a channel on which nobody can be silent",
+        name="a loss of silence, such as 'message_cost', and a channel on which nobody can be silent",
         verdict=Verdict.REFUSED,
         why="every message costs the same bits, so a price teaches nobody to say less",
         remedy="a gate in front of the channel, such as channel='gated+dru'",
-        holds=lambda e: e.carries and not e.team.channel.can_be_silent and _has_loss(e, MessageCost),
+        need="needs_silence",
+        holds=lambda e: e.carries and not e.team.channel.can_be_silent,
+    ),
+    Rule(
+        name="a loss that learns from a scripted solver, such as 'imitation', and an environment without one",
+        verdict=Verdict.REFUSED,
+        why="nobody says what it would have done",
+        remedy="an environment whose oracle() is filled in, or leave the loss out",
+        need="needs_oracle",
+        holds=lambda e: not e.env.has_oracle,
     ),
     Rule(
         name="a channel, and episodes that are over before a message arrives",
@@ -167,7 +181,7 @@ RULES = (
     Rule(
         name="channel 'none', and talk_steps or auxiliary losses",
         verdict=Verdict.LEGAL,
-        why="the silent twin keeps the length of episodes and the losses, which are 0 there",
+        why="the silent twin keeps the length of episodes and the losses, of which those of messages are 0",
         remedy="",
         holds=lambda e: not e.carries and bool(e.env.talk_steps or e.losses),
     ),
@@ -176,7 +190,7 @@ RULES = (
         verdict=Verdict.LEGAL,
         why="a control: messages are made and trained, and reach nobody",
         remedy="",
-        holds=lambda e: e.carries and isinstance(e.team.topology, NoTopology),
+        holds=lambda e: e.carries and e.team.topology.hears_nobody,
     ),
     Rule(
         name="a policy with a model of its own that never talks",
@@ -192,11 +206,12 @@ RULES = (
 def check(experiment: Experiment) -> None:
     """Raise ValueError where a rule refuses the combination, with the choices, the reason and the remedy."""
     for rule in RULES:
-        if rule.verdict is Verdict.REFUSED and rule.holds(experiment):
+        if rule.verdict is Verdict.REFUSED and rule.concerns(experiment):
             chosen = experiment.choices
             named = ", ".join(f"{key}={getattr(chosen, key)!r}" for key in ("model", "channel", "topology"))
-            agents = ", ".join(experiment.env.agents[:3])
-            raise ValueError(f"{rule.name} ({named}; agents {agents}): {rule.why}; choose {rule.remedy}")
+            named += "".join(f", loss={name!r}" for name in experiment.losses_that(rule.need or ""))
+            env, agents = type(experiment.env).__name__, ", ".join(experiment.env.agents[:3])
+            raise ValueError(f"{rule.name} ({named}; {env} of agents {agents}): {rule.why}; choose {rule.remedy}")
 
 
 def _within_memory(build: Callable[..., Team]) -> Callable[..., Team]:
@@ -221,7 +236,7 @@ def _within_memory(build: Callable[..., Team]) -> Callable[..., Team]:
 
 @_within_memory
 def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, dict[str, Any]]] = ()) -> Team:
-    """Build everything once, small, play two steps, and check the combination, before anything is trained.
+    """Build everything once, small, check the combination, play two steps, and call each loss on them, before training.
 
     Returns the team, untrained.
     Raises ValueError (or a subclass) that names the setting, its value and the remedy. `losses`: (loss, settings).
@@ -232,13 +247,17 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
         team = build_team(choices, facts, seed=0)
         with torch.random.fork_rng(devices=[]):
             built = [build_loss(loss, team, settings) for loss, settings in losses]
-        experiment = Experiment(env=made, step=made.view(), choices=choices, team=team, losses=built)
+        named = {name_of_loss(loss): own for (loss, _), own in zip(losses, built, strict=True)}
+        experiment = Experiment(env=made, step=made.view(), choices=choices, team=team, losses=named)
         check(experiment)
         check_effects(experiment, {str(loss): (resolve("loss", loss), settings) for loss, settings in losses})
         sampler = Sampler(made, team)
-        sampler.asks_oracle = any(_asks_oracle(loss, made) for loss in built)
+        sampler.asks_oracle = bool(experiment.losses_that("needs_oracle"))
         with tried():
-            sampler.fragment(2)
+            rollout = sampler.fragment(2)
+        chosen = [(loss, made) for (loss, _), made in zip(losses, built, strict=True)]
+        try_losses(chosen, team=team, rollout=rollout, choices=choices)
+        with tried():
             if made.horizon is None and made.time_limit is None:
                 _ends(sampler, env)
     return team
@@ -272,17 +291,6 @@ def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:
     registry.check_settings(made, settings, what=f"loss {loss!r}")
     with isolated(f"the making of loss {loss!r}", error=ValueError):
         return made(team, **settings)
-
-
-def _asks_oracle(loss: Any, env: TeamEnv) -> bool:
-    if not getattr(loss, "needs_oracle", False):
-        return False
-    if type(env).oracle is TeamEnv.oracle:
-        raise ValueError(
-            f"losses: {type(loss).__name__} imitates the scripted solver of the environment, and {type(env).__name__} "
-            "has none: fill in its oracle(), or leave the loss out"
-        )
-    return True
 
 
 def _ends(sampler: Sampler, env: EnvChoice) -> None:

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from heliograph import registry
-from heliograph.channels.vq import VQ
-from heliograph.experiments.choices import build_topology, resolve
+from heliograph.experiments.choices import TeamChoices, build_topology, resolve
 from heliograph.topologies.base import Topology
-from heliograph.topologies.full import Full
 from heliograph.types import changed
 
 if TYPE_CHECKING:
@@ -30,33 +28,33 @@ __all__ = ["IDLE", "Idle", "check_effects", "refuse_idle"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Idle:
-    """A setting that has no effect where `holds` tells so; `value` is what it was set to, None where it was not."""
+    """A setting that has no effect where `holds` tells so; `given` tells what such settings were set to, by name."""
 
     setting: str
     where: str
     why: str
-    value: Callable[["Experiment"], Any]
+    given: Callable[["Experiment"], Mapping[str, Any]]
     holds: Callable[["Experiment"], bool]
 
 
-def _topology(experiment: "Experiment") -> Any:
-    chosen = experiment.choices.topology
-    return None if resolve("topology", chosen) is Full else chosen
+def _topology(experiment: "Experiment") -> Mapping[str, Any]:
+    chosen, usual = experiment.choices.topology, TeamChoices.model_fields["topology"].default
+    return {} if resolve("topology", chosen) is resolve("topology", usual) else {"topology": chosen}
 
 
-def _temperature(experiment: "Experiment") -> Any:
-    given = experiment.choices.channel_settings.get("temperature")
-    return None if given == registry.settings_of(VQ)["temperature"].default else given
+def _settings_of_odds(experiment: "Experiment") -> Mapping[str, Any]:
+    return {
+        name: value
+        for channel, given in _channels(experiment)
+        for name, value in given.items()
+        if name in getattr(channel, "settings_of_odds", ()) and value != registry.settings_of(channel)[name].default
+    }
 
 
-def _is_vq(experiment: "Experiment") -> bool:
-    return any(isinstance(module, VQ) for module in experiment.team.channel.modules())
-
-
-def _own_message(experiment: "Experiment") -> Any:
+def _own_message(experiment: "Experiment") -> Mapping[str, Any]:
     choices = experiment.choices
     own = [policy.model_settings for policy in (choices.policies or {}).values()]
-    return next((s["own_message"] for s in (choices.model_settings, *own) if s.get("own_message")), None)
+    return next(({"own_message": True} for s in (choices.model_settings, *own) if s.get("own_message")), {})
 
 
 def _chooses_symbols(experiment: "Experiment") -> bool:
@@ -72,35 +70,35 @@ IDLE = (
         setting="topology",
         where="channel 'none'",
         why="nobody says anything, so nobody is heard; leave it out, or choose a channel",
-        value=_topology,
+        given=_topology,
         holds=lambda e: not e.carries,
     ),
     Idle(
         setting="own_message",
         where="a channel whose messages are no symbols that are chosen as actions",
         why="there is no chosen symbol to be remembered; leave it out, or choose channel='symbols'",
-        value=_own_message,
+        given=_own_message,
         holds=lambda e: e.carries and not _chooses_symbols(e),
     ),
     Idle(
         setting="temperature",
-        where="channel 'vq', and no loss that reads the odds of symbols",
-        why="it turns cosines into odds for losses; leave it out, or add the loss 'positive_signalling'",
-        value=_temperature,
-        holds=lambda e: _is_vq(e) and not any(getattr(loss, "reads_odds", True) for loss in e.losses),
+        where="a channel such as 'vq', which makes odds of symbols by it, and no loss that reads them",
+        why="nothing but losses reads such odds; leave it out, or add the loss 'positive_signalling'",
+        given=_settings_of_odds,
+        holds=lambda e: not any(getattr(loss, "needs_symbol_log_probs", True) for loss in e.losses.values()),
     ),
     Idle(
         setting="time_limit",
         where="an environment whose episodes are never longer",
         why="its rules end every episode by then; leave it out, or make it smaller",
-        value=lambda e: e.env.time_limit,
+        given=lambda e: {} if e.env.time_limit is None else {"time_limit": e.env.time_limit},
         holds=lambda e: e.env.horizon is not None and (e.env.time_limit or 0) >= e.env.horizon,
     ),
     Idle(
         setting="normalise_observations",
         where="an environment whose observations hold no vector of real numbers",
         why="images and symbols are taken as they are; leave it out",
-        value=lambda e: e.choices.normalise_observations or None,
+        given=lambda e: {"normalise_observations": True} if e.choices.normalise_observations else {},
         holds=lambda e: not _sees_numbers(e),
     ),
 )
@@ -113,9 +111,10 @@ def check_effects(experiment: "Experiment", losses: Mapping[str, tuple[Any, Mapp
         refuse_idle(component, given)
     _refuse_same_edges(experiment)
     for rule in IDLE:
-        value = rule.value(experiment)
-        if value is not None and rule.holds(experiment):
-            raise ValueError(f"{rule.setting}={value!r} would have no effect with {rule.where}: {rule.why}")
+        given = rule.given(experiment)
+        if given and rule.holds(experiment):
+            (name, value), *_ = given.items()
+            raise ValueError(f"{name}={value!r} would have no effect with {rule.where}: {rule.why}")
 
 
 def refuse_idle(component: Any, given: Mapping[str, Any]) -> None:
@@ -159,11 +158,7 @@ def _components(
 ) -> Iterator[tuple[Any, Mapping[str, Any]]]:
     """Every component that was chosen, with those of the settings that are its own."""
     choices = experiment.choices
-    parts = choices.channel.split("+") if isinstance(choices.channel, str) else [choices.channel]
-    for part in parts:
-        component = resolve("channel", part.strip() if isinstance(part, str) else part)
-        known = registry.settings_of(component)
-        yield component, {name: value for name, value in choices.channel_settings.items() if name in known}
+    yield from _channels(experiment)
     yield resolve("topology", choices.topology), choices.topology_settings
     own = [policy for policy in (choices.policies or {}).values() if policy.model is not None]
     if choices.policies is None or len(own) < len(choices.policies):
@@ -171,3 +166,13 @@ def _components(
     for policy in own:
         yield resolve("model", policy.model), policy.model_settings
     yield from losses.values()
+
+
+def _channels(experiment: "Experiment") -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """The channel that was chosen and its wrappers, with those of the settings that are their own."""
+    choices = experiment.choices
+    parts = choices.channel.split("+") if isinstance(choices.channel, str) else [choices.channel]
+    for part in parts:
+        component = resolve("channel", part.strip() if isinstance(part, str) else part)
+        known = registry.settings_of(component)
+        yield component, {name: value for name, value in choices.channel_settings.items() if name in known}

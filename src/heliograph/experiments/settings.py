@@ -178,7 +178,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
 
 
 def check(settings: TrainSettings) -> None:
-    """Build everything once, small, and play two steps, so that what is wrong shows before Ray starts."""
+    """Build everything once, small, play two steps, call each loss: what is wrong shows before Ray starts."""
     if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
         if settings.algorithm not in (valid := registry.names("algorithm")):
             raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)

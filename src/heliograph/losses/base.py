@@ -23,12 +23,18 @@ class LossBatch:
 class AuxiliaryLoss(nn.Module, ABC):
     """A scalar loss with, where it needs them, networks of its own (trained and saved, never used to act).
 
-    One with `needs_oracle` finds in `rollout.oracle` what the environment's scripted solver would have done.
+    What a loss needs it declares on its class (a function: as an attribute of itself), and combinations that lack it
+    are refused before training. On a channel that carries nothing every loss is legal; one of messages must be 0 there.
     """
 
     needs_oracle = False
-    reads_odds = False
-    """Whether it asks the channel how likely symbols are."""
+    """Whether it learns from `rollout.oracle`, what the environment's scripted solver would have done."""
+    needs_action_log_probs = False
+    """Whether it reads how likely actions are, which no algorithm tells that learns values of actions."""
+    needs_symbol_log_probs = False
+    """Whether it asks the channel how likely symbols are: only channels with symbols can tell."""
+    needs_silence = False
+    """Whether it means something only where speakers can choose to be silent."""
 
     def __init__(self, team: Team):
         super().__init__()

@@ -19,6 +19,7 @@ class Imitation(AuxiliaryLoss):
     """
 
     needs_oracle = True
+    needs_action_log_probs = True
 
     def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
         """Mean over all turns to act, in nats."""

@@ -18,6 +18,8 @@ class MessageCost(AuxiliaryLoss):
     rounds count, and also those that were said and never arrived.
     """
 
+    needs_silence = True
+
     def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
         """Expected bits per env step."""
         rollout, team = batch.rollout, batch.team

@@ -24,7 +24,7 @@ class PositiveSignalling(AuxiliaryLoss):
     et al. 2019, equation 1 (sign and place of the weight as most often quoted; ports differ). Uses round 0.
     """
 
-    reads_odds = True
+    needs_symbol_log_probs = True
 
     def __init__(
         self, team: Team, *, marginal: float = 1.0, target_nats: float = 0.0, max_messages: int = MAX_MESSAGES

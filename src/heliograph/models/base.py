@@ -24,7 +24,8 @@ class ModelSpec:
     """What a model must know of its environment: spaces, how many agents share it, sizes of the other inputs.
 
     `vocabulary` and `word_size` are of a channel with symbols (else 0): how many there are, and the size of a
-    `last_message`. Where speakers `can_be_silent`, symbol 0 is silence. `horizon` is the longest episode in env steps.
+    `last_message`. Where speakers `can_be_silent`, symbol 0 is silence. The last `num_gate_logits` numbers of what the
+    channel takes are logits of its gate (0: it has none). `horizon` is the longest episode in env steps.
     """
 
     observation_space: spaces.Space
@@ -36,6 +37,7 @@ class ModelSpec:
     vocabulary: int = 0
     word_size: int = 0
     can_be_silent: bool = False
+    num_gate_logits: int = 0
     horizon: int | None = None
 
     @property

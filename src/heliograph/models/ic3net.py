@@ -57,9 +57,10 @@ class IC3Net(Model):
 
     def build_mouth(self, intent_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers; beside them the logits of a gate, where it has one."""
-        if not self.spec.can_be_silent:
+        gate = self.spec.num_gate_logits
+        if not gate:
             return direct(self.intent_size, intent_size)
-        return Mouth(direct(self.intent_size, intent_size - 2), nn.Linear(self.intent_size, 2))
+        return Mouth(direct(self.intent_size, intent_size - gate), nn.Linear(self.intent_size, gate))
 
     def build_ear(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""

@@ -16,7 +16,7 @@ from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 
-__all__ = ["CommA2CConfig", "A2CLearner", "CommA2C"]  # noqa: RUF022 - the registry takes the first
+__all__ = ["A2CLearner", "CommA2C", "CommA2CConfig"]
 
 OPTIMISERS = ("rmsprop", "adam")
 MEANS = ("turn", "env_step")

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
@@ -69,6 +69,9 @@ class LossChoice:
 
 class CommunicationConfig(AlgorithmConfig):
     """Base of the configurations of Heliograph's algorithms; everything but `.communication()` keeps RLlib's names."""
+
+    learns_values: ClassVar[bool] = False
+    """Whether the team's outputs are values of actions and messages, and no odds, which some losses read."""
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)

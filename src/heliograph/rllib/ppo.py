@@ -16,7 +16,7 @@ from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 
-__all__ = ["CommPPOConfig", "CommPPO", "PPOLearner"]  # noqa: RUF022 - the registry takes the first
+__all__ = ["CommPPO", "CommPPOConfig", "PPOLearner"]
 
 
 class CommPPOConfig(ActorCriticConfig):

@@ -14,10 +14,8 @@ from torch import Tensor
 
 from heliograph import td
 from heliograph.checks import check_number, check_positive, check_schedule
-from heliograph.experiments.choices import build_channel, resolve
+from heliograph.experiments.choices import build_channel
 from heliograph.experiments.curriculum import Points
-from heliograph.losses.imitation import Imitation
-from heliograph.losses.positive_signalling import PositiveSignalling
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig, refuse_given
@@ -27,7 +25,7 @@ from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 
-__all__ = ["CommDQNConfig", "CommDQN", "QLearner"]  # noqa: RUF022 - the registry takes the first
+__all__ = ["CommDQN", "CommDQNConfig", "QLearner"]
 
 TARGET = "target"
 """Key of a learner's state: weights of the target team, and the number of updates."""
@@ -45,6 +43,8 @@ class CommDQNConfig(CommunicationConfig):
     the channel and through time. An update learns from one episode of each copy (`num_envs_per_env_runner`).
     Source: Foerster et al. 2016.
     """
+
+    learns_values = True
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or CommDQN)
@@ -165,17 +165,6 @@ class CommDQNConfig(CommunicationConfig):
                 f"channel={choices.channel!r}, channel_settings={choices.channel_settings}: Q-learning chooses among "
                 "finitely many messages; choose channel='symbols', or a gradient that passes through the channel"
             )
-        self._refuse_losses_of_odds(scored=channel.scored)
-
-    def _refuse_losses_of_odds(self, *, scored: bool) -> None:
-        for loss in self.losses:
-            kind = resolve("loss", loss.loss)
-            read = "actions" if kind is Imitation else "messages" if kind is PositiveSignalling and scored else None
-            if read is not None:
-                raise ValueError(
-                    f"loss {loss.name!r}: it reads the odds of {read}, and Q-learning has values in their place; leave "
-                    "it out, or choose algorithm 'ppo' or 'a2c'"
-                )
 
 
 class CommDQN(CommunicationAlgorithm):

@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from gymnasium import spaces
 
-from heliograph.channels.base import Channel
-from heliograph.channels.continuous import Continuous
-from heliograph.channels.wrapper import Wrapper
 from heliograph.checks import check_positive, check_schedule
 from heliograph.envs.base import flat_size
-from heliograph.experiments.choices import RESERVED_POLICY, build_channel, build_policy
+from heliograph.experiments.choices import RESERVED_POLICY, build_channel, build_policy, resolve
 from heliograph.experiments.compatibility import COPIES_IN_TRAINING, build_loss
 from heliograph.hardware import memory_bytes
 from heliograph.models.base import Model
@@ -86,12 +83,27 @@ def _bytes(space: spaces.Space) -> int:
 
 
 def check_losses(config: "CommunicationConfig") -> None:
-    """Raise ValueError where an auxiliary loss is given twice, or its coefficient is no schedule."""
+    """Raise ValueError where a loss is given twice, its coefficient is no schedule, or it reads odds of values."""
     for name, times in Counter(loss.name for loss in config.losses).items():
         if times > 1:
             raise ValueError(f"losses: {name!r} is given {times} times; give it once")
     for loss in config.losses:
         check_schedule(f"coefficient of loss {loss.name!r}", loss.coefficient)
+    if config.learns_values:
+        _refuse_losses_of_odds(config)
+
+
+def _refuse_losses_of_odds(config: "CommunicationConfig") -> None:
+    choices = config.choices()
+    scored = build_channel(choices.channel, choices.channel_settings).scored
+    for loss in config.losses:
+        made = resolve("loss", loss.loss)
+        of_actions = getattr(made, "needs_action_log_probs", False)
+        if of_actions or (scored and getattr(made, "needs_symbol_log_probs", False)):
+            raise ValueError(
+                f"loss {loss.name!r}: it reads the odds of {'actions' if of_actions else 'messages'}, and Q-learning "
+                "has values in their place; leave it out, or choose algorithm 'ppo' or 'a2c'"
+            )
 
 
 def check_trained(config: "CommunicationConfig", policies: list[str]) -> None:
@@ -144,17 +156,7 @@ def has_weights_of_nobody(config: "CommunicationConfig", team: Team) -> bool:
 
 def scored_words(team: Team) -> bool:
     """Whether messages are chosen, as actions are, from odds that learning can change."""
-    return team.channel.scored and not _is_fixed(team.channel)
-
-
-def _is_fixed(channel: Channel) -> bool:
-    """Whether the entropy of messages is that of a noise of fixed size, whatever is said."""
-    if channel.can_be_silent:
-        return False
-    innermost = channel
-    while isinstance(innermost, Wrapper):
-        innermost = innermost.inner
-    return isinstance(innermost, Continuous)
+    return team.channel.scored and not team.channel.has_fixed_entropy
 
 
 @functools.cache

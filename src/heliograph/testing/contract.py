@@ -2,18 +2,21 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from heliograph.envs.base import EnvError, TeamEnv
+from heliograph.envs.checking import place_of
+from heliograph.texts import one_line
 
 MakeEnv = Callable[..., TeamEnv]
+P = ParamSpec("P")
 
 NUM_COPIES = 5
 NUM_STEPS = 20
 
 
 class ConformanceError(AssertionError):
-    """An environment breaks the contract; the message names the environment, the check and what was expected."""
+    """A component breaks its contract; the message names the component, the check and what was expected."""
 
 
 def conformance(check: Callable[[MakeEnv], None]) -> Callable[[MakeEnv], None]:
@@ -24,21 +27,39 @@ def conformance(check: Callable[[MakeEnv], None]) -> Callable[[MakeEnv], None]:
         try:
             check(make_env)
         except ConformanceError as error:
-            raise ConformanceError(f"{_name_of(make_env)} fails {check.__name__}: expected {error}") from None
+            raise ConformanceError(f"{name_of(make_env)} fails {check.__name__}: expected {error}") from None
         except EnvError as error:
-            raise ConformanceError(f"{_name_of(make_env)} fails {check.__name__}: {error}") from error
+            raise ConformanceError(f"{name_of(make_env)} fails {check.__name__}: {error}") from error
         except Exception as error:
-            error.add_note(f"while {check.__name__} ran on {_name_of(make_env)}")
+            error.add_note(f"while {check.__name__} ran on {name_of(make_env)}")
             raise
 
     return named
 
 
-def _name_of(make_env: MakeEnv) -> str:
-    if isinstance(make_env, functools.partial):
-        settings = ", ".join(f"{key}={value!r}" for key, value in make_env.keywords.items())
-        return f"{_name_of(make_env.func)}({settings})"
-    return getattr(make_env, "__qualname__", repr(make_env))
+def component_check(check: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
+    """Name the component and the check where it fails, or where the component raises anything."""
+
+    @functools.wraps(check)
+    def named(component: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+        where = f"{name_of(component)} fails {check.__name__}"
+        try:
+            check(component, *args, **kwargs)
+        except ConformanceError as error:
+            raise ConformanceError(f"{where}: expected {error}") from None
+        except Exception as error:  # whatever the code of a stranger brings about
+            told = f"{type(error).__name__}: {one_line(error)} ({place_of(error)})"
+            raise ConformanceError(f"{where}: expected no exception, not {told}") from error
+
+    return named
+
+
+def name_of(component: Any) -> str:
+    """What a component is called in messages: its name, with the settings that are given."""
+    if isinstance(component, functools.partial):
+        given = [*map(repr, component.args), *(f"{key}={value!r}" for key, value in component.keywords.items())]
+        return f"{name_of(component.func)}({', '.join(given)})"
+    return getattr(component, "__qualname__", repr(component))
 
 
 def expect(promise: Any, words: str) -> None:

@@ -16,6 +16,10 @@ class Topology(ABC):
     static = True
     yields_to_env = False
     """True where the pattern allows everything, so that the environment's own rule of hearing decides alone."""
+    needs_hearing = False
+    """True where it has no pattern of its own, so that the environment must give its rule of hearing or its graph."""
+    hears_nobody = False
+    """True where no message ever reaches anyone: a control."""
 
     @abstractmethod
     def _edges(self, step: TeamStep) -> Edges:

@@ -19,7 +19,7 @@ class Given(Topology):
         if self.mask is not None and (self.mask.dim() != 2 or self.mask.shape[0] != self.mask.shape[1]):
             raise ValueError(f"mask has shape {tuple(self.mask.shape)}: must be square, mask[hearer][sender]")
         self.static = self.mask is not None
-        self.yields_to_env = self.mask is None
+        self.yields_to_env = self.needs_hearing = self.mask is None
 
     def _edges(self, step: TeamStep) -> Edges:
         if self.mask is None:

@@ -9,5 +9,7 @@ __all__ = ["NoTopology"]
 class NoTopology(Topology):
     """No edges: messages may be sent but reach nobody."""
 
+    hears_nobody = True
+
     def _edges(self, step: TeamStep) -> Edges:
         return no_edges(step.speaking.shape[1], step.speaking.device)

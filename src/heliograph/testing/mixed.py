@@ -30,7 +30,7 @@ class Mixed(TeamEnv):
     - `drone` (uint8 image; Box(2,); team 1): 1 - |action - target|_1 in every step.
 
     `length` is the longest episode; each copy draws its own length (`length` or one less) and `offset` (0 or 1).
-    Nobody speaks at times 2 and 3;
+    Nobody speaks at times 2 and 3.
     """
 
     def __init__(self, *, length: int = 8, **base: Unpack[BaseSettings]):
@@ -50,6 +50,7 @@ class Mixed(TeamEnv):
 
     @property
     def horizon(self) -> int:
+        """As long as the longest copy, and the talking."""
         return self.length + self.talk_steps
 
     def bounds(self) -> Bounds:
@@ -61,6 +62,7 @@ class Mixed(TeamEnv):
         return Bounds(random=by_chance, blind=solved, full_information=solved, source="exact")
 
     def oracle(self) -> dict[str, Tensor]:
+        """What each agent is shown to be right."""
         return {"scout": self._scout, "driver": self._driver, "drone": self._drone}
 
     def _present(self) -> Bool[Tensor, "B 3"]:
