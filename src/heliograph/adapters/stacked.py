@@ -81,7 +81,8 @@ class StackedEnv(TeamEnv):
             for r in self.roles
             if isinstance(r.action_space, spaces.Box)
         }
-        never, none_over = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape[0], dtype=torch.bool)
+        never = torch.from_numpy(np.zeros(shape, bool))
+        none_over = torch.from_numpy(np.zeros(shape[0], bool))
         self._joined = JoinedObservations(self.roles)
         self._unsaid = {"final_observations": None, "final_state": None}
         self._quiet = {"terminated": never, "truncated": never, "episode_over": none_over}
