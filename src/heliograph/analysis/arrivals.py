@@ -17,7 +17,7 @@ def arrived(team: Team, rollout: Rollout) -> list[Bool[Tensor, "T B N"]]:
     for now, messages in zip(recorded(rollout), by_step(rollout.messages), strict=True):
         masks = []
         for r, (message, draw) in enumerate(zip(messages, now.draws, strict=True)):
-            said = now.frame.speaking & team.talking(r, now.frame.assignment)
+            said = now.masks.speaking & team.talking(r, now.masks.assignment)
             arrivals, state = team.channel.transit(message, speaking=said, draw=draw, state=state, round_index=r)
             masks.append(arrivals.mask)
         found.append(masks)
