@@ -21,12 +21,12 @@ from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, SCHEMA, UTTERANCES, CorpusError
 from heliograph.analysis.evaluate import record
 from heliograph.cli import main
-from heliograph.cli.shown import Display, console, listing, table
+from heliograph.cli.shown import Display, console, listing, print_table
 from heliograph.experiments.settings import settings_from
 from heliograph.memory import at_most, is_exhausted
 from heliograph.registry import PluginError, UnknownNameError
 from heliograph.reports.report_data import read_curve
-from heliograph.rllib.runs.sweep import Trial, finished
+from heliograph.rllib.runs.sweep import Trial, finished_trial
 from heliograph.storage.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run, write_team
 from heliograph.storage.safe_files import CHECKSUM, MAX_TENSORS, read_json, write_tensors
 from heliograph.storage.team_file import export, read_policy
@@ -75,7 +75,7 @@ def test_a_summary_that_is_no_file_is_refused(kind: str, run: pathlib.Path, caps
     os.mkfifo(run / "summary.json") if kind == "pipe" else (run / "summary.json").symlink_to("/dev/zero")
     refused(["compare", str(run)], "summary.json is no file", capsys)
     with pytest.raises(RunFolderError, match=r"is damaged: .* is no file; delete"):
-        finished(Trial(name="a", settings=settings_from({}), out=run))
+        finished_trial(Trial(name="a", settings=settings_from({}), out=run))
 
 
 @pytest.mark.parametrize("name", ["summary.json", "progress.csv", CONFIG])
@@ -429,7 +429,7 @@ def test_nothing_is_obeyed_wherever_it_is_printed(terminal: bool, monkeypatch: p
     monkeypatch.setattr(Console, "is_terminal", property(lambda self: terminal))
     monkeypatch.setenv("COLUMNS", "200")
     console().print(evil)
-    table([evil, "b"], [[evil, evil]])
+    print_table([evil, "b"], [[evil, evil]])
     listing([(evil, evil)])
     with Display({evil: settings_from({})}, err=False) as display:
         display.start(evil)

@@ -177,12 +177,12 @@ def from_rollouts(
         "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,
         "num_episodes": num_episodes,
         "num_utterances": len(utterances),
-        "versions": versions(),
+        "versions": writer_versions(),
     }
     return Corpus(utterances=utterances[SCHEMA.names], metadata={**own, **(metadata or {})})
 
 
-def versions() -> dict[str, str]:
+def writer_versions() -> dict[str, str]:
     """Of what wrote a file: Heliograph, Python, torch."""
     return {"heliograph": heliograph.__version__, "python": platform.python_version(), "torch": torch.__version__}
 

@@ -154,10 +154,10 @@ def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:
-    return messages_told(recorded(run, rollouts), seed=seed)
+    return messages_told(measured_corpus(run, rollouts), seed=seed)
 
 
-def recorded(run: Run, rollouts: list[Rollout]) -> Corpus:
+def measured_corpus(run: Run, rollouts: list[Rollout]) -> Corpus:
     """The corpus of the first episodes, as many as measures are taken from."""
     first = _first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
     return corpora.from_rollouts(run.team, run.facts, first, with_attention=False)

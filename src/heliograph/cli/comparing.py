@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from heliograph.cli.shown import console, formatted, listing, table
+from heliograph.cli.shown import console, formatted, listing, print_table
 from heliograph.reports.comparison import Interval
 from heliograph.reports.run_groups import Comparison, Group, Pair
 from heliograph.reports.run_groups import compare as compare_folders
@@ -36,13 +36,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 def show_comparison(comparison: Comparison) -> None:
     """Print groups, every seed, differences and remarks."""
     columns = ("group", "seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s", "protocol")
-    table(columns, [_row(group) for group in comparison.groups])
+    print_table(columns, [_row(group) for group in comparison.groups])
     console().print(f"\nevery seed: {comparison.metric}")
     listing((f"  {group.name}", _seeds(group)) for group in comparison.groups)
     if comparison.pairs:
         console().print()
         headings = ("difference", "IQM", "95 % interval", "P(better)", "95 % interval")
-        table(headings, [_difference(pair) for pair in comparison.pairs])
+        print_table(headings, [_difference(pair) for pair in comparison.pairs])
     for remark in comparison.remarks:
         console().print(f"\nremark: {remark}")
 

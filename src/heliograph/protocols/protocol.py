@@ -77,10 +77,10 @@ def protocol_in(
             refuse_large(path / METADATA, _choice(corpus))
         return protocol_of(corpus)
     run = read_run(source, trust=trust)
-    return protocol_of(recorded(run, num_episodes=num_episodes, seed=seed))
+    return protocol_of(corpus_of_run(run, num_episodes=num_episodes, seed=seed))
 
 
-def recorded(run: Run, *, num_episodes: int | None = None, seed: int = 0) -> Corpus:
+def corpus_of_run(run: Run, *, num_episodes: int | None = None, seed: int = 0) -> Corpus:
     """A corpus of a team, of every start once where no number is given and that is possible."""
     if num_episodes is None and not enumerable(run.env, at_most=MOST_STARTS):
         num_episodes = EPISODES

@@ -35,7 +35,7 @@ class RecordedStep:
     listening: tuple[dict[str, Tree], ...]
 
 
-def recorded(rollout: Rollout) -> list[RecordedStep]:
+def recorded_steps(rollout: Rollout) -> list[RecordedStep]:
     """All steps of a rollout."""
     edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:

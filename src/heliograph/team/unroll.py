@@ -12,7 +12,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.draws import Draws, RecordedDraws
-from heliograph.team.inbox import RecordedStep, by_step, recorded
+from heliograph.team.inbox import RecordedStep, by_step, recorded_steps
 from heliograph.team.inputs import final_inputs, recorded_inputs
 from heliograph.team.log_probs import action_terms, message_terms
 from heliograph.team.participation import Participation, presence_in
@@ -147,7 +147,7 @@ def replayed(
 ) -> Iterator[ReplayedStep]:
     """Step a team through a rollout, from encoded observations of its steps and the one to bootstrap from."""
     state, somebody_goes_on = rollout.initial, any(found is not None for found in features[-1].values())
-    for t, now in enumerate(recorded(rollout)):
+    for t, now in enumerate(recorded_steps(rollout)):
         state = dataclasses.replace(state, assignment=now.masks.assignment)
         out = step(team, features[t], state, now.masks, draws_of(now))
         state = out.state
