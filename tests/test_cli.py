@@ -44,6 +44,7 @@ FROZEN = {
         "--algorithm", "--loss", "--set", "--iterations", "--env-steps", "--until", "--jobs",
         "--checkpoint-every", "--resume",
     },
+    "migrate": {"files", "--write"},
     "bench": {"target", "--iterations", "--threads", "--model", "--channel", "--topology", "--algorithm", "--loss",
               "--set", "--load-policy"},
     "demo": {"--out", "--jobs"},

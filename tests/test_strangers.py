@@ -301,7 +301,7 @@ def test_rows_that_nobody_said_are_refused(rows: Any, said: str, strange: Any, c
     folder = strange(rows=rows)
     refused(["protocol", str(folder)], said, capsys)
     with pytest.raises(CorpusError):
-        corpora.load(folder)
+        corpora.load_corpus(folder)
 
 
 @pytest.mark.parametrize(("about", "said"), ABOUT, ids=[said[:40] for _, said in ABOUT])
@@ -310,7 +310,7 @@ def test_metadata_that_cannot_be_is_refused(about: Any, said: str, strange: Any,
 
 
 def test_what_is_as_it_was_is_read(strange: Any) -> None:
-    assert len(corpora.load(strange())) == 6
+    assert len(corpora.load_corpus(strange())) == 6
 
 
 @pytest.mark.parametrize("told", [20, 20_000_000])
@@ -329,7 +329,7 @@ def test_a_bomb_of_equal_rows_is_refused_before_it_goes_off(
         monkeypatch.setattr("heliograph.analysis.corpus_checks.memory_bytes", lambda: 300_000_000)
     said = "has 200000 rows: the metadata says 20" if told == 20 else "GB of memory, and this machine has 0.3"
     with little_memory(100_000_000), pytest.raises(CorpusError, match=said):
-        corpora.load(folder)
+        corpora.load_corpus(folder)
 
 
 # ---- curves and summaries -------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_a_report_of_a_role_has_the_numbers_of_the_evaluation() -> None:
 
 def test_policies_of_a_role_may_have_codes_of_their_own(tmp_path) -> None:
     """Recorded with a corpus; where that is not known, or makes no sense, roles are all that is told apart."""
-    whole = corpora.load(record(crowd_run(chattering), num_episodes=30).save(tmp_path / "corpus"))
+    whole = corpora.load_corpus(record(crowd_run(chattering), num_episodes=30).save(tmp_path / "corpus"))
     assert whole.metadata["policies"] == ["r0"] * 10 and len(set(whole.groups())) == 1
     for policies, number in ((["a", "b"] * 5, 2), (None, 1), (["a"], 2), ({"a": 3}, 1), ([[3], 4, None], 4), ("ab", 1)):
         other = dataclasses.replace(whole, metadata={**whole.metadata, "policies": policies})

@@ -6,19 +6,18 @@ from typing import Any
 
 from heliograph.cli.shown import console, formatted, listing, print_table
 from heliograph.reports.comparison import Interval
-from heliograph.reports.run_groups import Comparison, Group, Pair
-from heliograph.reports.run_groups import compare as compare_folders
+from heliograph.reports.run_groups import Comparison, Group, Pair, compare
 
-__all__ = ["as_json", "compare", "show_comparison"]
+__all__ = ["as_json", "run_compare", "show_comparison"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 
 
-def compare(given: Any) -> Shown:
+def run_compare(given: Any) -> Shown:
     """`heliograph compare`."""
     from heliograph.reports.compare_page import write_page
 
-    comparison = compare_folders(given.runs, metric=given.metric, seed=given.seed)
+    comparison = compare(given.runs, metric=given.metric, seed=given.seed)
     page = {"page": str(write_page(comparison, given.out))} if given.out else {}
     return {**as_json(comparison), **page}, lambda _: _show(comparison, page.get("page"))
 

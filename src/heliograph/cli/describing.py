@@ -9,14 +9,14 @@ from heliograph.cli.shown import console, print_table
 from heliograph.envs.base import TeamEnv
 from heliograph.types import TeamStep
 
-__all__ = ["envs", "roles_of", "spaces_of"]
+__all__ = ["roles_of", "run_envs", "spaces_of"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 SECONDS = 1.0
 """How long an environment is stepped to see how fast it is."""
 
 
-def envs(given: Any) -> Shown:
+def run_envs(given: Any) -> Shown:
     """`heliograph envs`."""
     from heliograph.experiments.choices import EnvChoice, opened
 

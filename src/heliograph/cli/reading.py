@@ -17,7 +17,7 @@ TEAM_COLUMNS = (
 Shown = tuple[Any, Callable[[Any], None]]
 
 
-def list_(given: Any) -> Shown:
+def run_list(given: Any) -> Shown:
     """`heliograph list`."""
     if given.kind == "recipes":
         return recipes_listed()
@@ -43,7 +43,7 @@ def recipes_listed() -> Shown:
     return found, lambda _: _show_recipes(found)
 
 
-def evaluate(given: Any) -> Shown:
+def run_evaluate(given: Any) -> Shown:
     """`heliograph evaluate`."""
     from heliograph.analysis import evaluate as evaluation
     from heliograph.analysis.interventions import Messages
@@ -59,7 +59,7 @@ def evaluate(given: Any) -> Shown:
     return {**result, "actions": given.actions, "messages": given.messages, "seed": given.seed}, _show_facts
 
 
-def record(given: Any) -> Shown:
+def run_record(given: Any) -> Shown:
     """`heliograph record`."""
     from heliograph.analysis import evaluate as evaluation
     from heliograph.analysis.transfer import notes_on
@@ -74,7 +74,7 @@ def record(given: Any) -> Shown:
     return {"corpus": str(out), **counts, **({"notes": notes} if notes else {})}, _show_facts
 
 
-def report(given: Any) -> Shown:
+def run_report(given: Any) -> Shown:
     """`heliograph report`."""
     from heliograph.reports.report import write_report
 
@@ -82,7 +82,7 @@ def report(given: Any) -> Shown:
     return {"report": str(path)}, lambda result: console().print(result["report"])
 
 
-def export(given: Any) -> Shown:
+def run_export(given: Any) -> Shown:
     """`heliograph export`."""
     from heliograph.storage import team_file as sharing
 
@@ -92,7 +92,7 @@ def export(given: Any) -> Shown:
     return result, lambda _: console().print(str(path))
 
 
-def bench(given: Any) -> Shown:
+def run_bench(given: Any) -> Shown:
     """`heliograph bench`."""
     from heliograph.cli.choosing import settings_from_arguments
     from heliograph.rllib.runs.bench import measure

@@ -16,14 +16,14 @@ from heliograph.rllib.runs.sweep import Trial, Unfinished
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.storage.run_folder import write_json
 
-__all__ = ["sweep"]
+__all__ = ["run_sweep"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 PAGE, RESULT = "compare.html", "sweep.json"
 KEPT = ("stopped_by", "iterations", "num_env_steps", "wall_seconds", "episode_return_mean", "normalised_return")
 
 
-def sweep(given: Any) -> Shown:
+def run_sweep(given: Any) -> Shown:
     """`heliograph sweep`."""
     trials = _trials(given)
     done = {trial.name: summary for trial in trials if (summary := trials_of.finished_trial(trial)) is not None}

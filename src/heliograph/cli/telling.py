@@ -9,12 +9,12 @@ from heliograph.protocols.protocol import Protocol, protocol_in
 from heliograph.protocols.replay_text import MAX_ROWS, told
 from heliograph.storage.run_folder import Run
 
-__all__ = ["episodes_told", "protocol", "replay", "show_episodes", "show_protocol"]
+__all__ = ["episodes_told", "run_protocol", "run_replay", "show_episodes", "show_protocol"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 
 
-def protocol(given: Any) -> Shown:
+def run_protocol(given: Any) -> Shown:
     """`heliograph protocol`."""
     from heliograph.cli.reading import named_run_folder
 
@@ -23,7 +23,7 @@ def protocol(given: Any) -> Shown:
     return found.as_json(), lambda _: show_protocol(found)
 
 
-def replay(given: Any) -> Shown:
+def run_replay(given: Any) -> Shown:
     """`heliograph replay`."""
     from heliograph.cli.reading import named_run_folder
     from heliograph.storage.run_folder import read_run

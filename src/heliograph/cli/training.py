@@ -25,7 +25,7 @@ RIDDLE_BUDGET = {
 """How long that may take: until every visiting sequence is played perfectly."""
 
 
-def train(given: Any) -> Shown:
+def run_train(given: Any) -> Shown:
     """`heliograph train`."""
     if given.resume is not None:
         _refuse_with_resume(given)
@@ -46,7 +46,7 @@ def train(given: Any) -> Shown:
     return begun(jobs, given, controls=what.controls)
 
 
-def demo(given: Any) -> Shown:
+def run_demo(given: Any) -> Shown:
     """`heliograph demo`."""
     from heliograph.cli.demo import findings, riddle_findings, show
 

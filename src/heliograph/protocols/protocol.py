@@ -71,7 +71,7 @@ def protocol_in(
     """
     path = located(source)
     if (path / UTTERANCES).exists():
-        corpus = corpora.load(path)
+        corpus = corpora.load_corpus(path)
         check_names(path / METADATA, {"env": corpus.metadata.get("env")}, trust=trust)
         if not trust:
             refuse_large(path / METADATA, _choice(corpus))

@@ -1,8 +1,9 @@
 """Entropy of whole messages."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heliograph.analysis.measures.base import entropy_of_ids, ids_of
+from heliograph.moved import moved_name
 
 __all__ = ["entropy_bits"]
 
@@ -14,3 +15,9 @@ def entropy_bits(messages: Any) -> float:
     or tensors, and may differ in length. Raises ValueError where there is no message.
     """
     return entropy_of_ids(ids_of(messages))
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        return moved_name(__name__, name)
