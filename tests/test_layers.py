@@ -96,9 +96,8 @@ def test_files_are_short(path: pathlib.Path) -> None:
 def test_a_public_name_is_defined_in_one_module() -> None:
     found: dict[str, list[str]] = {}
     for path in FILES:
-        if layer_of(path) != "recipes":  # which the registry tells apart by the names of their files
-            for name in public_names(ast.parse(path.read_text())):
-                found.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+        for name in public_names(ast.parse(path.read_text())):
+            found.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
     several = {name: paths for name, paths in found.items() if len(paths) > 1}
     assert not several, f"a name means one thing: call all but one of these otherwise: {several}"
 
