@@ -22,7 +22,7 @@ from watched import KINDS, deployed, header_of, parser_of, result_file, run_all,
 from heliograph.envs.graph_colouring import recolour
 from heliograph.experiments.choices import EnvChoice, build_env
 from heliograph.rllib.runs.local import LocalTrainer
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.storage.run_folder import write_json
 from heliograph.team.team import Team
 from heliograph.types import Choice
@@ -50,7 +50,7 @@ def returns(team: Team, env: EnvChoice, num_episodes: int, *, choice: Choice) ->
     """Of fresh episodes, the same graphs for every team."""
     world = build_env(env, num_copies=COPIES, seed=EVALUATION_SEED)
     with torch.no_grad():
-        return play(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=choice)[0].returns
+        return play_episodes(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=choice)[0].returns
 
 
 def told(values: torch.Tensor) -> dict[str, Any]:

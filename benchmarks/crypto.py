@@ -18,7 +18,7 @@ import torch
 from protocols import command, commit, machine
 from watched import deployed, result_file
 
-from heliograph.analysis.evaluate import play_run, recorded
+from heliograph.analysis.evaluate import measured_corpus, play_run
 from heliograph.analysis.information import information_in, utterances_of
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
 from heliograph.analysis.overhearing import known_by_actions
@@ -82,7 +82,7 @@ def known(trainer: LocalTrainer, settings: TrainSettings) -> dict[str, Any]:
         team=deployed(trainer),
     )  # fmt: skip
     played = play_run(run, num_episodes=EPISODES, choice=Choice.SAMPLED, seed=settings.seed)
-    said = information_in(utterances_of(recorded(run, played.rollouts)), num_permutations=200)
+    said = information_in(utterances_of(measured_corpus(run, played.rollouts)), num_permutations=200)
     found = known_by_actions(played, run.facts, speaker=ALICE)
     return {
         "message_bits": _rounded(said.mutual_information_bits, said.chance_bits),

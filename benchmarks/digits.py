@@ -35,7 +35,7 @@ from heliograph.experiments.choices import EnvChoice, build_env
 from heliograph.registry import load
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rollouts.rollout import Rollout
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm
@@ -111,7 +111,7 @@ def played(
     """Fresh episodes with images of a split, actions greedy."""
     choice = EnvChoice(env=env.env, settings={**env.settings, "split": split})
     world = build_env(choice, num_copies=num_episodes, seed=EVALUATION_SEED)
-    return play(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=Choice.GREEDY, form=form)
+    return play_episodes(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=Choice.GREEDY, form=form)
 
 
 @torch.no_grad()

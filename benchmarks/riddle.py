@@ -30,7 +30,7 @@ from watched import (
 
 from heliograph.experiments.choices import build_env
 from heliograph.rllib.runs.local import LocalTrainer
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 
 SOLVED = 0.99
 SOME = 4096
@@ -62,7 +62,7 @@ def on_the_way(trainer: LocalTrainer) -> float:
     if env.num_starts <= SOME:
         return exact(trainer)
     env.fix_starts(torch.randint(env.num_starts, (SOME,), generator=torch.Generator().manual_seed(0)))
-    mean = float(play(Sampler(env, deployed(trainer)), SOME)[0].returns.mean())
+    mean = float(play_episodes(Sampler(env, deployed(trainer)), SOME)[0].returns.mean())
     return round(mean / env.bounds().full_information, 4)
 
 

@@ -13,7 +13,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.policy import PolicySpec
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.analysis.corpus import load as load_corpus
+from heliograph.analysis.corpus import load_corpus
 from heliograph.cli import main
 from heliograph.envs.base import Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity

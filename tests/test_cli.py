@@ -12,10 +12,10 @@ import pytest
 from heliograph import registry
 from heliograph.analysis.interventions import Messages
 from heliograph.cli import arguments, main
-from heliograph.cli.choosing import MAIN, chosen, jobs_of, twins_of
+from heliograph.cli.choosing import MAIN, jobs_of, settings_from_arguments, twins_of
 from heliograph.cli.shown import jsonable, share_done
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.experiments.settings import COLUMNS, EVALUATED, TrainSettings, check, settings_from
+from heliograph.experiments.settings import COLUMNS, EVALUATED, TrainSettings, check_training, settings_from
 from heliograph.reports.run_results import METRICS
 from heliograph.storage.run_folder import write_config, write_team
 from heliograph.types import Choice
@@ -44,6 +44,7 @@ FROZEN = {
         "--algorithm", "--loss", "--set", "--iterations", "--env-steps", "--until", "--jobs",
         "--checkpoint-every", "--resume",
     },
+    "migrate": {"files", "--write"},
     "bench": {"target", "--iterations", "--threads", "--model", "--channel", "--topology", "--algorithm", "--loss",
               "--set", "--load-policy"},
     "demo": {"--out", "--jobs"},
@@ -66,7 +67,7 @@ def parsed(*words: str) -> Any:
 
 
 def train(*words: str) -> Any:
-    return chosen(parsed("train", *words))
+    return settings_from_arguments(parsed("train", *words))
 
 
 def test_the_command_line_is_what_it_was() -> None:
@@ -188,7 +189,7 @@ def test_recipes_are_sound(name: str) -> None:
     goals = recipe.goals
     assert recipe.name == name and recipe.paper and goals and set(goals) <= {*COLUMNS, "normalised_return"}
     assert what.controls == recipe.controls and what.settings == settings_from(recipe.settings)
-    check(what.settings)
+    check_training(what.settings)
 
 
 def test_what_is_given_replaces_what_the_recipe_says() -> None:

@@ -25,7 +25,7 @@ from heliograph.rollouts.recording import Record
 from heliograph.rollouts.rollout import Rollout
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.assignment import Layout
-from heliograph.team.participation import Presence
+from heliograph.team.participation import Participation
 from heliograph.testing.small_teams import ENVS
 from heliograph.types import Choice, MessageForm
 from tests.envs.test_conformance import ENVS as EACH_ENV
@@ -56,8 +56,8 @@ def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heliograph.team.unroll.presence_in", _everyone)
 
 
-def _everyone(rollout: Rollout, layout: Layout) -> dict[str, Presence]:
-    return dict.fromkeys(layout.policies, Presence(steps=(True,) * (rollout.num_steps + 1)))
+def _everyone(rollout: Rollout, layout: Layout) -> dict[str, Participation]:
+    return dict.fromkeys(layout.policies, Participation(steps=(True,) * (rollout.num_steps + 1)))
 
 
 def moved(make: Callable[..., TeamEnv], *, epsilon: float | None = None, **chosen: Any) -> None:

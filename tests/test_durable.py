@@ -54,7 +54,7 @@ def test_a_corpus_on_a_full_disk_stays_what_it_was(small_disk: pathlib.Path, cap
     assert main(["record", str(run), "--episodes", "2000", "--out", str(folder)]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert str(folder) in said and "No space left" in said and "free some space" in said
-    assert content(folder) == before and len(corpora.load(folder)) == 5
+    assert content(folder) == before and len(corpora.load_corpus(folder)) == 5
     assert sorted(path.name for path in small_disk.iterdir()) == ["corpus", "filling"], "no drafts are left"
 
 
@@ -113,7 +113,7 @@ def test_a_kill_leaves_the_old_corpus_or_the_new_one(tmp_path: pathlib.Path) -> 
     found, codes = [], []
     for moment in range(40):
         codes.append(save_until(moment, new, folder))
-        found.append(len(corpora.load(folder)))
+        found.append(len(corpora.load_corpus(folder)))
         assert {path.name for path in folder.iterdir()} == FILES
         if codes[-1] == 0:
             break
@@ -145,7 +145,7 @@ def test_what_else_lies_in_a_folder_is_not_replaced(tmp_path: pathlib.Path) -> N
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(CorpusError, match=r"holds notes\.txt: choose a folder that is new"):
         corpus(6).save(tmp_path)
-    assert len(corpora.load(tmp_path)) == 5 and (tmp_path / "notes.txt").read_text() == "mine"
+    assert len(corpora.load_corpus(tmp_path)) == 5 and (tmp_path / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("command", ["record", "render"])

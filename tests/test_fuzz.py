@@ -112,7 +112,7 @@ def test_damaged_configurations(whole: pathlib.Path, tmp_path: pathlib.Path) -> 
 @pytest.mark.parametrize("name", [UTTERANCES, METADATA])
 @pytest.mark.parametrize("checksum", [True, False])
 def test_damaged_corpora(name: str, checksum: bool, whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    source, original = random.Random(name), corpora.load(whole / "corpus")
+    source, original = random.Random(name), corpora.load_corpus(whole / "corpus")
     files = {file: (whole / "corpus" / file).read_bytes() for file in (UTTERANCES, METADATA)}
     if not checksum:
         metadata = {key: value for key, value in json.loads(files[METADATA]).items() if key != CHECKSUM}
@@ -120,7 +120,7 @@ def test_damaged_corpora(name: str, checksum: bool, whole: pathlib.Path, tmp_pat
     for _ in range(60):
         for file, content in files.items():
             (tmp_path / file).write_bytes(damaged(content, source) if file == name else content)
-        found = outcome(lambda: corpora.load(tmp_path))
+        found = outcome(lambda: corpora.load_corpus(tmp_path))
         if found is not None and name == UTTERANCES and checksum:
             assert found.utterances.equals(original.utterances)
 
@@ -229,7 +229,7 @@ def test_foreign_files_are_refused_and_never_run(whole: pathlib.Path, tmp_path: 
             for other in (UTTERANCES, METADATA):
                 (folder / other).write_bytes((whole / "corpus" / other).read_bytes())
             (folder / name).write_bytes(content)
-            assert outcome(lambda: corpora.load(tmp_path / "corpus")) is None
+            assert outcome(lambda: corpora.load_corpus(tmp_path / "corpus")) is None
     assert not sentinel.exists()
 
 
@@ -254,7 +254,7 @@ def test_pipes_and_folders_are_not_waited_for(whole: pathlib.Path, tmp_path: pat
     (tmp_path / WEIGHTS).mkdir()
     assert outcome(lambda: read_run(tmp_path)) is None
     os.mkfifo(tmp_path / METADATA)
-    assert outcome(lambda: corpora.load(tmp_path)) is None
+    assert outcome(lambda: corpora.load_corpus(tmp_path)) is None
 
 
 def test_a_parquet_with_a_pickle_in_its_metadata(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -268,7 +268,7 @@ def test_a_parquet_with_a_pickle_in_its_metadata(whole: pathlib.Path, tmp_path: 
     metadata = json.loads((whole / "corpus" / METADATA).read_text())
     metadata[CHECKSUM] = hashlib.sha256((tmp_path / UTTERANCES).read_bytes()).hexdigest()
     (tmp_path / METADATA).write_text(json.dumps(metadata))
-    found = outcome(lambda: corpora.load(tmp_path))
+    found = outcome(lambda: corpora.load_corpus(tmp_path))
     assert found is None or list(found.utterances.columns) == SCHEMA.names
     assert not sentinel.exists()
 

@@ -95,6 +95,21 @@ def test_files_are_short(path: pathlib.Path) -> None:
     assert num_lines <= MAX_FILE_LINES, f"{num_lines} lines; at most {MAX_FILE_LINES}: split the idea in two"
 
 
+def test_a_public_name_is_defined_in_one_module() -> None:
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        for name in public_names(ast.parse(path.read_text())):
+            found.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    several = {name: paths for name, paths in found.items() if len(paths) > 1}
+    assert not several, f"a name means one thing: call all but one of these otherwise: {several}"
+
+
+def public_names(tree: ast.Module) -> set[str]:
+    """The functions and classes of a module that have no underscore in front."""
+    defined = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef))
+    return {node.name for node in defined if not node.name.startswith("_")}
+
+
 @each_file
 def test_functions_are_short(path: pathlib.Path) -> None:
     nodes = ast.walk(ast.parse(path.read_text()))

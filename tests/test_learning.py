@@ -5,7 +5,7 @@ import time
 import torch
 
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 
 
 def trained(channel: str, *, iterations: int = 100) -> tuple[float, float]:
@@ -25,7 +25,7 @@ def trained(channel: str, *, iterations: int = 100) -> tuple[float, float]:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    returns = play(sampler, 500)[0].returns
+    returns = play_episodes(sampler, 500)[0].returns
     return returns.mean().item(), time.process_time() - began
 
 

@@ -4,6 +4,7 @@ import importlib
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 import safetensors.torch
@@ -31,13 +32,22 @@ def test_an_old_module_has_what_the_new_one_has(old: str) -> None:
 def test_an_old_name_is_the_new_one(old: str) -> None:
     module, _, name = old.partition(":")
     new_module, _, new_name = moved.NAMES[old].partition(":")
+    there = importlib.import_module(module) if module not in moved.MODULES else anew(module)
+    with pytest.warns(DeprecationWarning, match=f"{module}.{name} has moved to {new_module}.{new_name}"):
+        found = getattr(there, name)
+    assert found is getattr(importlib.import_module(new_module), new_name)
+    assert rewritten(f"from {module} import {name} as it\n") == f"from {new_module} import {new_name} as it\n"
+    assert rewritten(f'PLACE = "{old}"\n') == f'PLACE = "{moved.NAMES[old]}"\n'
+    assert rewritten(f'PLACE = "{moved.NAMES[old]}"\n') == f'PLACE = "{moved.NAMES[old]}"\n'
+
+
+def anew(module: str) -> types.ModuleType:
+    """A module that has moved, imported by its old name as if for the first time."""
     sys.modules.pop(module, None)
     with pytest.warns(DeprecationWarning, match=f"{module} has moved"):
-        there = importlib.import_module(module)
-    with pytest.warns(DeprecationWarning, match=f"{name} has moved to {new_module}.{new_name}"):
-        found = getattr(there, name)
+        found = importlib.import_module(module)
     sys.modules.pop(module, None)
-    assert found is getattr(importlib.import_module(new_module), new_name)
+    return found
 
 
 def test_other_names_are_missing_as_ever() -> None:
@@ -75,8 +85,10 @@ from heliograph.rollout import (
 )
 if True:
     from heliograph.rollout import Inbox as Box, Acted; x = 1
+from heliograph.analysis.corpus import Corpus, load
+from heliograph.sampler import play
 MODEL = "heliograph.models.policy:Policy"
-print(heliograph.models.layout.Layout, layout, cnet, Team, Advanced, Rollout, Box, Acted)
+print(heliograph.models.layout.Layout, layout, cnet, Team, Advanced, Rollout, Box, Acted, Corpus, load, play)
 '''
 NEW = '''"""Mine."""
 import heliograph.team.assignment
@@ -87,8 +99,10 @@ from heliograph.team.state import StepOutput as Advanced
 from heliograph.rollouts.rollout import Rollout
 if True:
     from heliograph.team.state import Inbox as Box, Acted; x = 1
+from heliograph.analysis.corpus import Corpus, load_corpus as load
+from heliograph.rollouts.sampler import play_episodes as play
 MODEL = "heliograph.team.policy:Policy"
-print(heliograph.team.assignment.Layout, layout, cnet, Team, Advanced, Rollout, Box, Acted)
+print(heliograph.team.assignment.Layout, layout, cnet, Team, Advanced, Rollout, Box, Acted, Corpus, load, play)
 '''
 
 

@@ -9,7 +9,7 @@ import torch
 
 from heliograph.envs.identity import Identity
 from heliograph.experiments.choices import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.storage.run_folder import (
     CONFIG,
     WEIGHTS,
@@ -59,7 +59,8 @@ def test_a_team_is_read_back_bit_by_bit(tmp_path: pathlib.Path, choices: dict) -
         assert torch.equal(value, again.team.state_dict()[name])
     assert run.choices == again.choices and run.env.settings == {"values": 3} and run.config["seed"] == 7
     returns = [
-        play(Sampler(build_env(r.env, num_copies=20), r.team, seed=3), 40)[0].agent_returns for r in (run, again)
+        play_episodes(Sampler(build_env(r.env, num_copies=20), r.team, seed=3), 40)[0].agent_returns
+        for r in (run, again)
     ]
     assert torch.equal(*returns)
 

@@ -5,7 +5,7 @@ import torch
 
 from heliograph.functional import clipped_policy_loss, masked_mean
 from heliograph.rollouts.rollout import Keeping, Rollout
-from heliograph.rollouts.sampler import Sampler, play, rounds
+from heliograph.rollouts.sampler import Sampler, play_episodes, rounds
 from heliograph.rollouts.statistics import episodes_of
 from heliograph.testing.small_teams import ENVS
 from heliograph.types import Choice, MessageForm, map_tensors, tensors_of
@@ -113,11 +113,11 @@ def test_episodes_begin_together_and_end_where_they_end(env: str) -> None:
 def test_short_episodes_are_not_favoured() -> None:
     """Told at once an episode of the riddle ends on day 1; taking the first to finish would see such ones alone."""
     sampler = make_sampler("switch_riddle", copies=50, channel="none")
-    episodes, rollouts = play(sampler, 170, choice=Choice.SAMPLED)
+    episodes, rollouts = play_episodes(sampler, 170, choice=Choice.SAMPLED)
     assert len(episodes) == 170 and [r.num_copies for r in rollouts] == [50, 50, 50, 20]
     expected = torch.cat([r.valid.sum(0) for r in rollouts])
     assert torch.equal(episodes.lengths, expected) and len(episodes.lengths.unique()) > 1
-    many, _ = play(make_sampler("switch_riddle", copies=2000, channel="none"), 2000, choice=Choice.SAMPLED)
+    many, _ = play_episodes(make_sampler("switch_riddle", copies=2000, channel="none"), 2000, choice=Choice.SAMPLED)
     error = float(many.lengths.float().std()) * (1 / 170 + 1 / 2000) ** 0.5
     assert abs(float(episodes.lengths.float().mean() - many.lengths.float().mean())) < 4 * error
 
@@ -125,7 +125,7 @@ def test_short_episodes_are_not_favoured() -> None:
 @each_env
 def test_what_was_seen_need_not_be_kept(env: str) -> None:
     (seen, said), (kept, slim) = zip(
-        *(play(make_sampler(env, copies=6), 10, keeping=keeping) for keeping in Keeping), strict=True
+        *(play_episodes(make_sampler(env, copies=6), 10, keeping=keeping) for keeping in Keeping), strict=True
     )
     assert equal(seen, said)
     for whole, lean in zip(kept, slim, strict=True):
@@ -136,7 +136,7 @@ def test_what_was_seen_need_not_be_kept(env: str) -> None:
 
 def test_a_round_at_a_time_is_the_same_as_all_at_once() -> None:
     one_by_one = episodes_of(rounds(make_sampler("switch_riddle", copies=7), 20))
-    assert equal(one_by_one, play(make_sampler("switch_riddle", copies=7), 20)[0]) and len(one_by_one) == 20
+    assert equal(one_by_one, play_episodes(make_sampler("switch_riddle", copies=7), 20)[0]) and len(one_by_one) == 20
 
 
 def test_returns_are_those_of_the_counted_episode_alone() -> None:

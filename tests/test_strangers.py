@@ -21,12 +21,12 @@ from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, SCHEMA, UTTERANCES, CorpusError
 from heliograph.analysis.evaluate import record
 from heliograph.cli import main
-from heliograph.cli.shown import Display, console, listing, table
+from heliograph.cli.shown import Display, console, listing, print_table
 from heliograph.experiments.settings import settings_from
 from heliograph.memory import at_most, is_exhausted
 from heliograph.registry import PluginError, UnknownNameError
 from heliograph.reports.report_data import read_curve
-from heliograph.rllib.runs.sweep import Trial, finished
+from heliograph.rllib.runs.sweep import Trial, finished_trial
 from heliograph.storage.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run, write_team
 from heliograph.storage.safe_files import CHECKSUM, MAX_TENSORS, read_json, write_tensors
 from heliograph.storage.team_file import export, read_policy
@@ -75,7 +75,7 @@ def test_a_summary_that_is_no_file_is_refused(kind: str, run: pathlib.Path, caps
     os.mkfifo(run / "summary.json") if kind == "pipe" else (run / "summary.json").symlink_to("/dev/zero")
     refused(["compare", str(run)], "summary.json is no file", capsys)
     with pytest.raises(RunFolderError, match=r"is damaged: .* is no file; delete"):
-        finished(Trial(name="a", settings=settings_from({}), out=run))
+        finished_trial(Trial(name="a", settings=settings_from({}), out=run))
 
 
 @pytest.mark.parametrize("name", ["summary.json", "progress.csv", CONFIG])
@@ -301,7 +301,7 @@ def test_rows_that_nobody_said_are_refused(rows: Any, said: str, strange: Any, c
     folder = strange(rows=rows)
     refused(["protocol", str(folder)], said, capsys)
     with pytest.raises(CorpusError):
-        corpora.load(folder)
+        corpora.load_corpus(folder)
 
 
 @pytest.mark.parametrize(("about", "said"), ABOUT, ids=[said[:40] for _, said in ABOUT])
@@ -310,7 +310,7 @@ def test_metadata_that_cannot_be_is_refused(about: Any, said: str, strange: Any,
 
 
 def test_what_is_as_it_was_is_read(strange: Any) -> None:
-    assert len(corpora.load(strange())) == 6
+    assert len(corpora.load_corpus(strange())) == 6
 
 
 @pytest.mark.parametrize("told", [20, 20_000_000])
@@ -329,7 +329,7 @@ def test_a_bomb_of_equal_rows_is_refused_before_it_goes_off(
         monkeypatch.setattr("heliograph.analysis.corpus_checks.memory_bytes", lambda: 300_000_000)
     said = "has 200000 rows: the metadata says 20" if told == 20 else "GB of memory, and this machine has 0.3"
     with little_memory(100_000_000), pytest.raises(CorpusError, match=said):
-        corpora.load(folder)
+        corpora.load_corpus(folder)
 
 
 # ---- curves and summaries -------------------------------------------------------------------------------------------
@@ -429,7 +429,7 @@ def test_nothing_is_obeyed_wherever_it_is_printed(terminal: bool, monkeypatch: p
     monkeypatch.setattr(Console, "is_terminal", property(lambda self: terminal))
     monkeypatch.setenv("COLUMNS", "200")
     console().print(evil)
-    table([evil, "b"], [[evil, evil]])
+    print_table([evil, "b"], [[evil, evil]])
     listing([(evil, evil)])
     with Display({evil: settings_from({})}, err=False) as display:
         display.start(evil)

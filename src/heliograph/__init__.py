@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from heliograph.adapters.vmas import FromVMAS as FromVMAS
     from heliograph.analysis.corpus import Corpus as Corpus
-    from heliograph.analysis.corpus import load as load_corpus
+    from heliograph.analysis.corpus import load_corpus as load_corpus
     from heliograph.analysis.evaluate import (
         evaluate as evaluate,
     )
@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     from heliograph.rllib.runs.train import train as train
     from heliograph.rollouts.rollout import Rollout as Rollout
     from heliograph.rollouts.sampler import Sampler as Sampler
-    from heliograph.rollouts.sampler import play as play
+    from heliograph.rollouts.sampler import play_episodes as play
     from heliograph.storage.run_folder import Run as Run
     from heliograph.storage.run_folder import read_run as read_run
     from heliograph.storage.team_file import export as export
@@ -178,7 +178,7 @@ PUBLIC: dict[str, dict[str, str]] = {
         "interventions_table": "heliograph.analysis.evaluate:interventions_table",
         "record": "heliograph.analysis.evaluate:record",
         "Corpus": "heliograph.analysis.corpus:Corpus",
-        "load_corpus": "heliograph.analysis.corpus:load",
+        "load_corpus": "heliograph.analysis.corpus:load_corpus",
         "protocol_in": "heliograph.protocols.protocol:protocol_in",
         "Protocol": "heliograph.protocols.protocol:Protocol",
         "report": "heliograph.reports.report:write_report",
@@ -198,7 +198,7 @@ PUBLIC: dict[str, dict[str, str]] = {
         "build_channel": "heliograph.experiments.choices:build_channel",
         "Team": "heliograph.team.team:Team",
         "Sampler": "heliograph.rollouts.sampler:Sampler",
-        "play": "heliograph.rollouts.sampler:play",
+        "play": "heliograph.rollouts.sampler:play_episodes",
         "Rollout": "heliograph.rollouts.rollout:Rollout",
         "FromPettingZoo": "heliograph.adapters.pettingzoo:FromPettingZoo",
         "ToParallel": "heliograph.adapters.pettingzoo:ToParallel",

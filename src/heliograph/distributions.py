@@ -2,7 +2,7 @@
 
 Distribution inputs are flat: logits for Discrete, concatenated logits for MultiDiscrete, (mean, log std) for Box.
 Action tensors are `[...]` long for Discrete, `[..., n]` long for MultiDiscrete, `[..., *shape]` float for Box.
-Means and standard deviations of a Box are in units of its bounds (see `Units`), actions and densities in its own.
+Means and standard deviations of a Box are in units of its bounds (see `BoxUnits`), actions and densities in its own.
 Randomness comes only from the `torch.Generator` handed in (torch.distributions takes none).
 """
 
@@ -84,7 +84,7 @@ def zero_action(space: spaces.Space, batch: tuple[int, ...], device: torch.devic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Units:
+class BoxUnits:
     """What a mean of 0 and a standard deviation of 1 are in each dimension of a Box, flat `[D]` and float32.
 
     Bounded on both sides: the centre and half the width. On one: that bound, and 1. Without bounds: 0 and 1.
@@ -94,13 +94,13 @@ class Units:
     half_width: Float[np.ndarray, " D"]
 
 
-def units_of(space: spaces.Box) -> Units | None:
+def units_of(space: spaces.Box) -> BoxUnits | None:
     """The units of a Box; None where they are 0 and 1 throughout, as in Box(-1, 1)."""
     return _units(space.low.tobytes(), space.high.tobytes(), space.dtype.str)
 
 
 @functools.lru_cache(maxsize=256)
-def _units(low_bytes: bytes, high_bytes: bytes, dtype: str) -> Units | None:
+def _units(low_bytes: bytes, high_bytes: bytes, dtype: str) -> BoxUnits | None:
     low, high = (np.frombuffer(values, dtype).astype(np.float64) for values in (low_bytes, high_bytes))
     largest = min(LARGEST, float(np.finfo(dtype).max) / 2)
     below, above = np.abs(low) < largest, np.abs(high) < largest
@@ -108,7 +108,7 @@ def _units(low_bytes: bytes, high_bytes: bytes, dtype: str) -> Units | None:
     centre = np.where(below & above, (low + high) / 2, low + high).astype(np.float32)
     half_width = np.where(below & above & (high > low), (high - low) / 2, 1.0).astype(np.float32)
     plain = not centre.any() and bool((half_width == 1).all())
-    return None if plain else Units(centre=centre, half_width=np.maximum(half_width, np.finfo(np.float32).tiny))
+    return None if plain else BoxUnits(centre=centre, half_width=np.maximum(half_width, np.finfo(np.float32).tiny))
 
 
 def sample(

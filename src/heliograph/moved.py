@@ -84,12 +84,28 @@ MODULES = {
 }
 """Where the content of a module is now."""
 NAMES = {
+    "heliograph.analysis.compare_page:render": "heliograph.reports.compare_page:comparison_page",
+    "heliograph.analysis.corpus:load": "heliograph.analysis.corpus:load_corpus",
+    "heliograph.analysis.measures.entropy:entropy": "heliograph.analysis.measures.entropy:entropy_bits",
+    "heliograph.analysis.plots:sample": "heliograph.reports.plots:sampled_utterances",
+    "heliograph.analysis.protocol:recorded": "heliograph.protocols.protocol:corpus_of_run",
+    "heliograph.analysis.report:render": "heliograph.reports.report:report_page",
+    "heliograph.analysis.sections:choices_of": "heliograph.reports.sections:choices_by_name",
+    "heliograph.analysis.speech:Telling": "heliograph.rendering.drawables:StepDescriber",
+    "heliograph.models.delivery:Frame": "heliograph.team.inbox:StepMasks",
+    "heliograph.models.delivery:recorded": "heliograph.team.inbox:recorded_steps",
+    "heliograph.models.presence:Presence": "heliograph.team.participation:Participation",
+    "heliograph.rllib.finished:finished": "heliograph.rllib.runs.finished:finished_run",
+    "heliograph.rllib.settings:check": "heliograph.experiments.settings:check_training",
+    "heliograph.rllib.sweep:finished": "heliograph.rllib.runs.sweep:finished_trial",
+    "heliograph.rllib.worker:main": "heliograph.rllib.runs.worker:run_jobs",
     "heliograph.rollout:Acted": "heliograph.team.state:Acted",
     "heliograph.rollout:Advanced": "heliograph.team.state:StepOutput",
     "heliograph.rollout:Inbox": "heliograph.team.state:Inbox",
     "heliograph.rollout:TeamState": "heliograph.team.state:TeamState",
+    "heliograph.sampler:play": "heliograph.rollouts.sampler:play_episodes",
 }
-"""Where single names of modules that have moved are now, if they are elsewhere or called otherwise."""
+"""Where single names are now that have gone elsewhere on their own, or are called otherwise."""
 
 
 class _Mover:
@@ -127,7 +143,7 @@ def present_name(name: str) -> str:
 
 
 def moved_name(module: str, name: str) -> Any:
-    """What a name of a moved module stands for that went elsewhere, with a warning."""
+    """What a name stands for that a module has no more, with a warning: for a module's `__getattr__`."""
     if f"{module}:{name}" not in NAMES:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     present, _, attribute = NAMES[f"{module}:{name}"].partition(":")

@@ -17,7 +17,7 @@ from heliograph.experiments.choices import TeamChoices, build_team, facts_of
 from heliograph.functional import gae_over_turns
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rollouts.sampler import Sampler
-from heliograph.rollouts.sampler import play as run
+from heliograph.rollouts.sampler import play_episodes as run
 from heliograph.types import TeamStep
 from tests.adapters.makes import Crowd
 from tests.adapters.scripted import DONE, SEEN, OfAEC, OfParallel, OfRLlib, Part, Script, scripts

@@ -10,7 +10,7 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedSettings
 from heliograph.cli.arguments import build_parser
-from heliograph.cli.choosing import chosen
+from heliograph.cli.choosing import settings_from_arguments
 from heliograph.envs.base import TeamEnv
 from heliograph.experiments.choices import DECIDED_ELSEWHERE, EnvChoice, build_env
 from heliograph.registry import UnknownNameError, settings_of
@@ -126,7 +126,7 @@ def seen(choice: EnvChoice) -> str:
 def by_command_line(given: dict[str, Any], *, env: str = "crowd") -> EnvChoice:
     texts = [f"env.{name}={as_text(value)}" for name, value in given.items()]
     arguments = ["train", f"{__name__}:{env}", "--out", "unused", *(["--set", *texts] if texts else [])]
-    return chosen(build_parser().parse_args(arguments)).settings.env_choice()
+    return settings_from_arguments(build_parser().parse_args(arguments)).settings.env_choice()
 
 
 def made(config: Any) -> Crowd:

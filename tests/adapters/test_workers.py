@@ -21,7 +21,7 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heliograph.adapters.numbering import first_copy, numbered_from, shares
 from heliograph.adapters.pettingzoo import FromPettingZoo
-from heliograph.adapters.shared import Memory, form_of, leaves, mapped, rows, write
+from heliograph.adapters.shared import Memory, leaves, mapped, rows, stackable_form, write
 from heliograph.adapters.workers import WorkedEnv
 from heliograph.envs.base import TeamEnv, View
 from heliograph.envs.checking import EnvError, tried
@@ -77,7 +77,7 @@ def played(env: TeamEnv, *, seed: int, steps: int = 30) -> list[TeamStep]:
 
 def assert_alike(some: list[TeamStep], others: list[TeamStep], *, had_one_past: bool = True) -> None:
     for one, other in zip(some, others, strict=True):
-        assert form_of(one) == form_of(other)
+        assert stackable_form(one) == stackable_form(other)
         if not had_one_past:  # the place of an absent agent is where it was last, in whichever episode
             one.positions = other.positions
         assert all(map(torch.equal, tensors_of(one), tensors_of(other)))
@@ -342,9 +342,10 @@ def test_structures_are_compared_and_copied_by_field() -> None:
         observations={"a": {"x": torch.ones(2, 3, 4)}}, observing=flags, acting=flags, speaking=flags,
         meaning=torch.zeros(2, 3, 1, dtype=torch.long), hearing=Edges(senders=None, mask=torch.zeros(2, 3, 3).bool()),
     )  # fmt: skip
-    assert form_of(view)["observations"] == {"a": {"x": "float32 [3, 4]"}}
-    assert form_of(view)["hearing"] == {"senders": None, "mask": "bool [3, 3]"} and form_of(view)["state"] is None
+    assert stackable_form(view)["observations"] == {"a": {"x": "float32 [3, 4]"}}
+    assert stackable_form(view)["hearing"] == {"senders": None, "mask": "bool [3, 3]"}
+    assert stackable_form(view)["state"] is None
     other = mapped(view, lambda leaf: leaf.clone())
-    assert type(other) is View and form_of(other) == form_of(view)
+    assert type(other) is View and stackable_form(other) == stackable_form(view)
     other.observations["a"]["x"][:] = 5
     assert view.observations["a"]["x"].eq(1).all() and np.isclose(view.meaning.sum().item(), 0)

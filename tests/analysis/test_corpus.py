@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis.corpus import CorpusError, load
+from heliograph.analysis.corpus import CorpusError, load_corpus
 from heliograph.analysis.evaluate import play_run, record
 from heliograph.analysis.utterances import first_from, rows_of
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.protocols.agent_steps import turns
 from heliograph.rollouts.rollout import Rollout
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.storage.run_folder import Run
 from heliograph.types import Choice, Edges
 from tests.analysis.teams import collapsed, perfect_bits, scripted_run
@@ -184,7 +184,7 @@ def test_first_from() -> None:
 def test_several_rollouts_number_their_episodes_on() -> None:
     run = scripted_run()
     sampler = Sampler(build_env(run.env, num_copies=8), run.team)
-    _, rollouts = play(sampler, 20)
+    _, rollouts = play_episodes(sampler, 20)
     corpus = corpora.from_rollouts(run.team, run.facts, rollouts)
     assert corpus.utterances["episode"].tolist() == list(range(20))
     assert corpus.metadata["num_episodes"] == 20
@@ -193,14 +193,14 @@ def test_several_rollouts_number_their_episodes_on() -> None:
 def test_a_silent_team_leaves_an_empty_corpus(tmp_path) -> None:
     corpus = record(scripted_run(channel="none"), num_episodes=5, out=tmp_path)
     assert len(corpus) == 0
-    assert len(load(tmp_path)) == 0
+    assert len(load_corpus(tmp_path)) == 0
 
 
 @pytest.mark.parametrize("make", [lambda: scripted_run(rounds=2), lambda: trained("switch_riddle", channel="dru"),
                                   lambda: trained("speaker_listener", channel="continuous")])  # fmt: skip
 def test_a_corpus_survives_the_disk(make, tmp_path) -> None:
     corpus = record(make(), num_episodes=7, out=tmp_path / "corpus")
-    again = load(tmp_path / "corpus")
+    again = load_corpus(tmp_path / "corpus")
     assert again.metadata == json.loads((tmp_path / "corpus" / "metadata.json").read_text())
     assert np.array_equal(again.messages(), corpus.messages())
     assert np.array_equal(again.meanings(), corpus.meanings())
@@ -222,21 +222,21 @@ def saved(tmp_path):
 
 def test_missing_and_damaged_folders_are_refused(saved, tmp_path) -> None:
     with pytest.raises(CorpusError, match="is no corpus"):
-        load(tmp_path / "nowhere")
+        load_corpus(tmp_path / "nowhere")
     metadata = json.loads((saved / "metadata.json").read_text())
     (saved / "metadata.json").write_text(json.dumps(metadata | {"format_version": 99}))
     with pytest.raises(CorpusError, match="format_version 99"):
-        load(saved)
+        load_corpus(saved)
     (saved / "metadata.json").write_text(json.dumps(metadata | {"num_utterances": 99}))
     with pytest.raises(CorpusError, match="has 3 rows"):
-        load(saved)
+        load_corpus(saved)
     (saved / "metadata.json").write_text("{")
     with pytest.raises(CorpusError, match="cannot be read"):
-        load(saved)
+        load_corpus(saved)
     del metadata["agents"]
     (saved / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(CorpusError, match="lacks agents"):
-        load(saved)
+        load_corpus(saved)
 
 
 def test_damaged_tables_are_refused(saved) -> None:
@@ -244,20 +244,20 @@ def test_damaged_tables_are_refused(saved) -> None:
     table = pd.read_parquet(path)
     table.drop(columns="meaning").to_parquet(path)
     with pytest.raises(CorpusError, match="does not fit the checksum"):
-        load(saved)
+        load_corpus(saved)
     del metadata["utterances_sha256"]  # as one that never had a checksum
     (saved / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(CorpusError, match="no column 'meaning'"):
-        load(saved)
+        load_corpus(saved)
     table.assign(step="soon").to_parquet(path)
     with pytest.raises(CorpusError, match="column 'step' is"):
-        load(saved)
+        load_corpus(saved)
     path.write_bytes(b"not parquet")
     with pytest.raises(CorpusError, match="cannot be read"):
-        load(saved)
+        load_corpus(saved)
     path.unlink()
     with pytest.raises(CorpusError, match="it has no utterances"):
-        load(saved)
+        load_corpus(saved)
 
 
 def test_a_corpus_of_an_earlier_version_is_read(saved) -> None:
@@ -265,7 +265,7 @@ def test_a_corpus_of_an_earlier_version_is_read(saved) -> None:
     pd.read_parquet(path).drop(columns=["action", "read"]).to_parquet(path)
     del metadata["utterances_sha256"]
     (saved / "metadata.json").write_text(json.dumps(metadata))
-    old = load(saved)
+    old = load_corpus(saved)
     assert len(old) == 3 and old.utterances["read"].isna().all() and old.utterances["action"].isna().all()
     with pytest.raises(ValueError, match="record it again"):
         turns(old)

@@ -94,14 +94,14 @@ def test_measures_are_taken_from_the_first_utterances_and_counts_from_all(monkey
 
 @pytest.mark.parametrize("reads", [evaluate, evaluation.interventions_table, record])
 def test_nothing_that_was_seen_fills_the_memory(reads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, play = [], evaluation.play
+    kept, play = [], evaluation.play_episodes
 
     def watching(*args: Any, **how: Any) -> Any:
         episodes, rollouts = play(*args, **how)
         kept.extend(rollout.observations for rollout in rollouts)
         return episodes, rollouts
 
-    monkeypatch.setattr(evaluation, "play", watching)
+    monkeypatch.setattr(evaluation, "play_episodes", watching)
     reads(scripted_run(), num_episodes=10)
     assert kept and all(seen == {} for seen in kept)
 

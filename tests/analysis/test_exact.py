@@ -10,7 +10,7 @@ from heliograph.analysis.evaluate import evaluate, play_run
 from heliograph.analysis.exact import all_starts, enumerable, exact_return, mean_over_starts
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from tests.analysis.teams import last_day, riddle_n4, riddle_run, scripted_run
 
 
@@ -64,7 +64,9 @@ def test_branches_give_the_return_of_all_sequences(
         team = build_team(TeamChoices(channel=channel, **model), facts_of(env), seed=seed).eval()
         for policy in team.policies.values():  # so that some tell, on different days
             policy.model.head.weight.data.mul_(100)
-        plain = mean_over_starts(choice, lambda env, team=team: play(Sampler(env, team), env.num_copies)[0].returns)
+        plain = mean_over_starts(
+            choice, lambda env, team=team: play_episodes(Sampler(env, team), env.num_copies)[0].returns
+        )
         assert exact_return(team, choice) == pytest.approx(plain, abs=1e-6)
         if plain:
             return

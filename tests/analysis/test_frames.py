@@ -18,7 +18,7 @@ from heliograph.registry import load, names
 from heliograph.rendering.animation import film, scenes_of, shots, write_gif, write_pngs
 from heliograph.rendering.bubble_layout import Box, best_place
 from heliograph.rendering.canvas import Canvas, pooled, utterance_width
-from heliograph.rendering.drawables import Said, Speech, Telling
+from heliograph.rendering.drawables import Said, Speech, StepDescriber
 from heliograph.rendering.frames import HEIGHT, WIDTH, draw
 from heliograph.storage.run_folder import Run, read_run, write_config, write_team
 from heliograph.types import Choice
@@ -171,11 +171,11 @@ def test_films_show_the_episodes_that_were_played(tmp_path: pathlib.Path) -> Non
 def test_edges_are_who_hears_whom(tmp_path: pathlib.Path) -> None:
     run = some_run(tmp_path, "predator_prey", channel="symbols", topology="ring")
     (rollout,) = play_run(run, num_episodes=1).rollouts
-    assert set(Telling(run, rollout).speech(time=0, copy=0).hears) == {
+    assert set(StepDescriber(run, rollout).speech(time=0, copy=0).hears) == {
         (s, h) for s in range(3) for h in range(3) if s != h
     }
     silent = dataclasses.replace(rollout, speaking=torch.zeros_like(rollout.speaking))
-    speech = Telling(run, silent).speech(time=0, copy=0)
+    speech = StepDescriber(run, silent).speech(time=0, copy=0)
     assert not any(speech.said) and speech.hears == ()
 
 
@@ -183,7 +183,7 @@ def test_closed_gates_are_silence_and_open_ones_show_the_vector(tmp_path: pathli
     run = some_run(tmp_path, "predator_prey", channel="gated+continuous")
     (rollout,) = play_run(run, num_episodes=1, choice=Choice.SAMPLED).rollouts
     (message,) = rollout.messages
-    telling = Telling(run, rollout)
+    telling = StepDescriber(run, rollout)
     for time in range(rollout.num_steps):
         said = telling.speech(time=time, copy=0).said
         assert [bool(s) for s in said] == message.symbols[time, 0, :, 0].bool().tolist()

@@ -83,7 +83,7 @@ def test_a_corpus_with_weights_and_gates_survives_the_disk(tmp_path) -> None:
     corpus = record(
         attending("magic", env="traffic_junction", channel="gated+continuous"), num_episodes=6, out=tmp_path
     )
-    again = corpora.load(tmp_path)
+    again = corpora.load_corpus(tmp_path)
     assert again.utterances["gate"].tolist() == corpus.utterances["gate"].tolist()
     assert set(again.utterances["gate"]) == {True, False}
     silent = [all(s == 0 for s in symbols) for symbols in again.utterances["symbols"]]
@@ -94,13 +94,13 @@ def test_a_corpus_with_weights_and_gates_survives_the_disk(tmp_path) -> None:
 
 def test_corpora_without_attention_or_gates_say_so(tmp_path) -> None:
     record(scripted_run(), num_episodes=3, out=tmp_path)
-    plain = corpora.load(tmp_path)
+    plain = corpora.load_corpus(tmp_path)
     assert plain.utterances[["attention", "gate"]].isna().all(axis=None)
     path, metadata = tmp_path / "utterances.parquet", json.loads((tmp_path / "metadata.json").read_text())
     pd.read_parquet(path).drop(columns=["attention", "gate"]).to_parquet(path)
     del metadata["utterances_sha256"]
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    older = corpora.load(tmp_path)
+    older = corpora.load_corpus(tmp_path)
     for corpus in (plain, older):
         assert not len(hearings(corpus)) and not len(gates(corpus)) and list(listening(corpus)) == []
     assert attention_of(hearings(older)) == []

@@ -19,7 +19,7 @@ from heliograph.registry import UnknownNameError
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.train import config_of
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes
 from heliograph.types import Choice, Role
 from tests.adapters.spied import TEAMS, Spied, only_alice, secret
@@ -87,7 +87,7 @@ def test_agents_that_never_meet_are_not_compared() -> None:
 def test_tasks_with_rewards_of_ones_own_are_cooperative(env: Any) -> None:
     made = env(num_copies=E)
     team = build_team(TeamChoices(channel="none"), facts_of(made), seed=0)
-    episodes, _ = play(Sampler(made, team, seed=1), E, choice=Choice.SAMPLED)
+    episodes, _ = play_episodes(Sampler(made, team, seed=1), E, choice=Choice.SAMPLED)
     assert opposed(episodes.agent_returns, made.roles, present=episodes.present) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from heliograph.cli import main
 from heliograph.registry import UnknownNameError
-from heliograph.reports.compare_page import render, verdict_of, write_page
+from heliograph.reports.compare_page import comparison_page, verdict_of, write_page
 from heliograph.reports.report_data import read_curve
 from heliograph.reports.run_groups import Comparison, compare, names_of
 from heliograph.reports.run_results import find_runs
@@ -116,7 +116,7 @@ def test_what_must_be_said_before_comparing(changes: dict[str, Any], said: str, 
     write(tmp_path / "b", **changes)
     found = compare([tmp_path])
     assert any(said in remark for remark in found.remarks), found.remarks
-    assert said.split(",")[0] in render(found)
+    assert said.split(",")[0] in comparison_page(found)
 
 
 def test_early_stops_and_unfinished_runs_are_told(tmp_path: pathlib.Path) -> None:
@@ -160,9 +160,9 @@ def test_a_damaged_curve_is_named_and_a_row_cut_short_left_out(tmp_path: pathlib
     assert curve is not None and len(curve) == 4
     progress.write_text("iteration,num_env_steps,episode_return_mean\n1,x,0.5\n")
     with pytest.raises(RunFolderError, match=r"progress\.csv is damaged"):
-        render(compare([tmp_path]))
+        comparison_page(compare([tmp_path]))
     progress.unlink()
-    assert "Learning curves" not in render(compare([tmp_path]))
+    assert "Learning curves" not in comparison_page(compare([tmp_path]))
 
 
 def test_nothing_of_a_strangers_folder_is_executed_or_believed(tmp_path: pathlib.Path) -> None:
@@ -172,7 +172,7 @@ def test_nothing_of_a_strangers_folder_is_executed_or_believed(tmp_path: pathlib
     write(tmp_path / "b", **{**bad, "model": "[bold]b[/bold]"})
     (tmp_path / "a" / "checkpoints").mkdir()
     (tmp_path / "a" / "team.safetensors").write_bytes(b"no weights")
-    text = render(compare([tmp_path]))
+    text = comparison_page(compare([tmp_path]))
     assert "<script" not in text and "&lt;script&gt;" in text
 
 
@@ -181,7 +181,7 @@ def test_many_groups_are_set_against_the_best(tmp_path: pathlib.Path) -> None:
         write(tmp_path / f"{place}", value=place / 10, algorithm_settings={"lr": place})
     found = compare([tmp_path])
     assert len(found.pairs) == 9 and {pair.first.name for pair in found.pairs} == {"training.lr=9"}
-    text = render(found)
+    text = comparison_page(found)
     assert "The 8 best of 10 groups" in text and "best of many is partly lucky" in text
 
 

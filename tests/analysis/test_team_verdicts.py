@@ -16,7 +16,7 @@ from heliograph.analysis.verdict import word_in
 from heliograph.cli import main
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.registry import UnknownNameError
-from heliograph.reports.report import render
+from heliograph.reports.report import report_page
 from heliograph.reports.report_data import gather
 from heliograph.reports.run_results import read_result
 from heliograph.rollouts.statistics import Episodes
@@ -128,7 +128,7 @@ def test_evaluate_and_report_show_every_team(tmp_path: pathlib.Path, capsys: Any
     assert main(asked) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] in (["ours"], ["spies"])]
     assert [row[0] for row in rows] == ["spies", "ours"] and [row[-1] for row in rows] == ["silent", "used"]
-    text = render(gather(tmp_path / "run", num_episodes=40, trust=True))
+    text = report_page(gather(tmp_path / "run", num_episodes=40, trust=True))
     assert "Which team is heard, and by whom?" in text and "ours is used (" in text and "spies is silent (" in text
     assert "Nobody speaks" not in text
 

@@ -8,14 +8,14 @@ import torch
 
 from heliograph.envs.predator_prey import DOWN, LEFT, RIGHT, STAY, UP, PredatorPrey
 from heliograph.envs.predator_prey_scores import (
+    independent_scores,
     reached_at_once,
     reached_at_random,
     reached_by_search,
-    scores,
     search_path,
     team_scores,
 )
-from heliograph.envs.predator_prey_searchers import Telling, _Searchers
+from heliograph.envs.predator_prey_searchers import SharedKnowledge, _Searchers
 from heliograph.testing import episodes
 from heliograph.types import TeamStep
 
@@ -171,7 +171,7 @@ def test_scores_of_a_tiny_grid_by_enumeration() -> None:
         going_on = ~first.episode_over[:, None]
         second = env.step({"predator": cases[:, 5:]})
         total = (first.rewards + second.rewards * going_on).mean()
-        exact = scores(reached_at_random(2, steps=2), predators=2)
+        exact = independent_scores(reached_at_random(2, steps=2), predators=2)
         assert getattr(exact, mode) == pytest.approx(total.item(), abs=1e-6)
         if mode == "mixed":
             assert exact.steps == pytest.approx(1 + going_on.float().mean().item())
@@ -216,7 +216,7 @@ def test_what_is_told_shortens_a_search(size: int, exact: float) -> None:
 
 def test_two_searchers_by_hand() -> None:
     """Two in the upper corners of 3 x 3 cells, who see one cell far and share what they have seen."""
-    team = _Searchers(3, vision=1, telling=Telling.EVERYTHING)
+    team = _Searchers(3, vision=1, telling=SharedKnowledge.EVERYTHING)
     place, unseen = torch.tensor([[0, 2]]), torch.ones(1, 1, 9, dtype=torch.bool)
     unseen = team.look(place, unseen)
     assert unseen[0, 0].nonzero().flatten().tolist() == [6, 7, 8], "the last row"
@@ -238,7 +238,7 @@ def test_a_search_sees_the_prey_from_as_far_as_its_vision() -> None:
 
 def test_the_scores_written_down_for_the_largest_grid() -> None:
     known = team_scores(20, 10, 80, 1)
-    direct = scores(reached_at_once(20, steps=80), predators=10)
+    direct = independent_scores(reached_at_once(20, steps=80), predators=10)
     for name in (*MODES, "steps"):
         assert getattr(known["direct"], name) == pytest.approx(getattr(direct, name), abs=1e-5)
     table = reached_at_random(20, steps=80)

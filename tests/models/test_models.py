@@ -13,7 +13,7 @@ from heliograph.rollouts.sampler import Sampler
 from heliograph.team.inputs import ages_in
 from heliograph.testing import MODEL_CHECKS
 from heliograph.testing.model_knowledge import messages_of, outcome_of
-from heliograph.testing.small_teams import ENVS, close, perturbed, steps_of, stream
+from heliograph.testing.small_teams import ENVS, all_close, perturbed, seeded, steps_of
 from heliograph.types import Choice, Gradient, MessageForm
 from tests.parts import MODELS, Chatter, make_sampler, make_team, model_maker, replaced
 
@@ -46,7 +46,7 @@ def test_unrolling_repeats_what_was_counted_and_said(model: str, env: str) -> No
     assert len(unrolled.messages) == len(rollout.messages) == sampler.team.rounds
     said = rollout.speaking & sampler.team.talks
     for now, then in zip(unrolled.messages, rollout.messages, strict=True):
-        assert close(now.payload[said], then.payload[said]) and torch.equal(now.bits, then.bits)
+        assert all_close(now.payload[said], then.payload[said]) and torch.equal(now.bits, then.bits)
         assert torch.equal(now.symbols[said], then.symbols[said])
 
 
@@ -63,7 +63,7 @@ def test_agents_that_share_a_policy_know_nothing_of_each_other_either(model: str
     swapped = {"agent": torch.stack([step.observations["agent"][:, 0], 1 - step.observations["agent"][:, 1]], 1)}
     now, then = (outcome_of(team, s, state, heard=heard) for s in (step, replaced(step, observations=swapped)))
     assert torch.equal(now.log_prob[:, 0], then.log_prob[:, 0])
-    assert not close(now.log_prob[:, 1], then.log_prob[:, 1])
+    assert not all_close(now.log_prob[:, 1], then.log_prob[:, 1])
 
 
 @each_model
@@ -71,7 +71,7 @@ def test_what_ends_is_cut(model: str) -> None:
     world = ENVS["mixed"](num_copies=8)
     team = make_team(world, model=MODELS[model], channel="dru")
     step, state = steps_of(world, team, number=3)[-1]
-    acted = team.step(step, state, generator=stream())
+    acted = team.step(step, state, generator=seeded())
     full = dataclasses.replace(acted.state.inbox, mask=torch.ones_like(acted.state.inbox.mask))
     ended = torch.zeros_like(step.terminated)
     ended[:4, 3] = True
@@ -105,7 +105,7 @@ def test_timing(model: str, same_step: bool) -> None:
     heard = messages_of(team, step, state)
     other = dataclasses.replace(heard, payload=1 - heard.payload)
     now, then = (outcome_of(team, step, state, heard=h) for h in (heard, other))
-    assert close(now.log_prob, then.log_prob) != same_step
+    assert all_close(now.log_prob, then.log_prob) != same_step
     assert bool(now.inbox.any()) != same_step
 
 
@@ -133,7 +133,7 @@ def test_full_information_sees_the_state_and_not_the_observation() -> None:
     blind = replaced(step, observations=perturbed(step.observations, roles={"agent"}))
     other = replaced(step, state=1 - step.state)
     seen = [outcome_of(team, s, state).log_prob for s in (step, blind, other)]
-    assert torch.equal(seen[0], seen[1]) and not close(seen[0], seen[2])
+    assert torch.equal(seen[0], seen[1]) and not all_close(seen[0], seen[2])
 
 
 def test_feedforward_shows_last_actions_only_if_asked() -> None:
@@ -142,7 +142,7 @@ def test_feedforward_shows_last_actions_only_if_asked() -> None:
         team = make_team(world, model="feedforward", model_settings={"last_action": shown})
         (step, state), *_ = steps_of(world, team, number=1)
         other = dataclasses.replace(state, last_action={"prisoner": 1 - state.last_action["prisoner"]})
-        assert close(outcome_of(team, step, state).log_prob, outcome_of(team, step, other).log_prob) != shown
+        assert all_close(outcome_of(team, step, state).log_prob, outcome_of(team, step, other).log_prob) != shown
 
 
 def test_cnet_is_the_published_network() -> None:
@@ -173,7 +173,7 @@ def test_observations_pass_as_many_layers_as_asked_for_and_keep_the_scale_of_mes
         assert scale > 2 if layers == 1 else 0.5 < scale < 2
     sampler = Sampler(env, team, seed=0)
     rollout = sampler.fragment(2)
-    assert close(sampler.team.unroll(rollout).messages[0].payload, rollout.messages[0].payload)
+    assert all_close(sampler.team.unroll(rollout).messages[0].payload, rollout.messages[0].payload)
     with pytest.raises(ValueError, match="observation_layers=0"):
         build_team(TeamChoices(model_settings={"observation_layers": 0}), facts_of(env))
 
@@ -240,7 +240,7 @@ def test_each_step_of_an_episode_is_normalised_by_its_own_statistics() -> None:
     norm.age = torch.tensor([40, 5])
     assert torch.equal(*norm(torch.ones(2, 1, 3, 2)))
     rollout = sampler.fragment(9)
-    assert close(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob)
+    assert all_close(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob)
 
 
 def test_execution_and_training_forms_differ_and_replay_is_of_training() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
-from heliograph.analysis.corpus import load
+from heliograph.analysis.corpus import load_corpus
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.callbacks import RecordCorpus, TeamCallbacks
@@ -67,7 +67,7 @@ def test_evaluations_leave_a_corpus(ray_session: None, tmp_path: pathlib.Path) -
         algorithm.stop()
     folders = sorted(path.name for path in tmp_path.iterdir())
     assert len(folders) == 2
-    corpus = load(tmp_path / folders[-1])
+    corpus = load_corpus(tmp_path / folders[-1])
     assert corpus.metadata["num_episodes"] >= 40 and len(corpus) == corpus.metadata["num_episodes"]
     assert set(corpus.utterances["sender"]) == {"speaker_0"}
 

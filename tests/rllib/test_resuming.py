@@ -25,7 +25,7 @@ from heliograph.rllib.runs.checkpoints import (
     iteration_of,
     write_checkpoint,
 )
-from heliograph.rllib.runs.finished import finished, spent
+from heliograph.rllib.runs.finished import finished_run, spent
 from heliograph.rllib.runs.records import read_progress
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.sweep import Trial, sweep
@@ -223,7 +223,7 @@ def test_an_environment_that_has_changed_since_is_named(tmp_path: pathlib.Path, 
 def test_a_summary_that_is_no_file_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "summary.json")
     with pytest.raises(RunFolderError, match=r"summary\.json is damaged: .* is no file; delete"):
-        finished(tmp_path)
+        finished_run(tmp_path)
 
 
 def test_a_second_sweep_into_the_same_folder_is_refused(tmp_path: pathlib.Path) -> None:

@@ -19,7 +19,7 @@ from heliograph.rllib.runs.sweep import (
     _Asking,
     _made,
     check_trials,
-    finished,
+    finished_trial,
     refuse_others,
 )
 from heliograph.rllib.runs.train import train
@@ -63,10 +63,10 @@ def test_an_interrupted_trial_goes_on_to_the_same_weights(ray_session: None, tmp
     train(settings, out=whole.out)
     rows: list[Any] = []
     train(settings, out=cut.out, on_progress=rows.append, stop=lambda: len(rows) == 2)
-    assert len(rows) == 2 and finished(cut) is None
+    assert len(rows) == 2 and finished_trial(cut) is None
     job = {"settings": settings.model_dump(mode="json"), "out": str(cut.out), "command": None}
     _made({**job, "unfinished": Unfinished.RESUMED.value}, on_progress=rows.append)
-    assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and finished(cut) is not None
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and finished_trial(cut) is not None
     assert (cut.out / "team.safetensors").read_bytes() == (whole.out / "team.safetensors").read_bytes()
     _made({**job, "unfinished": Unfinished.ANEW.value}, on_progress=rows.append)
     assert [row["iteration"] for row in rows[4:]] == [1, 2, 3, 4]
@@ -100,13 +100,13 @@ def test_a_weak_trial_is_asked_to_end_and_not_killed(tmp_path: pathlib.Path) -> 
 
 def test_what_is_finished_and_what_is_not(tmp_path: pathlib.Path) -> None:
     trial = Trial(name="a", settings=small(), out=tmp_path)
-    assert finished(trial) is None
+    assert finished_trial(trial) is None
     for reason, whole in (("asha", True), ("iterations", True), ("interrupt", False)):
         write_json(tmp_path / "summary.json", {"stopped_by": reason})
-        assert (finished(trial) is not None) == whole
+        assert (finished_trial(trial) is not None) == whole
     (tmp_path / "summary.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"summary\.json is damaged"):
-        finished(trial)
+        finished_trial(trial)
     refuse_others(trial)
     config = {"format_version": 1, "env": {}, "team": {}, "training": small(iterations=9).model_dump(mode="json")}
     write_json(tmp_path / "config.json", config)

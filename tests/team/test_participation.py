@@ -2,7 +2,7 @@
 
 import torch
 
-from heliograph.team.participation import Presence, presence_in, present_now
+from heliograph.team.participation import Participation, presence_in, present_now
 from tests.parts import make_sampler
 
 
@@ -34,8 +34,8 @@ def test_encoders_see_no_other_steps() -> None:
 
 
 def test_values_are_padded_with_zeros() -> None:
-    here = Presence(steps=(False, True, True, False))
+    here = Participation(steps=(False, True, True, False))
     assert here.padded(torch.ones(2, 3), num_steps=4).sum(1).tolist() == [0, 3, 3, 0]
-    nowhere = Presence(steps=(False, False))
+    nowhere = Participation(steps=(False, False))
     assert nowhere.span == slice(0, 0)
     assert nowhere.padded(torch.ones(0, 3), num_steps=2).tolist() == [[0, 0, 0], [0, 0, 0]]

@@ -10,7 +10,7 @@ from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.experiments.choices import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.team.team import Team
 from heliograph.testing.small_teams import steps_of, stir
 from heliograph.topologies.base import dense
@@ -250,7 +250,7 @@ def test_a_scripted_protocol_wins(channel: str, speaker, listener) -> None:
     }
     team = build_team(TeamChoices(channel=channel, policies=policies), facts_of(env))
     for choice in Choice:
-        episodes, _ = play(Sampler(env, team), 100, choice=choice)
+        episodes, _ = play_episodes(Sampler(env, team), 100, choice=choice)
         assert len(episodes) == 100 and (episodes.returns == 1.0).all()
 
 

@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from gymnasium import spaces
 
-from heliograph.adapters.choices import Flags, choices_of
+from heliograph.adapters.choices import Flags, choice_map
 from heliograph.adapters.spaces import children
 
 __all__ = ["ActionMap", "acted"]
@@ -109,7 +109,7 @@ class _Chosen(ActionMap):
     """A space of choices as one Discrete or MultiDiscrete."""
 
     def __init__(self, space: spaces.Space):
-        self._foreign, self._choices = space, choices_of(space)
+        self._foreign, self._choices = space, choice_map(space)
         self._sizes = self._choices.sizes
         self.space = self._of_team()
         self._single = isinstance(self.space, spaces.Discrete)

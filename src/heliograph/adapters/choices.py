@@ -14,12 +14,12 @@ from jaxtyping import Bool
 
 from heliograph.adapters.spaces import alphabet, children
 
-__all__ = ["Choices", "Flags", "choices_of"]
+__all__ = ["ChoiceMap", "Flags", "choice_map"]
 
 Flags = Bool[np.ndarray, " n"]
 
 
-class Choices(ABC):
+class ChoiceMap(ABC):
     """One leaf of a space of choices, or several together: `sizes` of its parts, and values both ways."""
 
     sizes: list[int]
@@ -58,7 +58,7 @@ class Choices(ABC):
 
 
 @final
-class _Numbered(Choices):
+class _Numbered(ChoiceMap):
     """Discrete."""
 
     def __init__(self, space: spaces.Discrete):
@@ -75,7 +75,7 @@ class _Numbered(Choices):
 
 
 @final
-class _Table(Choices):
+class _Table(ChoiceMap):
     """MultiDiscrete of any axes, and a Box of whole numbers, an entry in each part."""
 
     def __init__(self, space: spaces.MultiDiscrete | spaces.Box):
@@ -105,7 +105,7 @@ class _Table(Choices):
 
 
 @final
-class _Bits(Choices):
+class _Bits(ChoiceMap):
     """MultiBinary; a mask of its own form has 0 and 1 for what an entry must be, and 2 where it is free."""
 
     FREE = 2
@@ -133,7 +133,7 @@ class _Bits(Choices):
 
 
 @final
-class _Letters(Choices):
+class _Letters(ChoiceMap):
     """Text, a part for each place: its characters, and (from the least length on) first the end of the text."""
 
     def __init__(self, space: spaces.Text):
@@ -174,11 +174,11 @@ class _Letters(Choices):
 
 
 @final
-class _Several(Choices):
+class _Several(ChoiceMap):
     """Tuple, Dict and OneOf of choices, one after the other; for OneOf, first which of them it is."""
 
     def __init__(self, space: Any):
-        self._parts = [choices_of(part) for _, part in children(space)]
+        self._parts = [choice_map(part) for _, part in children(space)]
         self._keys = list(space.spaces) if isinstance(space, spaces.Dict) else None
         self._is_choice = isinstance(space, spaces.OneOf)
         self.sizes = [len(self._parts)] if self._is_choice else []
@@ -228,7 +228,7 @@ class _Several(Choices):
         return mask
 
 
-def choices_of(space: spaces.Space) -> Choices:
+def choice_map(space: spaces.Space) -> ChoiceMap:
     """The parts of a space of choices."""
     if isinstance(space, spaces.Discrete):
         return _Numbered(space)

@@ -8,11 +8,11 @@ import numpy as np
 
 from heliograph.adapters.arrays import AgentID, same
 
-__all__ = ["Frame", "Records"]
+__all__ = ["ForeignStep", "Records"]
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
-class Frame:
+class ForeignStep:
     """What one Python environment shows after a reset or a step, agents named as it names them.
 
     `turn`: agents in play that observe now and are asked for an action. `infos[agent]` may hold `meaning`,
@@ -27,7 +27,7 @@ class Frame:
     infos: Mapping[AgentID, dict] = dataclasses.field(default_factory=dict)
     over: bool = False
 
-    def shows_same_as(self, other: "Frame") -> bool:
+    def shows_same_as(self, other: "ForeignStep") -> bool:
         """Whether the same agents are asked, and all see the same."""
         return same((self.observations, self.turn), (other.observations, other.turn))
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from heliograph.adapters.arrays import MASK, AgentID
 from heliograph.adapters.copies import copies_of
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.adapters.settings import StackedSettings
 from heliograph.adapters.stacked import StackedEnv
 
@@ -41,13 +41,13 @@ class FromGymnasiumTuple(StackedEnv):
             self._gone: dict[int, set[AgentID]] = {}
             super().__init__(envs, spaces_of, **settings)
 
-    def _reset_one(self, env: Any, *, seed: int) -> Frame:
+    def _reset_one(self, env: Any, *, seed: int) -> ForeignStep:
         observations, info = env.reset(seed=seed, **self._reset_with)
         self._gone[id(env)] = set()
         seen = self._by_agent(env, "observations", observations)
-        return Frame(observations=seen, turn=list(self._agents), infos=self._infos(env, info))
+        return ForeignStep(observations=seen, turn=list(self._agents), infos=self._infos(env, info))
 
-    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
+    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> ForeignStep:
         chosen = tuple(actions.get(agent, self._idle[agent]) for agent in self._agents)
         observations, rewards, terminated, truncated, info = env.step(chosen)
         gone = self._gone[id(env)]
@@ -56,7 +56,7 @@ class FromGymnasiumTuple(StackedEnv):
         seen, paid = self._by_agent(env, "observations", observations), self._by_agent(env, "rewards", rewards)
         gone |= left[True] | left[False]
         turn = [agent for agent in present if agent not in gone]
-        return Frame(
+        return ForeignStep(
             observations={agent: seen[agent] for agent in present},
             turn=turn,
             rewards={agent: paid[agent] for agent in present},

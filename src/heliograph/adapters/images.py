@@ -13,7 +13,7 @@ SMALLEST_GRAY = 8
 BYTE = 255
 
 
-class Layout(enum.Enum):
+class ImageLayout(enum.Enum):
     """What the axes of a Box are; the value is how a sentence names them."""
 
     NONE = "numbers"
@@ -41,7 +41,7 @@ class Axes:
         return array.reshape(moved).transpose(np.argsort(self.order))
 
 
-def layout_of(space: spaces.Box) -> Layout:
+def layout_of(space: spaces.Box) -> ImageLayout:
     """The layout of a Box, by rule.
 
     Three axes are an image. Where just the first two, or just the last two, are equal, the third axis is that of the
@@ -52,25 +52,25 @@ def layout_of(space: spaces.Box) -> Layout:
     shape, of_bytes = space.shape, _holds_bytes(space)
     if len(shape) == 3:
         first = _channels_first(shape, of_bytes=of_bytes)
-        return Layout.CHANNELS_FIRST if first else Layout.CHANNELS_LAST
+        return ImageLayout.CHANNELS_FIRST if first else ImageLayout.CHANNELS_LAST
     if len(shape) == 2 and of_bytes and min(shape) >= SMALLEST_GRAY:
-        return Layout.GRAY
+        return ImageLayout.GRAY
     if len(shape) == 4 and of_bytes:
         first = _channels_first(shape[1:], of_bytes=True)
-        return Layout.FRAMES_CHANNELS_FIRST if first else Layout.FRAMES_CHANNELS_LAST
-    return Layout.NONE
+        return ImageLayout.FRAMES_CHANNELS_FIRST if first else ImageLayout.FRAMES_CHANNELS_LAST
+    return ImageLayout.NONE
 
 
-def axes_of(layout: Layout, shape: tuple[int, ...]) -> Axes | None:
+def axes_of(layout: ImageLayout, shape: tuple[int, ...]) -> Axes | None:
     """How that layout becomes height x width x channels; None where nothing is to be done."""
     match layout:
-        case Layout.CHANNELS_FIRST:
+        case ImageLayout.CHANNELS_FIRST:
             order: tuple[int, ...] = (1, 2, 0)
-        case Layout.GRAY:
+        case ImageLayout.GRAY:
             order = (0, 1)
-        case Layout.FRAMES_CHANNELS_LAST:
+        case ImageLayout.FRAMES_CHANNELS_LAST:
             order = (1, 2, 0, 3)
-        case Layout.FRAMES_CHANNELS_FIRST:
+        case ImageLayout.FRAMES_CHANNELS_FIRST:
             order = (2, 3, 0, 1)
         case _:
             return None

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from heliograph.adapters.arrays import MASK, AgentID, Slot
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.distributions import num_choices
 from heliograph.types import Role
 
@@ -37,7 +37,7 @@ class Legal:
         sizes = {r.name: (len(r.agents), sum(num_choices(r.action_space))) for r in roles}
         self.flags = {name: np.ones((self._copies, *size), bool) for name, size in sizes.items()}
 
-    def look_for(self, frames: Collection[Frame]) -> None:
+    def look_for(self, frames: Collection[ForeignStep]) -> None:
         """Decide at the first reset whether masks are read from infos: where an agent has one that no space tells."""
         if self._is_decided:
             return

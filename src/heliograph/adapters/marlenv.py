@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from heliograph.adapters.arrays import MASK, AgentID
 from heliograph.adapters.copies import copies_of
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.adapters.settings import StackedSettings
 from heliograph.adapters.stacked import StackedEnv
 
@@ -48,7 +48,7 @@ class FromMarlenv(StackedEnv):
             if not hasattr(first, "observation_shape") or not hasattr(first, "reward_space"):
                 raise TypeError(f"make() must return a MARLEnv of marlenv, not {type(first).__name__}")
             self._team: list[AgentID] = [f"agent_{n}" for n in range(first.n_agents)]
-            self._weights = weights_of(first, reward_weights)
+            self._weights = objective_weights(first, reward_weights)
             self._has_extras = first.extras_size > 0
             if first.action_space.is_discrete:
                 if settings.setdefault("masks_in_infos", True) is False:
@@ -59,15 +59,15 @@ class FromMarlenv(StackedEnv):
             self._sizes = [int(space.n) if isinstance(space, spaces.Discrete) else 0 for space in act]
             super().__init__(envs, dict(zip(self._team, [(seen, space) for space in act], strict=True)), **settings)
 
-    def _reset_one(self, env: Any, *, seed: int) -> Frame:
+    def _reset_one(self, env: Any, *, seed: int) -> ForeignStep:
         observation, _ = env.reset(seed=seed)
-        return Frame(
+        return ForeignStep(
             observations=self._observations_of(observation),
             turn=list(self._team),
             infos=self._masks_of(env, observation),
         )
 
-    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
+    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> ForeignStep:
         stuck = self._stuck[id(env)]
         step = env.step(np.stack([0 if agent in stuck else actions[agent] for agent in self._team]))
         reward = np.asarray(step.reward, np.float64)
@@ -75,7 +75,7 @@ class FromMarlenv(StackedEnv):
             raise ValueError(f"{env}: the reward {step.reward} has {reward.size} parts, not {self._weights.size}")
         cut = bool(step.truncated and not step.done)
         over = bool(step.done or step.truncated)
-        return Frame(
+        return ForeignStep(
             observations=self._observations_of(step.obs),
             turn=[] if over else list(self._team),
             rewards=dict.fromkeys(self._team, float(reward.ravel() @ self._weights)),
@@ -108,7 +108,7 @@ def state_of(env: Any) -> np.ndarray:
     return np.concatenate([np.ravel(state.data), np.ravel(state.extras)]).astype(np.float32)
 
 
-def weights_of(env: Any, given: Sequence[float] | None) -> np.ndarray:
+def objective_weights(env: Any, given: Sequence[float] | None) -> np.ndarray:
     """The weight of each objective in a reward; 1 where there is one."""
     size = int(env.reward_space.size)
     if given is None:

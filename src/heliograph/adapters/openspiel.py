@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from heliograph.adapters.arrays import MASK, AgentID
 from heliograph.adapters.copies import copies_of
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.adapters.settings import StackedSettings
 from heliograph.adapters.spiel_match import Match, loaded
 from heliograph.adapters.stacked import StackedEnv
@@ -77,21 +77,21 @@ class FromOpenSpiel(StackedEnv):
                 settings["meaning_fn"] = dealt
             super().__init__(matches, {_name(player): pair for player in first.players}, **settings)
 
-    def _reset_one(self, env: Match, *, seed: int) -> Frame:
+    def _reset_one(self, env: Match, *, seed: int) -> ForeignStep:
         env.begin(seed)
         return self._frame(env)
 
-    def _step_one(self, env: Match, actions: dict[AgentID, Any]) -> Frame:
+    def _step_one(self, env: Match, actions: dict[AgentID, Any]) -> ForeignStep:
         paid = env.move({_number(agent): action for agent, action in actions.items()})
         return self._frame(env, paid)
 
-    def _frame(self, match: Match, paid: np.ndarray | None = None) -> Frame:
+    def _frame(self, match: Match, paid: np.ndarray | None = None) -> ForeignStep:
         """What a match shows now: to all players what they know, and to those who are asked what is legal."""
         asked, over = match.asked, match.state.is_terminal()
         num_actions = match.game.num_distinct_actions()
         legal = {player: _flags(match.state.legal_actions(player), num_actions) for player in asked}
         everybody: list[AgentID] = [_name(player) for player in match.players]
-        return Frame(
+        return ForeignStep(
             observations={_name(player): self._seen_by(match, player) for player in match.players},
             turn=[_name(player) for player in asked],
             rewards={} if paid is None else dict(zip(everybody, paid.tolist(), strict=True)),

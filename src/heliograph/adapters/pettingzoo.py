@@ -14,10 +14,10 @@ from pettingzoo import AECEnv, ParallelEnv
 from heliograph.adapters.answers import reset_answer, spaces_answer, step_answer
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.copies import copies_of
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.adapters.picture import RENDERING, picture_of
 from heliograph.adapters.stacked import StackedEnv, StackedSettings
-from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
+from heliograph.adapters.talk import TalkAsAction, TalkSettings, TalkStep
 from heliograph.envs.base import TeamEnv
 
 __all__ = ["FromPettingZoo", "ToAEC", "ToParallel"]
@@ -54,16 +54,16 @@ class FromPettingZoo(StackedEnv):
         )  # fmt: skip
         super().__init__(envs, known, **settings)
 
-    def _reset_one(self, env: Any, *, seed: int) -> Frame:
+    def _reset_one(self, env: Any, *, seed: int) -> ForeignStep:
         if self._takes_turns:
             env.reset(seed=seed, **self._reset_with)
             return _aec_frame(env)
         observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
         observations, infos = self._of_agents(observations), self._of_agents(infos)
         turn = _live(env, observations)
-        return Frame(observations=observations, turn=turn, infos=infos, over=not turn)
+        return ForeignStep(observations=observations, turn=turn, infos=infos, over=not turn)
 
-    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
+    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> ForeignStep:
         if self._takes_turns:
             (action,) = actions.values()  # of the agent that was selected
             env.step(action)
@@ -80,7 +80,7 @@ class FromPettingZoo(StackedEnv):
         if unpaid:
             raise ValueError(f"{env}: {unpaid} acted and got no reward: step() must tell each one's, 0 too")
         turn = [agent for agent in live if agent not in left]
-        return Frame(
+        return ForeignStep(
             observations=observations,
             turn=turn,
             rewards=rewards,
@@ -117,12 +117,12 @@ def _live(env: Any, observations: Mapping[AgentID, Any]) -> list[AgentID]:
     return list(getattr(env, "agents", observations))
 
 
-def _aec_frame(env: Any) -> Frame:
+def _aec_frame(env: Any) -> ForeignStep:
     """Let agents that have left step out, and show the next agent what it sees."""
     observations: dict[AgentID, Any] = {}
     rewards: dict[AgentID, Any] = {}
     infos: dict[AgentID, dict] = {}
-    shown = Frame(observations=observations, turn=[], rewards=rewards, infos=infos)
+    shown = ForeignStep(observations=observations, turn=[], rewards=rewards, infos=infos)
     while env.agents:
         agent = env.agent_selection
         observation, rewards[agent], terminated, truncated, infos[agent] = env.last()
@@ -241,7 +241,7 @@ class ToAEC(AECEnv):
     def close(self) -> None:
         """There is nothing to close."""
 
-    def _show(self, turn: Turn) -> None:
+    def _show(self, turn: TalkStep) -> None:
         self._turn = turn
         self._queue = list(self.agents) if turn.over else list(turn.taking_part)
         self._chosen: dict[str, Any] = {}

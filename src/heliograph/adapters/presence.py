@@ -9,10 +9,10 @@ import numpy as np
 
 from heliograph.adapters.frames import Records
 
-__all__ = ["Presence"]
+__all__ = ["RewardLedger"]
 
 
-class Presence:
+class RewardLedger:
     """The parts that agents play in the episodes of all copies, `[B, N]`, and their pay.
 
     `met`: has had a turn in the part that it plays; `ended`: has played a part of this episode to its end; `away`: has

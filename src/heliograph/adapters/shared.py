@@ -14,7 +14,7 @@ from torch import Tensor
 
 from heliograph.types import Tree, map_tensors
 
-__all__ = ["Memory", "form_of", "leaves", "mapped", "rows", "write"]
+__all__ = ["Memory", "leaves", "mapped", "rows", "stackable_form", "write"]
 
 ALIGNED = 64
 """Bytes; a line of a processor's cache."""
@@ -84,14 +84,14 @@ def mapped(tree: Tree, function: Callable[[Tensor], Tensor]) -> Any:
     return new
 
 
-def form_of(tree: Tree) -> Any:
+def stackable_form(tree: Tree) -> Any:
     """What two structures must have in common to stand in one, side by side along their first axis."""
     if isinstance(tree, Tensor):
         return f"{tree.dtype} {list(tree.shape[1:])}".removeprefix("torch.")
     if tree is None:
         return None
     parts = tree if isinstance(tree, dict) else vars(tree)
-    return {name: form_of(part) for name, part in parts.items()}
+    return {name: stackable_form(part) for name, part in parts.items()}
 
 
 def _rounded(size: int, unit: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 from gymnasium import spaces
 
-from heliograph.adapters.images import Axes, Layout, axes_of, layout_of
+from heliograph.adapters.images import Axes, ImageLayout, axes_of, layout_of
 from heliograph.types import Tree
 
 __all__ = ["FIXED", "ObservationMap", "alphabet", "children", "observed"]
@@ -128,7 +128,7 @@ class _Numbers(ObservationMap):
 
     def describe(self) -> str:
         size = " x ".join(map(str, self._shape)) or "1"
-        if self._layout is Layout.NONE:
+        if self._layout is ImageLayout.NONE:
             return f"{size} numbers"
         seen = "" if self._axes is None else f", seen as {' x '.join(map(str, self.space.shape or ()))}"
         return f"{self._layout.value}: {size}{seen}"

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from heliograph.adapters.arrays import AgentID, Spaces, as_tensors
 from heliograph.adapters.closing import close_all, name_of
-from heliograph.adapters.frames import Frame, Records
+from heliograph.adapters.frames import ForeignStep, Records
 from heliograph.adapters.naming import RULE, group_by_role
 from heliograph.adapters.notes import Notes, tell_of_seed, untried
 from heliograph.adapters.numbering import first_copy, workers_wanted
-from heliograph.adapters.presence import Presence
+from heliograph.adapters.presence import RewardLedger
 from heliograph.adapters.settings import StackedSettings, check_stacked, of_base
 from heliograph.adapters.teams import teams_of
 from heliograph.adapters.views import Views
@@ -71,7 +71,7 @@ class StackedEnv(TeamEnv):
         self.role_rule = RULE if settings.get("role_of") is None else "role_of="
         shape = (self.num_copies, self.num_agents)
         self._views = Views(self.roles, self._slots, copies=shape[0], settings=settings, wrong=self._error)
-        self._presence = Presence(*shape, together=settings.get("paid_after_end", False))
+        self._presence = RewardLedger(*shape, together=settings.get("paid_after_end", False))
         self._steps, self._waiting = [0] * self.num_copies, [False] * self.num_copies
         self._left = [list[int]() for _ in self.envs]
         self._notes = Notes(self._slots)
@@ -105,11 +105,11 @@ class StackedEnv(TeamEnv):
     # ---- what an adapter fills in ------------------------------------------------------------------------------
 
     @abstractmethod
-    def _reset_one(self, env: Any, *, seed: int) -> Frame:
+    def _reset_one(self, env: Any, *, seed: int) -> ForeignStep:
         """Begin a new episode of one Python environment; `self._reset_with` are further arguments of its `reset`."""
 
     @abstractmethod
-    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> Frame:
+    def _step_one(self, env: Any, actions: dict[AgentID, Any]) -> ForeignStep:
         """Move one Python environment; `actions` has one for every agent whose turn it is."""
 
     @contextlib.contextmanager
@@ -134,7 +134,7 @@ class StackedEnv(TeamEnv):
     @final
     def begin(self, starting: Tensor, *, seeds: Sequence[int]) -> None:
         """Begin an episode in the copies of the mask `[B]`, each by its own of the seeds of all."""
-        frames: dict[int, Frame] = {}
+        frames: dict[int, ForeignStep] = {}
         flags = starting.cpu().numpy()
         for copy in np.flatnonzero(flags).tolist():
             self._steps[copy] = 0
@@ -276,17 +276,17 @@ class StackedEnv(TeamEnv):
 
     # ---- from dicts to arrays ----------------------------------------------------------------------------------
 
-    def _take(self, copy: int, frame: Frame) -> None:
+    def _take(self, copy: int, frame: ForeignStep) -> None:
         met, is_reset = self._presence.met[copy], self._steps[copy] == 0
         self._waiting[copy] = self._views.take(copy, frame, env=self.envs[copy], met=met, is_reset=is_reset)
 
-    def _expect_masks(self, copy: int, frame: Frame) -> None:
+    def _expect_masks(self, copy: int, frame: ForeignStep) -> None:
         try:
             self._views.legal.expect(frame.turn, frame.infos)
         except ValueError as error:
             raise EnvError(f"copy {self.first_copy + copy}, at reset(): {error}") from error
 
-    def _record(self, copy: int, frame: Frame, happened: Records) -> None:
+    def _record(self, copy: int, frame: ForeignStep, happened: Records) -> None:
         if frame.terminated or frame.truncated or frame.over:
             happened.is_quiet = False
             happened.over[copy] = frame.over

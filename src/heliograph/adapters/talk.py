@@ -25,7 +25,7 @@ FLAGS = ("acting", "speaking")
 
 
 @dataclasses.dataclass(kw_only=True)
-class Turn:
+class TalkStep:
     """What all agents are shown after a reset or a step; `taking_part` observe, act or speak in it.
 
     All agents stay in play until the episode is over, since slots may be filled again: only then is each of them
@@ -102,7 +102,7 @@ class TalkAsAction:
         """Whether an episode is in progress."""
         return self._step is not None
 
-    def reset(self, *, seed: int | None = None) -> Turn:
+    def reset(self, *, seed: int | None = None) -> TalkStep:
         """Begin a new episode, from a fresh random stream where a seed is given."""
         if seed is not None:
             self.env.seed(seed)
@@ -111,7 +111,7 @@ class TalkAsAction:
         self.num_steps, self.said, self.heard_by = 0, {}, {}
         return self._turn(self._step)
 
-    def step(self, actions: Mapping[str, Any]) -> Turn:
+    def step(self, actions: Mapping[str, Any]) -> TalkStep:
         """Move once; `actions` must have one for every agent that acts or speaks now, others are ignored."""
         if self._step is None:
             raise RuntimeError("call reset() first: no episode is running")
@@ -218,14 +218,14 @@ class TalkAsAction:
 
     # ---- what agents see ---------------------------------------------------------------------------------------
 
-    def _turn(self, step: TeamStep, *, over: bool = False) -> Turn:
+    def _turn(self, step: TeamStep, *, over: bool = False) -> TalkStep:
         observing, acting, speaking = (_numpy(m)[0] for m in (step.observing, step.acting, step.speaking))
         part = np.ones_like(acting) if over else observing | acting | speaking
         asked = np.stack([acting, speaking], 1) & ~over
         shown = self._observations((over and step.final_observations) or step.observations, part, asked)
         self._inbox[part] = 0
         cut = _numpy(step.truncated & ~step.terminated)[0] & over
-        return Turn(
+        return TalkStep(
             observations=shown,
             taking_part=[agent for agent, takes_part in zip(self.agents, part, strict=True) if takes_part],
             rewards=dict(zip(self.agents, step.rewards[0].tolist(), strict=True)),

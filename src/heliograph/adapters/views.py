@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 
 from heliograph.adapters.arrays import MASK, AgentID, Slot, as_tensors, clear, empty, first_action, take_mask
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.adapters.legal import Legal
 from heliograph.adapters.settings import StackedSettings, asked_of
 from heliograph.adapters.surroundings import Surroundings
@@ -57,7 +57,7 @@ class Views:
 
     # ---- what Python environments show -------------------------------------------------------------------------
 
-    def take(self, copy: int, frame: Frame, *, env: Any, met: np.ndarray, is_reset: bool = False) -> bool:
+    def take(self, copy: int, frame: ForeignStep, *, env: Any, met: np.ndarray, is_reset: bool = False) -> bool:
         """Store what a copy shows; whether an agent whose turn it is cannot act.
 
         `met` `[N]`: who has had a turn; of those and the ones in play the functions of the user are asked.

@@ -64,7 +64,7 @@ class FromVMAS(TeamEnv):
 
     def _spaces_of(self, agent: Any) -> Spaces:
         seen = self.env.scenario.observation(agent)
-        return observed(seen), gymnasium_space(self.env.get_agent_action_space(agent))
+        return observation_space_of(seen), gymnasium_space(self.env.get_agent_action_space(agent))
 
     def _seed(self, seed: int) -> None:
         with self._own_stream():
@@ -168,10 +168,10 @@ def made_by_vmas(make: Callable[..., Any], base: BaseSettings) -> Any:
     return env
 
 
-def observed(seen: Any) -> spaces.Space:
+def observation_space_of(seen: Any) -> spaces.Space:
     """The space of an agent's observation, read off one of all copies."""
     if isinstance(seen, dict):
-        return spaces.Dict({key: observed(part) for key, part in seen.items()})
+        return spaces.Dict({key: observation_space_of(part) for key, part in seen.items()})
     return spaces.Box(-np.inf, np.inf, tuple(seen.shape[1:]), np.float32)
 
 

@@ -22,8 +22,8 @@ START = """
 import json, sys
 path, socket, memory = json.loads(sys.argv[1])
 sys.path[:] = path
-from heliograph.adapters.worker_process import main
-main(socket, memory)
+from heliograph.adapters.worker_process import serve_copies
+serve_copies(socket, memory)
 """
 NOTHING = Reply()
 LOOK_UP_SECONDS = 0.5

@@ -30,13 +30,13 @@ from heliograph.envs.checking import EnvError, close, guarded
 from heliograph.isolation import isolated
 from heliograph.types import Tree
 
-__all__ = ["main"]
+__all__ = ["serve_copies"]
 
 LEAVING_SECONDS = 3.0
 """How long environments may take to close when the other process has ended."""
 
 
-def main(socket: int, memory: int) -> None:
+def serve_copies(socket: int, memory: int) -> None:
     """Obey until the other process says or shows that it has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the other process, which tells this one
     faulthandler.enable()

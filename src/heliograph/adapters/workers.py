@@ -17,7 +17,7 @@ from torch import Tensor
 from heliograph.adapters.failures import Warned
 from heliograph.adapters.numbering import shares, workers_wanted
 from heliograph.adapters.orders import BEGIN, STEP, Facts, Question, Reply, orders_for
-from heliograph.adapters.shared import Memory, form_of, leaves, mapped
+from heliograph.adapters.shared import Memory, leaves, mapped, stackable_form
 from heliograph.adapters.worker import WorkerHandle, all_ended
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
 from heliograph.envs.checking import EnvError
@@ -190,7 +190,7 @@ class WorkedEnv(TeamEnv):
 
     def _shared(self, what: str, trees: list[Tree]) -> Any:
         """Memory for a structure that each worker has shown its part of, which from now on stands there."""
-        forms = [form_of(tree) for tree in trees]
+        forms = [stackable_form(tree) for tree in trees]
         for worker, form in zip(self._workers, forms, strict=True):
             if form != forms[0]:
                 told = f"the {what} of copy {worker.copies[0]} is {form}, that of copy 0 {forms[0]}"

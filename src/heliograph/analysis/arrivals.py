@@ -5,7 +5,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.rollouts.rollout import Rollout
-from heliograph.team.inbox import by_step, recorded
+from heliograph.team.inbox import by_step, recorded_steps
 from heliograph.team.team import Team
 
 __all__ = ["arrived", "times_of_arrival"]
@@ -14,10 +14,10 @@ __all__ = ["arrived", "times_of_arrival"]
 def arrived(team: Team, rollout: Rollout) -> list[Bool[Tensor, "T B N"]]:
     """For each round whose messages arrived in each step, found by letting the channel carry them once more."""
     state, found = rollout.initial.channel, []
-    for now, messages in zip(recorded(rollout), by_step(rollout.messages), strict=True):
+    for now, messages in zip(recorded_steps(rollout), by_step(rollout.messages), strict=True):
         masks = []
         for r, (message, draw) in enumerate(zip(messages, now.draws, strict=True)):
-            said = now.frame.speaking & team.talking(r, now.frame.assignment)
+            said = now.masks.speaking & team.talking(r, now.masks.assignment)
             arrivals, state = team.channel.transit(message, speaking=said, draw=draw, state=state, round_index=r)
             masks.append(arrivals.mask)
         found.append(masks)

@@ -9,7 +9,7 @@ import json
 import pathlib
 import platform
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from heliograph.analysis.utterances import groups_of_slots, rows_of
 from heliograph.analysis.vector_codes import codes_within
 from heliograph.experiments.choices import EnvFacts
 from heliograph.memory import at_most
+from heliograph.moved import moved_name
 from heliograph.rollouts.rollout import Rollout
 from heliograph.storage.atomic import whole_folder
 from heliograph.storage.run_folder import write_json
@@ -177,17 +178,17 @@ def from_rollouts(
         "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,
         "num_episodes": num_episodes,
         "num_utterances": len(utterances),
-        "versions": versions(),
+        "versions": writer_versions(),
     }
     return Corpus(utterances=utterances[SCHEMA.names], metadata={**own, **(metadata or {})})
 
 
-def versions() -> dict[str, str]:
+def writer_versions() -> dict[str, str]:
     """Of what wrote a file: Heliograph, Python, torch."""
     return {"heliograph": heliograph.__version__, "python": platform.python_version(), "torch": torch.__version__}
 
 
-def load(folder: str | pathlib.Path) -> Corpus:
+def load_corpus(folder: str | pathlib.Path) -> Corpus:
     """Read a corpus; raises `CorpusError` where the folder does not hold one."""
     folder = pathlib.Path(folder)
     metadata, path = _read_metadata(folder), folder / UTTERANCES
@@ -239,3 +240,9 @@ def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:
 
 def _matrix(column: pd.Series, *, dtype: Any) -> np.ndarray:
     return np.array(column.tolist(), dtype=dtype).reshape(len(column), -1)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        return moved_name(__name__, name)

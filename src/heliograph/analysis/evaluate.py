@@ -23,7 +23,7 @@ from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.experiments.choices import opened
 from heliograph.rollouts.rollout import Keeping, Rollout
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes, episodes_of
 from heliograph.storage.run_folder import Run
 from heliograph.team.attention import attends
@@ -105,7 +105,7 @@ def play_run(
         for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
             sampler = Sampler(part, run.team, seed=FRESH + seed)
             number = num_episodes or part.num_copies
-            rollouts += play(sampler, number, **how)[1]
+            rollouts += play_episodes(sampler, number, **how)[1]
         with guarded(env, "bounds"):
             bounds = env.bounds()
     episodes = episodes_of(rollouts, counts_absent=env.counts_absent)
@@ -154,10 +154,10 @@ def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:
-    return messages_told(recorded(run, rollouts), seed=seed)
+    return messages_told(measured_corpus(run, rollouts), seed=seed)
 
 
-def recorded(run: Run, rollouts: list[Rollout]) -> Corpus:
+def measured_corpus(run: Run, rollouts: list[Rollout]) -> Corpus:
     """The corpus of the first episodes, as many as measures are taken from."""
     first = _first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
     return corpora.from_rollouts(run.team, run.facts, first, with_attention=False)

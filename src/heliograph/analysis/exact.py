@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
 from heliograph.experiments.choices import EnvChoice, opened
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.team.state import TeamState
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm, map_tensors
@@ -95,7 +95,7 @@ def exact_return(team: Team, choice: EnvChoice) -> float:
     with opened(choice) as env:
         if isinstance(env, Branching) and enumerable(choice):
             return _mean_over_branches(team, env.sprouted())
-    return mean_over_starts(choice, lambda env: play(Sampler(env, team), env.num_copies)[0].returns)
+    return mean_over_starts(choice, lambda env: play_episodes(Sampler(env, team), env.num_copies)[0].returns)
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.diagnosis import Diagnosis, diagnose
-from heliograph.analysis.measures.base import dense, entropies_within, ids_of, joined
+from heliograph.analysis.measures.base import entropies_within, ids_of, joined, renumbered
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline, shuffled_within
 from heliograph.analysis.utterances import groups_of_slots, in_words
 from heliograph.analysis.vector_codes import codes_within
@@ -60,7 +60,7 @@ class Utterances:
     def where(self, keep: Bool[np.ndarray, " n"]) -> "Utterances":
         """Some of them."""
         some = Utterances(**{f.name: getattr(self, f.name)[keep] for f in dataclasses.fields(self)})
-        return dataclasses.replace(some, group=dense(some.group)) if len(some) else some
+        return dataclasses.replace(some, group=renumbered(some.group)) if len(some) else some
 
     @property
     def informed(self) -> Bool[np.ndarray, " n"]:
@@ -102,7 +102,7 @@ def information_in(found: Utterances, *, num_permutations: int, seed: int = 0) -
     return Information(
         entropy_bits=float(np.average(entropies_within(some.group, some.said), weights=sizes)),
         meaning_entropy_bits=float(np.average(entropies_within(some.group, some.meant), weights=sizes)),
-        num_meanings=int(dense(some.meant).max()) + 1,
+        num_meanings=int(renumbered(some.meant).max()) + 1,
         mutual_information_bits=chance.observed_bits,
         chance_bits=chance.mean_bits,
         chance_95_bits=chance.quantile_95_bits,
@@ -136,7 +136,7 @@ def _finer(found: Utterances) -> Iterator[tuple[Utterances, Int[np.ndarray, " n"
         knowing = found.where(found.knows)
         yield knowing, knowing.group
         if apart:
-            yield knowing, dense(own[found.knows])
+            yield knowing, renumbered(own[found.knows])
 
 
 def _judged(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from heliograph.analysis.evaluate import Played, differences, messages_told, play_run, recorded
+from heliograph.analysis.evaluate import Played, differences, measured_corpus, messages_told, play_run
 from heliograph.analysis.interventions import Messages, changed_share
 from heliograph.analysis.verdict import RESAMPLED, Evidence, evidence_of, rule_of
 from heliograph.rollouts.rollout import Keeping
@@ -42,7 +42,7 @@ def judged_teams(run: Run, played: Played, *, seed: int = 0, **how: Any) -> dict
 
 def _judged(run: Run, played: Played, team: str, *, seed: int, **how: Any) -> dict[str, Any]:
     members = members_of(run, team)
-    corpus = recorded(run, played.rollouts)
+    corpus = measured_corpus(run, played.rollouts)
     names = [agent for agent, own in zip(run.facts.agents, members.tolist(), strict=True) if own]
     told = messages_told(corpus.where(corpus.utterances["sender"].isin(names)), seed=seed)
     found = {"agents": names, **_score(played, team), **told}

@@ -17,8 +17,8 @@ from heliograph.types import Bounds
 __all__ = [
     "TABLE",
     "Evidence",
-    "Rule",
-    "Verdict",
+    "ProtocolVerdict",
+    "VerdictRule",
     "Word",
     "evidence_in",
     "evidence_of",
@@ -65,7 +65,7 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rule:
+class VerdictRule:
     """A row of the table: evidence that is asked for (None: any), the word, and what it means."""
 
     word: Word
@@ -81,13 +81,13 @@ class Rule:
 
 
 TABLE = (
-    Rule(word=Word.SILENT, tells=Diagnosis.SILENT, means="nothing is said"),
-    Rule(word=Word.USED, pays=True, means="the return falls without them, and is above that of silence"),
-    Rule(word=Word.COLLAPSED, tells=Diagnosis.COLLAPSED, means="one message for all meanings"),
-    Rule(word=Word.BABBLING, tells=Diagnosis.BABBLING, means="messages vary, but do not tell the meaning"),
-    Rule(word=Word.REDUNDANT, read=True, pays=False, means="messages are read, but do no better than silence"),
-    Rule(word=Word.UNHEARD, read=False, means="hearers do the same whatever is said"),
-    Rule(word=Word.UNKNOWN, means="it takes messages resampled (evaluate, report) or more episodes to know"),
+    VerdictRule(word=Word.SILENT, tells=Diagnosis.SILENT, means="nothing is said"),
+    VerdictRule(word=Word.USED, pays=True, means="the return falls without them, and is above that of silence"),
+    VerdictRule(word=Word.COLLAPSED, tells=Diagnosis.COLLAPSED, means="one message for all meanings"),
+    VerdictRule(word=Word.BABBLING, tells=Diagnosis.BABBLING, means="messages vary, but do not tell the meaning"),
+    VerdictRule(word=Word.REDUNDANT, read=True, pays=False, means="messages are read, but do no better than silence"),
+    VerdictRule(word=Word.UNHEARD, read=False, means="hearers do the same whatever is said"),
+    VerdictRule(word=Word.UNKNOWN, means="it takes messages resampled (evaluate, report) or more episodes to know"),
 )
 """The first row that fits gives the word."""
 
@@ -97,7 +97,7 @@ def word_of(evidence: Evidence) -> Word:
     return rule_of(evidence).word
 
 
-def rule_of(evidence: Evidence) -> Rule:
+def rule_of(evidence: Evidence) -> VerdictRule:
     """The row of the table that it falls into."""
     return next(rule for rule in TABLE if rule.fits(evidence))
 
@@ -193,7 +193,7 @@ def _all(answers: Sequence[bool | None]) -> bool | None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ProtocolVerdict:
     """A word, a headline, and the evidence for it in sentences."""
 
     word: Word
@@ -208,7 +208,7 @@ def verdict(
     bounds: Bounds | None,
     silent: Mapping[str, Any] | None = None,
     untrained: Mapping[str, Any] | None = None,
-) -> Verdict:
+) -> ProtocolVerdict:
     """What the evaluation of a team (`evaluate`) and its interventions (`interventions_table`) come to.
 
     `silent` and `untrained` are the evaluations of its silent twin and of the same team with its first weights.
@@ -219,11 +219,13 @@ def verdict(
     found = evidence_of(told, rows.get("resampled"), silent=silent, blind=blind, untrained=untrained)
     word = word_of(found)
     if word is Word.SILENT:
-        return Verdict(word=word, headline="Nobody speaks", sentences=["No message was sent: there is no protocol."])
+        return ProtocolVerdict(
+            word=word, headline="Nobody speaks", sentences=["No message was sent: there is no protocol."]
+        )
     sentences = [_speaking(told, found.tells, untrained)]
     if "resampled" in rows:
         sentences.append(_listening(rows["resampled"], before=rows["as-sent"]["episode_return_mean"], found=found))
-    return Verdict(word=word, headline=_headline(told, word, found.tells), sentences=sentences)
+    return ProtocolVerdict(word=word, headline=_headline(told, word, found.tells), sentences=sentences)
 
 
 def _headline(told: Mapping[str, Any], word: Word, tells: Diagnosis) -> str:

@@ -21,6 +21,18 @@ __all__ = ["main"]
 
 DRAWING = ("report", "compare", "sweep", "render", "demo")
 """Commands that draw figures."""
+MODULES = {
+    "train": "training",
+    "demo": "training",
+    "envs": "describing",
+    "compare": "comparing",
+    "sweep": "sweeping",
+    "protocol": "telling",
+    "replay": "telling",
+    "migrate": "migrating",
+    "render": "rendering",
+}
+"""Where the function `run_COMMAND` of a command is, if not in `reading`; it is imported with the command alone."""
 MOST = 4000
 """Characters of an error that are shown."""
 
@@ -97,34 +109,6 @@ def _settle_matplotlib(command: str) -> None:
 
 
 def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
-    if name in ("train", "demo"):
-        from heliograph.cli import training
-
-        return getattr(training, name)
-    if name == "envs":
-        from heliograph.cli.describing import envs
-
-        return envs
-    if name == "compare":
-        from heliograph.cli.comparing import compare
-
-        return compare
-    if name == "sweep":
-        from heliograph.cli.sweeping import sweep
-
-        return sweep
-    if name in ("protocol", "replay"):
-        from heliograph.cli import telling
-
-        return getattr(telling, name)
-    if name == "migrate":
-        from heliograph.cli.migrating import migrate
-
-        return migrate
-    if name == "render":
-        from heliograph.cli.rendering import render
-
-        return render
-    from heliograph.cli import reading
-
-    return getattr(reading, name if name != "list" else "list_")
+    module = importlib.import_module(f"heliograph.cli.{MODULES.get(name, 'reading')}")
+    command: Callable[[Any], tuple[Any, Callable[[Any], None]]] = getattr(module, f"run_{name}")
+    return command

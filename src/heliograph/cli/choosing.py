@@ -48,7 +48,7 @@ class Chosen:
     controls: bool
 
 
-def chosen(given: Any) -> Chosen:
+def settings_from_arguments(given: Any) -> Chosen:
     """Settings from arguments: those of the recipe, if there is one, with what is given in their place."""
     settings, controls = _base(given.target)
     for name in ("env", "model", "channel", "topology", "algorithm"):

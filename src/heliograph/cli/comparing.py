@@ -4,21 +4,20 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from heliograph.cli.shown import console, formatted, listing, table
+from heliograph.cli.shown import console, formatted, listing, print_table
 from heliograph.reports.comparison import Interval
-from heliograph.reports.run_groups import Comparison, Group, Pair
-from heliograph.reports.run_groups import compare as compare_folders
+from heliograph.reports.run_groups import Comparison, Group, Pair, compare
 
-__all__ = ["as_json", "compare", "show_comparison"]
+__all__ = ["as_json", "run_compare", "show_comparison"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 
 
-def compare(given: Any) -> Shown:
+def run_compare(given: Any) -> Shown:
     """`heliograph compare`."""
     from heliograph.reports.compare_page import write_page
 
-    comparison = compare_folders(given.runs, metric=given.metric, seed=given.seed)
+    comparison = compare(given.runs, metric=given.metric, seed=given.seed)
     page = {"page": str(write_page(comparison, given.out))} if given.out else {}
     return {**as_json(comparison), **page}, lambda _: _show(comparison, page.get("page"))
 
@@ -36,13 +35,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 def show_comparison(comparison: Comparison) -> None:
     """Print groups, every seed, differences and remarks."""
     columns = ("group", "seeds", "IQM", "95 % interval", "mean", "median", "env steps", "wall s", "protocol")
-    table(columns, [_row(group) for group in comparison.groups])
+    print_table(columns, [_row(group) for group in comparison.groups])
     console().print(f"\nevery seed: {comparison.metric}")
     listing((f"  {group.name}", _seeds(group)) for group in comparison.groups)
     if comparison.pairs:
         console().print()
         headings = ("difference", "IQM", "95 % interval", "P(better)", "95 % interval")
-        table(headings, [_difference(pair) for pair in comparison.pairs])
+        print_table(headings, [_difference(pair) for pair in comparison.pairs])
     for remark in comparison.remarks:
         console().print(f"\nremark: {remark}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from heliograph.analysis.evaluate import value_of_communication
 from heliograph.cli.choosing import Job
-from heliograph.cli.shown import cell, console, protocol_cell, table
+from heliograph.cli.shown import cell, console, print_table, protocol_cell
 from heliograph.cli.telling import episodes_told, show_episodes, show_protocol
 from heliograph.experiments.choices import bounds_of
 from heliograph.protocols.protocol import protocol_in
@@ -70,7 +70,7 @@ def show(result: dict[str, Any]) -> None:
     ]
     out = console()
     out.print()
-    table(("team", *(name for name, _, _ in COLUMNS), "protocol"), rows)
+    print_table(("team", *(name for name, _, _ in COLUMNS), "protocol"), rows)
     out.print(EXPLAINED)
     out.print(f"\n{RIDDLE}\n")
     show_protocol(protocol_in(result["riddle"]["run"]))

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph.cli.choosing import pairs, value_of
-from heliograph.cli.shown import console, table
+from heliograph.cli.shown import console, print_table
 from heliograph.envs.base import TeamEnv
 from heliograph.types import TeamStep
 
-__all__ = ["envs", "roles_of", "spaces_of"]
+__all__ = ["roles_of", "run_envs", "spaces_of"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 SECONDS = 1.0
 """How long an environment is stepped to see how fast it is."""
 
 
-def envs(given: Any) -> Shown:
+def run_envs(given: Any) -> Shown:
     """`heliograph envs`."""
     from heliograph.experiments.choices import EnvChoice, opened
 
@@ -131,7 +131,7 @@ def _show(found: dict[str, Any]) -> None:
     columns = ("role", "agents", "observes", "acts", "masked", "present at reset")
     parts = ("observation_space", "action_space", "masked", "present_at_reset")
     rows = [[name, ", ".join(r["agents"]), *(str(r[key]) for key in parts)] for name, r in found["roles"].items()]
-    table(columns, rows)
+    print_table(columns, rows)
     for key, value in found.items():
         if key not in ("roles", "agents") and value is not None:
             console().print(f"{key.replace('_', ' ')}: {_shown(value)}", soft_wrap=True)

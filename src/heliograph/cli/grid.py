@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from heliograph.cli.choosing import OTHER_SECTIONS, SECTIONS, TEAM, chosen, pairs
-from heliograph.experiments.settings import TrainSettings, check
+from heliograph.cli.choosing import OTHER_SECTIONS, SECTIONS, TEAM, pairs, settings_from_arguments
+from heliograph.experiments.settings import TrainSettings, check_training
 from heliograph.registry import UnknownNameError
 
-__all__ = ["Combination", "combinations", "parse_grid", "settings_of", "split_values", "trial_name"]
+__all__ = ["Combination", "combinations", "parse_grid", "settings_of_combination", "split_values", "trial_name"]
 
 COMPONENTS = ("model", "channel", "topology", "algorithm")
 MAX_NAME_CHARACTERS = 200
@@ -52,7 +52,7 @@ def combinations(grid: dict[str, list[str]]) -> list[Combination]:
     return [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def settings_of(given: Any, combination: Combination) -> TrainSettings:
+def settings_of_combination(given: Any, combination: Combination) -> TrainSettings:
     """The settings of a combination, checked as far as they can be without training."""
     changed = argparse.Namespace(**vars(given))
     sets = [f"{key}={value}" for key, value in combination if key not in COMPONENTS]
@@ -61,8 +61,8 @@ def settings_of(given: Any, combination: Combination) -> TrainSettings:
         if key in COMPONENTS:
             setattr(changed, key, value)
     try:
-        settings = chosen(changed).settings
-        check(settings)
+        settings = settings_from_arguments(changed).settings
+        check_training(settings)
     except ValueError as error:
         raise ValueError(f"{' '.join('='.join(pair) for pair in combination)}: {error}") from error
     return settings

@@ -10,16 +10,16 @@ from typing import Any
 from heliograph.moved import MODULES, NAMES
 from heliograph.storage.atomic import replacing
 
-__all__ = ["migrate", "rewritten"]
+__all__ = ["rewritten", "run_migrate"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 SUFFIXES = (".py", ".ipynb", ".md", ".yaml", ".yml", ".json", ".toml")
 LONGEST_FIRST = sorted(MODULES, key=len, reverse=True)
 PATHS = re.compile(rf"\b({'|'.join(map(re.escape, LONGEST_FIRST))})(?!\w)")
-PLACES = re.compile("|".join(re.escape(old) for old in NAMES))
+PLACES = re.compile(rf"\b({'|'.join(map(re.escape, NAMES))})(?!\w)")
 
 
-def migrate(given: Any) -> Shown:
+def run_migrate(given: Any) -> Shown:
     """`heliograph migrate`."""
     changes = {}
     for path in _files(given.files):
@@ -85,7 +85,7 @@ def _with_moved_names(text: str) -> str:
 
 
 def _present(node: ast.ImportFrom) -> list[str] | None:
-    """The imports that stand for one, each name from where it is now; None where none has moved on its own."""
+    """The imports that stand for one, each name from where it is now; None where all are where their module is."""
     module, places = node.module or "", dict[str, list[str]]()
     present = MODULES.get(module, module)
     for alias in node.names:
@@ -95,6 +95,6 @@ def _present(node: ast.ImportFrom) -> list[str] | None:
             place, _, name = NAMES.get(f"{module}:{alias.name}", f"{present}:{alias.name}").partition(":")
         known_as = alias.asname or alias.name
         places.setdefault(place, []).append(name if known_as == name else f"{name} as {known_as}")
-    if list(places) == [present]:
+    if list(places) == [present] and not any(f"{module}:{alias.name}" in NAMES for alias in node.names):
         return None
     return [f"from {place} import {', '.join(names)}" for place, names in places.items()]

@@ -8,7 +8,7 @@ from typing import Any
 
 from heliograph.cli.choosing import Job
 from heliograph.experiments.settings import TWINS, settings_from
-from heliograph.rllib.runs.finished import finished, spent
+from heliograph.rllib.runs.finished import finished_run, spent
 from heliograph.storage.run_folder import CONFIG, RunFolderError, read_config, write_json
 from heliograph.storage.safe_files import VERSION, check_out, read_json
 
@@ -75,7 +75,7 @@ def standing(jobs: Sequence[Job], *, budget_of: Callable[[Job], Mapping[str, int
     for job in jobs:
         begun = (job.out / CONFIG).exists()
         settings = _with_budget(_settings_in(job.out) if begun else job.settings.model_dump(), budget_of(job))
-        summary = finished(job.out) if begun else None
+        summary = finished_run(job.out) if begun else None
         if summary is not None and spent(summary, settings):
             done[job.name] = summary
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.cli.arguments import KINDS
-from heliograph.cli.shown import console, formatted, listing, table
+from heliograph.cli.shown import console, formatted, listing, print_table
 from heliograph.measured import Measured, measured
 from heliograph.texts import natural, one_line, printable
 
@@ -17,7 +17,7 @@ TEAM_COLUMNS = (
 Shown = tuple[Any, Callable[[Any], None]]
 
 
-def list_(given: Any) -> Shown:
+def run_list(given: Any) -> Shown:
     """`heliograph list`."""
     if given.kind == "recipes":
         return recipes_listed()
@@ -43,7 +43,7 @@ def recipes_listed() -> Shown:
     return found, lambda _: _show_recipes(found)
 
 
-def evaluate(given: Any) -> Shown:
+def run_evaluate(given: Any) -> Shown:
     """`heliograph evaluate`."""
     from heliograph.analysis import evaluate as evaluation
     from heliograph.analysis.interventions import Messages
@@ -59,7 +59,7 @@ def evaluate(given: Any) -> Shown:
     return {**result, "actions": given.actions, "messages": given.messages, "seed": given.seed}, _show_facts
 
 
-def record(given: Any) -> Shown:
+def run_record(given: Any) -> Shown:
     """`heliograph record`."""
     from heliograph.analysis import evaluate as evaluation
     from heliograph.analysis.transfer import notes_on
@@ -74,7 +74,7 @@ def record(given: Any) -> Shown:
     return {"corpus": str(out), **counts, **({"notes": notes} if notes else {})}, _show_facts
 
 
-def report(given: Any) -> Shown:
+def run_report(given: Any) -> Shown:
     """`heliograph report`."""
     from heliograph.reports.report import write_report
 
@@ -82,24 +82,24 @@ def report(given: Any) -> Shown:
     return {"report": str(path)}, lambda result: console().print(result["report"])
 
 
-def export(given: Any) -> Shown:
+def run_export(given: Any) -> Shown:
     """`heliograph export`."""
     from heliograph.storage import team_file as sharing
 
-    run = folder_of(given.run)
+    run = named_run_folder(given.run)
     path = sharing.export(run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust)
     result = {"team": str(path), "policy": given.policy, "bytes": path.stat().st_size}
     return result, lambda _: console().print(str(path))
 
 
-def bench(given: Any) -> Shown:
+def run_bench(given: Any) -> Shown:
     """`heliograph bench`."""
-    from heliograph.cli.choosing import chosen
+    from heliograph.cli.choosing import settings_from_arguments
     from heliograph.rllib.runs.bench import measure
     from heliograph.rllib.runs.session import quiet
 
     with quiet():
-        return measure(chosen(given).settings, iterations=given.iterations), _show_facts
+        return measure(settings_from_arguments(given).settings, iterations=given.iterations), _show_facts
 
 
 def run_of(given: Any) -> Any:
@@ -107,12 +107,12 @@ def run_of(given: Any) -> Any:
     from heliograph.cli.choosing import pairs, value_of
     from heliograph.storage.run_folder import read_run
 
-    run = read_run(folder_of(given.run), trust=given.trust)
+    run = read_run(named_run_folder(given.run), trust=given.trust)
     changes = {key: value_of(text) for key, text in pairs(given.env, option="--env")}
     return run.in_env(changes) if changes else run
 
 
-def folder_of(given: str) -> pathlib.Path:
+def named_run_folder(given: str) -> pathlib.Path:
     """The run that is named; a folder of several runs is refused."""
     from heliograph.shipped import located
     from heliograph.storage.run_folder import CONFIG, RunFolderError
@@ -142,9 +142,9 @@ def _show_recipes(found: dict[str, dict[str, Any]]) -> None:
 def _show_facts(result: dict[str, Any]) -> None:
     listing((key, _text(value)) for key, value in result.items() if not isinstance(value, dict))
     if teams := result.get("teams"):
-        table(TEAM_COLUMNS, [[name, *_of_team(found)] for name, found in teams.items()])
+        print_table(TEAM_COLUMNS, [[name, *_of_team(found)] for name, found in teams.items()])
     elif returns := result.get("team_returns_mean"):
-        table(("team", "return"), [[name, formatted(value)] for name, value in returns.items()])
+        print_table(("team", "return"), [[name, formatted(value)] for name, value in returns.items()])
 
 
 def _of_team(found: dict[str, Any]) -> list[str]:

@@ -11,13 +11,13 @@ from heliograph.rendering.animation import MOST_EPISODES, Shot, check_fps, shots
 from heliograph.storage.safe_files import check_out
 from heliograph.types import Choice
 
-__all__ = ["render"]
+__all__ = ["run_render"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 GIF, PNG = ".gif", ".png"
 
 
-def render(given: Any) -> Shown:
+def run_render(given: Any) -> Shown:
     """`heliograph render`."""
     out = pathlib.Path(given.out)
     suffix, out = _checked(out, given.out), out.absolute()

@@ -58,7 +58,7 @@ def console(*, err: bool = False) -> Console:
     return out if out.is_terminal else Plain(stderr=err, width=PLAIN_WIDTH, soft_wrap=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: the first column to the left, the others to the right."""
     out = console()
     grid = Table(box=None, pad_edge=False, header_style="bold" if out.is_terminal else "")
@@ -178,7 +178,7 @@ def _line(name: str, row: Mapping[str, Any], max_iterations: int | None, left: f
 def summary_table(summaries: Mapping[str, Mapping[str, Any]]) -> None:
     """The final metrics of some runs, a row each."""
     columns = ("run", *(name for name, _, _ in SHOWN), "of best", "env steps", "protocol")
-    table(columns, [_summary_row(name, summaries) for name in summaries])
+    print_table(columns, [_summary_row(name, summaries) for name in summaries])
 
 
 def _summary_row(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from heliograph.cli.comparing import as_json, show_comparison
-from heliograph.cli.grid import combinations, parse_grid, settings_of, trial_name
+from heliograph.cli.grid import combinations, parse_grid, settings_of_combination, trial_name
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
 from heliograph.experiments.settings import COLUMNS
@@ -16,17 +16,17 @@ from heliograph.rllib.runs.sweep import Trial, Unfinished
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.storage.run_folder import write_json
 
-__all__ = ["sweep"]
+__all__ = ["run_sweep"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 PAGE, RESULT = "compare.html", "sweep.json"
 KEPT = ("stopped_by", "iterations", "num_env_steps", "wall_seconds", "episode_return_mean", "normalised_return")
 
 
-def sweep(given: Any) -> Shown:
+def run_sweep(given: Any) -> Shown:
     """`heliograph sweep`."""
     trials = _trials(given)
-    done = {trial.name: summary for trial in trials if (summary := trials_of.finished(trial)) is not None}
+    done = {trial.name: summary for trial in trials if (summary := trials_of.finished_trial(trial)) is not None}
     left = [trial for trial in trials if trial.name not in done]
     jobs = min(given.jobs or num_cores(), max(len(left), 1))
     failures: dict[str, str] = {}
@@ -49,7 +49,7 @@ def _trials(given: Any) -> list[Trial]:
     if len(set(given.seeds)) < len(given.seeds):
         raise ValueError(f"--seeds {' '.join(map(str, given.seeds))}: each seed once")
     out, grid = pathlib.Path(given.out), parse_grid(given.grid)
-    chosen = [(combination, settings_of(given, combination)) for combination in combinations(grid)]
+    chosen = [(combination, settings_of_combination(given, combination)) for combination in combinations(grid)]
     trials = []
     for seed in given.seeds:
         for place, (combination, settings) in enumerate(chosen):
@@ -115,14 +115,14 @@ def _result(trials: list[Trial], given: Any, failures: dict[str, str]) -> dict[s
 
 
 def _trial_result(trial: Trial, failure: str | None) -> dict[str, Any]:
-    summary = trials_of.finished(trial) or {}
+    summary = trials_of.finished_trial(trial) or {}
     about = {"name": trial.name, "folder": str(trial.out), "seed": trial.settings.seed}
     ended = {key: summary.get(key) for key in (*KEPT, "success_rate")}
     return {**about, **ended, "finished": bool(summary), "error": failure}
 
 
 def _comparison(trials: list[Trial], given: Any) -> Comparison | None:
-    whole = [trial.out for trial in trials if trials_of.finished(trial) is not None]
+    whole = [trial.out for trial in trials if trials_of.finished_trial(trial) is not None]
     return compare(whole, metric=given.metric) if whole else None
 
 
@@ -134,7 +134,7 @@ def _page(comparison: Comparison, given: Any) -> str:
 
 def _tell_gaps(trials: list[Trial], failures: dict[str, str], comparison: Comparison | None, given: Any) -> None:
     """Raise where trials failed or were interrupted, after what there is was shown."""
-    missing = [trial.name for trial in trials if trials_of.finished(trial) is None]
+    missing = [trial.name for trial in trials if trials_of.finished_trial(trial) is None]
     if not missing:
         return
     if comparison is not None and not given.json:

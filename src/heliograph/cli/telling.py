@@ -3,32 +3,32 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from heliograph.cli.shown import console, formatted, table
+from heliograph.cli.shown import console, formatted, print_table
 from heliograph.protocols.labels import percent
 from heliograph.protocols.protocol import Protocol, protocol_in
 from heliograph.protocols.replay_text import MAX_ROWS, told
 from heliograph.storage.run_folder import Run
 
-__all__ = ["episodes_told", "protocol", "replay", "show_episodes", "show_protocol"]
+__all__ = ["episodes_told", "run_protocol", "run_replay", "show_episodes", "show_protocol"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 
 
-def protocol(given: Any) -> Shown:
+def run_protocol(given: Any) -> Shown:
     """`heliograph protocol`."""
-    from heliograph.cli.reading import folder_of
+    from heliograph.cli.reading import named_run_folder
 
-    folder_of(given.run)
+    named_run_folder(given.run)
     found = protocol_in(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust)
     return found.as_json(), lambda _: show_protocol(found)
 
 
-def replay(given: Any) -> Shown:
+def run_replay(given: Any) -> Shown:
     """`heliograph replay`."""
-    from heliograph.cli.reading import folder_of
+    from heliograph.cli.reading import named_run_folder
     from heliograph.storage.run_folder import read_run
 
-    folder_of(given.run)
+    named_run_folder(given.run)
     found = episodes_told(read_run(given.run, trust=given.trust), num_episodes=given.episodes, seed=given.seed)
     return {"episodes": found}, lambda _: show_episodes(found)
 
@@ -59,7 +59,7 @@ def show_protocol(found: Protocol) -> None:
     """Print the table, what messages mean, and what the table earns."""
     out = console()
     for part in found.tables:
-        table(part.headings, part.rows())
+        print_table(part.headings, part.rows())
         turns = f"{part.num_turns:,} turns of role {part.role} in {found.num_episodes:,} episodes"
         out.print(f"This is what was said and done in {percent(part.followed)} of the {turns}.\n")
     for meaning in found.meanings:
@@ -82,7 +82,7 @@ def show_episodes(episodes: Sequence[dict[str, Any]]) -> None:
     for place, episode in enumerate(episodes):
         rows = episode["rows"]
         console().print(f"{'' if not place else chr(10)}episode {episode['episode']}")
-        table(episode["headings"], rows[:MAX_ROWS])
+        print_table(episode["headings"], rows[:MAX_ROWS])
         cut = f"; {len(rows) - MAX_ROWS} more turns" if len(rows) > MAX_ROWS else ""
         success = {None: "", True: ", success", False: ", no success"}[episode["success"]]
         console().print(f"return {episode['episode_return']:.3g}{success}{cut}")

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph import registry
-from heliograph.cli.choosing import Job, chosen, jobs_of, twins_of
+from heliograph.cli.choosing import Job, jobs_of, settings_from_arguments, twins_of
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
-from heliograph.experiments.settings import check, settings_from
+from heliograph.experiments.settings import check_training, settings_from
 
 Shown = tuple[Any, Callable[[Any], None]]
 DEMO = {"dru": "speaker_listener_dru", "symbols": "speaker_listener_symbols"}
@@ -25,7 +25,7 @@ RIDDLE_BUDGET = {
 """How long that may take: until every visiting sequence is played perfectly."""
 
 
-def train(given: Any) -> Shown:
+def run_train(given: Any) -> Shown:
     """`heliograph train`."""
     if given.resume is not None:
         _refuse_with_resume(given)
@@ -34,19 +34,19 @@ def train(given: Any) -> Shown:
         return continued(given)
     if given.out is None:
         raise ValueError("--out DIR is missing: where should the run folder be?")
-    what = chosen(given)
+    what = settings_from_arguments(given)
     out = pathlib.Path(given.out).absolute()
     jobs = jobs_of(what, out=out, seeds=given.seeds)
     from heliograph.cli.plan import refuse_runs
 
     refuse_runs(jobs, out, controls=what.controls)
-    check(what.settings)
+    check_training(what.settings)
     from heliograph.cli.making import begun
 
     return begun(jobs, given, controls=what.controls)
 
 
-def demo(given: Any) -> Shown:
+def run_demo(given: Any) -> Shown:
     """`heliograph demo`."""
     from heliograph.cli.demo import findings, riddle_findings, show
 

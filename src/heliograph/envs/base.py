@@ -20,7 +20,7 @@ from heliograph.checks import check_positive
 from heliograph.envs.checking import EnvError, check_outcome, check_view, guarded
 from heliograph.envs.endings import endings
 from heliograph.envs.fields import Fields
-from heliograph.envs.hearing import opened, within_teams
+from heliograph.envs.hearing import with_all_edges, within_teams
 from heliograph.envs.scene import Scene, gathered
 from heliograph.observations import (
     JoinedObservations,
@@ -354,7 +354,7 @@ class TeamEnv(ABC):
             view.observing = view.observing | talking
             view.acting = view.acting & ~talking
             view.speaking = view.speaking | talking
-            view.hearing = opened(view.hearing, talking) if view.hearing is not None else None
+            view.hearing = with_all_edges(view.hearing, talking) if view.hearing is not None else None
         if not self.rivals_hear:
             view.hearing = within_teams(view.hearing, self.team_of_agent, num_copies=self.num_copies)
         shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view)} | {"state": self._state_of(view)}

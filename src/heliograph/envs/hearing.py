@@ -6,10 +6,10 @@ from torch import Tensor
 
 from heliograph.types import Edges
 
-__all__ = ["opened", "within_teams"]
+__all__ = ["with_all_edges", "within_teams"]
 
 
-def opened(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
+def with_all_edges(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
     """Add everyone's edges to all others in the copies that are talking; the symbolic form, as K must not change."""
     mask, num_agents = edges.mask, edges.mask.shape[1]
     if edges.senders is not None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, draw_distinct, grid_sights
-from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, Scores, team_scores
-from heliograph.envs.predator_prey_searchers import Found, Telling, searched
+from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, TeamScores, team_scores
+from heliograph.envs.predator_prey_searchers import Found, SharedKnowledge, searched
 from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, Shape, grid_cells
 from heliograph.types import Bounds, Role
 
@@ -94,14 +94,14 @@ class PredatorPrey(TeamEnv):
             source="exact; blind: the best search known",
         )
 
-    def scores(self) -> dict[str, Scores]:
+    def scores(self) -> dict[str, TeamScores]:
         """Exact scores of three teams: `random`, `search` (each for itself, told nothing), `direct` (all know)."""
         return team_scores(self.size, self.predators, self.steps, self.vision)
 
     def searches(self, *, num_episodes: int = 2000) -> dict[str, Found]:
-        """Simulated steps of scripted searchers, by what they tell each other (see `Telling`)."""
+        """Simulated steps of scripted searchers, by what they tell each other (see `SharedKnowledge`)."""
         told = functools.partial(searched, self.size, self.predators, self.steps, self.vision)
-        return {telling.value: told(telling=telling, num_episodes=num_episodes) for telling in Telling}
+        return {telling.value: told(telling=telling, num_episodes=num_episodes) for telling in SharedKnowledge}
 
     def oracle(self) -> dict[str, Tensor]:
         """Straight to the prey, along its column last."""

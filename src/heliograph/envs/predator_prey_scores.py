@@ -14,8 +14,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
-    "Scores", "distances", "in_sight", "reached_at_once", "reached_at_random", "reached_by_search", "scores",
-    "search_path", "team_scores",
+    "TeamScores",
+    "distances",
+    "in_sight",
+    "independent_scores",
+    "reached_at_once",
+    "reached_at_random",
+    "reached_by_search",
+    "search_path",
+    "team_scores",
 ]  # fmt: skip
 
 STEP_PENALTY = -0.05
@@ -25,7 +32,7 @@ PREY_AT_ONCE = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Scores:
+class TeamScores:
     """Mean return of a predator in each mode; mean steps until all are on the prey, or the horizon if they are not."""
 
     mixed: float
@@ -36,16 +43,16 @@ class Scores:
 
 KNOWN = {
     (20, 10, 80, 1): {
-        "random": Scores(mixed=-3.837306, cooperative=-3.599396, competitive=-3.707023, steps=80.0),
-        "search": Scores(mixed=-2.771427, cooperative=5.799469, competitive=-2.496246, steps=72.515524),
-        "direct": Scores(mixed=-0.616667, cooperative=31.610784, competitive=-0.233453, steps=23.072789),
+        "random": TeamScores(mixed=-3.837306, cooperative=-3.599396, competitive=-3.707023, steps=80.0),
+        "search": TeamScores(mixed=-2.771427, cooperative=5.799469, competitive=-2.496246, steps=72.515524),
+        "direct": TeamScores(mixed=-0.616667, cooperative=31.610784, competitive=-0.233453, steps=23.072789),
     }
 }
 """What `team_scores` gives for (size, predators, steps, vision), where that takes ten seconds."""
 
 
 @functools.lru_cache(maxsize=16)
-def team_scores(size: int, predators: int, steps: int, vision: int) -> dict[str, Scores]:
+def team_scores(size: int, predators: int, steps: int, vision: int) -> dict[str, TeamScores]:
     """Exact scores of three teams: `random`, `search` (each for itself, told nothing) and `direct` (all know)."""
     known = KNOWN.get((size, predators, steps, vision))
     if known is not None:
@@ -55,10 +62,10 @@ def team_scores(size: int, predators: int, steps: int, vision: int) -> dict[str,
         "search": reached_by_search(size, steps=steps, vision=vision),
         "direct": reached_at_once(size, steps=steps),
     }
-    return {name: scores(table, predators=predators) for name, table in tables.items()}
+    return {name: independent_scores(table, predators=predators) for name, table in tables.items()}
 
 
-def scores(reached: Tensor, *, predators: int) -> Scores:
+def independent_scores(reached: Tensor, *, predators: int) -> TeamScores:
     """Scores of a team whose predators move independently of each other, from a table `reached` (numbers or bools)."""
     cells = reached.shape[-1]
     sums = sum(
@@ -67,7 +74,7 @@ def scores(reached: Tensor, *, predators: int) -> Scores:
     )
     one, both, nobody, everyone = (sums / cells).unbind()
     off = STEP_PENALTY * (1 - one[1:])
-    return Scores(
+    return TeamScores(
         mixed=float(off.sum()),
         cooperative=float((off + PREY_REWARD * (one + (predators - 1) * both)[1:]).sum()),
         competitive=float((off + PREY_REWARD * (1 - nobody[1:]) / predators).sum()),

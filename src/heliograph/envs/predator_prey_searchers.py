@@ -11,13 +11,13 @@ from torch import Tensor
 
 from heliograph.envs.predator_prey_scores import distances, in_sight
 
-__all__ = ["Found", "Telling", "searched"]
+__all__ = ["Found", "SharedKnowledge", "searched"]
 
 ROUNDING = 1e-3
 """Of ties: the first of equal neighbours is taken."""
 
 
-class Telling(enum.Enum):
+class SharedKnowledge(enum.Enum):
     """What searchers tell each other: nothing, where the prey is (heard one step later), or also all they have seen.
 
     `AT_ONCE` is everything, and where the prey is, heard in the step in which it is seen.
@@ -31,7 +31,7 @@ class Telling(enum.Enum):
     @property
     def shares(self) -> bool:
         """Whether all have one map."""
-        return self in (Telling.EVERYTHING, Telling.AT_ONCE)
+        return self in (SharedKnowledge.EVERYTHING, SharedKnowledge.AT_ONCE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,14 @@ class Found:
 
 @functools.lru_cache(maxsize=32)
 def searched(
-    size: int, predators: int, steps: int, vision: int, *, telling: Telling, num_episodes: int = 2000, seed: int = 0
+    size: int,
+    predators: int,
+    steps: int,
+    vision: int,
+    *,
+    telling: SharedKnowledge,
+    num_episodes: int = 2000,
+    seed: int = 0,
 ) -> Found:
     """Each goes where it sees the most new cells, with the fewest ways on if equal, until it knows where the prey is.
 
@@ -64,9 +71,9 @@ def searched(
         sees = team.sight[place, prey[:, None]]
         seen_at = torch.where(sees.any(1), seen_at.clamp(max=time), seen_at)
         there_at = torch.where((place == prey[:, None]).all(1), there_at.clamp(max=time), there_at)
-        heard = told | sees.any(1) if telling is Telling.AT_ONCE else told
+        heard = told | sees.any(1) if telling is SharedKnowledge.AT_ONCE else told
         place, unseen = team.moved(place, prey, knows=sees | heard[:, None], unseen=unseen)
-        told = told | (sees.any(1) & (telling is not Telling.NOTHING))
+        told = told | (sees.any(1) & (telling is not SharedKnowledge.NOTHING))
     root = math.sqrt(num_episodes)
     seen_se, steps_se = (float(found.std()) / root for found in (seen_at, there_at))
     return Found(seen=float(seen_at.mean()), steps=float(there_at.mean()), seen_se=seen_se, steps_se=steps_se)
@@ -75,7 +82,7 @@ def searched(
 class _Searchers:
     """Where predators go, for many episodes at once."""
 
-    def __init__(self, size: int, *, vision: int, telling: Telling):
+    def __init__(self, size: int, *, vision: int, telling: SharedKnowledge):
         self.distance, self.sight = distances(size), in_sight(size, vision)
         self.shares = telling.shares
         self.next_to = self.distance == 1

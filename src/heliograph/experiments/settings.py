@@ -177,7 +177,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     return settings.model_copy(update=changes)
 
 
-def check(settings: TrainSettings) -> None:
+def check_training(settings: TrainSettings) -> None:
     """Build everything once, small, play two steps, call each loss: what is wrong shows before Ray starts."""
     if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
         if settings.algorithm not in (valid := registry.names("algorithm")):

@@ -15,7 +15,7 @@ from heliograph.protocols.env_wording import Reading, reading_of
 from heliograph.protocols.message_meanings import Interpretation, interpret
 from heliograph.protocols.table_play import TablePlay, play_table, playable
 from heliograph.shipped import located
-from heliograph.storage.run_folder import Run, check_names, read_run, refuse_large
+from heliograph.storage.run_folder import Run, check_trusted_names, read_run, refuse_large
 
 __all__ = ["Protocol", "protocol_in", "protocol_of"]
 
@@ -71,16 +71,16 @@ def protocol_in(
     """
     path = located(source)
     if (path / UTTERANCES).exists():
-        corpus = corpora.load(path)
-        check_names(path / METADATA, {"env": corpus.metadata.get("env")}, trust=trust)
+        corpus = corpora.load_corpus(path)
+        check_trusted_names(path / METADATA, {"env": corpus.metadata.get("env")}, trust=trust)
         if not trust:
             refuse_large(path / METADATA, _choice(corpus))
         return protocol_of(corpus)
     run = read_run(source, trust=trust)
-    return protocol_of(recorded(run, num_episodes=num_episodes, seed=seed))
+    return protocol_of(corpus_of_run(run, num_episodes=num_episodes, seed=seed))
 
 
-def recorded(run: Run, *, num_episodes: int | None = None, seed: int = 0) -> Corpus:
+def corpus_of_run(run: Run, *, num_episodes: int | None = None, seed: int = 0) -> Corpus:
     """A corpus of a team, of every start once where no number is given and that is possible."""
     if num_episodes is None and not enumerable(run.env, at_most=MOST_STARTS):
         num_episodes = EPISODES

@@ -18,7 +18,7 @@ from heliograph.envs.checking import guarded
 from heliograph.envs.scene import Scene
 from heliograph.experiments.choices import opened
 from heliograph.protocols.labels import vector_label
-from heliograph.rendering.drawables import Speech, Telling, last_said
+from heliograph.rendering.drawables import Speech, StepDescriber, last_said
 from heliograph.rendering.frames import draw
 from heliograph.rollouts.rollout import Rollout
 from heliograph.storage.atomic import replacing
@@ -68,7 +68,7 @@ def shots(run: Run, played: Played, *, seed: int) -> Iterator[Shot]:
         raise ValueError(f"episodes={rollout.num_copies}: at most {MOST_EPISODES}, as each step is a picture")
     with opened(run.env, num_copies=rollout.num_copies, seed=FRESH + seed) as env, guarded(env, "scene"):
         scenes = scenes_of(env, rollout)
-    telling = Telling(run, rollout)
+    telling = StepDescriber(run, rollout)
     for copy, seen in enumerate(scenes):
         success = float(played.episodes.success[copy])
         words = {1.0: ", success", 0.0: ", no success"}.get(success, "")
@@ -76,7 +76,7 @@ def shots(run: Run, played: Played, *, seed: int) -> Iterator[Shot]:
         yield from _episode(seen, telling, copy=copy, outcome=outcome)
 
 
-def _episode(scenes: list[Scene], telling: Telling, *, copy: int, outcome: str) -> Iterator[Shot]:
+def _episode(scenes: list[Scene], telling: StepDescriber, *, copy: int, outcome: str) -> Iterator[Shot]:
     told: list[Speech] = []
     for time, scene in enumerate(scenes[:-1]):
         told.append(telling.speech(time=time, copy=copy, before=last_said(told)))

@@ -14,7 +14,7 @@ from heliograph.rollouts.rollout import Rollout
 from heliograph.storage.run_folder import Run
 from heliograph.types import Message
 
-__all__ = ["Said", "Speech", "Telling"]
+__all__ = ["Said", "Speech", "StepDescriber"]
 
 Utterance = tuple["Said", ...]
 TYPICAL = 0.98
@@ -46,7 +46,7 @@ class Speech:
     scale: Number = 1.0
 
 
-class Telling:
+class StepDescriber:
     """Tells the steps of a recorded rollout of a run, copy by copy; actions in the environment's own words, if any."""
 
     def __init__(self, run: Run, rollout: Rollout):

@@ -12,7 +12,7 @@ from heliograph.reports.run_groups import Comparison, Group, shown
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.storage.safe_files import make_folder, write_text
 
-__all__ = ["render", "verdict_of", "write_page"]
+__all__ = ["comparison_page", "verdict_of", "write_page"]
 
 DIGITS = 3
 CURVES = """Thin: single seeds, in training, with sampled actions. Thick: the interquartile mean over seeds as far as
@@ -39,11 +39,11 @@ def write_page(comparison: Comparison, path: str | pathlib.Path) -> pathlib.Path
     if path.is_dir():
         raise ValueError(f"--out {path} is a folder: must be the file to write, such as {path / 'compare.html'}")
     make_folder(path.parent)
-    write_text(path, render(comparison))
+    write_text(path, comparison_page(comparison))
     return path
 
 
-def render(comparison: Comparison) -> str:
+def comparison_page(comparison: Comparison) -> str:
     """The whole document."""
     return page(
         f"Heliograph: {len(comparison.groups)} groups of runs",

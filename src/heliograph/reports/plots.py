@@ -169,7 +169,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
     """
     if method not in ("tsne", "pca"):
         raise ValueError(f"method={method!r}: must be 'tsne' or 'pca'")
-    some = sample(corpus, number=MAX_POINTS, seed=seed)
+    some = sampled_utterances(corpus, number=MAX_POINTS, seed=seed)
     points = _project(features_of(some), method=method, seed=seed)
     labels = meaning_labels(some)
     tidy = pd.DataFrame({"x": points[:, 0], "y": points[:, 1], "meaning": labels, "message": message_labels(some)})
@@ -187,7 +187,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
     return figure, axes, tidy
 
 
-def sample(corpus: Corpus, *, number: int, seed: int = 0) -> Corpus:
+def sampled_utterances(corpus: Corpus, *, number: int, seed: int = 0) -> Corpus:
     """At most so many utterances, drawn without replacement."""
     if len(corpus) <= number:
         return corpus

@@ -35,11 +35,11 @@ def write_report(
     beside = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
     path = pathlib.Path(out or (beside.name if is_shipped(source) else beside)).absolute()
     findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
-    write_text(path, render(findings))
+    write_text(path, report_page(findings))
     return path
 
 
-def render(findings: Findings) -> str:
+def report_page(findings: Findings) -> str:
     """The whole document."""
     rollout = play_run(findings.run, num_episodes=REPLAYED, seed=0).rollouts[0]
     env = findings.run.env.env

@@ -40,7 +40,9 @@ def heading(findings: Findings) -> Iterator[Safe]:
     """The title, the five choices, and the verdict."""
     env = findings.run.env
     yield element("h1", f"What {_name(env.env)} agents say")
-    parts = [element("div", element("dt", key), element("dd", value)) for key, value in choices_of(findings).items()]
+    parts = [
+        element("div", element("dt", key), element("dd", value)) for key, value in choices_by_name(findings).items()
+    ]
     yield element("dl", *parts, class_="choices")
     if findings.rivals:
         told = element("p", words_of_teams(findings.rivals))
@@ -56,7 +58,7 @@ def heading(findings: Findings) -> Iterator[Safe]:
     yield element("div", element("strong", found.headline), said, class_=shown)
 
 
-def choices_of(findings: Findings) -> dict[str, str]:
+def choices_by_name(findings: Findings) -> dict[str, str]:
     """The five choices by name, with the settings that were given."""
     run, team = findings.run, findings.run.choices
     return {
@@ -215,7 +217,7 @@ def code(findings: Findings) -> Iterator[Safe]:
 
 def purity_of(corpus: Corpus) -> NeighbourPurity | None:
     """Neighbour purity of at most 1000 utterances of those who have something to tell; None for fewer than two."""
-    some = plots.sample(of_the_informed(corpus), number=1000)
+    some = plots.sampled_utterances(of_the_informed(corpus), number=1000)
     return neighbour_purity(some.contents(), some.meanings()) if len(some) > 1 else None
 
 

@@ -18,7 +18,7 @@ from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.validation import scored_words
 from heliograph.rollouts.rollout import Rollout
-from heliograph.team.participation import Presence, presence_in
+from heliograph.team.participation import Participation, presence_in
 from heliograph.team.team import Team
 from heliograph.team.unroll import Unrolled
 from heliograph.types import Gradient, Tree, map_tensors
@@ -187,7 +187,7 @@ class ActorCriticLearner(TeamLearner, ABC):
         return torch.cat([p[0] for p in pairs], 1), final
 
     def _values(
-        self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool, presence: Mapping[str, Presence]
+        self, rollout: Rollout, unrolled: Unrolled | None, *, normalised: bool, presence: Mapping[str, Participation]
     ) -> tuple[Tensor, Tensor | None]:
         layout, values, finals = self.team_module.team.layout, {}, {}
         asked = any(self.team_module[name].critic.sees_state for name in layout.policies)
@@ -207,7 +207,7 @@ class ActorCriticLearner(TeamLearner, ABC):
         return whole, layout.combine(finals, lead=2, assignment=ends) if finals else None
 
     def _present_values(
-        self, name: str, here: Presence, unrolled: Unrolled | None, rollout: Rollout, state: Tensor | None
+        self, name: str, here: Participation, unrolled: Unrolled | None, rollout: Rollout, state: Tensor | None
     ) -> Tensor:
         """Of the steps in which a policy's agents observe; zeros elsewhere."""
         critic, span = self.team_module[name].critic, here.span

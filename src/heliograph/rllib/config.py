@@ -36,11 +36,11 @@ from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
 from heliograph.rllib.unsupported_settings import refuse_unheeded
 from heliograph.rllib.validation import (
+    check_batch_sizes,
     check_idle,
     check_loaded,
-    check_losses,
-    check_memory,
-    check_sizes,
+    check_loss_choices,
+    check_memory_needed,
     check_trained,
     has_weights_of_nobody,
     warn_of_callbacks,
@@ -304,11 +304,11 @@ class CommunicationConfig(AlgorithmConfig):
             self.multi_agent(policies=set(policies), policy_mapping_fn=RoleMapping(roles=roles))
         check_fits(self.curriculum, self.env_choice)
         check_number("critic_size", self.critic_size, minimum=0)
-        check_sizes(self)
-        check_losses(self)
+        check_batch_sizes(self)
+        check_loss_choices(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
-        check_memory(self, team)
+        check_memory_needed(self, team)
         check_own_lr(self, team)
         check_idle(self, team)
         self.torch_num_threads = threads_for(team, given=self.torch_num_threads)

@@ -39,7 +39,7 @@ from heliograph.rllib.module import TeamModule
 from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, set_streams
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rollouts.rollout import Rollout
-from heliograph.rollouts.sampler import Sampler, play
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes
 from heliograph.types import Choice, MessageForm
 
@@ -180,7 +180,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self, sampler: Sampler, num_timesteps: int | None, num_episodes: int | None, choice: Choice, form: MessageForm
     ) -> tuple[list[Rollout], Episodes]:
         if num_episodes is not None:
-            played = play(sampler, num_episodes, choice=choice, form=form)
+            played = play_episodes(sampler, num_episodes, choice=choice, form=form)
             return played[1], played[0]
         rollouts: list[Rollout] = []
         wanted = 1 if num_timesteps is None else num_timesteps

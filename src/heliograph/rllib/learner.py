@@ -39,7 +39,7 @@ from heliograph.rollouts.rollout import Rollout, concatenate
 from heliograph.rollouts.split_episodes import folded
 from heliograph.storage.team_file import load_into
 from heliograph.team.inputs import ages_in
-from heliograph.team.participation import Presence, presence_in
+from heliograph.team.participation import Participation, presence_in
 from heliograph.team.unroll import Unrolled
 
 
@@ -187,7 +187,7 @@ class TeamLearner(TorchLearner, ABC):
         return [self._step(rollout, self.prepare(rollout), everyone, first=True)]
 
     def _step(
-        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Presence] | None = None, *,
+        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Participation] | None = None, *,
         first: bool,
     ) -> dict[str, Tensor]:  # fmt: skip
         team = self.team_module.team

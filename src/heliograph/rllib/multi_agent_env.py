@@ -11,10 +11,10 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from heliograph.adapters.answers import reset_answer, spaces_answer, step_answer
 from heliograph.adapters.arrays import AgentID
 from heliograph.adapters.closing import closed_on_failure, made
-from heliograph.adapters.frames import Frame
+from heliograph.adapters.frames import ForeignStep
 from heliograph.adapters.numbering import first_copy
 from heliograph.adapters.stacked import StackedEnv, StackedSettings
-from heliograph.adapters.talk import TalkAsAction, TalkSettings, Turn
+from heliograph.adapters.talk import TalkAsAction, TalkSettings, TalkStep
 from heliograph.envs.base import TeamEnv, check_positive
 from heliograph.registry import check_settings, load
 
@@ -64,26 +64,26 @@ class FromMultiAgentEnv(StackedEnv):
         known = spaces_answer(first, agents, sees=first.get_observation_space, does=first.get_action_space)
         super().__init__(envs, known, **settings)
 
-    def _reset_one(self, env: MultiAgentEnv, *, seed: int) -> Frame:
+    def _reset_one(self, env: MultiAgentEnv, *, seed: int) -> ForeignStep:
         observations, infos = reset_answer(env, env.reset(seed=seed, **self._reset_with))
         self._in_play[id(env)] = set(observations)
-        return Frame(observations=dict(observations), turn=list(observations), infos=_of_agents(infos))
+        return ForeignStep(observations=dict(observations), turn=list(observations), infos=_of_agents(infos))
 
-    def _step_one(self, env: MultiAgentEnv, actions: dict[AgentID, Any]) -> Frame:
+    def _step_one(self, env: MultiAgentEnv, actions: dict[AgentID, Any]) -> ForeignStep:
         answer = step_answer(env, env.step(actions))
         in_play = self._in_play[id(env)]
         in_play.update(answer.observations)
         infos = _of_agents(answer.infos)
         if in_play and not (any(answer.terminated.values()) or any(answer.truncated.values())):
             turn = list(answer.observations)
-            return Frame(observations=answer.observations, turn=turn, rewards=answer.rewards, infos=infos)
+            return ForeignStep(observations=answer.observations, turn=turn, rewards=answer.rewards, infos=infos)
         terminated, truncated = (_left(part, in_play) for part in (answer.terminated, answer.truncated))
         cut = bool(answer.truncated.get(ALL)) and not answer.terminated.get(ALL)
         if cut:
             truncated += [a for a in self._slots if a in in_play and a not in (*terminated, *truncated)]
         in_play.difference_update(terminated, truncated)
         over = cut or bool(answer.terminated.get(ALL)) or not in_play
-        return Frame(
+        return ForeignStep(
             observations=answer.observations,
             turn=[] if over else [agent for agent in answer.observations if agent in in_play],
             rewards=answer.rewards,
@@ -171,7 +171,7 @@ class ToMultiAgentEnv(MultiAgentEnv):
         cut = any(turn.truncated.values())
         return observations, rewards, terminateds | {ALL: turn.over and not cut}, truncateds | {ALL: cut}, infos
 
-    def _shown(self, turn: Turn) -> tuple[dict, dict, dict]:
+    def _shown(self, turn: TalkStep) -> tuple[dict, dict, dict]:
         """Observations, rewards and infos of the agents whose turn it is; at the end, of all that have had one."""
         agents = [agent for agent in turn.taking_part if not turn.over or agent in self._met]
         self._met.update(agents)

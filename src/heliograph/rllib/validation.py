@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig
 
 __all__ = [
+    "check_batch_sizes",
     "check_idle",
     "check_loaded",
-    "check_losses",
-    "check_memory",
-    "check_sizes",
+    "check_loss_choices",
+    "check_memory_needed",
     "check_trained",
     "warn_of_callbacks",
 ]
@@ -39,7 +39,7 @@ BYTES_OF_A_TURN = 32
 """What is kept at least of an agent in a step beside what it saw: masks, meaning, message, action and reward."""
 
 
-def check_sizes(config: "CommunicationConfig") -> None:
+def check_batch_sizes(config: "CommunicationConfig") -> None:
     """Raise ValueError where copies, fragments, batches and learners do not fit each other."""
     check_positive("num_envs_per_env_runner", config.num_envs_per_env_runner)
     if config.rollout_fragment_length != "auto":
@@ -50,7 +50,7 @@ def check_sizes(config: "CommunicationConfig") -> None:
         raise ValueError(f"num_learners={config.num_learners}: more than there are copies to share ({copies})")
 
 
-def check_memory(config: "CommunicationConfig", team: Team) -> None:
+def check_memory_needed(config: "CommunicationConfig", team: Team) -> None:
     """Raise ValueError where critics, or what is seen in the steps of a batch, would not fit into memory."""
     facts, size = config.facts(), config.critic_size
     step = sum(len(r.agents) * (BYTES_OF_A_TURN + _bytes(r.observation_space)) for r in facts.roles)
@@ -82,7 +82,7 @@ def _bytes(space: spaces.Space) -> int:
     return (1 if space.dtype == "uint8" else 4) * math.prod(space.shape or ())
 
 
-def check_losses(config: "CommunicationConfig") -> None:
+def check_loss_choices(config: "CommunicationConfig") -> None:
     """Raise ValueError where a loss is given twice, its coefficient is no schedule, or it reads odds of values."""
     for name, times in Counter(loss.name for loss in config.losses).items():
         if times > 1:

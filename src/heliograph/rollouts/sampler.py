@@ -257,7 +257,7 @@ def spoken(message: Message) -> Tensor:
     return message.payload if message.symbols is None else message.symbols
 
 
-def play(
+def play_episodes(
     sampler: Sampler,
     num_episodes: int,
     *,

@@ -148,11 +148,11 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
             config = {**config, "training": card_of(source)["training"]}
     else:
         config = read_config(source)
-        check_names(source, config, trust=trust)
+        check_trusted_names(source, config, trust=trust)
         stored = open_weights(source / WEIGHTS)
     if not isinstance(config.get("env"), dict):
         raise RunFolderError(f"{source} holds a policy and no team: load it with --load-policy NAME={source}")
-    check_names(source, config, trust=trust)
+    check_trusted_names(source, config, trust=trust)
     env, choices, facts, team = _build(source, config, stored, trust=trust)
     place = source.parent if source.is_file() else source
     return Run(folder=place, source=source, config=config, env=env, choices=choices, facts=facts, team=team)
@@ -283,7 +283,7 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {one_line(error)}" if type(error) in VAGUE else one_line(error)
 
 
-def check_names(source: pathlib.Path, config: dict[str, Any], *, trust: bool) -> None:
+def check_trusted_names(source: pathlib.Path, config: dict[str, Any], *, trust: bool) -> None:
     """Refuse what would import code, and sizes that no shared team has, unless the source is trusted."""
     parts = [(key, config[key]) for key in ("env", "team") if key in config]
     for where, value in (leaf for key, part in parts for leaf in _leaves(key, part)):

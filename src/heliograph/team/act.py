@@ -5,7 +5,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.team.draws import FreshDraws, Intervention
-from heliograph.team.inbox import Frame
+from heliograph.team.inbox import StepMasks
 from heliograph.team.inputs import Past, inputs_of, remembered
 from heliograph.team.log_probs import message_terms
 from heliograph.team.participation import all_observe, present_now
@@ -31,13 +31,13 @@ def act(
     """Move once; gradients of what is computed (not of what is drawn) are recorded where they are enabled."""
     edges, explored = team.edges(seen), epsilon if choice is Choice.SAMPLED else None
     everyone = all_observe(seen.observing)[0]
-    frame = Frame(
+    masks = StepMasks(
         observing=seen.observing, speaking=seen.speaking, edges=edges, assignment=state.assignment, everyone=everyone
     )
     draws = FreshDraws(
         seen, edges, generator=generator, choice=choice, form=form, epsilon=explored, intervention=intervention
     )
-    out = step(team, encoded(team, seen, state), state, frame, draws)
+    out = step(team, encoded(team, seen, state), state, masks, draws)
     with torch.no_grad():
         acted = with_actions(team, out, seen, edges, choice=choice, generator=generator, epsilon=explored)
         acted.state = remembered(team.layout, acted, seen, symbols=out.symbols, vocabulary=team.channel.vocabulary)

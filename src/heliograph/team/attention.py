@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.draws import RecordedDraws
-from heliograph.team.inbox import Frame, RecordedStep, by_step
+from heliograph.team.inbox import RecordedStep, StepMasks, by_step
 from heliograph.team.participation import presence_in
 from heliograph.team.parts import TeamParts
 from heliograph.team.unroll import recorded_features, replayed
@@ -53,16 +53,16 @@ def _replayed(team: TeamParts, rollout: Rollout) -> list[Tensor]:
         return RecordedDraws(now.draws, now.listening, messages=said[now.time])
 
     steps = [
-        [_combined(team, step.output.attention[r], step.recorded.frame) for r in range(team.rounds)]
+        [_combined(team, step.output.attention[r], step.recorded.masks) for r in range(team.rounds)]
         for step in replayed(team, rollout, features, draws_of)
     ]
     return [torch.stack(found) for found in zip(*steps, strict=True)]
 
 
-def _combined(team: TeamParts, attention: Mapping[str, Tensor], frame: Frame) -> Float[Tensor, "B N K"]:
-    num_copies, num_slots = len(frame.observing), frame.edges.mask.shape[-1]
+def _combined(team: TeamParts, attention: Mapping[str, Tensor], masks: StepMasks) -> Float[Tensor, "B N K"]:
+    num_copies, num_slots = len(masks.observing), masks.edges.mask.shape[-1]
     found = {}
     for name, seats in team.layout.seats.items():
-        nobody = torch.full((num_copies, len(seats.slots), num_slots), torch.nan, device=frame.observing.device)
+        nobody = torch.full((num_copies, len(seats.slots), num_slots), torch.nan, device=masks.observing.device)
         found[name] = weights_given(attention[name], num_slots=num_slots) if name in attention else nobody
-    return team.layout.combine(found, lead=1, assignment=frame.assignment)
+    return team.layout.combine(found, lead=1, assignment=masks.assignment)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from heliograph import distributions
-from heliograph.team.inbox import Frame
+from heliograph.team.inbox import StepMasks
 from heliograph.team.parts import TeamParts
 from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree
 
@@ -27,7 +27,7 @@ class Draws(ABC):
     form = MessageForm.TRAINING
 
     @abstractmethod
-    def listening(self, team: TeamParts, frame: Frame) -> tuple[dict[str, Tree], ...]:
+    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
         """What the models draw to listen, by policy in each round; asked before anybody speaks."""
 
     @abstractmethod
@@ -60,9 +60,9 @@ class FreshDraws(Draws):
         self._step, self._edges, self._intervention = step, edges, intervention
         self._generator, self._choice, self.form, self._epsilon = generator, choice, form, epsilon
 
-    def listening(self, team: TeamParts, frame: Frame) -> tuple[dict[str, Tree], ...]:
+    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
         """Ask each model that listens."""
-        num_copies, num_slots = len(frame.observing), frame.edges.mask.shape[-1]
+        num_copies, num_slots = len(masks.observing), masks.edges.mask.shape[-1]
         found: list[dict[str, Tree]] = [{} for _ in team.hearers]
         for r, hearers in enumerate(team.hearers):
             for p in hearers:
@@ -97,7 +97,7 @@ class RecordedDraws(Draws):
     ):
         self._draws, self._listening, self._messages = draws, listening, messages
 
-    def listening(self, team: TeamParts, frame: Frame) -> tuple[dict[str, Tree], ...]:
+    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
         """Those that were recorded."""
         return self._listening
 

@@ -14,7 +14,7 @@ from heliograph.types import Arrivals, Edges, Tree, map_tensors, tensors_of
 
 
 @dataclasses.dataclass(kw_only=True)
-class Frame:
+class StepMasks:
     """The masks that decide one step: who takes part and who hears whom; `everyone` where it is known that all do."""
 
     observing: Bool[Tensor, "B N"]
@@ -29,27 +29,27 @@ class RecordedStep:
     """One step of a rollout, to be recomputed: its masks, whose part ended after it, and what was drawn."""
 
     time: int
-    frame: Frame
+    masks: StepMasks
     ended: Bool[Tensor, "B N"]
     draws: tuple[Tree, ...]
     listening: tuple[dict[str, Tree], ...]
 
 
-def recorded(rollout: Rollout) -> list[RecordedStep]:
+def recorded_steps(rollout: Rollout) -> list[RecordedStep]:
     """All steps of a rollout."""
     edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:
         raise ValueError("the rollout has neither edges nor static_edges")
     assignment = None if rollout.assignment is None else rollout.assignment[:-1]
-    masks = (rollout.observing[:-1], rollout.speaking, rollout.terminated | rollout.truncated)
+    taking_part = (rollout.observing[:-1], rollout.speaking, rollout.terminated | rollout.truncated)
     drawn = (rollout.draws, rollout.listening)
-    steps, everyone = by_step((*masks, assignment, rollout.edges, *drawn)), all_observe(rollout.observing[:-1])
+    steps, everyone = by_step((*taking_part, assignment, rollout.edges, *drawn)), all_observe(rollout.observing[:-1])
     found = []
     for t, (observing, speaking, ended, seats, of_step, draws, listening) in enumerate(steps):
-        frame = Frame(
+        masks = StepMasks(
             observing=observing, speaking=speaking, edges=of_step or edges, assignment=seats, everyone=everyone[t]
         )
-        found.append(RecordedStep(time=t, frame=frame, ended=ended, draws=draws, listening=listening))
+        found.append(RecordedStep(time=t, masks=masks, ended=ended, draws=draws, listening=listening))
     return found
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from heliograph import distributions
 from heliograph.rollouts.rollout import Rollout
-from heliograph.team.participation import Presence
+from heliograph.team.participation import Participation
 from heliograph.team.parts import TeamParts
 from heliograph.types import Tree, map_tensors
 
@@ -19,7 +19,7 @@ def action_terms(
     rollout: Rollout,
     *,
     after: Callable[[str, slice], Tensor],
-    presence: Mapping[str, Presence],
+    presence: Mapping[str, Participation],
     done: Mapping[str, Tensor],
 ) -> distributions.Score:
     """Scores `[T, B, N]` of actions by role in a rollout, 0 where nobody acted.
@@ -29,7 +29,7 @@ def action_terms(
     """
     found: dict[str, dict[str, Tensor]] = {"log_prob": {}, "entropy": {}}
     for policy, seats in team.layout.seats.items():
-        here = Presence(steps=presence[policy].steps[:-1])
+        here = Participation(steps=presence[policy].steps[:-1])
         actions, masks = map_tensors(lambda leaf, span=here.span: leaf[span], (dict(done), rollout.action_mask))
         score = distributions.score(
             seats.action_space,

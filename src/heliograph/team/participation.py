@@ -10,11 +10,11 @@ from torch import Tensor
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.assignment import Layout
 
-__all__ = ["Presence", "all_observe", "presence_in", "present_now"]
+__all__ = ["Participation", "all_observe", "presence_in", "present_now"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Presence:
+class Participation:
     """Whether any agent of a policy observes in each step: T of them and one to bootstrap from."""
 
     steps: tuple[bool, ...]
@@ -34,14 +34,14 @@ class Presence:
         return F.pad(values, [0, 0] * (values.dim() - 1) + [before, after])
 
 
-def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Presence]:
+def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Participation]:
     """The presence of each policy; the last step counts only for agents whose part goes on in it."""
     ended = rollout.terminated[-1] | rollout.truncated[-1]
     going_on = rollout.observing[-1] & ~ended & rollout.valid[-1].unsqueeze(-1)
     observing = torch.cat([rollout.observing[:-1], going_on.unsqueeze(0)])
     here: list[list[bool]] = observing.any(1).tolist()
     return {
-        policy: Presence(steps=tuple(any(step[slot] for slot in seats.slots) for step in here))
+        policy: Participation(steps=tuple(any(step[slot] for slot in seats.slots) for step in here))
         for policy, seats in layout.seats.items()
     }
 

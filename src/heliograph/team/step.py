@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from heliograph.team.draws import Draws
-from heliograph.team.inbox import Frame, deliver
+from heliograph.team.inbox import StepMasks, deliver
 from heliograph.team.parts import TeamParts
 from heliograph.team.state import Inbox, StepOutput, TeamState
 from heliograph.types import Message, Timing, Tree
@@ -17,30 +17,30 @@ __all__ = ["Core", "run_core", "step"]
 
 
 def step(
-    team: TeamParts, features: Mapping[str, Tree | None], state: TeamState, frame: Frame, draws: Draws
+    team: TeamParts, features: Mapping[str, Tree | None], state: TeamState, masks: StepMasks, draws: Draws
 ) -> StepOutput:
     """Run the core, then in each round encode messages, draw, send, deliver and aggregate them.
 
     `features` are encoded observations `[B, A, F]` by policy, None where nobody of a policy observes.
     """
-    listening = draws.listening(team, frame)
-    core = run_core(team, features, state, observing=None if frame.everyone else frame.observing)
+    listening = draws.listening(team, masks)
+    core = run_core(team, features, state, observing=None if masks.everyone else masks.observing)
     here = [p for p in team.layout.policies if features[p] is not None]
-    who = {"observing": frame.observing, "assignment": frame.assignment}
+    who = {"observing": masks.observing, "assignment": masks.assignment}
     inbox = team.unread(state.inbox, **who, timing=Timing.NEXT_STEP) if team.rounds else state.inbox
     hidden, memory, channel, symbols = core.hidden, core.memory, state.channel, None
     intents, drawn, messages = list[Tensor](), list[Tree](), list[Message]()
     attention = list[dict[str, Tensor]]()
     for r in range(team.rounds):
-        intent = encode_messages(team, hidden, here, assignment=frame.assignment)
+        intent = encode_messages(team, hidden, here, assignment=masks.assignment)
         draw = draws.message(team, intent, round_index=r)
         message, channel = team.channel.send(intent, draw=draw, form=draws.form, state=channel)
         symbols, message = message.symbols, draws.delivered(message, round_index=r)
-        speaking = frame.speaking & team.talking(r, frame.assignment)
+        speaking = masks.speaking & team.talking(r, masks.assignment)
         arrivals, channel = team.channel.transit(message, speaking=speaking, draw=draw, state=channel, round_index=r)
         waiting = inbox if r == 0 else Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
         rivals = None if team.one_team else team.team_of_agent
-        received = deliver(waiting, arrivals, frame.edges, team_of_agent=rivals)
+        received = deliver(waiting, arrivals, masks.edges, team_of_agent=rivals)
         hidden, weights = aggregate_messages(team, hidden, here, received, draws=listening[r], round_index=r)
         if r == 0:
             inbox = team.unread(received, **who, timing=Timing.SAME_STEP)
@@ -51,7 +51,7 @@ def step(
         attention.append(weights)
     for policy in team.remembering:
         if policy in here:
-            observing = None if frame.everyone else frame.observing[:, team.layout.slots(policy)]
+            observing = None if masks.everyone else masks.observing[:, team.layout.slots(policy)]
             memory[policy] = team.policies[policy].remember(hidden[policy], memory[policy], observing=observing)
     after = TeamState(
         memory=memory, last_action=state.last_action, inbox=inbox, channel=channel, assignment=state.assignment,

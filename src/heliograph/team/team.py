@@ -12,7 +12,7 @@ import torch
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.act import act
 from heliograph.team.draws import Intervention
-from heliograph.team.participation import Presence
+from heliograph.team.participation import Participation
 from heliograph.team.parts import TeamParts
 from heliograph.team.state import Acted, TeamState
 from heliograph.team.unroll import Unrolled, traced, unroll
@@ -45,7 +45,7 @@ class Team(TeamParts):
             self, step, state, generator=generator, choice=choice, form=form, intervention=intervention, epsilon=epsilon
         )
 
-    def unroll(self, rollout: Rollout, *, presence: Mapping[str, Presence] | None = None) -> Unrolled:
+    def unroll(self, rollout: Rollout, *, presence: Mapping[str, Participation] | None = None) -> Unrolled:
         """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known."""
         return unroll(self, rollout, presence=presence)
 

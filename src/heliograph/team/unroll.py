@@ -12,10 +12,10 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.draws import Draws, RecordedDraws
-from heliograph.team.inbox import RecordedStep, by_step, recorded
+from heliograph.team.inbox import RecordedStep, by_step, recorded_steps
 from heliograph.team.inputs import final_inputs, recorded_inputs
 from heliograph.team.log_probs import action_terms, message_terms
-from heliograph.team.participation import Presence, presence_in
+from heliograph.team.participation import Participation, presence_in
 from heliograph.team.parts import TeamParts
 from heliograph.team.state import StepOutput, TeamState
 from heliograph.team.step import run_core, step
@@ -48,7 +48,7 @@ class Unrolled:
     steps: list[StepOutput]
     last: Mapping[str, Float[Tensor, "B _A _H"]]
     finals: list[dict[str, Float[Tensor, "B _A _H"]]]
-    presence: Mapping[str, Presence]
+    presence: Mapping[str, Participation]
 
     def before_in(self, policy: str, steps: slice) -> Float[Tensor, "t B A H"]:
         """Hidden features of a policy in some of the T + 1 steps, before anyone spoke."""
@@ -147,18 +147,18 @@ def replayed(
 ) -> Iterator[ReplayedStep]:
     """Step a team through a rollout, from encoded observations of its steps and the one to bootstrap from."""
     state, somebody_goes_on = rollout.initial, any(found is not None for found in features[-1].values())
-    for t, now in enumerate(recorded(rollout)):
-        state = dataclasses.replace(state, assignment=now.frame.assignment)
-        out = step(team, features[t], state, now.frame, draws_of(now))
+    for t, now in enumerate(recorded_steps(rollout)):
+        state = dataclasses.replace(state, assignment=now.masks.assignment)
+        out = step(team, features[t], state, now.masks, draws_of(now))
         state = out.state
         if t + 1 < rollout.num_steps or somebody_goes_on:
-            state = team.cut(state, now.ended, now.frame.edges)
+            state = team.cut(state, now.ended, now.masks.edges)
         if team.detaches_after(t + 1):
             state = map_tensors(Tensor.detach, state)
         yield ReplayedStep(now, out, state)
 
 
-def unroll(team: TeamParts, rollout: Rollout, *, presence: Mapping[str, Presence] | None = None) -> Unrolled:
+def unroll(team: TeamParts, rollout: Rollout, *, presence: Mapping[str, Participation] | None = None) -> Unrolled:
     """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known."""
     presence = presence_in(rollout, team.layout) if presence is None else presence
     features, finals_in = recorded_features(team, rollout, presence), final_features(team, rollout)
@@ -185,7 +185,7 @@ def traced(team: TeamParts, rollout: Rollout) -> Unrolled:
 
 
 def recorded_features(
-    team: TeamParts, rollout: Rollout, presence: Mapping[str, Presence]
+    team: TeamParts, rollout: Rollout, presence: Mapping[str, Participation]
 ) -> list[dict[str, Tree | None]]:
     """Encoded observations of each step and policy; None where nobody of a policy observes."""
     found: list[dict[str, Tree | None]] = [dict.fromkeys(team.layout.policies) for _ in range(rollout.num_steps + 1)]

@@ -12,7 +12,7 @@ from torch import Tensor
 from heliograph.channels.base import Channel
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.play import equal
-from heliograph.testing.small_teams import stream
+from heliograph.testing.small_teams import seeded
 from heliograph.types import Choice, Gradient, Message, MessageForm, tensors_of
 
 MakeChannel = Callable[[], Channel]
@@ -22,7 +22,7 @@ MANY_ENV_STEPS = 10**6
 ROUNDING = 1e-5
 
 
-def made(make_channel: MakeChannel) -> Channel:
+def made_channel(make_channel: MakeChannel) -> Channel:
     """A channel, whose weights, if it has any, come from a seed of their own."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -31,21 +31,21 @@ def made(make_channel: MakeChannel) -> Channel:
 
 def intents_for(channel: Channel, *, seed: int = 0) -> Tensor:
     """What three agents of 64 copies mean to say, with gradients."""
-    return torch.randn(*BATCH, channel.intent_size, generator=stream(seed), requires_grad=True)
+    return torch.randn(*BATCH, channel.intent_size, generator=seeded(seed), requires_grad=True)
 
 
 def said_on(
     channel: Channel, intent: Tensor, *, form: MessageForm, choice: Choice = Choice.SAMPLED, seed: int = 1
 ) -> Message:
     """The message of a round."""
-    draw = channel.sample(intent, generator=stream(seed), choice=choice)
+    draw = channel.sample(intent, generator=seeded(seed), choice=choice)
     return channel.send(intent, draw=draw, form=form)[0]
 
 
 @component_check
 def check_messages(make_channel: MakeChannel) -> None:
     """Payload, symbols and bits have the declared sizes, in both forms, sampled and greedy."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     expect(isinstance(channel.gradient, Gradient), "gradient to be one of Gradient")
     expect(not channel.num_gate_logits or channel.can_be_silent, "a channel with a gate to have can_be_silent")
     intent = intents_for(channel)
@@ -74,7 +74,7 @@ def _expect_symbols(channel: Channel, message: Message) -> None:
 @component_check
 def check_execution_form(make_channel: MakeChannel) -> None:
     """What is executed is discrete where symbols travel: a number has at most as many values as there are symbols."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     if channel.alphabet is None or channel.vocabulary is None:
         return
     for choice in Choice:
@@ -87,7 +87,7 @@ def check_execution_form(make_channel: MakeChannel) -> None:
 @component_check
 def check_bits(make_channel: MakeChannel) -> None:
     """A message costs `bits_per_message`; silence, which is symbol 0, costs nothing and carries zeros."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     for form in MessageForm:
         message = said_on(channel, intents_for(channel), form=form)
         sent = torch.ones(BATCH, dtype=torch.bool)
@@ -103,15 +103,15 @@ def check_bits(make_channel: MakeChannel) -> None:
 @component_check
 def check_draws(make_channel: MakeChannel) -> None:
     """All randomness is in the draw, which comes from the generator alone; sending is a pure function of it."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     intent = intents_for(channel)
     before = torch.get_rng_state()
-    draws = [channel.sample(intent, generator=stream(5), choice=Choice.SAMPLED) for _ in range(2)]
+    draws = [channel.sample(intent, generator=seeded(5), choice=Choice.SAMPLED) for _ in range(2)]
     expect(equal(*draws), "equal draws from generators of the same seed")
     for form in MessageForm:
         sent = [channel.send(intent, draw=draw, form=form)[0] for draw in (draws[0], draws[1], draws[0])]
         expect(equal(sent[0], sent[1]) and equal(sent[0], sent[2]), "the same message of the same intent and draw")
-    babble = [channel.babble(intent, generator=stream(5)) for _ in range(2)]
+    babble = [channel.babble(intent, generator=seeded(5)) for _ in range(2)]
     expect(equal(*babble), "equal noise from generators of the same seed")
     expect(torch.equal(before, torch.get_rng_state()), "nothing drawn but from the generator that is given")
     expect(not any(x.requires_grad for x in tensors_of(draws)), "draws without gradients: they are recorded")
@@ -120,13 +120,13 @@ def check_draws(make_channel: MakeChannel) -> None:
 @component_check
 def check_babble(make_channel: MakeChannel) -> None:
     """Noise looks like any message, and does not hang on what is meant."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     intent = intents_for(channel)
-    said, noise = said_on(channel, intent, form=MessageForm.EXECUTION), channel.babble(intent, generator=stream(2))
+    said, noise = said_on(channel, intent, form=MessageForm.EXECUTION), channel.babble(intent, generator=seeded(2))
     _expect_shape("the payload of babble", noise.payload, said.payload.shape)
     _expect_symbols(channel, noise)
     expect(torch.equal(noise.bits.unique(), said.bits.unique()), "noise to cost what messages cost")
-    expect(equal(noise, channel.babble(-intent, generator=stream(2))), "noise that does not depend on the intent")
+    expect(equal(noise, channel.babble(-intent, generator=seeded(2))), "noise that does not depend on the intent")
     if noise.symbols is not None:
         expect(len(noise.symbols.unique()) > 1, "noise of more than one symbol")
 
@@ -134,11 +134,11 @@ def check_babble(make_channel: MakeChannel) -> None:
 @component_check
 def check_gradient(make_channel: MakeChannel) -> None:
     """A PATHWISE channel passes gradients to the intent, and where messages are actions their odds do."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     if channel.gradient is Gradient.NONE:
         return
     intent = intents_for(channel)
-    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
+    draw = channel.sample(intent, generator=seeded(1), choice=Choice.SAMPLED)
     payload = channel.send(intent, draw=draw, form=MessageForm.TRAINING)[0].payload
     passes = channel.gradient is Gradient.PATHWISE and not channel.is_garbled
     words = "a gradient of the training form to the intent" if passes else "no gradient through messages"
@@ -159,7 +159,7 @@ def check_gradient(make_channel: MakeChannel) -> None:
 @component_check
 def check_odds(make_channel: MakeChannel) -> None:
     """A channel with symbols tells how likely each is, with a gradient: losses ask for it."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     if channel.vocabulary is None:
         return
     intent = intents_for(channel)
@@ -173,7 +173,7 @@ def check_odds(make_channel: MakeChannel) -> None:
 @component_check
 def check_expected(make_channel: MakeChannel) -> None:
     """The average payload and bits have shapes, bounds and gradients: losses ask for them."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     if channel.gradient is Gradient.NONE:
         return
     intent = intents_for(channel)
@@ -189,7 +189,7 @@ def check_expected(make_channel: MakeChannel) -> None:
 @component_check
 def check_shifted(make_channel: MakeChannel) -> None:
     """Symbols can be mistaken for one another: `shifted` goes round the alphabet, as noise needs it."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     if channel.alphabet is None:
         return
     message = said_on(channel, intents_for(channel), form=MessageForm.EXECUTION)
@@ -208,14 +208,14 @@ def check_shifted(make_channel: MakeChannel) -> None:
 def check_state(make_channel: MakeChannel) -> None:
     """State has one row a copy; messages arrive after `delay_env_steps`, and none once their sender's part is over."""
     for ends in (False, True):
-        channel, copies, agents = made(make_channel), *BATCH
+        channel, copies, agents = made_channel(make_channel), *BATCH
         state = channel.initial_state(copies, agents, torch.device("cpu"), rounds=1)
         everyone, nobody = torch.ones(BATCH, dtype=torch.bool), torch.zeros(BATCH, dtype=torch.bool)
         expect(all(len(x) == copies for x in tensors_of(state)), "all state to have the axis B first")
         found = []
         for step in range(channel.delay_env_steps + 2):
             intent = intents_for(channel, seed=step)
-            draw = channel.sample(intent, generator=stream(step), choice=Choice.SAMPLED)
+            draw = channel.sample(intent, generator=seeded(step), choice=Choice.SAMPLED)
             message, state = channel.send(intent, draw=draw, form=MessageForm.TRAINING, state=state)
             speaking = everyone if step == 0 else nobody
             arrivals, state = channel.transit(message, speaking=speaking, draw=draw, state=state)
@@ -232,7 +232,7 @@ def check_state(make_channel: MakeChannel) -> None:
 @component_check
 def check_saved(make_channel: MakeChannel) -> None:
     """What `schedule` moves is in the state dict, and with it another channel says the same."""
-    channel, other = made(make_channel), made(make_channel)
+    channel, other = made_channel(make_channel), made_channel(make_channel)
     steps = channel.anneal_env_steps or MANY_ENV_STEPS
     channel.schedule(steps)
     other.load_state_dict(channel.state_dict())

@@ -6,7 +6,7 @@ from heliograph import registry
 from heliograph.experiments.choices import TeamChoices
 from heliograph.experiments.compatibility import build_loss
 from heliograph.losses.base import LossBatch
-from heliograph.testing.channel_checks import MakeChannel, made
+from heliograph.testing.channel_checks import MakeChannel, made_channel
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.small_teams import small_sampler
 from heliograph.types import Gradient
@@ -37,7 +37,7 @@ def check_first_ratio(make_channel: MakeChannel) -> None:
 @component_check
 def check_speakers_learn(make_channel: MakeChannel) -> None:
     """Listeners' loss teaches speakers where the gradient passes; where messages are actions their odds do."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     sampler = small_sampler("speaker_listener", _choices(make_channel))
     unrolled = sampler.team.unroll(sampler.fragment(2 * (1 + channel.delay_env_steps) + 4))
     speaker = list(sampler.team.policies["speaker"].parameters())
@@ -53,7 +53,7 @@ def check_speakers_learn(make_channel: MakeChannel) -> None:
 @component_check
 def check_losses(make_channel: MakeChannel) -> None:
     """Every auxiliary loss of this package whose needs the channel meets is a finite number."""
-    channel = made(make_channel)
+    channel = made_channel(make_channel)
     sampler = small_sampler("speaker_listener", _choices(make_channel))
     sampler.asks_oracle = True
     rollout = sampler.fragment(6)

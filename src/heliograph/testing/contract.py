@@ -27,11 +27,11 @@ def conformance(check: Callable[[MakeEnv], None]) -> Callable[[MakeEnv], None]:
         try:
             check(make_env)
         except ConformanceError as error:
-            raise ConformanceError(f"{name_of(make_env)} fails {check.__name__}: expected {error}") from None
+            raise ConformanceError(f"{component_name(make_env)} fails {check.__name__}: expected {error}") from None
         except EnvError as error:
-            raise ConformanceError(f"{name_of(make_env)} fails {check.__name__}: {error}") from error
+            raise ConformanceError(f"{component_name(make_env)} fails {check.__name__}: {error}") from error
         except Exception as error:
-            error.add_note(f"while {check.__name__} ran on {name_of(make_env)}")
+            error.add_note(f"while {check.__name__} ran on {component_name(make_env)}")
             raise
 
     return named
@@ -42,7 +42,7 @@ def component_check(check: Callable[Concatenate[Any, P], None]) -> Callable[Conc
 
     @functools.wraps(check)
     def named(component: Any, *args: P.args, **kwargs: P.kwargs) -> None:
-        where = f"{name_of(component)} fails {check.__name__}"
+        where = f"{component_name(component)} fails {check.__name__}"
         try:
             check(component, *args, **kwargs)
         except ConformanceError as error:
@@ -54,11 +54,11 @@ def component_check(check: Callable[Concatenate[Any, P], None]) -> Callable[Conc
     return named
 
 
-def name_of(component: Any) -> str:
+def component_name(component: Any) -> str:
     """What a component is called in messages: its name, with the settings that are given."""
     if isinstance(component, functools.partial):
         given = [*map(repr, component.args), *(f"{key}={value!r}" for key, value in component.keywords.items())]
-        return f"{name_of(component.func)}({', '.join(given)})"
+        return f"{component_name(component.func)}({', '.join(given)})"
     return getattr(component, "__qualname__", repr(component))
 
 

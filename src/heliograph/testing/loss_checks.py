@@ -45,7 +45,7 @@ def check_value(make_loss: Any, *, env: MakeEnv | None = None) -> None:
 
 
 @component_check
-def check_gradient(make_loss: Any, *, env: MakeEnv | None = None) -> None:
+def check_loss_gradient(make_loss: Any, *, env: MakeEnv | None = None) -> None:
     """Somebody is taught on some channel: weights of the team, or networks of the loss."""
     felt = []
     for channel, sampler, _ in _samplers(make_loss, env):

@@ -15,7 +15,7 @@ from heliograph.models.base import Model, ModelSpec
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.policy import Policy
 from heliograph.testing.contract import component_check, expect
-from heliograph.testing.small_teams import ENVS, close, small_sampler, steps_of
+from heliograph.testing.small_teams import ENVS, all_close, small_sampler, steps_of
 from heliograph.types import Timing, tensors_of
 
 MakeModel = Callable[[ModelSpec], Model]
@@ -77,12 +77,13 @@ def check_unrolling(make_model: MakeModel) -> None:
             unrolled = sampler.team.unroll(rollout)
             where = f"in {env} on channel {channel!r} again from its draws, and no other randomness"
             expect(
-                close(unrolled.action_log_prob, rollout.action_log_prob), f"the action_log_prob of a rollout {where}"
+                all_close(unrolled.action_log_prob, rollout.action_log_prob),
+                f"the action_log_prob of a rollout {where}",
             )
-            expect(close(unrolled.message_log_prob, rollout.message_log_prob), f"the message_log_prob {where}")
+            expect(all_close(unrolled.message_log_prob, rollout.message_log_prob), f"the message_log_prob {where}")
             for now, then in zip(unrolled.messages, rollout.messages, strict=True):
                 said = rollout.speaking & sampler.team.talks
-                expect(close(now.payload[said], then.payload[said]), f"the messages of a rollout {where}")
+                expect(all_close(now.payload[said], then.payload[said]), f"the messages of a rollout {where}")
             all_of_it = [unrolled.before, unrolled.after, unrolled.action_entropy, unrolled.message_entropy]
             expect(all(torch.isfinite(x).all() for x in tensors_of(all_of_it)), "finite numbers")
 
@@ -94,7 +95,7 @@ def check_copies_apart(make_model: MakeModel) -> None:
         sampler = sampler_of(make_model, env)
         rollout, some = sampler.fragment(9), torch.tensor([4, 1])
         whole, part = sampler.team.unroll(rollout), sampler.team.unroll(rollout.select(some))
-        same = close(whole.action_log_prob[:, some], part.action_log_prob)
+        same = all_close(whole.action_log_prob[:, some], part.action_log_prob)
         expect(same, f"copies of {env} that do not change with the others beside them")
 
 
@@ -112,4 +113,4 @@ def check_final_features(make_model: MakeModel) -> None:
         for policy in sampler.team.layout.policies:
             mask = goes_on[:, :, sampler.team.layout.slots(policy)]
             final, following = unrolled.final[policy][mask], unrolled.before[policy][1:][mask]
-            expect(close(final, following), f"features of {policy!r} in {env} that the next step has too")
+            expect(all_close(final, following), f"features of {policy!r} in {env} that the next step has too")

@@ -11,18 +11,19 @@ from heliograph.experiments.choices import TeamChoices
 from heliograph.team.team import Team
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.model_checks import CHANNELS, MakeModel, sampler_of
-from heliograph.testing.small_teams import ENVS, close, perturbed, small_team, steps_of, stream
+from heliograph.testing.small_teams import ENVS, all_close, perturbed, seeded, small_team, steps_of
 from heliograph.types import Choice, Execution, Message, TeamStep
 
 __all__ = [
-    "Outcome", "check_knowledge", "check_memory", "check_nobody_heard", "check_unheard", "messages_of", "outcome_of",
+    "StepOutcome", "check_knowledge", "check_memory", "check_nobody_heard", "check_unheard", "messages_of",
+    "outcome_of",
 ]  # fmt: skip
 
 WORDY = ("dru", "symbols")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcome:
+class StepOutcome:
     """What the agents of a team did in a step; actions are greedy, their log-probability tells the logits apart."""
 
     log_prob: Tensor
@@ -30,16 +31,16 @@ class Outcome:
     inbox: Tensor
 
 
-def outcome_of(team: Team, step: TeamStep, state: Any, *, heard: Message | None = None) -> Outcome:
+def outcome_of(team: Team, step: TeamStep, state: Any, *, heard: Message | None = None) -> StepOutcome:
     """One step, with fixed messages where they are given."""
     told = None if heard is None else (lambda message, step, edges: heard)
-    acted = team.step(step, state, generator=stream(3), choice=Choice.GREEDY, intervention=told)
-    return Outcome(log_prob=acted.action_log_prob, memory=acted.state.memory, inbox=acted.state.inbox.mask)
+    acted = team.step(step, state, generator=seeded(3), choice=Choice.GREEDY, intervention=told)
+    return StepOutcome(log_prob=acted.action_log_prob, memory=acted.state.memory, inbox=acted.state.inbox.mask)
 
 
 def messages_of(team: Team, step: TeamStep, state: Any) -> Message | None:
     """What is said in a step, in its first round; None where nothing is."""
-    acted = team.step(step, state, generator=stream(3))
+    acted = team.step(step, state, generator=seeded(3))
     return acted.messages[0] if acted.messages else None
 
 
@@ -70,8 +71,8 @@ def _changes(world: TeamEnv, team: Team, step: TeamStep, state: Any) -> bool:
         dream = dataclasses.replace(step, observations=noise, state=torch.randn_like(step.state))
         now, then = (outcome_of(team, seen, state, heard=heard) for seen in (step, dream))
         mine = world.slots(role.name)
-        same = close(now.log_prob[:, mine], then.log_prob[:, mine])
-        if not same or not close(now.memory[role.name], then.memory[role.name]):
+        same = all_close(now.log_prob[:, mine], then.log_prob[:, mine])
+        if not same or not all_close(now.memory[role.name], then.memory[role.name]):
             return True
     return False
 
@@ -87,11 +88,11 @@ def check_unheard(make_model: MakeModel) -> None:
         step = dataclasses.replace(step, speaking=silent)
         noise = dataclasses.replace(step, observations=perturbed(step.observations, roles={"driver"}))
         others = [0, 1, 5]
-        now, then = (team.step(seen, state, generator=stream(), choice=Choice.GREEDY) for seen in (step, noise))
+        now, then = (team.step(seen, state, generator=seeded(), choice=Choice.GREEDY) for seen in (step, noise))
         words = f"what silent agents saw to change nobody else on channel {channel!r}"
-        expect(close(now.action_log_prob[:, others], then.action_log_prob[:, others]), words)
-        later = [team.step(step, acted.state, generator=stream(), choice=Choice.GREEDY) for acted in (now, then)]
-        expect(close(*(acted.action_log_prob[:, others] for acted in later)), f"{words}, a step later either")
+        expect(all_close(now.action_log_prob[:, others], then.action_log_prob[:, others]), words)
+        later = [team.step(step, acted.state, generator=seeded(), choice=Choice.GREEDY) for acted in (now, then)]
+        expect(all_close(*(acted.action_log_prob[:, others] for acted in later)), f"{words}, a step later either")
 
 
 @component_check
@@ -100,7 +101,7 @@ def check_memory(make_model: MakeModel) -> None:
     world, team = _made(make_model, "mixed", "dru")
     moved = False
     for step, state in steps_of(world, team, number=7):
-        after = team.step(step, state, generator=stream()).state
+        after = team.step(step, state, generator=seeded()).state
         for policy, memory in after.memory.items():
             here = step.observing[:, team.layout.slots(policy)]
             before = state.memory[policy]
@@ -116,6 +117,6 @@ def check_nobody_heard(make_model: MakeModel) -> None:
     sampler = sampler_of(make_model, "mixed", topology="none")
     rollout = sampler.fragment(4)
     again = sampler.team.unroll(rollout).action_log_prob
-    expect(close(again, rollout.action_log_prob), "a rollout again where nobody is heard")
+    expect(all_close(again, rollout.action_log_prob), "a rollout again where nobody is heard")
     sampler = sampler_of(make_model, "identity", "none")
     expect(sampler.fragment(4).messages == (), "no messages on channel 'none'")

@@ -17,7 +17,7 @@ from heliograph.team.team import Team
 from heliograph.testing.mixed import Mixed
 from heliograph.types import TeamStep, Tree
 
-__all__ = ["ENVS", "close", "perturbed", "small_sampler", "small_team", "steps_of", "stir", "stream"]
+__all__ = ["ENVS", "all_close", "perturbed", "seeded", "small_sampler", "small_team", "steps_of", "stir"]
 
 ENVS: dict[str, Callable[..., TeamEnv]] = {
     "identity": Identity,
@@ -28,12 +28,12 @@ ENVS: dict[str, Callable[..., TeamEnv]] = {
 """Simple games, one in which agents wait for their turn, and one in which everything happens that may."""
 
 
-def stream(seed: int = 0) -> torch.Generator:
+def seeded(seed: int = 0) -> torch.Generator:
     """A generator of a seed."""
     return torch.Generator().manual_seed(seed)
 
 
-def close(one: Tensor, other: Tensor) -> bool:
+def all_close(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors are equal up to what rounding in another order makes of them."""
     return torch.allclose(one, other, atol=2e-5, rtol=1e-4)
 
@@ -51,7 +51,7 @@ def small_sampler(env: str, choices: TeamChoices, *, copies: int = 6, seed: int 
 
 def stir(team: Team, *, seed: int = 0) -> Team:
     """Random weights of a size at which agents differ in what they do."""
-    generator = stream(seed)
+    generator = seeded(seed)
     for weight in team.parameters():
         weight.data = 0.4 * torch.randn(weight.shape, generator=generator)
     return team
@@ -59,7 +59,7 @@ def stir(team: Team, *, seed: int = 0) -> Team:
 
 def steps_of(env: TeamEnv, team: Team, *, number: int, seed: int = 0) -> list[tuple[TeamStep, Any]]:
     """What a team saw and in which state it was, step by step."""
-    generator = stream(seed)
+    generator = seeded(seed)
     step = env.reset()
     state, found = team.initial_state(step), []
     for _ in range(number):

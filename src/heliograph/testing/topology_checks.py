@@ -16,7 +16,7 @@ from heliograph.experiments.choices import TeamChoices
 from heliograph.rollouts.sampler import Sampler
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.play import equal
-from heliograph.testing.small_teams import small_team, stream
+from heliograph.testing.small_teams import seeded, small_team
 from heliograph.topologies.base import Topology, dense, intersect
 from heliograph.types import Edges, TeamStep
 
@@ -40,11 +40,11 @@ def placed(where: Tensor, *, speaking: Tensor | None = None) -> TeamStep:
 
 def anywhere(size: int, *, seed: int = 0) -> TeamStep:
     """Such a step at random places, in which some are silent."""
-    where = torch.rand(COPIES, size, 2, generator=stream(seed))
-    return placed(where, speaking=torch.rand(COPIES, size, generator=stream(seed + 1)) < 0.8)
+    where = torch.rand(COPIES, size, 2, generator=seeded(seed))
+    return placed(where, speaking=torch.rand(COPIES, size, generator=seeded(seed + 1)) < 0.8)
 
 
-def pairs(edges: Edges, *, copy: int = 0) -> list[tuple[int, int]]:
+def hearing_pairs(edges: Edges, *, copy: int = 0) -> list[tuple[int, int]]:
     """(hearer, sender) of all edges of a copy."""
     mask = edges.mask[copy if len(edges.mask) > 1 else 0]
     slots = torch.arange(mask.shape[1]).expand_as(mask)
@@ -70,7 +70,7 @@ def check_edges(make_topology: MakeTopology, *, sizes: Sequence[int] = SIZES) ->
                 expect(edges.senders.dtype is torch.long, f"senders of torch.int64, not {edges.senders.dtype}")
                 expect(((edges.senders >= 0) & (edges.senders < size)).all(), f"senders from 0 to {size - 1}")
             for copy in range(COPIES):
-                found = pairs(edges, copy=copy)
+                found = hearing_pairs(edges, copy=copy)
                 expect(len(found) == len(set(found)), f"nobody to hear another twice in a team of {size}")
             expect(not topology.hears_nobody or not edges.mask.any(), "no edges, as it declares hears_nobody")
             widths.add(edges.mask.shape[-1])
@@ -103,13 +103,13 @@ def check_hearing(make_topology: MakeTopology, *, sizes: Sequence[int] = SIZES) 
     """Nobody hears whom the environment's rule of hearing forbids, and the pattern decides the rest."""
     for size in sizes:
         topology, step = make_topology(), anywhere(size)
-        rule = dense(torch.rand(COPIES, size, size, generator=stream(2)) < 0.5)
+        rule = dense(torch.rand(COPIES, size, size, generator=seeded(2)) < 0.5)
         pattern = topology.edges(step)
         step.hearing = rule
         found = topology.edges(step)
         expected = rule if topology.yields_to_env else intersect(pattern, rule)
         for copy in range(COPIES):
-            same = set(pairs(found, copy=copy)) == set(pairs(expected, copy=copy))
+            same = set(hearing_pairs(found, copy=copy)) == set(hearing_pairs(expected, copy=copy))
             expect(same, "what both the pattern and the environment allow (or the environment alone, as yields_to_env)")
 
 

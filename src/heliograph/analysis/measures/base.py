@@ -81,11 +81,11 @@ def joined(*ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """One id for each distinct combination of ids."""
     code = np.zeros(len(ids[0]), dtype=np.int64)
     for part in ids:
-        code = dense(code * (int(part.max()) + 1) + part)
+        code = renumbered(code * (int(part.max()) + 1) + part)
     return code
 
 
-def dense(code: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+def renumbered(code: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Numbers from 0 without gaps, in the same order, in the place of whole numbers from 0."""
     top = int(code.max()) + 1
     if top > MOST_CELLS * len(code):
@@ -190,7 +190,7 @@ def _numbered(column: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     low, high = int(column.min()), int(column.max())
     if high - low > MOST_CELLS * len(column):
         return np.unique(column, return_inverse=True)[1].reshape(-1)
-    return dense(column - low)
+    return renumbered(column - low)
 
 
 def _parts(key: Key) -> tuple[Any, ...]:

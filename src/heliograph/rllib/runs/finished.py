@@ -7,10 +7,10 @@ from heliograph.experiments.settings import TrainSettings
 from heliograph.storage.run_folder import SUMMARY, RunFolderError
 from heliograph.storage.safe_files import read_json
 
-__all__ = ["finished", "spent"]
+__all__ = ["finished_run", "spent"]
 
 
-def finished(folder: pathlib.Path) -> dict[str, Any] | None:
+def finished_run(folder: pathlib.Path) -> dict[str, Any] | None:
     """The summary of a run that was made before and not interrupted; None where it is still to be made."""
     path = folder / SUMMARY
     if not path.exists():

@@ -23,7 +23,7 @@ from heliograph.registry import UnknownNameError
 from heliograph.rllib.failures import exit_called
 from heliograph.rllib.interrupts import Stop, interruptible
 from heliograph.rllib.runs.checkpoints import complete_checkpoints
-from heliograph.rllib.runs.finished import finished as finished_run
+from heliograph.rllib.runs.finished import finished_run
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.session import ray_running
 from heliograph.rllib.runs.train import config_of, resume, train
@@ -31,7 +31,7 @@ from heliograph.storage.atomic import telling
 from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
 from heliograph.storage.safe_files import make_folder, read_json
 
-__all__ = ["SCHEDULERS", "Observer", "Trial", "Unfinished", "check_trials", "finished", "refuse_others", "sweep"]
+__all__ = ["SCHEDULERS", "Observer", "Trial", "Unfinished", "check_trials", "finished_trial", "refuse_others", "sweep"]
 
 SCHEDULERS = ("none", "asha")
 HALVING = 4
@@ -82,7 +82,7 @@ class Observer(Protocol):
         """A trial has failed; the others go on."""
 
 
-def finished(trial: Trial) -> dict[str, Any] | None:
+def finished_trial(trial: Trial) -> dict[str, Any] | None:
     """The summary of a trial that was made before and not interrupted; None where it is still to be made."""
     return finished_run(trial.out)
 

@@ -22,7 +22,7 @@ from heliograph.rllib.runs.train import num_actors, resume, train
 from heliograph.storage.run_folder import plain
 
 
-def main() -> None:
+def run_jobs() -> None:
     """Read jobs until stdin ends."""
     events = _private_stdout()
     jobs, ended = _read_jobs(sys.stdin)
@@ -79,4 +79,4 @@ def _say(events: TextIO, **event: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_jobs()
