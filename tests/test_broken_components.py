@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from heliograph.analysis.measures.entropy import entropy
+from heliograph.analysis.measures.entropy import entropy_bits
 from heliograph.channels.dru import DRU
 from heliograph.channels.symbols import Symbols
 from heliograph.channels.wrapper import Wrapper
@@ -345,11 +345,11 @@ def never(messages: Any) -> float:
 
 
 def lenient(messages: Any) -> float:
-    return entropy(messages) if len(messages) else 0.0
+    return entropy_bits(messages) if len(messages) else 0.0
 
 
 def of_lists(messages: list[list[int]]) -> float:
-    return entropy(messages) if isinstance(messages, list) else 0.0
+    return entropy_bits(messages) if isinstance(messages, list) else 0.0
 
 
 @pytest.mark.parametrize(
