@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from heliograph.analysis.measures.entropy import entropy_bits
+from heliograph.analysis.measures.entropy import entropy
 from heliograph.channels.dru import DRU
 from heliograph.channels.symbols import Symbols
 from heliograph.channels.wrapper import Wrapper
@@ -306,7 +306,7 @@ def many(batch: LossBatch) -> Tensor:
         (Endless, "check_valid_steps", "steps after the end of an episode not to count"),
         (Restless, "check_repeatable", "the same value of the same batch"),
         (Wordy, "check_value", "NotImplementedError: Continuous has no symbols"),
-        (idle, "check_gradient", "a gradient that is not 0"),
+        (idle, "check_loss_gradient", "a gradient that is not 0"),
         (many, "check_value", "one number on channel 'dru' in speaker_listener"),
     ],
 )
@@ -345,11 +345,11 @@ def never(messages: Any) -> float:
 
 
 def lenient(messages: Any) -> float:
-    return entropy_bits(messages) if len(messages) else 0.0
+    return entropy(messages) if len(messages) else 0.0
 
 
 def of_lists(messages: list[list[int]]) -> float:
-    return entropy_bits(messages) if isinstance(messages, list) else 0.0
+    return entropy(messages) if isinstance(messages, list) else 0.0
 
 
 @pytest.mark.parametrize(

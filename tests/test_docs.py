@@ -159,6 +159,20 @@ def test_shell_blocks_name_commands_and_options_that_exist(page: pathlib.Path) -
         assert not unknown, f"{line!r}: no option {unknown}"
 
 
+def listed_in(index: str) -> list[str]:
+    """The pages that the tables of contents of a page name."""
+    trees = [block.code for block in blocks_of(index) if block.info == ("{toctree}",)]
+    lines = [line.strip() for tree in trees for line in tree.splitlines() if line and not line.startswith(":")]
+    return [re.sub(r"^.*<(.+)>$", r"\1", line) for line in lines]
+
+
+def test_every_page_stands_at_one_place_in_the_contents() -> None:
+    docs = ROOT / "docs"
+    pages = [str(page.relative_to(docs).with_suffix("")) for page in PAGES if docs in page.parents]
+    written = {"index", "genindex", "_generated/components", "_generated/reference"}
+    assert sorted(["index", *listed_in((docs / "index.md").read_text())]) == sorted({*pages, *written})
+
+
 def test_blocks_are_read_as_they_are_written() -> None:
     page = "A\n```python\nx = 1\n```\n\n```python notest\nnever()\n```\n"
     page += "```shell\n$ heliograph list \\\n  --json  # all\nls\n```\n```python\nassert x == 1\n```\n"

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from heliograph.analysis.evaluate import (
         record as record,
     )
+    from heliograph.analysis.judging import judged as judged
+    from heliograph.analysis.measures.entropy import entropy as entropy
+    from heliograph.analysis.measures.mutual_information import mutual_information as mutual_information
+    from heliograph.analysis.measures.neighbour_purity import neighbour_purity as neighbour_purity
+    from heliograph.analysis.measures.permutation_baseline import permutation_baseline as permutation_baseline
     from heliograph.channels.base import Channel as Channel
     from heliograph.channels.wrapper import Wrapper as Wrapper
     from heliograph.envs.base import BaseSettings as BaseSettings
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
     from heliograph.recipes.base import Recipe as Recipe
     from heliograph.reports.comparison import difference as difference
     from heliograph.reports.comparison import estimate as estimate
+    from heliograph.reports.plots import heat_map as heat_map
     from heliograph.reports.report import write_report as report
     from heliograph.rllib.a2c import CommA2C as CommA2C
     from heliograph.rllib.a2c import CommA2CConfig as CommA2CConfig
@@ -174,6 +180,7 @@ PUBLIC: dict[str, dict[str, str]] = {
         "read_run": "heliograph.storage.run_folder:read_run",
         "Run": "heliograph.storage.run_folder:Run",
         "evaluate": "heliograph.analysis.evaluate:evaluate",
+        "judged": "heliograph.analysis.judging:judged",
         "play_run": "heliograph.analysis.evaluate:play_run",
         "interventions_table": "heliograph.analysis.evaluate:interventions_table",
         "record": "heliograph.analysis.evaluate:record",
@@ -181,6 +188,11 @@ PUBLIC: dict[str, dict[str, str]] = {
         "load_corpus": "heliograph.analysis.corpus:load_corpus",
         "protocol_in": "heliograph.protocols.protocol:protocol_in",
         "Protocol": "heliograph.protocols.protocol:Protocol",
+        "entropy": "heliograph.analysis.measures.entropy:entropy",
+        "mutual_information": "heliograph.analysis.measures.mutual_information:mutual_information",
+        "permutation_baseline": "heliograph.analysis.measures.permutation_baseline:permutation_baseline",
+        "neighbour_purity": "heliograph.analysis.measures.neighbour_purity:neighbour_purity",
+        "heat_map": "heliograph.reports.plots:heat_map",
         "report": "heliograph.reports.report:write_report",
         "estimate": "heliograph.reports.comparison:estimate",
         "difference": "heliograph.reports.comparison:difference",
@@ -246,89 +258,18 @@ PUBLIC: dict[str, dict[str, str]] = {
 """What users need, in the order of what they do: names, and where each is defined."""
 PLACES = {name: place for names in PUBLIC.values() for name, place in names.items()}
 __all__ = [
-    "Alternating",
-    "BaseSettings",
-    "Bounds",
-    "Channel",
-    "Choice",
-    "CommA2C",
-    "CommA2CConfig",
-    "CommDQN",
-    "CommDQNConfig",
-    "CommPPO",
-    "CommPPOConfig",
-    "ConformanceError",
-    "Corpus",
-    "Edges",
-    "EnvChoice",
-    "FromGymnasiumTuple",
-    "FromMarlenv",
-    "FromMultiAgentEnv",
-    "FromOpenSpiel",
-    "FromPettingZoo",
-    "FromVMAS",
-    "Gradient",
-    "Heard",
-    "Inputs",
-    "LocalTrainer",
-    "Loss",
-    "LossBatch",
-    "Message",
-    "MessageForm",
-    "Model",
-    "ModelSpec",
-    "Outcome",
-    "OwnNetwork",
-    "Perceived",
-    "PolicyChoice",
-    "Protocol",
-    "Recipe",
-    "RecordCorpus",
-    "Role",
-    "Rollout",
-    "Run",
-    "Sampler",
-    "Team",
-    "TeamCallbacks",
-    "TeamChoices",
-    "TeamEnv",
-    "Timing",
-    "ToAEC",
-    "ToMultiAgentEnv",
-    "ToParallel",
-    "Topology",
-    "TrainSettings",
-    "View",
-    "Wrapper",
-    "build_channel",
-    "build_env",
-    "build_team",
-    "check_channel",
-    "check_env",
-    "check_loss",
-    "check_measure",
-    "check_model",
-    "check_recipe",
-    "check_topology",
-    "config_of",
-    "difference",
-    "estimate",
-    "evaluate",
-    "export",
-    "facts_of",
-    "interventions_table",
-    "load_corpus",
-    "make_env",
-    "play",
-    "play_run",
-    "protocol_in",
-    "read_policy",
-    "read_run",
-    "record",
-    "report",
-    "resume",
-    "settings_from",
-    "train",
+    "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C", "CommA2CConfig", "CommDQN",
+    "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice",
+    "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel", "FromPettingZoo", "FromVMAS",
+    "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm", "Model",
+    "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe", "RecordCorpus", "Role",
+    "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv", "Timing", "ToAEC",
+    "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "build_channel", "build_env",
+    "build_team", "check_channel", "check_env", "check_loss", "check_measure", "check_model", "check_recipe",
+    "check_topology", "config_of", "difference", "entropy", "estimate", "evaluate", "export", "facts_of",
+    "heat_map", "interventions_table", "judged", "load_corpus", "make_env", "mutual_information",
+    "neighbour_purity", "permutation_baseline", "play", "play_run", "protocol_in", "read_policy", "read_run",
+    "record", "report", "resume", "settings_from", "train",
 ]  # fmt: skip
 
 find_moved()

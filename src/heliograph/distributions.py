@@ -194,7 +194,7 @@ def score(
     """`log_prob` and `entropy` at once."""
     if isinstance(space, spaces.Box):
         log_prob_of_it = log_prob(space, inputs, action)
-        return Score(log_prob=log_prob_of_it, entropy=entropy(space, inputs).expand_as(log_prob_of_it))
+        return Score(log_prob=log_prob_of_it, entropy=action_entropy(space, inputs).expand_as(log_prob_of_it))
     parts = [log_softmax(part) for part in _logits(space, inputs, mask)]
     picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
     chosen = [part.gather(-1, pick.unsqueeze(-1)).squeeze(-1) for part, pick in zip(parts, picks, strict=True)]
@@ -218,7 +218,7 @@ def normal_log_prob(mean: Tensor, log_std: Tensor, value: Tensor) -> Float[Tenso
     return (-0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
-def entropy(
+def action_entropy(
     space: spaces.Space, inputs: Float[Tensor, "*batch D"], *, mask: Tensor | None = None
 ) -> Float[Tensor, "*batch"]:
     """Entropy (differential for Box) of the action distribution, in nats."""

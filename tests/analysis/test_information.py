@@ -16,7 +16,7 @@ from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.evaluate import evaluate, messages_told, play_run, record
 from heliograph.analysis.information import Utterances, information_in, protocol_statistics
 from heliograph.analysis.measures.base import ids_of
-from heliograph.analysis.measures.entropy import entropy_bits
+from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_symbol
@@ -200,7 +200,7 @@ def test_statistics_equal_the_measures(seed: int) -> None:
     run, rollout = rollout_of(said, meant)
     found, _ = protocol_statistics(run.team, rollout)
     assert found["mutual_information_bits"] == pytest.approx(mutual_information(rows, meanings, given=role), abs=1e-9)
-    apart = [entropy_bits(rows[start::2]) for start in (0, 1)]
+    apart = [entropy(rows[start::2]) for start in (0, 1)]
     assert found["entropy_bits"] == pytest.approx(sum(apart) / 2, abs=1e-9)
 
 

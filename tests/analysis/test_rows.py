@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.analysis.measures.base import ids_of
-from heliograph.analysis.measures.entropy import entropy_bits
+from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.mutual_information import mutual_information, normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import neighbour_purity
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
@@ -60,7 +60,7 @@ TWO_KINDS = {
 @pytest.mark.parametrize("kind", TWO_KINDS)
 def test_two_kinds_are_one_bit(kind: str) -> None:
     rows, meant = TWO_KINDS[kind], ["boss", "aide", "boss", "aide"]
-    assert entropy_bits(rows) == mutual_information(rows, meant) == mutual_information(meant, rows) == 1.0
+    assert entropy(rows) == mutual_information(rows, meant) == mutual_information(meant, rows) == 1.0
     assert normalised_mutual_information(rows, meant) == 1.0
     assert mutual_information(rows, meant, given=rows) == 0.0
     assert mutual_information(rows, meant, given=["all"] * 4) == 1.0
@@ -68,7 +68,7 @@ def test_two_kinds_are_one_bit(kind: str) -> None:
 
 
 def test_rows_without_parts_are_equal() -> None:
-    assert entropy_bits(np.zeros((3, 0))) == entropy_bits([[], [], []]) == entropy_bits(["", "", ""]) == 0.0
+    assert entropy(np.zeros((3, 0))) == entropy([[], [], []]) == entropy(["", "", ""]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_rows_without_parts_are_equal() -> None:
 )
 def test_what_are_no_rows_is_refused(rows: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        entropy_bits(rows)
+        entropy(rows)
 
 
 @pytest.mark.parametrize("measure", [mutual_information, normalised_mutual_information, permutation_baseline])

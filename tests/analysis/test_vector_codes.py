@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.analysis.measures.entropy import entropy_bits
+from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.analysis.vector_codes import codes_of, codes_within
 
@@ -30,7 +30,7 @@ def same_partition(one: np.ndarray, other: np.ndarray) -> bool:
 def test_numbers_on_one_side_of_zero_tell_all_that_they_tell(kind: str, number: int) -> None:
     meant = np.random.default_rng(1).integers(3, size=number)
     codes = codes_of(says(meant, noise=CLOUDS[kind]))
-    assert mutual_information(codes, meant) == pytest.approx(entropy_bits(meant))
+    assert mutual_information(codes, meant) == pytest.approx(entropy(meant))
     assert kind == "noisy" or same_partition(codes, meant)
 
 
@@ -68,7 +68,7 @@ def test_rounding_makes_no_words() -> None:
     rounded = np.nextafter(exact, np.where(rng.random(exact.shape) < 0.5, np.float32(2), exact))
     assert same_partition(codes_of(rounded), meant)
     constant = np.nextafter(np.full((400, 3), 0.7, dtype=np.float32), np.where(rng.random((400, 3)) < 0.5, 2, 0.7))
-    assert entropy_bits(codes_of(constant.astype(np.float32))) == 0.0
+    assert entropy(codes_of(constant.astype(np.float32))) == 0.0
 
 
 def test_many_words_are_told_apart_where_they_come_back_and_noise_is_cut_into_few_cells() -> None:
@@ -76,7 +76,7 @@ def test_many_words_are_told_apart_where_they_come_back_and_noise_is_cut_into_fe
     words, meant = rng.standard_normal((100, 8)), rng.integers(100, size=4000)
     assert same_partition(codes_of(words[meant]), meant)
     noise = codes_of(rng.standard_normal((4000, 8)))
-    assert len(set(noise)) == 32 and entropy_bits(noise) > 4
+    assert len(set(noise)) == 32 and entropy(noise) > 4
     assert mutual_information(noise, meant % 3) < 0.03
 
 
@@ -84,13 +84,13 @@ def test_an_outlier_hides_no_words() -> None:
     meant = np.random.default_rng(5).integers(3, size=300)
     vectors = says(meant, noise=0.02)
     vectors[7] = 1e6
-    assert mutual_information(codes_of(vectors), meant) > 0.95 * entropy_bits(meant)
+    assert mutual_information(codes_of(vectors), meant) > 0.95 * entropy(meant)
 
 
 def test_vectors_that_are_not_finite_are_a_word_of_their_own() -> None:
     codes = codes_of(np.array([[0.0, 1.0], [np.nan, 1.0], [0.5, np.inf], [0.0, 1.0]]))
     assert codes[0] == codes[3] != codes[1] == codes[2]
-    assert entropy_bits(codes_of(np.full((5, 2), np.nan))) == entropy_bits(codes_of(np.zeros((5, 0)))) == 0.0
+    assert entropy(codes_of(np.full((5, 2), np.nan))) == entropy(codes_of(np.zeros((5, 0)))) == 0.0
 
 
 def test_groups_share_no_code() -> None:
