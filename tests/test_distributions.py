@@ -57,7 +57,7 @@ def test_log_prob_entropy_and_shapes(space: spaces.Space, batch: tuple, seed: in
     got = distributions.log_prob(space, inputs, action)
     assert got.shape == batch and torch.allclose(got, expected_log_prob(space, inputs, action), atol=2e-3, rtol=1e-3)
     summed = [p.entropy().sum(-1) if isinstance(space, spaces.Box) else p.entropy() for p in parts_of(space, inputs)]
-    assert torch.allclose(distributions.entropy(space, inputs), sum(summed), atol=1e-4, rtol=1e-4)
+    assert torch.allclose(distributions.action_entropy(space, inputs), sum(summed), atol=1e-4, rtol=1e-4)
     assert space.contains(zero.reshape(-1, *zero.shape[len(batch) :])[0].numpy())
     shown = distributions.features(space, action)
     assert shown.shape == (*batch, distributions.num_features(space)) and shown.dtype == torch.float32
@@ -83,7 +83,7 @@ def test_masked_actions_are_never_taken_and_weigh_nothing(sizes: list[int], seed
         assert not (chosen & ~mask).any()
         got = distributions.log_prob(space, inputs, action, mask=mask)
         assert torch.allclose(got, expected_log_prob(space, inputs, action, mask), atol=1e-4)
-    entropy = distributions.entropy(space, inputs, mask=mask)
+    entropy = distributions.action_entropy(space, inputs, mask=mask)
     assert torch.allclose(entropy, sum(p.entropy() for p in parts_of(space, inputs, mask)), atol=1e-4)
     alone = mask.float().split(sizes, -1)
     forced = torch.stack([m.sum(-1) == 1 for m in alone]).all(0)
@@ -169,4 +169,4 @@ def test_scores_are_both_at_once(space: spaces.Space, batch: tuple, data: st.Dat
     action = distributions.sample(space, inputs, choice=Choice.SAMPLED, generator=stream(1))
     found = distributions.score(space, inputs, action)
     assert torch.allclose(found.log_prob, distributions.log_prob(space, inputs, action), rtol=1e-5, atol=1e-6)
-    assert torch.allclose(found.entropy, distributions.entropy(space, inputs), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(found.entropy, distributions.action_entropy(space, inputs), rtol=1e-5, atol=1e-6)
