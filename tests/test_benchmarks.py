@@ -95,8 +95,8 @@ def test_what_works_is_told_as_it_was_found(watched: Any) -> None:
     assert len(results["worlds"]) >= 40 and set(results["worlds"]) <= set(worlds.WORLDS)
     assert compatibility.PAGE.read_text() == compatibility.page(results)
     failing = {"ok": {"works": True, "told": "a|b"}, "bad": {"works": False, "told": "why <not>\nit"}}
-    line = compatibility.row("x", {"group": "ray", "made": failing["ok"], "same": failing["bad"]})
-    assert line == "| x | ray | a/b | - | **fails**: why &lt;not> it | - | - |  |"
+    line = compatibility.row("x", {"group": "ray", "made": failing["ok"], "same": failing["bad"]}, ray="2.60.0")
+    assert line == "| x | ray==2.60.0 | a/b | - | **fails**: why &lt;not> it | - | - |  |"
 
 
 def test_every_script_and_page_is_named() -> None:
