@@ -1,14 +1,13 @@
 """Heliograph: train, measure and read emergent communication in teams of learning agents.
 
 `import heliograph as hg` offers what is named in `PUBLIC`, each imported when it is first asked for; other modules may
-move between versions.
+move between versions. Nothing is imported here that Python has not loaded already: `python -m heliograph` may run where
+a stranger's files lie, and takes the folder out of the way only then.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import sys
 
-from heliograph.moved import find_moved
-
+TYPE_CHECKING = False  # that of typing is not at hand yet; type checkers know the name
 if TYPE_CHECKING:
     from heliograph.adapters.gymnasium_tuple import FromGymnasiumTuple as FromGymnasiumTuple
     from heliograph.adapters.marlenv import FromMarlenv as FromMarlenv
@@ -272,16 +271,33 @@ __all__ = [
     "record", "report", "resume", "settings_from", "train",
 ]  # fmt: skip
 
-find_moved()
+
+class _Moved:
+    """Finds modules of Heliograph that have moved, after all that is where it is said to be."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
+        """Tell how a moved module is loaded."""
+        if not name.startswith("heliograph."):
+            return None
+        from heliograph.moved import spec_of
+
+        return spec_of(name)
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, imported now and kept."""
-    if name not in PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = PLACES[name].partition(":")
-    found = globals()[name] = getattr(importlib.import_module(module), attribute)
-    return found
+sys.meta_path.append(_Moved)
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """A public name, imported now and kept."""
+        if name not in PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        module, _, attribute = PLACES[name].partition(":")
+        found = globals()[name] = getattr(import_module(module), attribute)
+        return found
 
 
 def __dir__() -> list[str]:

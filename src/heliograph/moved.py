@@ -3,12 +3,11 @@
 import functools
 import importlib
 import importlib.machinery
-import sys
 import types
 import warnings
 from typing import Any
 
-__all__ = ["MODULES", "NAMES", "find_moved", "moved_name", "present_name"]
+__all__ = ["MODULES", "NAMES", "moved_name", "present_name", "spec_of"]
 
 MODULES = {
     "heliograph.analysis.canvas": "heliograph.rendering.canvas",
@@ -108,13 +107,7 @@ NAMES = {
 
 
 class _Mover:
-    """Finds and loads moved modules, for Python's import system."""
-
-    def find_spec(
-        self, name: str, path: Any = None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Tell that this object loads a module that has moved."""
-        return importlib.machinery.ModuleSpec(name, self) if name in MODULES else None  # type: ignore[arg-type]
+    """Loads moved modules, for Python's import system."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
         """Leave that to Python."""
@@ -128,9 +121,9 @@ class _Mover:
         vars(module)["__getattr__"] = functools.partial(moved_name, module.__name__)
 
 
-def find_moved() -> None:
-    """Let moved modules be imported by their old names from now on; called once, by the package."""
-    sys.meta_path.append(_Mover())
+def spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
+    """How a module is loaded that has moved; None for one that has not."""
+    return importlib.machinery.ModuleSpec(name, _Mover()) if name in MODULES else None  # type: ignore[arg-type]
 
 
 def present_name(name: str) -> str:
