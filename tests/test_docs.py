@@ -14,10 +14,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 import heliograph
+from tests.warm_python import WarmPython, warm_python
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
 ROOT = pathlib.Path(__file__).parents[1]
@@ -35,7 +37,6 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "MPLBACKEND": "Agg",
 }
-TIMEOUT_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,22 +108,28 @@ def test_public_names_are_explained(path: pathlib.Path) -> None:
 def runnable_pages() -> list:
     """The pages with code that runs; those that may start Ray share the worker of the other tests that do."""
     pages = {path: script_of(path.read_text()) for path in PAGES}
+    starts_ray = re.compile("ray|rllib|build_algo")
     return [
-        pytest.param(path, id=name_of(path), marks=[pytest.mark.ray] if re.search(r"ray|rllib", script) else [])
+        pytest.param(path, id=name_of(path), marks=[pytest.mark.ray] if starts_ray.search(script) else [])
         for path, script in pages.items()
         if script
     ]
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmPython]:
+    names = ["CommPPOConfig", "LocalTrainer", "evaluate", "train", "report"]
+    with warm_python(names, environment=ENVIRONMENT) as python:
+        yield python
+
+
 @pytest.mark.parametrize("page", runnable_pages())
-def test_python_blocks_run(page: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_python_blocks_run(page: pathlib.Path, tmp_path: pathlib.Path, warm: WarmPython) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     script = tmp_path / f"{page.name}.py"
     script.write_text(script_of(page.read_text()))
-    done = subprocess.run(
-        [sys.executable, script], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-    )
+    done = warm.run(script, folder=folder)
     assert done.returncode == 0, f"line numbers are those of {name_of(page)}\n{done.stdout}\n{done.stderr}"
 
 
