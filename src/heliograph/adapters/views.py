@@ -75,7 +75,7 @@ class Views:
             acting = self._take_part(copy, slot, info, env)
             if acting and (slot.masked or MASK in info):
                 acting = self._limit(copy, slot, masks[agent], info.get(MASK), is_reset=is_reset)
-            else:
+            elif self.legal.flags:
                 self.legal.allow_all(copy, slot)
             self._acting[copy, slot.number] = acting
             idle, plain = idle or not acting, plain and not info
@@ -146,6 +146,9 @@ class Views:
     def _take_part(self, copy: int, slot: Slot, info: Mapping[str, Any], env: Any) -> bool:
         """Store whether an agent in play observes and speaks, and what it knows; whether it acts."""
         number, agent = slot.number, slot.agent
+        if not info and self._meaning_fn is None:
+            self.observing[copy, number], self._speaking[copy, number] = True, self._may_speak[number]
+            return True
         observing = bool(info.get("observing", True))
         self.observing[copy, number] = observing
         self._speaking[copy, number] = self._may_speak[number] and info.get("speaking", observing)
