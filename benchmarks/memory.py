@@ -39,7 +39,11 @@ def make_env(config: dict[str, Any]) -> Any:
 def probe(copies: int) -> dict[str, Any]:
     """One iteration in this process."""
     from heliograph.rllib.ppo import CommPPOConfig
-    from heliograph.rllib.runs.local import LocalTrainer
+
+    try:
+        from heliograph.rllib.runs.local import LocalTrainer
+    except ModuleNotFoundError:  # of an older checkout
+        from heliograph.rllib.local import LocalTrainer  # type: ignore[import-not-found, no-redef]
 
     found: dict[str, Any] = {"imports_gigabytes": largest()}
     config = (

@@ -122,8 +122,12 @@ def sampled(settings: dict[str, Any]) -> Played:
     from mpe2 import simple_spread_v3
 
     from heliograph.adapters.pettingzoo import FromPettingZoo
-    from heliograph.experiments.choices import TeamChoices, build_team, facts_of
-    from heliograph.rollouts.sampler import Sampler
+
+    try:
+        from heliograph import Sampler, TeamChoices, build_team, facts_of
+    except ImportError:  # of an older checkout
+        from heliograph.experiment import TeamChoices, build_team, facts_of  # type: ignore[import-not-found, no-redef]
+        from heliograph.sampler import Sampler  # type: ignore[import-not-found, no-redef]
 
     env = FromPettingZoo(simple_spread_v3.parallel_env, **settings)
     sampler = Sampler(env, build_team(TeamChoices(model="cnet"), facts_of(env), seed=0))
