@@ -102,6 +102,7 @@ NAMES = {
     "heliograph.rollout:Inbox": "heliograph.team.state:Inbox",
     "heliograph.rollout:TeamState": "heliograph.team.state:TeamState",
     "heliograph.sampler:play": "heliograph.rollouts.sampler:play_episodes",
+    "heliograph.unrolled:Presence": "heliograph.team.participation:Participation",
 }
 """Where single names are now that have gone elsewhere on their own, or are called otherwise."""
 

@@ -64,11 +64,13 @@ class Views:
         """
         masks = self._see(copy, frame.observations)
         infos, turn = frame.infos, frame.turn
+        for agent in turn:
+            if agent not in masks:
+                raise self._wrong(copy, agent, "is in play but got no observation")
         if self._plain[copy] and turn == self.turn[copy] and not (infos and any(infos.values())):
-            return self._expect_seen(copy, turn, masks)
+            return False
         for flags in (self.observing, self._acting, self._speaking):
             flags[copy] = False
-        self._expect_seen(copy, turn, masks)
         self.turn[copy], self._has_changed, idle, plain = list(turn), True, False, True
         for agent in turn:
             slot, info = self._slots[agent], infos.get(agent) or NOTHING
@@ -129,12 +131,6 @@ class Views:
                 raise self._wrong(copy, agent, f"got a bad observation: {error}{remedy}") from error
             masks[agent] = mask
         return masks
-
-    def _expect_seen(self, copy: int, turn: list[AgentID], seen: Mapping[AgentID, Any]) -> bool:
-        for agent in turn:
-            if agent not in seen:
-                raise self._wrong(copy, agent, "is in play but got no observation")
-        return False
 
     def _limit(self, copy: int, slot: Slot, seen: Any, told: Any, *, is_reset: bool) -> bool:
         """Store which actions are legal for an agent that is asked; whether any is."""
