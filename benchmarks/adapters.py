@@ -52,7 +52,7 @@ def adapted(kind: str, make: Callable[[], Any], copies: int) -> Callable[[], Non
     from heliograph.adapters.pettingzoo import FromPettingZoo
     from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 
-    env: Any = (FromMultiAgentEnv if kind == "rllib" else FromPettingZoo)(make, num_copies=copies)
+    env: Any = (FromMultiAgentEnv if kind == "rllib" else FromPettingZoo)(make, num_envs=copies)
     env.reset()
     sizes = {role.name: (int(role.action_space.n), (copies, len(role.agents))) for role in env.roles}
     return lambda: env.step({name: torch.randint(size, shape) for name, (size, shape) in sizes.items()})

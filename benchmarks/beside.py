@@ -89,7 +89,7 @@ def config_of(world: World) -> CommPPOConfig:
 
 def beside(world: World, *, steps: int, ends: int) -> str:
     """How many steps and episodes of an adapted copy are those of a raw one; raises where one is not."""
-    env = build_env(config_of(world).env_choice(), num_copies=1)
+    env = build_env(config_of(world).env_choice(), num_envs=1)
     raw = raw_play(world.make(), world.settings)
     received = recorded(env)
     generator = torch.Generator().manual_seed(0)

@@ -48,7 +48,7 @@ def judge(trainer: LocalTrainer) -> dict[str, float]:
 
 def returns(team: Team, env: EnvChoice, num_episodes: int, *, choice: Choice) -> torch.Tensor:
     """Of fresh episodes, the same graphs for every team."""
-    world = build_env(env, num_copies=COPIES, seed=EVALUATION_SEED)
+    world = build_env(env, num_envs=COPIES, seed=EVALUATION_SEED)
     with torch.no_grad():
         return play_episodes(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=choice)[0].returns
 
@@ -61,7 +61,7 @@ def told(values: torch.Tensor) -> dict[str, Any]:
 
 def scripted(env: EnvChoice) -> dict[str, Any]:
     """The exact bounds, and the return of the scripted protocol."""
-    world: Any = build_env(env, num_copies=EPISODES, seed=EVALUATION_SEED)
+    world: Any = build_env(env, num_envs=EPISODES, seed=EVALUATION_SEED)
     step, stream, total = world.reset(), torch.Generator().manual_seed(0), torch.zeros(EPISODES)
     for _ in range(world.steps):
         own, senders = step.meaning[..., 0], step.adjacency.senders

@@ -77,8 +77,8 @@ class Square(TeamEnv):
             observation_space=spaces.Box(0.0, 1.0, (4,)), action_space=spaces.Discrete(4),
         )  # fmt: skip
         super().__init__((role,), **base)
-        self._places = torch.zeros(self.num_copies, agents, 2, device=self.device)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        self._places = torch.zeros(self.num_envs, agents, 2, device=self.device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -93,11 +93,11 @@ class Square(TeamEnv):
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         self._time = self._time + moving
         over = self._time >= self.horizon
-        rewards = torch.zeros(self.num_copies, self.num_agents, device=self.device)
+        rewards = torch.zeros(self.num_envs, self.num_agents, device=self.device)
         return Outcome(rewards=rewards, terminated=over[:, None].expand(-1, self.num_agents), episode_over=over)
 
     def _observe(self) -> View:
-        everyone = torch.ones(self.num_copies, self.num_agents, dtype=torch.bool, device=self.device)
+        everyone = torch.ones(self.num_envs, self.num_agents, dtype=torch.bool, device=self.device)
         return View(
             observations={"agent": torch.cat([self._places, 1 - self._places], -1)},
             observing=everyone, acting=everyone, speaking=everyone,
@@ -108,7 +108,7 @@ class Square(TeamEnv):
 def sampler_of(model: str, topology: str, agents: int, *, copies: int) -> Sampler:
     """A team at its environment."""
     make: Any = GraphColouring if topology == "given" else Square
-    env = make(agents=agents, num_copies=copies)
+    env = make(agents=agents, num_envs=copies)
     choices = TeamChoices(
         model=model, model_settings={"size": SIZE, **MODELS[model]}, channel="continuous",
         topology=topology, topology_settings=TOPOLOGIES[topology](agents),
@@ -139,7 +139,7 @@ def measured(model: str, topology: str, agents: int, repeats: int) -> dict[str, 
         learning.append(time.process_time() - started)
     edges = rollout.static_edges or rollout.edges
     assert edges is not None
-    share = 1e6 / (STEPS * rollout.num_copies * agents)
+    share = 1e6 / (STEPS * rollout.num_envs * agents)
     return {
         "edges": round(float(edges.mask.sum(-1).float().mean()), 2),
         "slots": edges.mask.shape[-1],

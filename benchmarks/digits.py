@@ -110,7 +110,7 @@ def played(
 ) -> tuple[Episodes, list[Rollout]]:
     """Fresh episodes with images of a split, actions greedy."""
     choice = EnvChoice(env=env.env, settings={**env.settings, "split": split})
-    world = build_env(choice, num_copies=num_episodes, seed=EVALUATION_SEED)
+    world = build_env(choice, num_envs=num_episodes, seed=EVALUATION_SEED)
     return play_episodes(Sampler(world, team, seed=EVALUATION_SEED), num_episodes, choice=Choice.GREEDY, form=form)
 
 

@@ -64,7 +64,7 @@ def row_of(name: str, *, device: torch.device, copies: int, seconds: float) -> d
     """Env steps a second of one environment, alone and with a team that learns, and how far its numbers are off."""
     make = registry.load("env", name)
     return {
-        "env_steps_per_second": playing(make(num_copies=copies, device=str(device)), seconds=seconds),
+        "env_steps_per_second": playing(make(num_envs=copies, device=str(device)), seconds=seconds),
         "training_env_steps_per_second": training(name, device=device, copies=copies, seconds=seconds),
         "largest_difference": largest_difference(make, device=device),
     }
@@ -75,7 +75,7 @@ def playing(env: TeamEnv, *, seconds: float) -> float:
     steps = iter(play(env, steps=10**9))
     for _ in range(3):
         next(steps)
-    return env.num_copies * rate(lambda: next(steps), device=env.device, seconds=seconds)
+    return env.num_envs * rate(lambda: next(steps), device=env.device, seconds=seconds)
 
 
 def training(name: str, *, device: torch.device, copies: int, seconds: float) -> float:
@@ -108,7 +108,7 @@ def settle(device: torch.device) -> None:
 
 def largest_difference(make: Callable[..., TeamEnv], *, device: torch.device) -> float:
     """How far the device's log-probabilities and gradients are from the CPU's, as a share of the largest of each."""
-    env = make(num_copies=CHECKED_COPIES, seed=0)
+    env = make(num_envs=CHECKED_COPIES, seed=0)
     team = build_team(CHOICES, facts_of(env), seed=0)
     rollout = Sampler(env, team, seed=0).fragment(CHECKED_STEPS)
     expected, found = (replayed(copy.deepcopy(team).to(at), rollout.to(at)) for at in (torch.device("cpu"), device))

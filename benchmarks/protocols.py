@@ -87,7 +87,7 @@ def judge(trainer: LocalTrainer, settings: TrainSettings, *, num_episodes: int, 
 
 def exact_normalised(team: Team, env: EnvChoice) -> float:
     """Normalised return of a team over all visiting sequences of the riddle, greedy, in execution form."""
-    bounds = build_env(env, num_copies=1).bounds()
+    bounds = build_env(env, num_envs=1).bounds()
     assert bounds is not None
     return exact_return(team, env) / bounds.full_information
 

@@ -58,7 +58,7 @@ def exact(trainer: LocalTrainer) -> float:
 def on_the_way(trainer: LocalTrainer) -> float:
     """The same, where there are many over some that were drawn once."""
     choice = trainer.config.env_choice()
-    env: Any = build_env(choice, num_copies=SOME)
+    env: Any = build_env(choice, num_envs=SOME)
     if env.num_starts <= SOME:
         return exact(trainer)
     env.fix_starts(torch.randint(env.num_starts, (SOME,), generator=torch.Generator().manual_seed(0)))

@@ -71,9 +71,9 @@ class Busy(ParallelEnv):
         return {a: np.eye(4, dtype=np.float32)[g] for a, g in self.goals.items()}
 
 
-def busy(num_copies: int = 1, seed: int = 0, device: str = "cpu") -> TeamEnv:
+def busy(num_envs: int = 1, seed: int = 0, device: str = "cpu") -> TeamEnv:
     """The environment for a team; a function, so that env runners can import it."""
-    return FromPettingZoo(Busy, num_copies=num_copies, seed=seed, device=device)
+    return FromPettingZoo(Busy, num_envs=num_envs, seed=seed, device=device)
 
 
 def config(num_env_runners: int) -> CommPPOConfig:

@@ -129,9 +129,9 @@ def growth() -> dict[str, Any]:
         found = ours("speaker_listener", iterations=2, training=batch)
         copies[number] = 1e6 / found["env_steps_per_second"] / 2
     for number in GROWTH_AGENTS:
-        num_copies = max(8, 2048 // number)
-        batch = {"num_envs_per_env_runner": num_copies, "train_batch_size_per_learner": 16 * num_copies}
-        batch |= {"minibatch_size": 4 * num_copies, "rollout_fragment_length": 16}
+        num_envs = max(8, 2048 // number)
+        batch = {"num_envs_per_env_runner": num_envs, "train_batch_size_per_learner": 16 * num_envs}
+        batch |= {"minibatch_size": 4 * num_envs, "rollout_fragment_length": 16}
         found = ours("switch_riddle", iterations=2, env_settings={"prisoners": number}, training=batch)
         agents[number] = 1e6 / found["env_steps_per_second"] / number
     return {"microseconds_per_agent_step_by_copies": copies, "microseconds_per_agent_step_by_agents": agents}

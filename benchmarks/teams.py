@@ -96,7 +96,7 @@ def score_again(name: str, *, changes: dict[str, Any], episodes: int) -> dict[st
 def score_of(run: Run, changes: dict[str, Any], episodes: int = EPISODES) -> dict[str, Any]:
     """What the team reaches, exactly where that is possible."""
     run = run.in_env(changes)
-    bounds = build_env(run.env, num_copies=1).bounds()
+    bounds = build_env(run.env, num_envs=1).bounds()
     if not enumerable(run.env):
         found = evaluate(run, num_episodes=episodes)
         kept = (

@@ -90,7 +90,7 @@ def judge(trainer: LocalTrainer, *, metric: str) -> dict[str, Any]:
 def scores(team: Team, env: EnvChoice, num_episodes: int, *, choice: Choice = Choice.GREEDY) -> dict[str, float]:
     """Over fresh episodes, the same ones for every team; with intervals of 95 %."""
     copies = min(num_episodes, MAX_COPIES)
-    world = build_env(env, num_copies=copies, seed=EVALUATION_SEED)
+    world = build_env(env, num_envs=copies, seed=EVALUATION_SEED)
     with torch.no_grad():
         sampler = Sampler(world, team, seed=EVALUATION_SEED)
         episodes = episodes_of(rounds(sampler, num_episodes, choice=choice, keeping=Keeping.SAID))
@@ -122,7 +122,7 @@ def scripted(env: EnvChoice, lengths: list[int]) -> dict[str, Any]:
     """Scores of scripted teams in the same setting, by length of the episodes."""
     found = {}
     for choice in [env, *(lasting(env, steps) for steps in lengths)]:
-        world: Any = build_env(choice, num_copies=1)
+        world: Any = build_env(choice, num_envs=1)
         if hasattr(world, "scores"):
             shown = {name: score for name, score in world.scores().items() if name in SHOWN[env.env]}
             found[str(world.steps)] = {name: dataclasses.asdict(score) for name, score in shown.items()}

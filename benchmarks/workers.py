@@ -98,7 +98,7 @@ def played(name: str, workers: int) -> Played:
     """An environment of that many workers, ready to be stepped."""
     from heliograph.adapters.pettingzoo import FromPettingZoo
 
-    settings: dict[str, Any] = {"num_copies": COPIES[name], **({"num_workers": workers} if workers else {})}
+    settings: dict[str, Any] = {"num_envs": COPIES[name], **({"num_workers": workers} if workers else {})}
     return sampled(settings) if name == "simple_spread" else moved(FromPettingZoo(Busy, **settings))
 
 
@@ -107,12 +107,12 @@ def moved(env: Any) -> Played:
     import torch
 
     env.reset()
-    actions = {"agent": torch.zeros(env.num_copies, 2, dtype=torch.long)}
+    actions = {"agent": torch.zeros(env.num_envs, 2, dtype=torch.long)}
 
     def move() -> int:
         for _ in range(FRAGMENT):
             env.step(actions)
-        return FRAGMENT * env.num_copies
+        return FRAGMENT * env.num_envs
 
     return Played(env=env, move=move)
 
@@ -134,7 +134,7 @@ def sampled(settings: dict[str, Any]) -> Played:
 
     def move() -> int:
         sampler.fragment(FRAGMENT)
-        return FRAGMENT * settings["num_copies"]
+        return FRAGMENT * settings["num_envs"]
 
     return Played(env=env, move=move)
 
@@ -239,7 +239,7 @@ def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
             subject.measure()
     for subject in subjects.values():
         subject.end()
-    told: dict[str, Any] = {"num_copies": COPIES[name], "num_workers": given.workers}
+    told: dict[str, Any] = {"num_envs": COPIES[name], "num_workers": given.workers}
     for by in ("clock", "cores"):
         rates = {key: [getattr(rate, by) for rate in subject.rates] for key, subject in subjects.items()}
         told[f"by_{by}"] = {

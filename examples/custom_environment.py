@@ -41,7 +41,7 @@ class Harbour(TeamEnv):
         keeper = Role(name="keeper", agents=("keeper_0",), observation_space=lamp, action_space=spaces.Discrete(1))
         boats = Role(name="boat", agents=("boat_0", "boat_1"), observation_space=sea, action_space=steer)
         super().__init__((keeper, boats), **base)
-        self._free = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        self._free = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
         self._time = torch.zeros_like(self._free)
 
     @property

@@ -57,7 +57,7 @@ def td_loss(team: Team, target: Team, rollout: Rollout) -> Tensor:
         after = torch.cat([best[1:], torch.zeros_like(best[:1])])
         goal = rollout.rewards + torch.where(rollout.episode_over.unsqueeze(-1), 0.0, after)
     errors = (goal - chosen).square() * rollout.valid.unsqueeze(-1)
-    return errors.sum() / rollout.num_copies
+    return errors.sum() / rollout.num_envs
 
 
 def track_messages(team: Team, rollout: Rollout) -> None:
@@ -69,12 +69,12 @@ def track_messages(team: Team, rollout: Rollout) -> None:
 
 def main(updates: int = 300, *, seed: int = 0, prisoners: int = 3, evaluate_every: int = 100) -> list[float]:
     """Train, and return the normalised returns of greedy episodes with hard bits."""
-    env = SwitchRiddle(prisoners=prisoners, num_copies=32, seed=seed)
+    env = SwitchRiddle(prisoners=prisoners, num_envs=32, seed=seed)
     choices = TeamChoices(model=QNet, channel="dru", channel_settings={"bits": 1, "sigma": 2.0})
     team = build_team(choices, facts_of(env), seed=seed)
     target = copy.deepcopy(team)
     sampler = Sampler(env, team, seed=seed)
-    judge = Sampler(SwitchRiddle(prisoners=prisoners, num_copies=500, seed=seed + 1), team, seed=seed)
+    judge = Sampler(SwitchRiddle(prisoners=prisoners, num_envs=500, seed=seed + 1), team, seed=seed)
     optimiser = torch.optim.RMSprop(team.parameters(), lr=LEARNING_RATE, momentum=0.05)
     scores = []
     for update in range(1, updates + 1):

@@ -34,11 +34,11 @@ def goal_of(env, agent: str) -> int:
     return world.landmarks.index(world.agents[0].goal_b) if agent == "speaker_0" else -1
 
 
-def by_hand(num_copies: int) -> TeamEnv:
+def by_hand(num_envs: int) -> TeamEnv:
     """Any ParallelEnv or AEC environment is wrapped like this."""
     return FromPettingZoo(
         simple_speaker_listener_v4.parallel_env,
-        num_copies=num_copies,
+        num_envs=num_envs,
         speaking=lambda agent: agent == "speaker_0",
         meaning_fn=goal_of,
     )
@@ -47,9 +47,9 @@ def by_hand(num_copies: int) -> TeamEnv:
 def play(env: TeamEnv, num_steps: int) -> float:
     """Random actions; the mean return of an agent in the episodes that ended."""
     env.reset()
-    running, ended = torch.zeros(env.num_copies, env.num_agents), []
+    running, ended = torch.zeros(env.num_envs, env.num_agents), []
     for _ in range(num_steps):
-        shape = {role.name: (env.num_copies, len(role.agents)) for role in env.roles}
+        shape = {role.name: (env.num_envs, len(role.agents)) for role in env.roles}
         step = env.step({role.name: torch.randint(role.action_space.n, shape[role.name]) for role in env.roles})
         running += step.rewards
         ended.append(running[step.episode_over].mean(1))
@@ -75,8 +75,8 @@ def main(iterations: int = 100, *, updates: int = 1) -> dict[str, float]:
     """Step both environments so many times, print what they are, and train for so many updates."""
     torch.manual_seed(0)
     envs = {
-        "by hand": by_hand(num_copies=8),
-        "without built-in symbols": make_speaker_listener(num_copies=8, builtin_symbols=False),
+        "by hand": by_hand(num_envs=8),
+        "without built-in symbols": make_speaker_listener(num_envs=8, builtin_symbols=False),
     }
     returns = {}
     for name, env in envs.items():

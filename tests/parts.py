@@ -180,7 +180,7 @@ def make_team(env: TeamEnv, *, model: Any = "cnet", channel: str = "dru", seed: 
 
 def make_sampler(name: str = "speaker_listener", *, copies: int = 6, seed: int = 0, **more: Any) -> Sampler:
     """A sampler of a team in one of `ENVS`; `time_limit` and the like in `env`."""
-    env = {**ENVS, **MORE_ENVS}[name](num_copies=copies, seed=seed, **more.pop("env", {}))
+    env = {**ENVS, **MORE_ENVS}[name](num_envs=copies, seed=seed, **more.pop("env", {}))
     return Sampler(env, make_team(env, seed=seed, **more), seed=seed)
 
 

@@ -44,12 +44,12 @@ class Tiny(TeamEnv):
         pass
 
     def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
-        shape = (self.num_copies, self.num_agents)
-        over = torch.full((self.num_copies,), not self.endless)
+        shape = (self.num_envs, self.num_agents)
+        over = torch.full((self.num_envs,), not self.endless)
         return Outcome(rewards=torch.zeros(shape), terminated=over[:, None].expand(shape), episode_over=over)
 
     def _observe(self) -> View:
-        shape = (self.num_copies, self.num_agents)
+        shape = (self.num_envs, self.num_agents)
         flags = torch.ones(shape, dtype=torch.bool)
         seen = torch.zeros(*shape, 2)
         meaning = torch.full((*shape, 1), -1)
@@ -220,7 +220,7 @@ BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "one prisoner": (lambda: config("switch_riddle", settings={"prisoners": 1}), ("prisoners=1", "at least 2")),
     "talk_steps": (lambda: config(settings={"talk_steps": -1}), ("talk_steps=-1", "at least 1")),
     "time_limit": (lambda: config(settings={"time_limit": 0}), ("time_limit=0", "at least 1")),
-    "num_copies": (lambda: config(settings={"num_copies": 3}), ("num_copies=3", "num_envs_per_env_runner")),
+    "num_envs": (lambda: config(settings={"num_envs": 3}), ("num_envs=3", "num_envs_per_env_runner")),
     "seed of the env": (lambda: config(settings={"seed": 3}), ("seed=3", "seed of the run")),
     "text": (lambda: config(Wordy), ("role 'agent'", "Text", "must be Box")),
     "tuple": (lambda: config(Paired), ("role 'agent'", "Tuple", "must be Box")),

@@ -129,8 +129,8 @@ class Hoarder(Wrapper):
     def _draw(self, intent, *, generator, choice):
         return {}
 
-    def _own_state(self, num_copies, num_agents, device, *, rounds):
-        zeros = torch.zeros(num_copies, num_agents, device=device)
+    def _own_state(self, num_envs, num_agents, device, *, rounds):
+        zeros = torch.zeros(num_envs, num_agents, device=device)
         return {"payload": zeros[..., None].expand(-1, -1, self.payload_size), "bits": zeros, "mask": zeros > 0}
 
     def _arriving(self, arrivals, *, draw, own, round_index):

@@ -240,7 +240,7 @@ def test_json_has_no_nan() -> None:
 def run_folder(tmp_path: pathlib.Path) -> pathlib.Path:
     """A team that was never trained."""
     env, choices = EnvChoice(env="speaker_listener"), TeamChoices(model_settings={"size": 8}, channel="symbols")
-    team = build_team(choices, facts_of(build_env(env, num_copies=1)), seed=0)
+    team = build_team(choices, facts_of(build_env(env, num_envs=1)), seed=0)
     write_team(tmp_path / "run", team)
     write_config(tmp_path / "run", env=env, choices=choices)
     return tmp_path / "run"

@@ -149,7 +149,7 @@ def test_the_others_are_closed_all_the_same(make: str, how: type[BaseException])
 def test_where_one_cannot_be_made_the_others_are_closed(adapter: Any, how: type[BaseException]) -> None:
     cls = {FromPettingZoo: Zoo, FromMultiAgentEnv: RLlib}[adapter]
     with pytest.raises(how, match="no way out"):
-        adapter(lambda: cls(fails_at=2, how=how, at="__init__"), num_copies=4)
+        adapter(lambda: cls(fails_at=2, how=how, at="__init__"), num_envs=4)
     assert LIVES["made"] == [0, 1] and all_closed()
 
 
@@ -157,10 +157,10 @@ def test_where_one_cannot_be_made_the_others_are_closed(adapter: Any, how: type[
 def test_where_they_cannot_be_adapted_all_are_closed(adapter: Any) -> None:
     cls = {FromPettingZoo: Zoo, FromMultiAgentEnv: RLlib}[adapter]
     with pytest.raises(ValueError, match="meaning_size"):
-        adapter(cls, num_copies=3, meaning_size=0)
+        adapter(cls, num_envs=3, meaning_size=0)
     other = RLlib if adapter is FromPettingZoo else Zoo
     with pytest.raises(TypeError, match=r"make\(\) must return"):
-        adapter(other, num_copies=3)
+        adapter(other, num_envs=3)
     assert len(LIVES["made"]) == 6 and all_closed()
 
 
@@ -182,7 +182,7 @@ class Late(SpeakerListener):
 
     def close(self) -> None:
         Late.open -= 1
-        if self.num_copies == TRAINING_COPIES:
+        if self.num_envs == TRAINING_COPIES:
             raise OSError("the door is stuck")
 
 

@@ -62,9 +62,9 @@ def _everyone(rollout: Rollout, layout: Layout) -> dict[str, Participation]:
 
 def moved(make: Callable[..., TeamEnv], *, epsilon: float | None = None, **chosen: Any) -> None:
     """Build a team, move it on `meta` as a sampler does, and send gradients back through what it did."""
-    facts = facts_of(make(num_copies=2))
+    facts = facts_of(make(num_envs=2))
     team = build_team(choices(facts, **chosen), facts, seed=0).to(META)
-    sampler = Sampler(make(num_copies=4, device=META), team, epsilon=epsilon)
+    sampler = Sampler(make(num_envs=4, device=META), team, epsilon=epsilon)
     sampler.reset()
     with OneDevice():
         for choice, form in itertools.product(Choice, MessageForm):

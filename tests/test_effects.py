@@ -181,7 +181,7 @@ def test_recipes_conform_and_have_no_setting_without_effect(name: str) -> None:
 
 
 def test_a_team_that_was_trained_with_one_can_still_be_built() -> None:
-    env = build_env(EnvChoice(env="predator_prey", settings=PREY), num_copies=1)
+    env = build_env(EnvChoice(env="predator_prey", settings=PREY), num_envs=1)
     old = TeamChoices(model="magic", model_settings={**SMALL, "complete": "all", "encoder_size": 8})
     assert build_team(old, facts_of(env)) is not None
 

@@ -39,8 +39,8 @@ def facts() -> EnvFacts:
 def test_environments_by_name_class_path_and_function() -> None:
     settings = {"values": 3}
     for env in ("identity", Identity, "heliograph.envs.identity:Identity", functools.partial(Identity)):
-        made = build_env(EnvChoice(env=env, settings=settings), num_copies=5, seed=2)
-        assert isinstance(made, Identity) and made.values == 3 and made.num_copies == 5
+        made = build_env(EnvChoice(env=env, settings=settings), num_envs=5, seed=2)
+        assert isinstance(made, Identity) and made.values == 3 and made.num_envs == 5
 
 
 def test_facts_of_an_environment(facts: EnvFacts) -> None:
@@ -55,7 +55,7 @@ def test_facts_of_an_environment(facts: EnvFacts) -> None:
         (lambda: resolve("model", "c_net"), "unknown model 'c_net'; did you mean 'cnet'"),
         (lambda: resolve("chanel", "dru"), "unknown kind of component 'chanel'; did you mean 'channel'"),
         (lambda: build_channel("garbled+dur", {}), "unknown channel 'dur'; did you mean 'dru'"),
-        (lambda: build_env(EnvChoice(env="identity", settings={"value": 3}), num_copies=1), "did you mean 'values'"),
+        (lambda: build_env(EnvChoice(env="identity", settings={"value": 3}), num_envs=1), "did you mean 'values'"),
         (lambda: build_channel("dru", {"bit": 1}), "unknown setting of channel 'dru' 'bit'; did you mean 'bits'"),
         (lambda: build_topology("full", {"mask": []}), "unknown setting of topology 'full' 'mask'"),
     ],
@@ -86,7 +86,7 @@ def test_bad_import_paths(kind: str, name: str, words: str) -> None:
 
 def test_an_environment_that_is_none() -> None:
     with pytest.raises(ValueError, match="must make a heliograph TeamEnv"):
-        build_env(EnvChoice(env=lambda **settings: object()), num_copies=1)
+        build_env(EnvChoice(env=lambda **settings: object()), num_envs=1)
 
 
 # ---- channels and their wrappers ----------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_senseless_wrapping_is_refused(name: str, words: str) -> None:
 
 
 def test_settings_are_those_of_the_constructor_and_for_environments_the_common_ones() -> None:
-    common = {"num_copies", "device", "seed", "time_limit", "talk_steps"}
+    common = {"num_envs", "device", "seed", "time_limit", "talk_steps"}
     assert set(registry.settings_of(Identity)) == {"values", *common}
     assert set(registry.settings_of(Symbols)) >= {"vocabulary", "length", "gradient", "temperature"}
     assert set(registry.settings_of(Garbled)) == set()

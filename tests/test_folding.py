@@ -14,7 +14,7 @@ def test_the_numbers_stay(channel: str) -> None:
     rollout = sampler.fragment(12)
     narrow = folded(rollout)
     horizon = sampler.env.horizon
-    assert (narrow.num_steps, narrow.num_copies) == (horizon, 4 * 12 // horizon)
+    assert (narrow.num_steps, narrow.num_envs) == (horizon, 4 * 12 // horizon)
     one, other = sampler.team.unroll(rollout), sampler.team.unroll(narrow)
     for name in ("action_log_prob", "message_log_prob", "action_entropy", "message_entropy"):
         before = getattr(one, name).unflatten(0, (-1, horizon)).transpose(0, 1).flatten(1, 2)

@@ -45,8 +45,8 @@ class Pictures(TeamEnv):
         seen, act = spaces.Box(0, 255, (SIDE, SIDE, 3), "uint8"), spaces.Discrete(2)
         role = Role(name="agent", agents=("agent_0", "agent_1"), observation_space=seen, action_space=act)
         super().__init__((role,), **base)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long)
-        self._canvas = torch.zeros(self.num_copies, 2, SIDE, SIDE, 3, dtype=torch.uint8)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long)
+        self._canvas = torch.zeros(self.num_envs, 2, SIDE, SIDE, 3, dtype=torch.uint8)
 
     @property
     def horizon(self) -> int:
@@ -57,12 +57,12 @@ class Pictures(TeamEnv):
 
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
         self._time = self._time + 1
-        nothing, over = torch.zeros(self.num_copies, 2), self._time >= EPISODE
+        nothing, over = torch.zeros(self.num_envs, 2), self._time >= EPISODE
         return Outcome(rewards=nothing + actions["agent"], terminated=nothing.bool(), episode_over=over)
 
     def _observe(self) -> View:
         self._canvas.copy_(self._time.view(-1, 1, 1, 1, 1) * 7 % 256)
-        yes = torch.ones(self.num_copies, 2, dtype=torch.bool)
+        yes = torch.ones(self.num_envs, 2, dtype=torch.bool)
         return View(
             observations={"agent": self._canvas}, observing=yes, acting=yes, speaking=yes, meaning=yes.long()[..., None]
         )
@@ -88,7 +88,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_step_makes_its_state_of_its_observations() -> None:
-    env = Mixed(num_copies=3, time_limit=2)
+    env = Mixed(num_envs=3, time_limit=2)
     steps = [env.reset()] + [env.step({r.name: _nothing(r, 3) for r in env.roles}) for _ in range(2)]
     for step in steps:
         assert own_state(step) is None and isinstance(held(step, "state"), StateMaker)
@@ -107,7 +107,7 @@ def _nothing(role: Role, copies: int) -> Tensor:
 
 
 def test_a_state_can_be_set_and_a_replaced_one_stays() -> None:
-    step = Mixed(num_copies=3).reset()
+    step = Mixed(num_envs=3).reset()
     before = step.state
     moved = map_tensors(lambda leaf: leaf + 1 if leaf.is_floating_point() else leaf, step.observations)
     assert torch.equal(dataclasses.replace(step, observations=moved).state, before)
@@ -118,7 +118,7 @@ def test_a_state_can_be_set_and_a_replaced_one_stays() -> None:
 
 
 def test_what_has_no_state_says_so(counted: list[int]) -> None:
-    step = Mixed(num_copies=3).reset()
+    step = Mixed(num_envs=3).reset()
     del step.__dict__["state"]
     with pytest.raises(AttributeError, match="TeamStep has no attribute 'state'"):
         step.state  # noqa: B018
@@ -141,7 +141,7 @@ def test_a_rollout_makes_its_state_of_its_observations() -> None:
 
 
 def test_structures_that_hold_different_things_are_refused() -> None:
-    step = Mixed(num_copies=3).reset()
+    step = Mixed(num_envs=3).reset()
     given = changed(step, state=torch.zeros(3, 2))
     for pair in ([step, given], [given, step]):
         with pytest.raises((ValueError, TypeError)):
@@ -232,7 +232,7 @@ def test_a_state_that_is_read_is_made_a_minibatch_at_a_time(critic: str, model: 
 
 
 def test_pictures_that_are_drawn_over_are_kept_as_they_were_seen() -> None:
-    env = Pictures(num_copies=3)
+    env = Pictures(num_envs=3)
     sampler = Sampler(env, make_team(env, channel="dru"))
     rollout = sampler.fragment(5)
     assert rollout.observations["agent"][:, 0, 0, 0, 0, 0].tolist() == [7 * t for t in range(6)]

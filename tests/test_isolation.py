@@ -108,7 +108,7 @@ def disturbing(where: str, what: Callable[[], Any]) -> type[Disturbing]:
 def live(make: Any) -> None:
     """Everything that is ever called of an environment."""
     choice = EnvChoice(env=make)
-    with opened(choice, num_copies=3) as env:
+    with opened(choice, num_envs=3) as env:
         sampler = Sampler(env, make_team(env))
         sampler.asks_oracle = True
         sampler.fragment(3)
@@ -116,10 +116,10 @@ def live(make: Any) -> None:
         rollout = sampler.episodes()
         env.seed(1)
     bounds_of(choice)
-    with opened(choice, num_copies=3, seed=0) as env, guarded(env, "scene"):
+    with opened(choice, num_envs=3, seed=0) as env, guarded(env, "scene"):
         sampler = Sampler(env, make_team(env))
         rollout = sampler.episodes()
-    with opened(choice, num_copies=3, seed=0) as env, guarded(env, "scene"):
+    with opened(choice, num_envs=3, seed=0) as env, guarded(env, "scene"):
         env.start_generator.manual_seed(0)
         try:
             scenes_of(env, rollout)
@@ -137,7 +137,7 @@ def test_whatever_an_environment_sets_is_put_back(where: str) -> None:
 
 @each_disturbance
 def test_each_change_is_told_by_name_and_remedy(name: str) -> None:
-    env = disturbing("_advance", DISTURBANCES[name])(num_copies=2)
+    env = disturbing("_advance", DISTURBANCES[name])(num_envs=2)
     env.reset()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -224,7 +224,7 @@ class Wide(CNet):
 def test_models_disturb_nothing_while_they_are_made_and_sampled_from() -> None:
     before = read()
     team = rehearse(EnvChoice(env=SpeakerListener), TeamChoices(model=Wide, channel="dru"))
-    Sampler(SpeakerListener(num_copies=2), team).episodes()
+    Sampler(SpeakerListener(num_envs=2), team).episodes()
     assert read() == before
 
 
@@ -265,7 +265,7 @@ class Python(ParallelEnv):
 @pytest.mark.parametrize("where", ["__init__", "observation_space", "reset", "step", "close"])
 def test_python_environments_disturb_nothing_either(where: str) -> None:
     before = read()
-    with opened(EnvChoice(env=adapted(lambda method: method == where and disturb())), num_copies=2) as env:
+    with opened(EnvChoice(env=adapted(lambda method: method == where and disturb())), num_envs=2) as env:
         Sampler(env, make_team(env, channel="none")).fragment(5)
     assert read() == before
 
@@ -278,7 +278,7 @@ def adapted(at: Callable[[str], Any]) -> Callable[..., FromPettingZoo]:
 
 
 def test_a_change_is_told_once_for_each_call() -> None:
-    env = disturbing("_advance", DISTURBANCES["the default dtype"])(num_copies=2)
+    env = disturbing("_advance", DISTURBANCES["the default dtype"])(num_envs=2)
     env.reset()
     with pytest.warns(UserWarning) as told:
         env.step(env.oracle())
@@ -342,7 +342,7 @@ def test_an_environment_cannot_end_the_process(where: str, end: Callable[[], Any
 @pytest.mark.parametrize("where", ["__init__", "observation_space", "reset", "step", "close"])
 def test_nor_can_a_python_environment(where: str, end: Callable[[], Any]) -> None:
     with pytest.raises(EnvError, match=ENDS[end]) as told:
-        with opened(EnvChoice(env=adapted(lambda method: method == where and end())), num_copies=2) as env:
+        with opened(EnvChoice(env=adapted(lambda method: method == where and end())), num_envs=2) as env:
             Sampler(env, make_team(env, channel="none")).fragment(5)
     if end is leave and where in ("reset", "step", "close"):
         assert f"in {where}() of Python, copy 0" in str(told.value)
@@ -378,7 +378,7 @@ def test_an_interrupt_passes() -> None:
 def test_facts_are_read_in_isolation() -> None:
     with pytest.warns(UserWarning, match="reset.. of Disturbing changed the working directory"):
         facts_for(EnvChoice(env=disturbing("_start", DISTURBANCES["the working directory"])))
-    assert build_env(EnvChoice(env=SpeakerListener), num_copies=1).num_agents == 2
+    assert build_env(EnvChoice(env=SpeakerListener), num_envs=1).num_agents == 2
 
 
 def test_what_an_import_or_a_first_reset_raises_is_told_with_its_place(

@@ -11,7 +11,7 @@ from heliograph.rollouts.sampler import Sampler, play_episodes
 def trained(channel: str, *, iterations: int = 100) -> tuple[float, float]:
     """Mean greedy return on `identity`, and the seconds it took: policy gradient with the channel's own gradient."""
     began = time.process_time()
-    env = build_env(EnvChoice(env="identity", settings={"values": 2}), num_copies=128, seed=0)
+    env = build_env(EnvChoice(env="identity", settings={"values": 2}), num_envs=128, seed=0)
     choices = TeamChoices(model="feedforward", model_settings={"size": 32}, channel=channel)
     team = build_team(choices, facts_of(env), seed=0)
     sampler = Sampler(env, team, seed=0)

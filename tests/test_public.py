@@ -45,7 +45,7 @@ def test_what_is_not_there_is_missing_by_name() -> None:
 
 
 def test_an_environment_is_made_by_name() -> None:
-    env = heliograph.make_env("switch_riddle", num_copies=3, prisoners=3)
-    assert isinstance(env, heliograph.TeamEnv) and env.num_copies == 3
+    env = heliograph.make_env("switch_riddle", num_envs=3, prisoners=3)
+    assert isinstance(env, heliograph.TeamEnv) and env.num_envs == 3
     with pytest.raises(ValueError, match="prisoner"):
         heliograph.make_env("switch_riddle", prisoner=3)

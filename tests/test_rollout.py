@@ -24,7 +24,7 @@ def rollout(request: pytest.FixtureRequest) -> Rollout:
 
 
 def test_sizes(rollout: Rollout) -> None:
-    assert (rollout.num_steps, rollout.num_copies) == (7, 8)
+    assert (rollout.num_steps, rollout.num_envs) == (7, 8)
     assert rollout.env_steps() == len(rollout) == 56
     assert rollout.agent_steps() == int(rollout.observing[:-1].sum())
 
@@ -41,14 +41,14 @@ def test_what_was_split_can_be_concatenated(rollout: Rollout) -> None:
     order = torch.tensor([3, 0, 7, 1, 2, 6, 5, 4])
     parts = [rollout.select(order[:3]), rollout.select(order[3:])]
     whole = concatenate(parts)
-    assert whole.num_copies == 8 and equal(whole, rollout.select(order))
+    assert whole.num_envs == 8 and equal(whole, rollout.select(order))
     assert equal(whole.select(order.argsort()), rollout)
     assert concatenate([rollout]) is rollout
 
 
 def test_selection_keeps_every_field_in_step(rollout: Rollout) -> None:
     part = rollout.select(torch.tensor([5]))
-    assert part.num_copies == 1 and torch.equal(part.rewards[:, 0], rollout.rewards[:, 5])
+    assert part.num_envs == 1 and torch.equal(part.rewards[:, 0], rollout.rewards[:, 5])
     for name in ("observations", "last_action", "actions", "messages", "draws", "info"):
         assert equal(map_tensors(lambda x: x[:, 5:6], getattr(rollout, name)), getattr(part, name)), name
     assert equal(map_tensors(lambda x: x[5:6], rollout.initial), part.initial)
@@ -74,7 +74,7 @@ def test_final_observations_are_filled_in_where_only_some_rollouts_have_them() -
     whole = make_sampler("speaker_listener", env={"time_limit": 60}).fragment(4)
     assert cut.final_observations is not None and whole.final_observations is None
     both = concatenate([cut, whole])
-    assert both.num_copies == 12
+    assert both.num_envs == 12
     assert equal(both.select(torch.arange(6)).final_observations, cut.final_observations)
     assert equal(both.select(torch.arange(6, 12)).final_observations, fill_final(whole).final_observations)
 
@@ -93,7 +93,7 @@ def test_steps_after_the_end_do_not_count() -> None:
 def test_chunks_are_the_copies_in_order_and_share_memory() -> None:
     rollout = make_sampler("speaker_listener", copies=5, channel="dru").fragment(4)
     parts = list(rollout.chunks(2))
-    assert [part.num_copies for part in parts] == [2, 2, 1]
+    assert [part.num_envs for part in parts] == [2, 2, 1]
     for part, copies in zip(parts, torch.arange(5).split(2), strict=True):
         same = zip(tensors_of(part), tensors_of(rollout.select(copies)), strict=True)
         assert all(torch.equal(a, b) for a, b in same)
@@ -102,7 +102,7 @@ def test_chunks_are_the_copies_in_order_and_share_memory() -> None:
 
 def test_rollouts_of_whole_episodes_of_different_length_lie_side_by_side() -> None:
     settings = {"mode": "mixed", "size": 2, "predators": 2, "steps": 30}
-    env = build_env(EnvChoice(env="predator_prey", settings=settings), num_copies=3)
+    env = build_env(EnvChoice(env="predator_prey", settings=settings), num_envs=3)
     choices = TeamChoices(model="ic3net", model_settings={"size": 8}, channel="continuous")
     team = build_team(choices, facts_of(env), seed=0)
     sampler = Sampler(env, team)
@@ -110,7 +110,7 @@ def test_rollouts_of_whole_episodes_of_different_length_lie_side_by_side() -> No
     lengths = [r.num_steps for r in rollouts]
     assert len(set(lengths)) > 1
     whole = concatenate(rollouts)
-    assert whole.num_steps == max(lengths) and whole.num_copies == 12
+    assert whole.num_steps == max(lengths) and whole.num_envs == 12
     assert whole.env_steps() == sum(r.env_steps() for r in rollouts)
     for index, r in enumerate(rollouts):
         part = whole.select(torch.arange(3 * index, 3 * index + 3))
@@ -125,7 +125,7 @@ def test_rollouts_of_whole_episodes_of_different_length_lie_side_by_side() -> No
 def test_a_part_is_taken_as_it_is_asked_for_and_travels_without_the_whole(rollout: Rollout) -> None:
     part = rollout.select(torch.tensor([4, 1]))
     assert "rewards" not in vars(part) and torch.equal(part.rewards, rollout.rewards[:, [4, 1]])
-    assert part.rewards is part.rewards and part.num_copies == 2
+    assert part.rewards is part.rewards and part.num_envs == 2
     with pytest.raises(AttributeError, match="no attribute 'reward'"):
         part.reward  # noqa: B018
     sent = pickle.loads(pickle.dumps(part))

@@ -34,7 +34,7 @@ POLICIES = {
 def written(folder: pathlib.Path, *, env: EnvChoice | None = None, **choices) -> pathlib.Path:
     env = env or EnvChoice(env="identity", settings={"values": 3})
     team = TeamChoices(**{"channel": "symbols", "channel_settings": {"vocabulary": 3}, **choices})
-    made = stir(build_team(team, facts_of(build_env(env, num_copies=1)), seed=1))
+    made = stir(build_team(team, facts_of(build_env(env, num_envs=1)), seed=1))
     write_config(folder, env=env, choices=team, seed=7)
     write_team(folder, made)
     return folder
@@ -59,8 +59,7 @@ def test_a_team_is_read_back_bit_by_bit(tmp_path: pathlib.Path, choices: dict) -
         assert torch.equal(value, again.team.state_dict()[name])
     assert run.choices == again.choices and run.env.settings == {"values": 3} and run.config["seed"] == 7
     returns = [
-        play_episodes(Sampler(build_env(r.env, num_copies=20), r.team, seed=3), 40)[0].agent_returns
-        for r in (run, again)
+        play_episodes(Sampler(build_env(r.env, num_envs=20), r.team, seed=3), 40)[0].agent_returns for r in (run, again)
     ]
     assert torch.equal(*returns)
 

@@ -80,7 +80,7 @@ class Unsaved(ENVS["identity"]):
 
 
 def test_an_environment_that_cannot_be_saved_starts_anew() -> None:
-    world = Unsaved(num_copies=4)
+    world = Unsaved(num_envs=4)
     sampler = Sampler(world, make_team(world), seed=0)
     sampler.fragment(3)
     saved = sampler.get_state()
@@ -114,7 +114,7 @@ def test_short_episodes_are_not_favoured() -> None:
     """Told at once an episode of the riddle ends on day 1; taking the first to finish would see such ones alone."""
     sampler = make_sampler("switch_riddle", copies=50, channel="none")
     episodes, rollouts = play_episodes(sampler, 170, choice=Choice.SAMPLED)
-    assert len(episodes) == 170 and [r.num_copies for r in rollouts] == [50, 50, 50, 20]
+    assert len(episodes) == 170 and [r.num_envs for r in rollouts] == [50, 50, 50, 20]
     expected = torch.cat([r.valid.sum(0) for r in rollouts])
     assert torch.equal(episodes.lengths, expected) and len(episodes.lengths.unique()) > 1
     many, _ = play_episodes(make_sampler("switch_riddle", copies=2000, channel="none"), 2000, choice=Choice.SAMPLED)
@@ -161,7 +161,7 @@ def test_finished_episodes_are_counted_once_with_their_success() -> None:
 
 
 def test_what_never_ends_is_refused() -> None:
-    world = ENVS["identity"](num_copies=2)
+    world = ENVS["identity"](num_envs=2)
     sampler = Sampler(world, make_team(world))
     world._advance, advance = lambda a, m: _endless(advance(a, m)), world._advance
     with pytest.raises(ValueError, match="time_limit"):

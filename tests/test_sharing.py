@@ -32,7 +32,7 @@ from heliograph.testing.small_teams import stir
 def run_folder(folder: pathlib.Path, *, size: int = 8, env: Any = "speaker_listener") -> pathlib.Path:
     choice, team = EnvChoice(env=env), TeamChoices(model_settings={"size": size}, channel="symbols")
     write_config(folder, env=choice, choices=team, seed=3)
-    write_team(folder, stir(build_team(team, facts_of(build_env(choice, num_copies=1)), seed=1)))
+    write_team(folder, stir(build_team(team, facts_of(build_env(choice, num_envs=1)), seed=1)))
     return folder
 
 

@@ -197,7 +197,7 @@ def test_an_end_at_the_limit_truncates_where_it_is_said_to_be_the_limits(cut: bo
 
 def test_an_agent_without_turns_is_told_of_once() -> None:
     parts = ((Part(first=0, last=1, cut=False),), ())
-    env = FromMultiAgentEnv(lambda: OfRLlib(two(parts=parts, pay=((1.0, 0.0),))), num_copies=50)
+    env = FromMultiAgentEnv(lambda: OfRLlib(two(parts=parts, pay=((1.0, 0.0),))), num_envs=50)
     env.reset()
     zeros = {"agent": torch.zeros(50, 2, dtype=torch.long)}
     env.step(zeros)
@@ -209,7 +209,7 @@ def test_an_agent_without_turns_is_told_of_once() -> None:
 def test_agents_that_never_come_have_no_return() -> None:
     here, never = (Part(first=0, last=2, cut=False),), ()
     script = two(parts=(here, here, here, *[never] * 7), pay=((2.0,) * 3 + (None,) * 7,) * 2)
-    env = FromMultiAgentEnv(lambda: OfRLlib(script), num_copies=2)
+    env = FromMultiAgentEnv(lambda: OfRLlib(script), num_envs=2)
     team = build_team(TeamChoices(channel="none"), facts_of(env), seed=0)
     ended, _ = run(Sampler(env, team), 2)
     assert ended.returns.tolist() == [4.0, 4.0] and ended.present.sum(1).tolist() == [3, 3]

@@ -43,7 +43,7 @@ class Meadow(gymnasium.Env):
 
 
 def twos(env: FromGymnasiumTuple) -> dict[str, torch.Tensor]:
-    copies = env.num_copies
+    copies = env.num_envs
     return {"agent_a": torch.full((copies, 1), 2), "agent_b": torch.ones(copies, 1, 2, dtype=torch.long)}
 
 
@@ -56,7 +56,7 @@ def test_the_contract_is_kept() -> None:
 
 
 def test_each_agent_is_shown_and_paid_its_part() -> None:
-    env = FromGymnasiumTuple(Meadow, num_copies=2)
+    env = FromGymnasiumTuple(Meadow, num_envs=2)
     assert [(role.name, role.agents) for role in env.roles] == [("agent_a", ("agent_0",)), ("agent_b", ("agent_1",))]
     env.reset()
     step = env.step(twos(env))

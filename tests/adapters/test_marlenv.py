@@ -53,7 +53,7 @@ class Ferry:
 
 
 def ones(env: FromMarlenv) -> dict[str, torch.Tensor]:
-    return {"agent": torch.ones(env.num_copies, 2, dtype=torch.long)}
+    return {"agent": torch.ones(env.num_envs, 2, dtype=torch.long)}
 
 
 def test_the_contract_is_kept() -> None:
@@ -62,7 +62,7 @@ def test_the_contract_is_kept() -> None:
 
 
 def test_the_team_is_paid_once_and_limited_to_what_is_available() -> None:
-    env = FromMarlenv(Ferry, num_copies=2)
+    env = FromMarlenv(Ferry, num_envs=2)
     step = env.reset()
     assert step.action_mask["agent"][0].tolist() == [[True, True, False], [True, True, True]]
     assert env.envs[0].seed != env.envs[1].seed

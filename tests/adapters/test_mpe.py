@@ -24,7 +24,7 @@ def test_particle_environments_keep_the_contract(make: Any, builtin_symbols: boo
 
 @pytest.mark.parametrize("make", MAKES)
 def test_the_step_limit_truncates(make: Any) -> None:
-    env = make(num_copies=2)
+    env = make(num_envs=2)
     env.reset()
     idle = {r.name: torch.zeros(2, len(r.agents), dtype=torch.long) for r in env.roles}
     steps = [env.step(idle) for _ in range(MAX_STEPS)]
@@ -34,7 +34,7 @@ def test_the_step_limit_truncates(make: Any) -> None:
 
 
 def test_the_speaker_means_the_goal_that_it_sees() -> None:
-    step = make_speaker_listener(num_copies=40).reset()
+    step = make_speaker_listener(num_envs=40).reset()
     goal = step.observations["speaker"][:, 0].argmax(-1)  # the colour of landmark i is strongest in channel i
     assert step.meaning[:, 0, 0].equal(goal) and (step.meaning[:, 1] == -1).all()
     assert set(goal.tolist()) == {0, 1, 2}
@@ -42,7 +42,7 @@ def test_the_speaker_means_the_goal_that_it_sees() -> None:
 
 
 def test_both_agents_of_reference_mean_the_goal_that_they_see() -> None:
-    step = make_reference(num_copies=40).reset()
+    step = make_reference(num_envs=40).reset()
     goals = step.observations["agent"][..., 8:11].argmax(-1)
     assert step.meaning[..., 0].equal(goals) and not goals[:, 0].equal(goals[:, 1])
     assert step.speaking.all()

@@ -137,7 +137,7 @@ class Without:
     ],
 )
 def test_what_has_the_interface_needs_no_base_class(make: Any) -> None:
-    for env in (FromPettingZoo(make), build_env(CommPPOConfig().environment(make).env_choice(), num_copies=1)):
+    for env in (FromPettingZoo(make), build_env(CommPPOConfig().environment(make).env_choice(), num_envs=1)):
         lengths, earned, _ = play(env, episodes=2)
         assert lengths == [2, 2] and earned.tolist() == [2.0, 4.0]
 
@@ -160,7 +160,7 @@ class Starts(OfParallel):
 
 
 def test_options_reach_every_reset() -> None:
-    env = FromPettingZoo(Starts, reset_options={"start": 7}, num_copies=2)
+    env = FromPettingZoo(Starts, reset_options={"start": 7}, num_envs=2)
     assert env.reset().observations["agent"].tolist() == [[[7.0]] * 2] * 2
 
 
@@ -173,7 +173,7 @@ def test_seeds_that_change_nothing_are_told_once_and_what_follows_is_not_disturb
     with pytest.warns(UserWarning, match=r"Loose does not heed its seed.*reset\(seed=\)"):
         facts_for(choice)
     facts_for(choice)
-    env = build_env(choice, num_copies=1)
+    env = build_env(choice, num_envs=1)
     assert env.reset().observations["agent"][0, 0].item() == 1
     assert FromPettingZoo(Starts).heeds_seed() and not FromPettingZoo(Loose).heeds_seed()
     facts_of(FromPettingZoo(Starts))
@@ -254,7 +254,7 @@ def test_state_places_and_edges_come_from_functions_of_the_environment() -> None
     lines = {0: [1], 1: []}
     env = FromPettingZoo(
         lambda: OfParallel(SHORT),
-        num_copies=2,
+        num_envs=2,
         state=lambda env: [[env.inner.time, 5], [6, 7]],
         positions=lambda env, agent: [env.inner.time, agent, 1.5],
         hearing=lambda env, agent: [0, 1],
@@ -344,25 +344,25 @@ def test_configs_tell_each_copy_its_place() -> None:
     for make in (Context, f"{__name__}:Context"):
         Context.made.clear()
         choice = CommPPOConfig().environment(make, env_config=env_config).env_choice()
-        build_env(at_work(choice, Place(worker_index=2, num_workers=3)), num_copies=4)
+        build_env(at_work(choice, Place(worker_index=2, num_workers=3)), num_envs=4)
         found = list(Context.made)
         assert [place for _, *place in found] == [[number, 2, 3, {"size": 3}] for number in range(4)]
         assert all(issubclass(kind, EnvContext) for kind, *_ in found)
     Context.made.clear()
-    FromMultiAgentEnv(Context, env_config={}, num_copies=4)
+    FromMultiAgentEnv(Context, env_config={}, num_envs=4)
     assert [place[1] for place in Context.made] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["Context", "parallel_env", "handing_on", "swallowing"])
 def test_import_paths_name_environments_of_other_libraries(name: str) -> None:
     choice = EnvChoice(env=f"{__name__}:{name}", settings={"speaking": f"{__name__}:never"})
-    env = build_env(choice, num_copies=2)
+    env = build_env(choice, num_envs=2)
     step = env.reset()
-    assert step.observing.all() and not step.speaking.any() and env.num_copies == 2
+    assert step.observing.all() and not step.speaking.any() and env.num_envs == 2
     if name not in ("Context", "swallowing"):
-        assert build_env(EnvChoice(env=choice.env, settings={"limit": 2}), num_copies=1).num_agents == 2
+        assert build_env(EnvChoice(env=choice.env, settings={"limit": 2}), num_envs=1).num_agents == 2
         with pytest.raises(ValueError, match="limits"):
-            build_env(EnvChoice(env=choice.env, settings={"limits": 2}), num_copies=1)
+            build_env(EnvChoice(env=choice.env, settings={"limits": 2}), num_envs=1)
 
 
 def test_an_algorithm_is_built_on_a_function() -> None:

@@ -80,7 +80,7 @@ def seen(state: Any, player: int) -> list[float]:
 
 
 def test_a_sender_that_names_the_state_earns_one_and_chance_is_even() -> None:
-    env = FromOpenSpiel("lewis_signaling", num_copies=120)
+    env = FromOpenSpiel("lewis_signaling", num_envs=120)
     step = env.reset()
     state = step.meaning[:, 0, 0]
     assert torch.bincount(state).min() > 20 and (step.meaning[:, 1] == -1).all()  # 40 each, of 3 states
@@ -94,14 +94,14 @@ def test_a_sender_that_names_the_state_earns_one_and_chance_is_even() -> None:
 @pytest.mark.parametrize("game", ["negotiation", "kuhn_poker"])
 def test_chance_comes_from_the_seed(game: str) -> None:
     def first(seed: int) -> torch.Tensor:
-        return FromOpenSpiel(game, num_copies=8, seed=seed).reset().state
+        return FromOpenSpiel(game, num_envs=8, seed=seed).reset().state
 
     assert first(1).equal(first(1)) and not first(1).equal(first(2))
 
 
 @pytest.mark.parametrize("game", list(DEALT))
 def test_players_see_what_they_mean_and_do_not_see_what_others_mean(game: str) -> None:
-    env = FromOpenSpiel(game, num_copies=80)
+    env = FromOpenSpiel(game, num_envs=80)
     env.reset()
     for player in range(len(DEALT[game](env.envs[0]))):
         meant = [dealt(match, f"player_{player}") for match in env.envs]

@@ -26,7 +26,7 @@ advisory = pytest.mark.filterwarnings("ignore::UserWarning")  # api_test: sizes 
 
 
 def zeros(env: TeamEnv) -> dict[str, torch.Tensor]:
-    return {r.name: torch.zeros(env.num_copies, len(r.agents), dtype=torch.long) for r in env.roles}
+    return {r.name: torch.zeros(env.num_envs, len(r.agents), dtype=torch.long) for r in env.roles}
 
 
 # ---- PettingZoo -> TeamEnv -----------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_agents_that_share_a_name_and_differ_in_spaces_are_apart() -> None:
 
 
 def test_agents_come_and_go() -> None:
-    env = FromPettingZoo(Crowd, num_copies=2, success_fn=lambda env: env.time == NUM_STEPS)
+    env = FromPettingZoo(Crowd, num_envs=2, success_fn=lambda env: env.time == NUM_STEPS)
     shown = [env.reset()] + [env.step(zeros(env)) for _ in range(NUM_STEPS)]
     bird_0, bird_1 = 0, 1
     assert [bool(step.observing[0, bird_0]) for step in shown[:4]] == [True, True, False, False]
@@ -96,7 +96,7 @@ def test_rewards_follow_actions_of_agents_in_play() -> None:
     ],
 )
 def test_bad_output_names_agent_copy_and_step(faults: dict[str, Any], words: str | None) -> None:
-    env = FromPettingZoo(functools.partial(Crowd, faults), num_copies=2)
+    env = FromPettingZoo(functools.partial(Crowd, faults), num_envs=2)
     env.reset()
     if words is None:  # PettingZoo allows other keys, such as "common"
         env.step(zeros(env))
@@ -117,7 +117,7 @@ def test_meanings_come_from_infos_or_a_function_and_must_fit() -> None:
 
 def test_copies_get_seeds_of_their_own_that_follow_from_ours() -> None:
     def seeds(seed: int) -> list[int]:
-        env = FromPettingZoo(Crowd, num_copies=3, seed=seed)
+        env = FromPettingZoo(Crowd, num_envs=3, seed=seed)
         env.reset()
         return [inner.got_seed for inner in env.envs]
 
@@ -234,7 +234,7 @@ def test_action_spaces_take_up_messages() -> None:
     with pytest.raises(UnknownNameError, match="speaker"):
         TalkAsAction(SpeakerListener(), vocab_size=3, speakers=["speakr"])
     with pytest.raises(ValueError, match="one copy"):
-        TalkAsAction(SpeakerListener(num_copies=2))
+        TalkAsAction(SpeakerListener(num_envs=2))
 
 
 def test_a_message_is_heard_at_the_next_step_and_only_then() -> None:
@@ -269,8 +269,8 @@ class Reach(TeamEnv):
         arm = spaces.Box(-1.0, 1.0, (2,))
         role = Role(name="arm", agents=("arm_0", "arm_1", "arm_2"), observation_space=arm, action_space=arm)
         super().__init__((role,), **base)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long)
-        self._last = torch.zeros(self.num_copies, 3, 2)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long)
+        self._last = torch.zeros(self.num_envs, 3, 2)
 
     def _start(self, starting: torch.Tensor) -> None:
         self._time = self._time.masked_fill(starting, 0)
@@ -278,22 +278,22 @@ class Reach(TeamEnv):
     def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
         self._time = self._time + moving
         self._last = actions["arm"]
-        ended = torch.zeros(self.num_copies, 3, dtype=torch.bool)
+        ended = torch.zeros(self.num_envs, 3, dtype=torch.bool)
         ended[:, 1] = self._time == 4
         return Outcome(rewards=actions["arm"].sum(-1), terminated=ended, episode_over=self._time >= 6)
 
     def _observe(self) -> View:
-        awake = torch.ones(self.num_copies, 3, dtype=torch.bool)
+        awake = torch.ones(self.num_envs, 3, dtype=torch.bool)
         awake[:, 1] = (self._time == 0) | (self._time >= 3)
-        mask = torch.zeros(self.num_copies, 3, 1, dtype=torch.bool)
+        mask = torch.zeros(self.num_envs, 3, 1, dtype=torch.bool)
         mask[:, 1] = True
         return View(
             observations={"arm": self._last},
             observing=awake,
             acting=awake,
             speaking=awake,
-            meaning=torch.full((self.num_copies, 3, 1), -1),
-            hearing=Edges(senders=torch.zeros(self.num_copies, 3, 1, dtype=torch.long), mask=mask),
+            meaning=torch.full((self.num_envs, 3, 1), -1),
+            hearing=Edges(senders=torch.zeros(self.num_envs, 3, 1, dtype=torch.long), mask=mask),
         )
 
 

@@ -84,12 +84,12 @@ def test_environment_adapts_what_it_is_given() -> None:
         (lambda config: Crowd(), FromPettingZoo),
     ):
         choice = CommPPOConfig().environment(env, time_limit=3).env_choice()
-        env = build_env(choice, num_copies=2)
-        assert type(env) is adapter and env.num_copies == 2 and env.time_limit == 3
+        env = build_env(choice, num_envs=2)
+        assert type(env) is adapter and env.num_envs == 2 and env.time_limit == 3
         env.close()
     given = {"ends_at": 2, "time_limit": 7}
     choice = CommPPOConfig().environment(lambda config: Meadow(**config), env_config=given).env_choice()
-    env = build_env(choice, num_copies=1)
+    env = build_env(choice, num_envs=1)
     assert env.envs[0].ends_at == 2 and env.time_limit == 7  # one key was the environment's, one the adapter's
 
 
@@ -97,7 +97,7 @@ def test_names_of_gymnasium_are_names_here() -> None:
     gymnasium.register("Meadow-v0", entry_point="tests.adapters.test_gymnasium_tuple:Meadow", kwargs={"ends_at": 3})
     try:
         choice = CommPPOConfig().environment("Meadow-v0", env_config={"team_reward": True}).env_choice()
-        env = build_env(choice, num_copies=1)
+        env = build_env(choice, num_envs=1)
         assert env.envs[0].unwrapped.team_reward and env.envs[0].unwrapped.ends_at == 3
     finally:
         gymnasium.registry.pop("Meadow-v0")
@@ -112,7 +112,7 @@ def test_vectorised_environments_are_told_how_many_copies_to_make_and_no_others_
         heard.append((config["num_envs"], config["device"], dict(config), config.get("num_envs", "no")))
         return Meadow()
 
-    build_env(CommPPOConfig().environment(make).env_choice(), num_copies=1)
+    build_env(CommPPOConfig().environment(make).env_choice(), num_envs=1)
     assert heard == [(1, "cpu", {}, "no")]
 
 
@@ -123,17 +123,17 @@ def test_what_no_adapter_takes_is_refused_with_what_to_do() -> None:
         (lambda config: 3, "made a int: must be a heliograph TeamEnv class, a RLlib MultiAgentEnv, a PettingZoo"),
     ):
         with pytest.raises(ValueError, match=told):
-            build_env(CommPPOConfig().environment(env).env_choice(), num_copies=1)
+            build_env(CommPPOConfig().environment(env).env_choice(), num_envs=1)
     choice = CommPPOConfig().environment(lambda config: Crowd(), spiel_tensor="observation").env_choice()
     with pytest.raises(ValueError, match="spiel_tensor is no setting of FromPettingZoo, which adapts Crowd"):
-        build_env(choice, num_copies=1)
+        build_env(choice, num_envs=1)
     assert "of one agent" not in remedy(Meadow(), name="x")
 
 
 def test_games_of_openspiel_are_given_as_they_are() -> None:
     pyspiel = pytest.importorskip("pyspiel")
     choice = CommPPOConfig().environment(pyspiel.load_game("tiny_hanabi"), spiel_tensor="observation").env_choice()
-    assert build_env(choice, num_copies=3).envs[0].name == "tiny_hanabi"
+    assert build_env(choice, num_envs=3).envs[0].name == "tiny_hanabi"
     with pytest.raises(ValueError, match=r"env_config=\{'players': 3\}: kuhn_poker\(\) is made already"):
         choice = CommPPOConfig().environment(pyspiel.load_game("kuhn_poker"), env_config={"players": 3}).env_choice()
-        build_env(choice, num_copies=1)
+        build_env(choice, num_envs=1)

@@ -112,7 +112,7 @@ class OfRLlib(MultiAgentEnv):
 
 def adapted(form: str, rules: Callable[[], Rules], **settings: Any) -> StackedEnv:
     make, adapter = {"pettingzoo": (InParallel, FromPettingZoo), "rllib": (OfRLlib, FromMultiAgentEnv)}[form]
-    return adapter(lambda: make(rules()), num_copies=2, **settings)
+    return adapter(lambda: make(rules()), num_envs=2, **settings)
 
 
 def played(env: StackedEnv, *, steps: int = 6) -> list[Any]:
@@ -189,7 +189,7 @@ class Dial(TeamEnv):
         act, seen = spaces.Box(low, high, (1,)), spaces.Box(0.0, 1.0, (1,))
         super().__init__((Role(name="a", agents=("a_0",), observation_space=seen, action_space=act),), **base)
         self.best, self.turned = best, []
-        self._time = torch.zeros(self.num_copies, dtype=torch.long)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long)
 
     def _start(self, starting: torch.Tensor) -> None:
         self._time = self._time.masked_fill(starting, 0)
@@ -203,10 +203,10 @@ class Dial(TeamEnv):
         return Outcome(rewards=reward, terminated=over[:, None], episode_over=over)
 
     def _observe(self) -> View:
-        yes = torch.ones(self.num_copies, 1, dtype=torch.bool)
-        nothing = torch.full((self.num_copies, 1, 1), -1)
+        yes = torch.ones(self.num_envs, 1, dtype=torch.bool)
+        nothing = torch.full((self.num_envs, 1, 1), -1)
         return View(
-            observations={"a": torch.zeros(self.num_copies, 1, 1)},
+            observations={"a": torch.zeros(self.num_envs, 1, 1)},
             observing=yes,
             acting=yes,
             speaking=~yes,

@@ -86,7 +86,7 @@ def test_teams_through_environment_and_by_import_path() -> None:
     config = CommPPOConfig().environment(Spied, team_of=TEAMS, rivals_hear=False)
     assert config.facts().teams == ("spies", "ours")
     for env in ("tests.adapters.spied:Spied", "tests.adapters.spied:SpiedOfRLlib"):
-        env = build_env(EnvChoice(env=env, settings={"team_of": "tests.adapters.test_teams:eve_apart"}), num_copies=1)
+        env = build_env(EnvChoice(env=env, settings={"team_of": "tests.adapters.test_teams:eve_apart"}), num_envs=1)
         assert env.teams == ("True", "False") and env.team_of_agent.tolist() == [0, 1, 1]
 
 
@@ -158,7 +158,7 @@ def test_edges_within_teams_are_those_between_team_mates(data: Any) -> None:
         (Edges(senders=senders, mask=mask[None]), mask & mates.flip(1)),
         (None, mates & ~torch.eye(n, dtype=torch.bool)),
     ):
-        assert torch.equal(within_teams(edges, teams, num_copies=1).mask[0], expected)
+        assert torch.equal(within_teams(edges, teams, num_envs=1).mask[0], expected)
 
 
 # ---- the contract ---------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_teams_without_names_are_refused() -> None:
 
 
 def test_crypto_comes_with_its_teams() -> None:
-    env = make_crypto(builtin_symbols=False, num_copies=8)
+    env = make_crypto(builtin_symbols=False, num_envs=8)
     step = env.reset()
     assert env.teams == ("spies", "ours") and env.agents == ("eve_0", "bob_0", "alice_0")
     assert env.roles[2].action_space.n == 1 and step.speaking[0].tolist() == [False, False, True]

@@ -111,7 +111,7 @@ def as_text(value: Any) -> str:
 
 def seen(choice: EnvChoice) -> str:
     """What an environment is, and shows until all of its episodes are over."""
-    env = build_env(choice, num_copies=2, seed=0)
+    env = build_env(choice, num_envs=2, seed=0)
     step, found = env.reset(), [repr([(r.name, r.agents) for r in env.roles]), str(env.time_limit), repr(env.teams)]
     for _ in range(8):
         masks = sorted(step.action_mask or {})
@@ -218,5 +218,5 @@ def test_rllib_environments_take_them_too() -> None:
             nobody = {"__all__": False}
             return self.reset()[0], dict.fromkeys(self.agents, 0.0), nobody, nobody, {}
 
-    env = build_env(CommPPOConfig().environment(Lonely, time_limit=4, role_of=one_role_each).env_choice(), num_copies=1)
+    env = build_env(CommPPOConfig().environment(Lonely, time_limit=4, role_of=one_role_each).env_choice(), num_envs=1)
     assert env.time_limit == 4 and [role.name for role in env.roles] == ["a_0", "a_1"]

@@ -58,8 +58,8 @@ def until_asked(told: list[Told]) -> list[list[Told]]:
 def episodes(env: FromPettingZoo) -> list[list[list[TeamStep]]]:
     """Of each copy the first episodes: steps from the one that shows the start to the one that shows the end."""
     begun = [env.reset()]
-    found: list[list[list[TeamStep]]] = [[[begun[0]]] for _ in range(env.num_copies)]
-    zeros = {role.name: torch.zeros(env.num_copies, len(role.agents), dtype=torch.long) for role in env.roles}
+    found: list[list[list[TeamStep]]] = [[[begun[0]]] for _ in range(env.num_envs)]
+    zeros = {role.name: torch.zeros(env.num_envs, len(role.agents), dtype=torch.long) for role in env.roles}
     while any(len(own) <= EPISODES for own in found):
         step = env.step(zeros)
         for copy, own in enumerate(found):
@@ -143,7 +143,7 @@ def test_games_of_mortals_are_those_of_the_loop(data: st.DataObject) -> None:
     games = [data.draw(moves(agents=agents)) for _ in range(2)]
     ended_first = data.draw(st.booleans())
     left = iter(games)
-    env = FromPettingZoo(lambda: OfMortals(next(left), ended_first=ended_first), num_copies=2)
+    env = FromPettingZoo(lambda: OfMortals(next(left), ended_first=ended_first), num_envs=2)
     for copy, own in enumerate(episodes(env)):
         told = told_by(OfMortals(games[copy], ended_first=ended_first))
         for steps in own:

@@ -87,7 +87,7 @@ def test_the_contract_is_kept(discrete: bool) -> None:
 
 
 def test_agents_are_in_their_roles_and_paid_their_own() -> None:
-    env = FromVMAS(Drift, num_copies=2, speaking=lambda agent: agent == "talker_0")
+    env = FromVMAS(Drift, num_envs=2, speaking=lambda agent: agent == "talker_0")
     assert [(role.name, role.action_space) for role in env.roles] == [
         (name, spaces.Box(-1.0, 1.0, (1,))) for name in ("talker", "mover")
     ]
@@ -103,7 +103,7 @@ def test_agents_are_in_their_roles_and_paid_their_own() -> None:
 
 
 def test_copies_restart_alone_and_show_their_end_first() -> None:
-    env = FromVMAS(Drift, num_copies=2)
+    env = FromVMAS(Drift, num_envs=2)
     env.reset()
     env.env.place = torch.tensor([[2.5, 0.0], [0.0, 0.0]])
     step = env.step(pushes(1.0, 0.25))
@@ -117,7 +117,7 @@ def test_copies_restart_alone_and_show_their_end_first() -> None:
 
 def test_its_stream_is_its_own() -> None:
     def rollout(disturb: bool) -> list[float]:
-        env, other = FromVMAS(Drift, num_copies=2, seed=1), FromVMAS(Drift, seed=2)
+        env, other = FromVMAS(Drift, num_envs=2, seed=1), FromVMAS(Drift, seed=2)
         shown = [env.reset().state]
         for _ in range(2 * LIMIT):
             if disturb:
@@ -133,14 +133,14 @@ def test_meanings_and_success_are_asked_of_all_copies_at_once() -> None:
     def quadrant(env: Any, agent: str) -> torch.Tensor:
         return (env.place[:, 0] > 0.5).long() if agent == "talker_0" else torch.full((env.num_envs,), -1)
 
-    env = FromVMAS(Drift, num_copies=8, meaning_fn=quadrant, success_fn=lambda env: env.place[:, 0] > 3)
+    env = FromVMAS(Drift, num_envs=8, meaning_fn=quadrant, success_fn=lambda env: env.place[:, 0] > 3)
     step = env.reset()
     assert step.meaning[:, 0, 0].equal((step.observations["talker"][:, 0, 0] > 0.5).long())
     assert (step.meaning[:, 1] == -1).all()
     env.env.place[0] = 3.0
     assert env.step(pushes(*[0.5] * 8)).info["success"].tolist() == [True] + [False] * 7
     with pytest.raises(ValueError, match=r"meaning_fn gave agent 'talker_0' .*float32.*: needs whole numbers \(8, 1\)"):
-        FromVMAS(Drift, num_copies=8, meaning_fn=lambda env, agent: env.place[:, 0]).reset()
+        FromVMAS(Drift, num_envs=8, meaning_fn=lambda env, agent: env.place[:, 0]).reset()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_meanings_and_success_are_asked_of_all_copies_at_once() -> None:
         (lambda **_: 3, {}, TypeError, "must return a vmas Environment"),
         (lambda **_: Drift(num_envs=32, device="cpu", seed=0), {}, ValueError, r"made 32 copies, where 1 .*num_envs"),
         (Drift, {"talk_steps": 2}, ValueError, "talk_steps=2: VMAS moves all copies at once"),
-        (Drift, {"num_copies": 0}, ValueError, "num_copies"),
+        (Drift, {"num_envs": 0}, ValueError, "num_envs"),
     ],
 )
 def test_what_cannot_be_adapted_is_named(make: Any, settings: dict, error: type, told: str) -> None:
@@ -161,7 +161,7 @@ def test_what_cannot_be_adapted_is_named(make: Any, settings: dict, error: type,
 def test_a_step_is_that_of_vmas() -> None:
     vmas = pytest.importorskip("vmas")
     make = functools.partial(vmas.make_env, "simple_reference", max_steps=5, continuous_actions=False)
-    env, raw, generator = FromVMAS(make, num_copies=3), make(num_envs=3, terminated_truncated=True), torch.Generator()
+    env, raw, generator = FromVMAS(make, num_envs=3), make(num_envs=3, terminated_truncated=True), torch.Generator()
     step = env.reset()
     seed = int(torch.randint(2**31 - 1, (3,), generator=torch.Generator().manual_seed(0 ^ 0x5EED))[0])
     seen = raw.reset(seed=seed)

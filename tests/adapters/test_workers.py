@@ -34,7 +34,7 @@ from tests.adapters.troubled import Deed, Trouble, Troubled, others, place, walk
 
 COPIES = 3
 SETTINGS: dict[str, Any] = {
-    "num_copies": COPIES, "seed": 4, "time_limit": 6, "talk_steps": 1, "success_fn": walked, "state": whole,
+    "num_envs": COPIES, "seed": 4, "time_limit": 6, "talk_steps": 1, "success_fn": walked, "state": whole,
     "positions": place, "hearing": others, "adjacency": others, "speaking": lambda agent: agent != "helper_0",
 }  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_episodes_are_those_of_one_process(pool: TeamEnv, alone: TeamEnv, seed: 
 
 def test_it_is_what_the_adapter_is(pool: Any, alone: Any) -> None:
     assert isinstance(pool, WorkedEnv) and (pool.num_workers, len(set(pool.process_ids) | {os.getpid()})) == (2, 3)
-    for name in ("roles", "agents", "agent_ids", "role_rule", "resumable", "counts_absent", "horizon", "num_copies"):
+    for name in ("roles", "agents", "agent_ids", "role_rule", "resumable", "counts_absent", "horizon", "num_envs"):
         assert getattr(pool, name) == getattr(alone, name), name
     assert pool.described_spaces() == alone.described_spaces()
     assert pool.heeds_seed() and alone.heeds_seed()
@@ -204,8 +204,8 @@ def runs(pid: int) -> bool:
 
 
 def test_a_process_that_dies_is_an_error_with_its_copies_and_signal() -> None:
-    env: Any = FromPettingZoo(functools.partial(Troubled, masked=True), num_workers=2, num_copies=COPIES, seed=4)
-    one = FromPettingZoo(functools.partial(Troubled, masked=True), num_copies=COPIES, seed=4)
+    env: Any = FromPettingZoo(functools.partial(Troubled, masked=True), num_workers=2, num_envs=COPIES, seed=4)
+    one = FromPettingZoo(functools.partial(Troubled, masked=True), num_envs=COPIES, seed=4)
     words = []
     for each in (env, one):
         with pytest.raises(EnvError, match="masks_in_infos=True, but the info of no agent") as found:
@@ -240,7 +240,7 @@ class Mine(Troubled):
     "Known to this script alone, which has no guard of `__main__`."
 
 
-env = FromPettingZoo(lambda: Mine({note!r}), num_copies=2, num_workers=2)
+env = FromPettingZoo(lambda: Mine({note!r}), num_envs=2, num_workers=2)
 env.reset()
 print(*env.process_ids, flush=True)
 env.step({{"walker": torch.tensor([[0, 0], [0, int(Deed.HANG)]]), "helper": torch.zeros(2, 1, 2)}})
@@ -265,7 +265,7 @@ def test_processes_end_with_the_one_that_made_them(tmp_path: pathlib.Path) -> No
 @pytest.mark.parametrize("value", [-1, 1.5, "two", True, None])
 def test_a_number_of_workers_is_a_whole_number(value: Any) -> None:
     with pytest.raises(ValueError, match=rf"num_workers={value!r}: must be a whole number, 0 for no worker"):
-        FromPettingZoo(Troubled, num_copies=2, num_workers=value)
+        FromPettingZoo(Troubled, num_envs=2, num_workers=value)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_a_number_of_workers_is_a_whole_number(value: Any) -> None:
 )
 def test_what_cannot_travel_is_refused_with_what_to_do(make: Any, settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=rf"{told} .* cannot be sent to a worker .*hand in a function that makes"):
-        FromPettingZoo(make, num_copies=2, num_workers=2, **settings)
+        FromPettingZoo(make, num_envs=2, num_workers=2, **settings)
 
 
 def test_a_single_copy_stays_here() -> None:
@@ -303,19 +303,19 @@ def test_it_can_be_given_three_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     usual = FromPettingZoo(Troubled)
     monkeypatch.setattr(environments, "WorkedEnv", lambda *given: asked.append(given) or usual)
-    assert build_env(named, num_copies=5) is usual
+    assert build_env(named, num_envs=5) is usual
     ((adapt, settings),) = asked
-    assert settings == {"num_workers": 2, "num_copies": 5, "seed": 0, "device": "cpu"}
+    assert settings == {"num_workers": 2, "num_envs": 5, "seed": 0, "device": "cpu"}
     with numbered_from(3):
-        env = adapt(**{**settings, "num_copies": 2, "num_workers": 0})
+        env = adapt(**{**settings, "num_envs": 2, "num_workers": 0})
     assert [inner.config.vector_index for inner in env.envs] == [3, 4] and first_copy() == 0
 
 
 @hypothesis.given(st.integers(1, 200), st.data())
-def test_shares_are_even_and_in_order(num_copies: int, data: st.DataObject) -> None:
-    number = data.draw(st.integers(1, num_copies))
-    found = shares(num_copies, number)
-    assert [copy for share in found for copy in share] == list(range(num_copies))
+def test_shares_are_even_and_in_order(num_envs: int, data: st.DataObject) -> None:
+    number = data.draw(st.integers(1, num_envs))
+    found = shares(num_envs, number)
+    assert [copy for share in found for copy in share] == list(range(num_envs))
     assert len(found) == number and max(map(len, found)) - min(map(len, found)) <= 1
 
 

@@ -34,9 +34,9 @@ class Crowd(TeamEnv):
         own = [Role(name=n, agents=agents, observation_space=seen, action_space=choice) for n, agents in named]
         super().__init__(tuple(own), **base)
         self.parts = parts
-        self._goal = torch.zeros(self.num_copies, dtype=torch.long)
+        self._goal = torch.zeros(self.num_envs, dtype=torch.long)
         self._knower, self._time = torch.zeros_like(self._goal), torch.zeros_like(self._goal)
-        self._chatter = torch.zeros(self.num_copies, size, dtype=torch.long)
+        self._chatter = torch.zeros(self.num_envs, size, dtype=torch.long)
 
     @property
     def horizon(self) -> int:
@@ -113,7 +113,7 @@ def crowd_run(function=chattering, **settings) -> Run:
     choice = EnvChoice(env=Crowd, settings=settings)
     channel = {"channel": "symbols", "channel_settings": {"vocabulary": CHATTER}}
     choices = TeamChoices(model="scripted", model_settings={"function": function}, **channel)
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     team = build_team(choices, facts, seed=0).eval()
     config = {"env": {"env": "tests.analysis.crowd:Crowd", "settings": settings}, "team": {}}
     return Run(folder=pathlib.Path("none"), config=config, env=choice, choices=choices, facts=facts, team=team)

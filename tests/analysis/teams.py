@@ -75,7 +75,7 @@ def riddle_run(function=riddle, *, channel: str = "dru", **env) -> Run:
     settings = {"function": f"tests.analysis.teams:{function.__name__}", "memory_size": 2}
     bits = {"bits": 1} if channel == "dru" else {}
     choices = TeamChoices(model="scripted", model_settings=settings, channel=channel, channel_settings=bits)
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     config = {"env": choice.model_dump(), "team": choices.model_dump()}
     team = build_team(choices, facts, seed=0).eval()
     return Run(folder=pathlib.Path("none"), config=config, env=choice, choices=choices, facts=facts, team=team)
@@ -89,7 +89,7 @@ def scripted_run(function=perfect, *, channel: str = "symbols", folder: pathlib.
     choices = TeamChoices(
         model="scripted", model_settings={"function": function}, channel=channel, channel_settings=settings
     )
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     team = build_team(choices, facts, seed=0)
     team.eval()
     config = {"env": choice.model_dump(), "team": choices.model_dump(), "training": {"algorithm": "ppo"}}

@@ -22,9 +22,7 @@ THREE = math.log2(3)
     ],
 )
 def test_diagnoses(entropy_bits, information_bits, expected) -> None:
-    found = diagnose(
-        entropy_bits, information_bits, baseline_bits=0.01, meaning_entropy_bits=THREE, num_utterances=600
-    )
+    found = diagnose(entropy_bits, information_bits, baseline_bits=0.01, meaning_entropy_bits=THREE, num_utterances=600)
     assert found is expected
 
 

@@ -27,7 +27,7 @@ def trained(env: str, *, channel: str = "symbols", model: str = "cnet", **settin
     own = {"drop": 0.4} if channel.startswith("lossy") else {}
     choice = EnvChoice(env=env, settings=settings)
     choices = TeamChoices(model=model, channel=channel, channel_settings=own)
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     team = build_team(choices, facts, seed=1)
     config = {"env": choice.model_dump(), "team": choices.model_dump()}
     return Run(folder=pathlib.Path("none"), config=config, env=choice, choices=choices, facts=facts, team=team)
@@ -183,7 +183,7 @@ def test_first_from() -> None:
 
 def test_several_rollouts_number_their_episodes_on() -> None:
     run = scripted_run()
-    sampler = Sampler(build_env(run.env, num_copies=8), run.team)
+    sampler = Sampler(build_env(run.env, num_envs=8), run.team)
     _, rollouts = play_episodes(sampler, 20)
     corpus = corpora.from_rollouts(run.team, run.facts, rollouts)
     assert corpus.utterances["episode"].tolist() == list(range(20))

@@ -49,16 +49,16 @@ def test_a_silent_team_has_no_statistics_of_messages() -> None:
 def test_it_is_json_and_decided_by_the_seed() -> None:
     run = scripted_run(channel="garbled+symbols")
     one, again, other = (
-        evaluate(run, num_episodes=200, choice=Choice.SAMPLED, seed=seed, num_copies=64) for seed in (4, 4, 5)
+        evaluate(run, num_episodes=200, choice=Choice.SAMPLED, seed=seed, num_envs=64) for seed in (4, 4, 5)
     )
     assert json.loads(json.dumps(one)) == one == again
     assert one["episode_return_mean"] != other["episode_return_mean"]
 
 
 def test_exactly_so_many_episodes() -> None:
-    played = play_run(scripted_run(), num_episodes=70, num_copies=32)
+    played = play_run(scripted_run(), num_episodes=70, num_envs=32)
     assert len(played.episodes) == 70
-    assert sum(r.num_copies for r in played.rollouts) == 70
+    assert sum(r.num_envs for r in played.rollouts) == 70
     with pytest.raises(ValueError, match="num_episodes=0"):
         play_run(scripted_run(), num_episodes=0)
     assert evaluate(scripted_run(), num_episodes=1)["episode_return_se"] is None
@@ -68,14 +68,14 @@ def test_evaluation_does_not_replay_the_episodes_of_training() -> None:
     run = scripted_run(rounds=8)
     played = play_run(run, num_episodes=16, seed=0).rollouts[0]
     for seed in (0, 1):
-        training = build_env(run.env, num_copies=16, seed=seed).reset()
+        training = build_env(run.env, num_envs=16, seed=seed).reset()
         assert not torch.equal(training.meaning, played.meaning[0])
-    assert torch.equal(build_env(run.env, num_copies=16, seed=FRESH).reset().meaning, played.meaning[0])
+    assert torch.equal(build_env(run.env, num_envs=16, seed=FRESH).reset().meaning, played.meaning[0])
 
 
 def test_measures_are_taken_from_the_first_utterances_and_counts_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
     run = scripted_run()
-    whole = evaluate(run, num_episodes=500, num_copies=64)
+    whole = evaluate(run, num_episodes=500, num_envs=64)
     rows, make = [], evaluation.corpora.from_rollouts
 
     def counting(*args: Any, **settings: Any) -> Corpus:
@@ -85,7 +85,7 @@ def test_measures_are_taken_from_the_first_utterances_and_counts_from_all(monkey
 
     monkeypatch.setattr(evaluation.corpora, "from_rollouts", counting)
     monkeypatch.setattr(evaluation, "MAX_MEASURED", 100)
-    part = evaluate(run, num_episodes=500, num_copies=64)
+    part = evaluate(run, num_episodes=500, num_envs=64)
     assert (rows[0], part["num_utterances"]) == (100, 500)
     counts = ("num_utterances", "messages_per_episode", "episode_return_mean", "bits_per_message")
     assert all(part[key] == whole[key] for key in counts)

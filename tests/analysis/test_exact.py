@@ -15,7 +15,7 @@ from tests.analysis.teams import last_day, riddle_n4, riddle_run, scripted_run
 
 
 def test_visits_are_the_digits_of_a_start() -> None:
-    env = SwitchRiddle(prisoners=3, horizon=4, num_copies=3)
+    env = SwitchRiddle(prisoners=3, horizon=4, num_envs=3)
     assert env.num_starts == 81
     env.fix_starts(torch.tensor([0, 5, 80]))
     env.reset()
@@ -58,14 +58,14 @@ def test_branches_give_the_return_of_all_sequences(
 ) -> None:
     monkeypatch.setattr(exact, "CHUNK", 100)
     choice = EnvChoice(env="switch_riddle", settings=settings)
-    env = build_env(choice, num_copies=1)
+    env = build_env(choice, num_envs=1)
     model = {"model": "cnet", "model_settings": {"size": 16, "message_norm": "none"}}
     for seed in range(5):
         team = build_team(TeamChoices(channel=channel, **model), facts_of(env), seed=seed).eval()
         for policy in team.policies.values():  # so that some tell, on different days
             policy.model.head.weight.data.mul_(100)
         plain = mean_over_starts(
-            choice, lambda env, team=team: play_episodes(Sampler(env, team), env.num_copies)[0].returns
+            choice, lambda env, team=team: play_episodes(Sampler(env, team), env.num_envs)[0].returns
         )
         assert exact_return(team, choice) == pytest.approx(plain, abs=1e-6)
         if plain:

@@ -41,7 +41,7 @@ def spoken(*said: Said) -> Speech:
 def some_run(folder: pathlib.Path, env: str, **choices) -> Run:
     choice, team = EnvChoice(env=env), TeamChoices(**{"model": "cnet", **choices})
     write_config(folder, env=choice, choices=team)
-    write_team(folder, build_team(team, facts_of(build_env(choice, num_copies=1)), seed=0))
+    write_team(folder, build_team(team, facts_of(build_env(choice, num_envs=1)), seed=0))
     return read_run(folder)
 
 
@@ -149,7 +149,7 @@ def test_bubbles_go_where_least_is_covered() -> None:
 
 def test_films_show_the_episodes_that_were_played(tmp_path: pathlib.Path) -> None:
     run = some_run(tmp_path, "switch_riddle", channel="dru")
-    played = play_run(run, num_episodes=3, choice=Choice.SAMPLED, num_copies=3)
+    played = play_run(run, num_episodes=3, choice=Choice.SAMPLED, num_envs=3)
     (rollout,) = played.rollouts
     stills = list(shots(run, played, seed=0))
     for copy in range(3):
@@ -193,10 +193,10 @@ def test_closed_gates_are_silence_and_open_ones_show_the_vector(tmp_path: pathli
 
 def test_an_environment_that_plays_differently_is_not_shown(tmp_path: pathlib.Path) -> None:
     run = some_run(tmp_path, "identity", channel="dru")
-    (rollout,) = play_run(run, num_episodes=8, num_copies=8).rollouts
-    scenes_of(Identity(num_copies=8, seed=FRESH), rollout)
+    (rollout,) = play_run(run, num_episodes=8, num_envs=8).rollouts
+    scenes_of(Identity(num_envs=8, seed=FRESH), rollout)
     with pytest.raises(ValueError, match="Identity plays differently from the same seed"):
-        scenes_of(Identity(num_copies=8, seed=FRESH + 1), rollout)
+        scenes_of(Identity(num_envs=8, seed=FRESH + 1), rollout)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ SHARED = ("num_utterances", "num_meanings", "entropy_bits", "mutual_information_
 def untrained_run(env: str, *, model: str = "cnet", channel: str = "symbols", model_settings=None, **settings) -> Run:
     choice = EnvChoice(env=env, settings=settings)
     choices = TeamChoices(model=model, model_settings={"size": 8, **(model_settings or {})}, channel=channel)
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     config = {"env": choice.model_dump(), "team": choices.model_dump()}
     team = build_team(choices, facts, seed=0).eval()
     return Run(folder=pathlib.Path("none"), config=config, env=choice, choices=choices, facts=facts, team=team)
@@ -185,9 +185,7 @@ def rollout_of(said: torch.Tensor, meant: torch.Tensor) -> tuple[Run, Rollout]:
     run = scripted_run()
     base = play_run(run, num_episodes=said.shape[1]).rollouts[0]
     message = Message(payload=torch.ones(*said.shape[:3], 1), symbols=said, bits=torch.ones(said.shape[:3]))
-    return run, dataclasses.replace(
-        base, messages=(message,), meaning=meant, speaking=torch.ones_like(base.speaking)
-    )
+    return run, dataclasses.replace(base, messages=(message,), meaning=meant, speaking=torch.ones_like(base.speaking))
 
 
 @settings(deadline=None, max_examples=20)

@@ -37,7 +37,7 @@ def test_every_cycle_is_equally_likely() -> None:
 
 
 def step_of(copies: int, **fields) -> TeamStep:
-    env = build_env(scripted_run().env, num_copies=copies, seed=0)
+    env = build_env(scripted_run().env, num_envs=copies, seed=0)
     step = env.reset()
     for name, value in fields.items():
         setattr(step, name, value)

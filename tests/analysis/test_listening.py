@@ -33,7 +33,7 @@ def attending(
     choice = EnvChoice(env=env, settings={"time_limit": 5} if env == "predator_prey" else settings)
     own = {"size": 8, **({"heads": 2} if model in ("magic", "graph_attention") else {}), **(model_settings or {})}
     choices = TeamChoices(model=model, model_settings=own, channel=channel)
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     team = stir(build_team(choices, facts, seed=0)).eval()
     config = {"env": choice.model_dump(), "team": choices.model_dump(), "training": {"algorithm": "ppo"}}
     if folder is not None:

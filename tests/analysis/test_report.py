@@ -240,7 +240,7 @@ def test_the_untrained_team_stands_beside_the_trained_and_twins_have_a_dash(tmp_
     env = EnvChoice(env="speaker_listener", settings={"goals": 3})
     for name, channel in (("", "dru"), ("garbled", "garbled+dru")):
         choices = TeamChoices(model="cnet", model_settings={"size": 8}, channel=channel)
-        facts = facts_of(build_env(env, num_copies=1))
+        facts = facts_of(build_env(env, num_envs=1))
         write_config(tmp_path / name, env=env, choices=choices, training={"algorithm": "ppo"}, seed=0)
         write_team(tmp_path / name, build_team(choices, facts, seed=1))
     text = write_report(tmp_path, num_episodes=60).read_text(encoding="utf8")

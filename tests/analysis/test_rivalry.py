@@ -85,7 +85,7 @@ def test_agents_that_never_meet_are_not_compared() -> None:
 
 @pytest.mark.parametrize("env", [TrafficJunction, PredatorPrey])
 def test_tasks_with_rewards_of_ones_own_are_cooperative(env: Any) -> None:
-    made = env(num_copies=E)
+    made = env(num_envs=E)
     team = build_team(TeamChoices(channel="none"), facts_of(made), seed=0)
     episodes, _ = play_episodes(Sampler(made, team, seed=1), E, choice=Choice.SAMPLED)
     assert opposed(episodes.agent_returns, made.roles, present=episodes.present) is None

@@ -33,7 +33,7 @@ def run_of(folder: pathlib.Path | None = None, **env: Any) -> Run:
     choices = TeamChoices(
         model="scripted", model_settings=script, channel="symbols", channel_settings={"vocabulary": 4}
     )
-    facts = facts_of(build_env(choice, num_copies=1))
+    facts = facts_of(build_env(choice, num_envs=1))
     team = build_team(choices, facts, seed=0).eval()
     config = {"env": choice.model_dump(), "team": choices.model_dump(), "training": {"algorithm": "ppo"}}
     if folder is not None:

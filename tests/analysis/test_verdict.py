@@ -177,7 +177,7 @@ def test_too_little_to_go_on_is_unknown(missing: dict) -> None:
 
 def test_messages_that_could_not_be_replaced_show_nothing() -> None:
     """Of a single copy there is no other episode."""
-    found = judged(scripted_run(), num_episodes=40, num_copies=1)
+    found = judged(scripted_run(), num_episodes=40, num_envs=1)
     assert (found["replaced_share_resampled"], found["diagnosis"]) == (0.0, "unknown")
 
 

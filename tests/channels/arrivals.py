@@ -73,10 +73,10 @@ def step_by_step(sampler: Sampler, number: int) -> tuple[Rollout, list[Tree]]:
 
 def transited(channel: Channel, said: list[tuple[Message, Tensor]], *, ended: Tensor | None = None) -> list[Arrivals]:
     """What arrives in each step, one round each; after step t the parts `ended[t]` [B, N] end."""
-    num_copies, num_agents = said[0][1].shape
-    state, found = channel.initial_state(num_copies, num_agents, torch.device("cpu")), []
+    num_envs, num_agents = said[0][1].shape
+    state, found = channel.initial_state(num_envs, num_agents, torch.device("cpu")), []
     for t, (words, speaking) in enumerate(said):
-        intent = torch.zeros(num_copies, num_agents, channel.intent_size)
+        intent = torch.zeros(num_envs, num_agents, channel.intent_size)
         draw = channel.sample(intent, generator=stream(t), choice=Choice.GREEDY)
         arrivals, state = channel.transit(words, speaking=speaking, draw=draw, state=state)
         found.append(arrivals)

@@ -69,7 +69,7 @@ def test_words_that_are_actions_are_scored_where_they_are_sent() -> None:
 
 
 def test_ic3net_hears_nothing_where_its_own_gate_was_closed() -> None:
-    env = Identity(num_copies=64)
+    env = Identity(num_envs=64)
     choices = TeamChoices(
         model=IC3Net, model_settings={"size": 8}, channel="gated+continuous", channel_settings={"size": 8}
     )

@@ -20,19 +20,19 @@ class Counter(TeamEnv):
         action = spaces.Box(-1.0, 1.0, (1,)) if action_space is None else action_space
         super().__init__((Role(name="a", agents=("a_0", "a_1"), observation_space=seen, action_space=action),), **base)
         self.end, self.leaves = end, leaves
-        self._time = torch.zeros(self.num_copies, dtype=torch.long)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long)
 
     def _start(self, starting):
         self._time = self._time.masked_fill(starting, 0)
 
     def _advance(self, actions, moving):
         self._time = self._time + moving
-        gone = torch.zeros(self.num_copies, 2, dtype=torch.bool)
+        gone = torch.zeros(self.num_envs, 2, dtype=torch.bool)
         gone[:, 1] = self._time == self.leaves
         return Outcome(rewards=actions["a"][..., 0], terminated=gone, episode_over=self._time >= self.end)
 
     def _observe(self):
-        yes = torch.ones(self.num_copies, 2, dtype=torch.bool)
+        yes = torch.ones(self.num_envs, 2, dtype=torch.bool)
         return View(
             observations={"a": self._time.float()[:, None, None].expand(-1, 2, 1)},
             observing=yes,
@@ -43,12 +43,12 @@ class Counter(TeamEnv):
 
 
 def push(env: TeamEnv, value: float = 1.0) -> dict[str, torch.Tensor]:
-    return {"a": torch.full((env.num_copies, 2, 1), value)}
+    return {"a": torch.full((env.num_envs, 2, 1), value)}
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("num_copies", 0), ("num_copies", -2), ("time_limit", 0), ("time_limit", -1), ("talk_steps", -1)],
+    [("num_envs", 0), ("num_envs", -2), ("time_limit", 0), ("time_limit", -1), ("talk_steps", -1)],
 )
 def test_a_bad_setting_is_refused_with_its_name_and_value(setting: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{setting}={value}"):
@@ -76,7 +76,7 @@ def test_a_step_before_a_reset_is_refused() -> None:
 
 
 def test_an_ending_by_the_rules_terminates_and_shows_the_final_observation() -> None:
-    env = Counter(num_copies=2, end=3)
+    env = Counter(num_envs=2, end=3)
     env.reset()
     steps = [env.step(push(env)) for _ in range(4)]
     assert [bool(s.episode_over.all()) for s in steps] == [False, False, True, False]
@@ -135,7 +135,7 @@ def test_box_actions_are_clipped_to_their_space() -> None:
 
 
 def test_copies_that_go_on_are_untouched_by_those_that_restart() -> None:
-    env = Counter(num_copies=2, end=3)
+    env = Counter(num_envs=2, end=3)
     env.reset()
     env._time += torch.tensor([0, 1])
     env.step(push(env))
@@ -163,7 +163,7 @@ def test_slots_are_contiguous_by_role() -> None:
 
 def test_starts_do_not_depend_on_what_is_drawn_during_episodes() -> None:
     """Interventions stay paired: runs whose actions differ see equal starts while their episodes end together."""
-    one, other = (SpeakerListener(rounds=2, num_copies=16, seed=2) for _ in range(2))
+    one, other = (SpeakerListener(rounds=2, num_envs=16, seed=2) for _ in range(2))
     for env, guess in ((one, 0), (other, 1)):
         env.reset()
         for _ in range(4):
@@ -203,13 +203,13 @@ def test_a_flat_observation_has_the_size_of_its_space() -> None:
 
 
 def test_the_default_state_is_all_observations_side_by_side() -> None:
-    env = Mixed(num_copies=3)
+    env = Mixed(num_envs=3)
     sizes = [flat_size(role.observation_space) * len(role.agents) for role in env.roles]
     assert env.reset().state.shape == (3, sum(sizes))
 
 
 def test_view_shows_the_present_state_again() -> None:
-    env = Identity(num_copies=3)
+    env = Identity(num_envs=3)
     env.reset()
     step = env.step({"agent": torch.zeros(3, 2, dtype=torch.long)})
     again = env.view()

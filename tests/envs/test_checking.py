@@ -22,7 +22,7 @@ NAN = float("nan")
 
 
 def env(*, copies: int = 4, rounds: int = 3, **more: Any) -> SpeakerListener:
-    return SpeakerListener(num_copies=copies, rounds=rounds, **more)
+    return SpeakerListener(num_envs=copies, rounds=rounds, **more)
 
 
 def spoil(world: TeamEnv, *, at: int, view: Callable | None = None, outcome: Callable | None = None) -> TeamEnv:
@@ -174,14 +174,14 @@ class Digits(Identity):
 
     def _observe(self) -> Any:
         view = super()._observe()
-        digits = torch.zeros(self.num_copies, 2, dtype=torch.long)
+        digits = torch.zeros(self.num_envs, 2, dtype=torch.long)
         digits[1, 1] = 7 if self._moves > 1 else 2
         view.observations = {"agent": digits}
         return view
 
 
 def test_symbols_outside_their_space_are_named() -> None:
-    world = Digits(num_copies=3)
+    world = Digits(num_envs=3)
     with pytest.raises(EnvError, match=r"agent 'agent_1', copy 1.*is 7: must lie in Discrete\(3\)"):
         Sampler(world, make_team(world)).fragment(4)
 
@@ -237,14 +237,14 @@ FOREIGN = {
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_environments_are_checked_as_well(name: str) -> None:
     change, words = FOREIGN[name]
-    world = FromPettingZoo(lambda: Parallel(change), num_copies=2)
+    world = FromPettingZoo(lambda: Parallel(change), num_envs=2)
     with pytest.raises(EnvError) as caught:
         Sampler(world, make_team(world)).fragment(5)
     assert not [word for word in words if word not in str(caught.value)], caught.value
 
 
 def test_what_a_foreign_environment_raises_stays_its_own_and_says_where() -> None:
-    world = FromPettingZoo(lambda: Parallel(lambda o, r: {}["gone"]), num_copies=2)
+    world = FromPettingZoo(lambda: Parallel(lambda o, r: {}["gone"]), num_envs=2)
     with pytest.raises(KeyError, match="gone") as caught:
         Sampler(world, make_team(world)).fragment(5)
     assert "in step() of Parallel, copy 0, step 3" in caught.value.__notes__[0]

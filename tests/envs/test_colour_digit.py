@@ -17,7 +17,7 @@ DIGITS, COLOURS = GAMES[:, :2], GAMES[:, 2:]
 
 def returns_of(policy: Callable[[Tensor, Tensor], Tensor], **settings: str) -> tuple[float, float]:
     """Mean return and its standard error in the environment; `policy` sees all digits and colours."""
-    env = ColourDigit(num_copies=2000, seed=4, **settings)
+    env = ColourDigit(num_envs=2000, seed=4, **settings)
     returns, lengths = episodes(
         env, number=NUM_EPISODES, policy=lambda step: {"player": policy(*step.meaning.unbind(-1))}
     )
@@ -97,7 +97,7 @@ def test_the_published_scale_is_twice_that_of_the_mean() -> None:
 
 
 def test_an_episode_by_hand() -> None:
-    env = ColourDigit(num_copies=3, seed=1)
+    env = ColourDigit(num_envs=3, seed=1)
     step = env.reset()
     digit, colour = step.meaning.unbind(-1)
     assert step.speaking.all() and step.observing.all() and not step.acting.any()
@@ -116,7 +116,7 @@ def test_an_episode_by_hand() -> None:
 
 
 def test_the_colour_says_which_half_of_the_picture_is_dark() -> None:
-    flat, image = (ColourDigit(num_copies=64, seed=2, observation=form) for form in ("flat", "image"))
+    flat, image = (ColourDigit(num_envs=64, seed=2, observation=form) for form in ("flat", "image"))
     one, other = flat.reset(), image.reset()
     halves = one.observations["player"].unflatten(-1, (2, 64)).amax(-1)
     colour = one.meaning[..., 1]
@@ -128,7 +128,7 @@ def test_the_colour_says_which_half_of_the_picture_is_dark() -> None:
 
 
 def test_the_state_holds_digits_colours_and_time() -> None:
-    env = ColourDigit(num_copies=4)
+    env = ColourDigit(num_envs=4)
     step = env.reset()
     digit, colour = step.meaning.unbind(-1)
     assert step.state.shape == (4, 2 * 10 + 2 * 2 + 1)

@@ -12,15 +12,15 @@ from heliograph.types import TeamStep
 
 def field(soldiers: list[tuple[int, int]], bots: list[tuple[int, int]], **settings: int) -> Combat:
     """The same fight in all copies."""
-    env = Combat(soldiers=len(soldiers), **{"num_copies": 400, **settings})
+    env = Combat(soldiers=len(soldiers), **{"num_envs": 400, **settings})
     env.reset()
-    places = torch.tensor([soldiers + bots]).expand(env.num_copies, -1, 2)
+    places = torch.tensor([soldiers + bots]).expand(env.num_envs, -1, 2)
     env._row, env._column = places[..., 0].clone(), places[..., 1].clone()
     return env
 
 
 def act(env: Combat, *actions: int) -> TeamStep:
-    return env.step({"soldier": torch.tensor([actions]).expand(env.num_copies, -1)})
+    return env.step({"soldier": torch.tensor([actions]).expand(env.num_envs, -1)})
 
 
 def half(flags: torch.Tensor) -> bool:
@@ -94,8 +94,8 @@ def test_a_wasted_shot_must_be_waited_for_too() -> None:
 
 
 def bot(env: Combat, number: int, *, luck: torch.Tensor | float, vision: int = 1) -> torch.Tensor:
-    units, unit = env._units(), torch.full((env.num_copies, 1), number)
-    luck = torch.zeros(env.num_copies, 1) + luck
+    units, unit = env._units(), torch.full((env.num_envs, 1), number)
+    luck = torch.zeros(env.num_envs, 1) + luck
     return bot_action(units, unit, distance=units.distance(unit), luck=luck, vision=vision)
 
 
@@ -113,7 +113,7 @@ def test_bots_shoot_the_nearest_and_share_what_they_see() -> None:
 
 
 def test_bots_take_the_longer_way_more_often() -> None:
-    env = field([(5, 5)], [(8, 6)], num_copies=3000)
+    env = field([(5, 5)], [(8, 6)], num_envs=3000)
     action = bot(env, 1, luck=torch.rand(3000, 1, generator=torch.Generator().manual_seed(0)), vision=3)
     assert set(action.unique().tolist()) == {UP, LEFT}
     assert (action == LEFT).float().mean().item() == pytest.approx(1 / 3, abs=4 * math.sqrt(2 / 9 / 3000))
@@ -145,7 +145,7 @@ def test_a_side_that_has_fallen_ends_the_fight() -> None:
 
 
 def test_observations_by_hand() -> None:
-    env = field([(5, 5), (4, 4)], [(6, 5), (9, 9)], num_copies=1)
+    env = field([(5, 5), (4, 4)], [(6, 5), (9, 9)], num_envs=1)
     env._health, env._cooldown = torch.tensor([[3, 2, 1, 3]]), torch.tensor([[1, 0, 0, 0]])
     step = env.view()
     seen = step.observations["soldier"][0]
@@ -159,7 +159,7 @@ def test_observations_by_hand() -> None:
 
 
 def test_teams_start_around_their_centres() -> None:
-    env = Combat(num_copies=500)
+    env = Combat(num_envs=500)
     env.reset()
     for line in (env._row, env._column):
         for side in line.split(5, 1):

@@ -60,7 +60,7 @@ def test_conformance(name: str, check: str) -> None:
 
 @each_env
 def test_rules_alone_never_truncate(name: str) -> None:
-    env = maker(name)(num_copies=8)
+    env = maker(name)(num_envs=8)
     step, generator = env.reset(), torch.Generator().manual_seed(0)
     for _ in range(30):
         step = env.step(random_actions(env, step=step, generator=generator))
@@ -111,7 +111,7 @@ class ShortHorizon(SpeakerListener):
 class Flickers(SpeakerListener):
     def _observe(self):
         view = super()._observe()
-        noise = torch.rand(self.num_copies, 1, 1, generator=self.generator)
+        noise = torch.rand(self.num_envs, 1, 1, generator=self.generator)
         return dataclasses.replace(view, observations={**view.observations, "listener": noise})
 
 
@@ -150,7 +150,7 @@ class HiddenState(SwitchRiddle):
 class Elsewhere(Identity):
     def _observe(self):
         view = super()._observe()
-        return dataclasses.replace(view, positions=torch.zeros(self.num_copies, 2, 2, device="meta"))
+        return dataclasses.replace(view, positions=torch.zeros(self.num_envs, 2, 2, device="meta"))
 
 
 class LosesSight(SwitchRiddle):
@@ -162,7 +162,7 @@ class LosesSight(SwitchRiddle):
 class LonelyAndSad(SpeakerListener):
     def _advance(self, actions, moving):
         outcome = super()._advance(actions, moving)
-        rewards = outcome.rewards - outcome.rewards.mean() if self.num_copies == 1 else outcome.rewards
+        rewards = outcome.rewards - outcome.rewards.mean() if self.num_envs == 1 else outcome.rewards
         return dataclasses.replace(outcome, rewards=rewards)
 
 
@@ -173,12 +173,12 @@ class Boasts(SpeakerListener):
 
 class SolvesBadly(SwitchRiddle):
     def oracle(self):
-        return {"prisoner": torch.ones(self.num_copies, self.prisoners, dtype=torch.long)}
+        return {"prisoner": torch.ones(self.num_envs, self.prisoners, dtype=torch.long)}
 
 
 class Placed(Identity):
     def _observe(self):
-        places = torch.zeros(self.num_copies, 2, 2)
+        places = torch.zeros(self.num_envs, 2, 2)
         return dataclasses.replace(super()._observe(), positions=places if self.generator.initial_seed() % 2 else None)
 
 
@@ -232,7 +232,7 @@ def test_an_error_inside_an_environment_keeps_its_own_words() -> None:
 
 
 def test_random_actions_are_legal_and_cover_the_space() -> None:
-    env = Mixed(num_copies=500)
+    env = Mixed(num_envs=500)
     step = env.reset()
     actions = random_actions(env, step=step, generator=torch.Generator().manual_seed(0))
     allowed = step.action_mask["scout"]
@@ -247,7 +247,7 @@ def test_random_actions_are_legal_and_cover_the_space() -> None:
 
 
 def test_an_unbounded_box_is_drawn_from_a_normal() -> None:
-    env = Identity(num_copies=500)
+    env = Identity(num_envs=500)
     env.roles = (dataclasses.replace(env.roles[0], action_space=spaces.Box(-torch.inf, torch.inf, (2,))),)
     actions = random_actions(env, step=env.reset(), generator=torch.Generator().manual_seed(0))["agent"]
     assert actions.shape == (500, 2, 2)
@@ -255,14 +255,14 @@ def test_an_unbounded_box_is_drawn_from_a_normal() -> None:
 
 
 def test_episodes_are_whole_and_counted_once() -> None:
-    returns, lengths = episodes(SpeakerListener(rounds=3, num_copies=10), number=25)
+    returns, lengths = episodes(SpeakerListener(rounds=3, num_envs=10), number=25)
     assert len(returns) == len(lengths) == 30
     assert lengths.unique().tolist() == [6]
     assert set(returns.tolist()) <= {-3.0, -1.0, 1.0, 3.0}
 
 
 def test_mixed_pays_what_it_says_step_by_step() -> None:
-    env = Mixed(num_copies=64, seed=1)
+    env = Mixed(num_envs=64, seed=1)
     step = env.reset()
     offset, length = env._offset.clone(), env._length.clone()
     total = torch.zeros(64, 6)
@@ -288,7 +288,7 @@ def test_mixed_pays_what_it_says_step_by_step() -> None:
 
 
 def test_mixed_refills_a_slot_with_a_new_target() -> None:
-    env = Mixed(num_copies=500, seed=2)
+    env = Mixed(num_envs=500, seed=2)
     step, changed = env.reset(), []
     for _ in range(4):
         before = env.oracle()["driver"].clone()

@@ -73,7 +73,7 @@ def test_the_bundled_images_are_those_of_scikit_learn_with_their_digits() -> Non
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_games_of_a_split_show_its_images_only_all_of_them_and_as_often(split: str) -> None:
-    env = MultistepDigits(num_copies=20_000, split=split)
+    env = MultistepDigits(num_envs=20_000, split=split)
     step = env.reset()
     images = load_digit_images(split=split)
     shown = (step.observations["player"] * 255).round().int().flatten(0, 1)
@@ -86,7 +86,7 @@ def test_games_of_a_split_show_its_images_only_all_of_them_and_as_often(split: s
 
 
 def test_pixels_run_from_0_to_1() -> None:
-    for env in (ColourDigit(num_copies=500), MultistepDigits(num_copies=500)):
+    for env in (ColourDigit(num_envs=500), MultistepDigits(num_envs=500)):
         seen = env.reset().observations["player"]
         assert seen.dtype == torch.float32
         assert seen.min() == 0 and seen.max() == 1
@@ -107,7 +107,7 @@ def test_a_draw_is_uniform_among_the_images_of_a_digit() -> None:
 
 def test_the_same_seed_shows_the_same_images_and_another_others() -> None:
     def played(seed: int) -> list[torch.Tensor]:
-        env = ColourDigit(num_copies=16, seed=seed)
+        env = ColourDigit(num_envs=16, seed=seed)
         steps = [env.reset()] + [env.step({"player": torch.zeros(16, 2, dtype=torch.long)}) for _ in range(4)]
         return [step.observations["player"] for step in steps]
 
@@ -118,7 +118,7 @@ def test_the_same_seed_shows_the_same_images_and_another_others() -> None:
 
 
 def test_the_images_are_no_part_of_the_saved_state() -> None:
-    env = ColourDigit(num_copies=1)
+    env = ColourDigit(num_envs=1)
     env.reset()
     assert sum(tensor.numel() for tensor in env.get_state()["tensors"].values()) < 20
 
@@ -128,7 +128,7 @@ def test_the_images_are_no_part_of_the_saved_state() -> None:
 
 def test_a_folder_with_the_files_of_mnist_takes_the_place_of_the_bundled_images(folder: pathlib.Path) -> None:
     for split, labels in (("train", LABELS), ("test", [*LABELS[::-1], 7])):
-        env = ColourDigit(num_copies=400, split=split, mnist_dir=str(folder))
+        env = ColourDigit(num_envs=400, split=split, mnist_dir=str(folder))
         step = env.reset()
         digit, colour = step.meaning.unbind(-1)
         seen = (step.observations["player"] * 255).round().long().unflatten(-1, (2, 6)).sum(2)

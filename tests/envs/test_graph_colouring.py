@@ -19,7 +19,7 @@ def of_neighbours(values: Tensor, step: TeamStep) -> Tensor:
 
 @pytest.mark.parametrize(("agents", "degree", "colours"), [(64, 4, 4), (60, 6, 3), (10, 2, 2), (4, 2, 4)])
 def test_graphs_are_symmetric_regular_and_solved_by_the_hidden_groups(agents: int, degree: int, colours: int) -> None:
-    env = GraphColouring(agents=agents, degree=degree, colours=colours, num_copies=20)
+    env = GraphColouring(agents=agents, degree=degree, colours=colours, num_envs=20)
     step = env.reset()
     group = env.oracle()["agent"]
     assert (torch.nn.functional.one_hot(group, colours).sum(1) == agents // colours).all()
@@ -33,7 +33,7 @@ def test_graphs_are_symmetric_regular_and_solved_by_the_hidden_groups(agents: in
 
 
 def test_every_pair_of_groups_may_meet_and_graphs_are_new() -> None:
-    env = GraphColouring(num_copies=50, steps=1)
+    env = GraphColouring(num_envs=50, steps=1)
     step = env.reset()
     group = env._group
     apart = (of_neighbours(group, step) - group[..., None]) % 4
@@ -65,7 +65,7 @@ def test_an_agent_sees_the_colour_it_picked_last() -> None:
 
 
 def test_the_blind_score_is_the_best_over_all_fixed_colourings() -> None:
-    env = GraphColouring(agents=4, degree=2, colours=2, steps=1, num_copies=4000, seed=2)
+    env = GraphColouring(agents=4, degree=2, colours=2, steps=1, num_envs=4000, seed=2)
     found = []
     for colours in itertools.product(range(2), repeat=4):
         fixed = torch.tensor(colours).expand(4000, 4)
@@ -79,7 +79,7 @@ def test_the_blind_score_is_the_best_over_all_fixed_colourings() -> None:
 @pytest.mark.parametrize("agents", [64, 1024])
 def test_telling_ones_colour_beats_every_silent_team(agents: int) -> None:
     copies = 512 if agents == 64 else 16
-    env, stream = GraphColouring(agents=agents, num_copies=copies, seed=3), torch.Generator().manual_seed(0)
+    env, stream = GraphColouring(agents=agents, num_envs=copies, seed=3), torch.Generator().manual_seed(0)
     step, shares = env.reset(), []
     for _ in range(env.steps):
         own = step.meaning[..., 0]
@@ -93,7 +93,7 @@ def test_telling_ones_colour_beats_every_silent_team(agents: int) -> None:
 
 
 def test_after_the_first_step_only_those_on_turn_move() -> None:
-    env, stream = GraphColouring(num_copies=200, seed=4), torch.Generator().manual_seed(0)
+    env, stream = GraphColouring(num_envs=200, seed=4), torch.Generator().manual_seed(0)
     step, turns = env.reset(), []
     assert step.acting.all()
     for _ in range(10):

@@ -7,7 +7,7 @@ from heliograph.envs.identity import Identity
 
 
 def test_each_gets_one_for_the_number_of_the_other() -> None:
-    env = Identity(values=3, num_copies=200)
+    env = Identity(values=3, num_envs=200)
     step = env.reset()
     own = step.observations["agent"].argmax(-1)
     assert torch.equal(step.meaning[..., 0], own)
@@ -24,7 +24,7 @@ def test_each_gets_one_for_the_number_of_the_other() -> None:
 
 
 def test_they_see_first_and_act_blind() -> None:
-    env = Identity(num_copies=10)
+    env = Identity(num_envs=10)
     step = env.reset()
     assert (step.observations["agent"].sum(-1) == 1).all()
     assert step.speaking.all()

@@ -42,7 +42,7 @@ def test_random_and_blind_scores_are_exact() -> None:
 
 @pytest.mark.parametrize("repeats", [True, False])
 def test_scripted_teams_score_as_computed(repeats: bool) -> None:
-    env = Levers(num_copies=20_000, repeats=repeats, seed=3)
+    env = Levers(num_envs=20_000, repeats=repeats, seed=3)
     returns, lengths = episodes(env, number=20_000, policy=lambda step: {"agent": step.meaning[..., 0] % 5})
     assert lengths.max() == 1
     assert abs(returns.mean() - env.bounds().blind) < 3 * returns.std() / math.sqrt(20_000)
@@ -51,14 +51,14 @@ def test_scripted_teams_score_as_computed(repeats: bool) -> None:
 
 
 def test_numbers_are_distinct_and_equally_likely() -> None:
-    env = Levers(num_copies=30_000, levers=3, pool=5)
+    env = Levers(num_envs=30_000, levers=3, pool=5)
     number = env.reset().observations["agent"]
     assert (number.sort(1).values.diff() > 0).all()
     for slot in range(3):
         assert (torch.bincount(number[:, slot], minlength=5) - 6000).abs().max() < 5 * math.sqrt(6000 * 0.8)
     pairs = torch.bincount(number[:, 0] * 5 + number[:, 1], minlength=25).view(5, 5)
     assert (pairs[~torch.eye(5, dtype=torch.bool)] - 1500).abs().max() < 5 * math.sqrt(1500)
-    same = Levers(num_copies=2000, levers=3, pool=5, repeats=True).reset().observations["agent"]
+    same = Levers(num_envs=2000, levers=3, pool=5, repeats=True).reset().observations["agent"]
     assert (same.sort(1).values.diff() == 0).any()
 
 

@@ -30,7 +30,7 @@ class BinaryCode:
 @pytest.mark.parametrize(("steps", "score"), [(2, 0.2), (3, 0.4), (4, 0.8), (5, 1.0), (6, 1.0)])
 def test_the_binary_code_scores_what_the_best_code_can(steps: int, score: float) -> None:
     assert best_code_score(steps) == score
-    env = MultistepDigits(steps=steps, num_copies=2000, seed=3)
+    env = MultistepDigits(steps=steps, num_envs=2000, seed=3)
     returns, lengths = episodes(env, number=20_000, policy=BinaryCode())
     error = (returns.std() / len(returns) ** 0.5).item()
     assert returns.mean().item() == pytest.approx(score, abs=4 * error + 1e-9)
@@ -58,7 +58,7 @@ def test_a_vocabulary_of_four_needs_three_steps() -> None:
 
 
 def test_a_blind_team_names_one_digit_in_ten() -> None:
-    env = MultistepDigits(num_copies=2000)
+    env = MultistepDigits(num_envs=2000)
     returns, _ = episodes(env, number=20_000, policy=lambda step: {"player": torch.full((2000, 2), 3)})
     error = (returns.std() / len(returns) ** 0.5).item()
     assert returns.mean().item() == pytest.approx(env.bounds().blind, abs=4 * error)
@@ -66,7 +66,7 @@ def test_a_blind_team_names_one_digit_in_ten() -> None:
 
 
 def test_an_episode_by_hand() -> None:
-    env = MultistepDigits(num_copies=4)
+    env = MultistepDigits(num_envs=4)
     step = env.reset()
     digit = step.meaning[..., 0]
     other = digit.flip(1)
@@ -87,7 +87,7 @@ def test_an_episode_by_hand() -> None:
 
 
 def test_the_image_is_grey_and_the_same_in_every_step() -> None:
-    env = MultistepDigits(num_copies=8)
+    env = MultistepDigits(num_envs=8)
     step = env.reset()
     seen = step.observations["player"]
     assert seen.shape == (8, 2, 64)

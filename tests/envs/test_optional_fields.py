@@ -36,17 +36,17 @@ TOLERANCE = 1e-5
 
 def masks(env: TeamEnv) -> dict[str, torch.Tensor]:
     """One action out of three is legal, another one in each copy."""
-    one = torch.arange(env.num_copies).remainder(3)
+    one = torch.arange(env.num_envs).remainder(3)
     return {"agent": torch.nn.functional.one_hot(one, 3).bool()[:, None].expand(-1, 2, -1)}
 
 
 def one_way(env: TeamEnv) -> Edges:
     """Only the second agent hears."""
-    return dense(torch.tensor([[False, False], [True, False]]).expand(env.num_copies, -1, -1))
+    return dense(torch.tensor([[False, False], [True, False]]).expand(env.num_envs, -1, -1))
 
 
 def places(env: TeamEnv) -> torch.Tensor:
-    return torch.arange(2.0).view(1, 2, 1).expand(env.num_copies, -1, 2)
+    return torch.arange(2.0).view(1, 2, 1).expand(env.num_envs, -1, 2)
 
 
 FIELDS: dict[str, Callable[[TeamEnv], Any]] = {
@@ -107,7 +107,7 @@ def log_ratio(env: TeamEnv, *, steps: int = 6, **more: Any) -> float:
     [(field, there) for field in FIELDS for there in (True, False) if there or field not in TOPOLOGIES],
 )
 def test_a_field_that_is_there_always_or_never_is_replayed(field: str, there: bool) -> None:
-    env = Patchy(field=field, shown=lambda moves: there, num_copies=COPIES)
+    env = Patchy(field=field, shown=lambda moves: there, num_envs=COPIES)
     assert log_ratio(env, field=field, channel="symbols-score") <= TOLERANCE
     rollout = sampled(env, field=field)
     if field == "action_mask":
@@ -124,7 +124,7 @@ def test_a_field_that_is_there_always_or_never_is_replayed(field: str, there: bo
 )
 @pytest.mark.parametrize("there", [True, False])
 def test_one_that_comes_or_goes_is_refused_by_name_and_step(field: str, at: int, there: bool) -> None:
-    env = Patchy(field=field, shown=lambda moves: (moves == at) is not there, num_copies=COPIES)
+    env = Patchy(field=field, shown=lambda moves: (moves == at) is not there, num_envs=COPIES)
     name = {"action_mask": "action_mask", "info": r"info\['success'\]"}.get(field, field)
     now, before = ("missing", "there") if there else ("there", "missing")
     words = f"^step {at} after reset.*: {name} is {now} in all copies, but was {before} at the first"
@@ -142,7 +142,7 @@ def test_one_that_comes_or_goes_is_refused_by_name_and_step(field: str, at: int,
 )
 def test_whatever_the_pattern_it_is_refused_or_replayed(field: str, pattern: list[bool], again: bool) -> None:
     """Also where it changes between two resets of one environment."""
-    env = Patchy(field=field, shown=lambda moves: pattern[moves], num_copies=COPIES)
+    env = Patchy(field=field, shown=lambda moves: pattern[moves], num_envs=COPIES)
     seen = pattern[1:] if field == "info" else pattern
     actions = {"agent": torch.zeros(COPIES, 2, dtype=torch.long)}
     env.reset()
@@ -180,7 +180,7 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_field_that_changes_in_more_than_its_values_is_refused(name: str) -> None:
     field, change, words = CHANGES[name]
-    env = Patchy(field=field, shown=lambda moves: True, num_copies=COPIES)
+    env = Patchy(field=field, shown=lambda moves: True, num_envs=COPIES)
     env.change = lambda x: change(x) if env._moves == 3 else x
     with pytest.raises(EnvError, match=f"^step 3 after reset.*: {words}"):
         sampled(env, field=field)
@@ -195,11 +195,11 @@ def test_an_observation_too() -> None:
             return view
 
     with pytest.raises(EnvError, match=r"step 4 after reset.*observations of role 'speaker' has dtype torch\.float64"):
-        sampled(Doubled(num_copies=COPIES), steps=6)
+        sampled(Doubled(num_envs=COPIES), steps=6)
 
 
 def test_masks_of_roles_that_are_not_there_and_of_boxes_are_refused() -> None:
-    env = Patchy(field="action_mask", shown=lambda moves: True, num_copies=COPIES)
+    env = Patchy(field="action_mask", shown=lambda moves: True, num_envs=COPIES)
     env.change = lambda x: {"agents": x["agent"]}
     with pytest.raises(EnvError, match=r"action_mask has \['agents'\], which no role is called: roles are \['agent'\]"):
         env.reset()
@@ -207,16 +207,16 @@ def test_masks_of_roles_that_are_not_there_and_of_boxes_are_refused() -> None:
     class Steered(Mixed):
         def _observe(self) -> Any:
             view = super()._observe()
-            view.action_mask["drone"] = torch.ones(self.num_copies, 1, 2, dtype=torch.bool)
+            view.action_mask["drone"] = torch.ones(self.num_envs, 1, 2, dtype=torch.bool)
             return view
 
     with pytest.raises(EnvError, match=r"action_mask of role 'drone': no mask limits actions of Box"):
-        Steered(num_copies=2).reset()
+        Steered(num_envs=2).reset()
 
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_mask_must_allow_something_to_whoever_is_asked_in_any_step(asked: bool) -> None:
-    env = Patchy(field="action_mask", shown=lambda moves: True, num_copies=COPIES)
+    env = Patchy(field="action_mask", shown=lambda moves: True, num_envs=COPIES)
 
     def none(mask: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         mask = mask["agent"].clone()
@@ -237,9 +237,9 @@ def test_a_restored_environment_holds_its_fields_as_well() -> None:
     def shown(moves: int) -> bool:
         return moves < 3
 
-    saved = Patchy(field="hearing", shown=shown, num_copies=COPIES)
+    saved = Patchy(field="hearing", shown=shown, num_envs=COPIES)
     saved.reset()
-    other = Patchy(field="hearing", shown=shown, num_copies=COPIES)
+    other = Patchy(field="hearing", shown=shown, num_envs=COPIES)
     other.set_state(saved.get_state())
     other.view()
     with pytest.raises(EnvError, match=r"step 3 after reset.*hearing is missing"):
@@ -249,7 +249,7 @@ def test_a_restored_environment_holds_its_fields_as_well() -> None:
 
 def test_rollouts_of_different_fields_are_not_put_side_by_side() -> None:
     for field in ("action_mask", "hearing", "info"):
-        parts = [sampled(Patchy(field=field, shown=lambda moves, yes=yes: yes, num_copies=2)) for yes in (True, False)]
+        parts = [sampled(Patchy(field=field, shown=lambda moves, yes=yes: yes, num_envs=2)) for yes in (True, False)]
         for pair in (parts, parts[::-1]):
             with pytest.raises(
                 ValueError, match=r"rollouts cannot be put side by side: some have (action_mask|edges|info)"
@@ -275,7 +275,7 @@ SMALL = {
 @pytest.mark.parametrize("name", registry.names("env"))
 def test_every_environment_is_replayed_as_it_was_sampled(name: str, channel: str) -> None:
     env = SMALL.get(name, registry.load("env", name))(
-        num_copies=COPIES, **({"time_limit": 8} if name not in SMALL else {})
+        num_envs=COPIES, **({"time_limit": 8} if name not in SMALL else {})
     )
     assert log_ratio(env, steps=5, channel=channel) <= TOLERANCE
 
@@ -330,7 +330,7 @@ def adapted(mask: Callable[[str, int], Any], *, in_infos: bool, **more: Any) -> 
     own = {"space": more.pop("space")} if "space" in more else {}
     return FromPettingZoo(
         lambda: Masked(mask, in_infos=in_infos, **own),
-        num_copies=2,
+        num_envs=2,
         **({"masks_in_infos": True} if in_infos else {}),
         **more,
     )
@@ -403,7 +403,7 @@ def test_masks_that_fit_no_action_are_refused(mask: list[int]) -> None:
 
 @pytest.mark.parametrize("make", [Crowd, Counting])
 def test_python_environments_are_replayed_as_they_were_sampled(make: Any) -> None:
-    env = FromPettingZoo(make, num_copies=3, time_limit=8)
+    env = FromPettingZoo(make, num_envs=3, time_limit=8)
     assert log_ratio(env, channel="symbols-score") <= TOLERANCE
 
 

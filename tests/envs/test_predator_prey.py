@@ -133,7 +133,7 @@ def test_observations_by_hand() -> None:
 
 
 def test_starts_are_on_distinct_cells_equally_likely() -> None:
-    env = PredatorPrey(num_copies=9000, size=3, predators=2)
+    env = PredatorPrey(num_envs=9000, size=3, predators=2)
     env.reset()
     cells = torch.cat([env._place, env._prey[:, None]], 1) @ torch.tensor([3, 1])
     assert (cells.sort(1).values.diff() > 0).all()
@@ -151,7 +151,7 @@ def test_the_lower_bounds_of_the_original_are_reproduced(size: int, published: f
     env = PredatorPrey(size=size)
     assert env.scores()["direct"].steps == pytest.approx(exact, abs=1e-4)
     assert exact == pytest.approx(published, abs=0.02)
-    env = PredatorPrey(size=size, num_copies=2048 if size < 20 else 256, vision=0, seed=1)
+    env = PredatorPrey(size=size, num_envs=2048 if size < 20 else 256, vision=0, seed=1)
     _, lengths = episodes(env, number=2048 if size < 20 else 256, policy=lambda _: env.oracle())
     assert abs(lengths.mean() - exact) < 3 * lengths.std() / math.sqrt(len(lengths))
 
@@ -163,7 +163,7 @@ def test_scores_of_a_tiny_grid_by_enumeration() -> None:
     actions = list(itertools.product(range(5), repeat=4))
     cases = torch.tensor([[*s, *a] for s in starts for a in actions])
     for mode in MODES:
-        env = PredatorPrey(size=2, predators=2, steps=2, mode=mode, num_copies=len(cases))
+        env = PredatorPrey(size=2, predators=2, steps=2, mode=mode, num_envs=len(cases))
         env.reset()
         env._place = torch.stack([cases[:, :2] // 2, cases[:, :2] % 2], -1)
         env._prey = torch.stack([cases[:, 2] // 2, cases[:, 2] % 2], -1)
@@ -179,7 +179,7 @@ def test_scores_of_a_tiny_grid_by_enumeration() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_exact_scores_of_random_and_informed_teams_by_simulation(mode: str) -> None:
-    env = PredatorPrey(size=6, predators=3, mode=mode, num_copies=4096, vision=0, seed=4)
+    env = PredatorPrey(size=6, predators=3, mode=mode, num_envs=4096, vision=0, seed=4)
     known = env.scores()
     for name, policy in (("random", None), ("direct", lambda _: env.oracle())):
         returns, lengths = episodes(env, number=4096, policy=policy)
@@ -205,7 +205,7 @@ def test_a_search_without_messages_sets_the_blind_bar() -> None:
 
 @pytest.mark.parametrize(("size", "exact"), [(5, 15.784), (10, 25.264)])
 def test_what_is_told_shortens_a_search(size: int, exact: float) -> None:
-    nothing, prey, everything, at_once = PredatorPrey(size=size, num_copies=1).searches(num_episodes=600).values()
+    nothing, prey, everything, at_once = PredatorPrey(size=size, num_envs=1).searches(num_episodes=600).values()
     assert nothing.steps == pytest.approx(exact, abs=3 * nothing.steps_se), "the exact score of those who tell nothing"
     assert prey.seen == nothing.seen, "who tells where the prey is finds it no sooner"
     assert everything.seen < prey.seen - 3 * prey.seen_se

@@ -20,7 +20,7 @@ actor = functools.partial(Actor, name="a")
 
 
 def test_cars_are_where_they_drive_and_collisions_are_marked() -> None:
-    env = TrafficJunction(num_copies=2)
+    env = TrafficJunction(num_envs=2)
     env.reset()
     none = env.roads.num_routes
     env._route[1] = torch.tensor([0, 1, none, 1, none])
@@ -40,7 +40,7 @@ def test_cars_are_where_they_drive_and_collisions_are_marked() -> None:
 
 @pytest.mark.parametrize(("difficulty", "arms"), [("easy", 2), ("medium", 4), ("hard", 8)])
 def test_cars_of_one_entry_have_one_colour(difficulty: str, arms: int) -> None:
-    env = TrafficJunction(difficulty=difficulty, cars=1, num_copies=500, p_arrive=1.0)
+    env = TrafficJunction(difficulty=difficulty, cars=1, num_envs=500, p_arrive=1.0)
     env.reset()
     kinds: dict[tuple[float, float] | None, set[int]] = {}
     for route in range(env.roads.num_routes):
@@ -71,7 +71,7 @@ def test_fighters_show_their_health() -> None:
 
 
 def test_the_riddle_has_a_room_with_a_light() -> None:
-    env = SwitchRiddle(num_copies=1)
+    env = SwitchRiddle(num_envs=1)
     env.fix_visits(torch.tensor([[1, 1, 2, 0, 0, 0]]))
     env.reset()
     rooms = []
@@ -116,7 +116,7 @@ def test_any_number_of_agents_finds_room(number: int) -> None:
 
 
 def test_the_end_of_an_episode_can_be_seen_before_it_restarts() -> None:
-    env, seen = PredatorPrey(size=3, predators=2, steps=4, num_copies=3), []
+    env, seen = PredatorPrey(size=3, predators=2, steps=4, num_envs=3), []
     env.on_end = lambda over: seen.append((over.tolist(), env.scene(0).caption))
     env.reset()
     for time in range(4):

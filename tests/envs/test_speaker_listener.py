@@ -11,8 +11,8 @@ NOTHING = 0
 
 
 def answer(env: SpeakerListener, listener: torch.Tensor | int) -> dict[str, torch.Tensor]:
-    listener = torch.as_tensor(listener).expand(env.num_copies)[:, None]
-    return {"speaker": torch.zeros(env.num_copies, 1, dtype=torch.long), "listener": listener}
+    listener = torch.as_tensor(listener).expand(env.num_envs)[:, None]
+    return {"speaker": torch.zeros(env.num_envs, 1, dtype=torch.long), "listener": listener}
 
 
 def goal_of(step, env: SpeakerListener) -> torch.Tensor:
@@ -22,7 +22,7 @@ def goal_of(step, env: SpeakerListener) -> torch.Tensor:
 @pytest.mark.parametrize("goals", [2, 3, 5])
 def test_both_win_with_the_right_goal_and_lose_with_any_other(goals: int) -> None:
     for guess in range(goals):
-        env = SpeakerListener(goals=goals, num_copies=64, seed=guess)
+        env = SpeakerListener(goals=goals, num_envs=64, seed=guess)
         goal = goal_of(env.reset(), env)
         assert set(goal.tolist()) == set(range(goals))
         speaking = env.step(answer(env, guess))
@@ -35,7 +35,7 @@ def test_both_win_with_the_right_goal_and_lose_with_any_other(goals: int) -> Non
 
 
 def test_turns_alternate_and_the_listener_does_not_see_the_goal() -> None:
-    env = SpeakerListener(num_copies=64, rounds=2)
+    env = SpeakerListener(num_envs=64, rounds=2)
     step = env.reset()
     for time in range(4):
         speaks, acts = time % 2 == 0, time % 2 == 1
@@ -51,7 +51,7 @@ def test_turns_alternate_and_the_listener_does_not_see_the_goal() -> None:
 
 
 def test_every_round_draws_a_new_goal_independent_of_the_last() -> None:
-    env = SpeakerListener(goals=3, rounds=4, num_copies=3000)
+    env = SpeakerListener(goals=3, rounds=4, num_envs=3000)
     goals = [goal_of(env.reset(), env)]
     for _ in range(3):
         during = env.step(answer(env, NOTHING))
@@ -64,7 +64,7 @@ def test_every_round_draws_a_new_goal_independent_of_the_last() -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_naming_the_goal_of_the_round_before_scores_no_better_than_blind(late: bool) -> None:
-    env = SpeakerListener(goals=3, rounds=8, num_copies=2000, seed=3)
+    env = SpeakerListener(goals=3, rounds=8, num_envs=2000, seed=3)
     step, known = env.reset(), torch.zeros(2000, dtype=torch.long)
     total = torch.zeros(2000)
     for _ in range(8):
@@ -92,7 +92,7 @@ def test_success_needs_every_round() -> None:
 
 
 def test_the_dict_form_shows_the_same() -> None:
-    flat, nested = SpeakerListener(num_copies=8), SpeakerListener(num_copies=8, observation="dict")
+    flat, nested = SpeakerListener(num_envs=8), SpeakerListener(num_envs=8, observation="dict")
     one, other = flat.reset(), nested.reset()
     assert torch.equal(one.observations["speaker"], other.observations["speaker"]["goal"])
     assert torch.equal(one.observations["listener"], other.observations["listener"]["turn"])

@@ -23,7 +23,7 @@ BEST_SILENT = """
 
 def play(visits: Tensor, policy: Callable[[int, TeamStep], Tensor], **settings: int) -> Tensor:
     """The return of every sequence of visits; `policy` gives what the occupant does, [B]."""
-    env = SwitchRiddle(num_copies=len(visits), **settings)
+    env = SwitchRiddle(num_envs=len(visits), **settings)
     env.fix_visits(visits)
     step = env.reset()
     total, playing = torch.zeros(len(visits)), torch.ones(len(visits), dtype=torch.bool)
@@ -58,7 +58,7 @@ def test_telling_as_soon_as_it_is_true_scores_20_of_27_over_all_sequences() -> N
 
 @pytest.mark.parametrize("prisoners", [3, 4])
 def test_the_oracle_scores_full_information(prisoners: int) -> None:
-    env = SwitchRiddle(prisoners=prisoners, num_copies=4096, seed=5)
+    env = SwitchRiddle(prisoners=prisoners, num_envs=4096, seed=5)
     returns, lengths = episodes(env, number=20_000, policy=lambda _: env.oracle())
     error = returns.std() / len(returns) ** 0.5
     assert abs(returns.mean() - env.bounds().full_information) < 3 * error
@@ -114,7 +114,7 @@ def test_the_silent_heuristic_and_the_random_score_by_enumeration(prisoners: int
 
 
 def test_an_episode_by_hand() -> None:
-    env = SwitchRiddle(num_copies=2)
+    env = SwitchRiddle(num_envs=2)
     visits = torch.tensor([[0, 1, 1, 2, 0, 0], [0, 1, 1, 2, 0, 0]])
     env.fix_visits(visits)
     step = env.reset()
@@ -192,7 +192,7 @@ def test_before_the_first_day_all_can_talk_to_all_others() -> None:
 
 
 def test_fixed_visits_hold_for_one_episode() -> None:
-    env = SwitchRiddle(num_copies=64)
+    env = SwitchRiddle(num_envs=64)
     visits = torch.zeros(64, 6, dtype=torch.long)
     env.fix_visits(visits)
     env.reset()
@@ -227,7 +227,7 @@ def test_bad_settings_are_refused(settings: dict, words: str) -> None:
 
 
 def test_bad_visits_are_refused() -> None:
-    env = SwitchRiddle(num_copies=2)
+    env = SwitchRiddle(num_envs=2)
     with pytest.raises(ValueError, match=r"\[1, 6\].*\[2, 6\]"):
         env.fix_visits(torch.zeros(1, 6, dtype=torch.long))
     with pytest.raises(ValueError, match="prisoners 0 to 2"):

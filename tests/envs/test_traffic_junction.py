@@ -153,7 +153,7 @@ def test_a_car_that_leaves_is_paid_nothing_and_its_slot_is_empty() -> None:
 
 
 def test_arrivals_fill_empty_slots_up_to_the_limit_in_the_order_of_the_entries() -> None:
-    env = TrafficJunction(p_arrive=1.0, num_copies=50)
+    env = TrafficJunction(p_arrive=1.0, num_envs=50)
     step = env.reset()
     assert not step.observing.any()
     gas = {"car": torch.full((50, 5), GAS)}
@@ -165,7 +165,7 @@ def test_arrivals_fill_empty_slots_up_to_the_limit_in_the_order_of_the_entries()
         assert routes == [[DOWN, ACROSS] if time < 2 else [DOWN] if time == 2 else []] * 50
     used = [tuple(row.nonzero().flatten().tolist()) for row in env.view().observing]
     assert set(used) == {(0, 1, 2, 3, 4)}
-    fresh = TrafficJunction(p_arrive=1.0, num_copies=200)
+    fresh = TrafficJunction(p_arrive=1.0, num_envs=200)
     fresh.reset()
     first = fresh.step({"car": torch.full((200, 5), GAS)}).observing
     assert len(first.unique(dim=0)) == 10  # any two of five slots
@@ -201,7 +201,7 @@ def test_who_arrives_on_another_pays_with_its_first_own_step() -> None:
 
 
 def test_routes_of_an_entry_are_equally_likely_and_arrivals_have_their_rate() -> None:
-    env = TrafficJunction(difficulty="medium", vision=0, num_copies=20_000, seed=3)
+    env = TrafficJunction(difficulty="medium", vision=0, num_envs=20_000, seed=3)
     env.reset()
     env.step({"car": torch.zeros(20_000, 10, dtype=torch.long)})
     counts = torch.bincount(env._route.flatten(), minlength=13)[:-1] / 20_000
@@ -266,7 +266,7 @@ def within_three_errors(found: float, expected: float, *, copies: int, error: fl
 )
 def test_the_floors_of_the_original_are_reproduced(difficulty: str, steps: int, gas: float, error: float) -> None:
     copies = 2048 if difficulty == "easy" else 1024
-    env = TrafficJunction(difficulty=difficulty, steps=steps, vision=0, num_copies=copies, seed=5)
+    env = TrafficJunction(difficulty=difficulty, steps=steps, vision=0, num_envs=copies, seed=5)
     stream = torch.Generator().manual_seed(0)
     shape = (copies, env.cars)
     always_gas = success_rate(env, lambda: torch.full(shape, GAS))
@@ -282,7 +282,7 @@ def test_the_floors_of_the_original_are_reproduced(difficulty: str, steps: int, 
     [("easy", 2048, -0.38, 0.998), ("medium", 512, -1.86, 1.0), ("hard", 128, -2.49, 1.0)],
 )
 def test_right_of_way_is_the_ceiling(difficulty: str, copies: int, score: float, ceiling: float) -> None:
-    env = TrafficJunction(difficulty=difficulty, vision=0, num_copies=copies, seed=6)
+    env = TrafficJunction(difficulty=difficulty, vision=0, num_envs=copies, seed=6)
     env.reset()
     total = torch.zeros(copies)
     for _ in range(env.steps):
@@ -293,10 +293,10 @@ def test_right_of_way_is_the_ceiling(difficulty: str, copies: int, score: float,
 
 
 def test_yielding_to_what_is_seen_needs_no_messages() -> None:
-    env = TrafficJunction(vision=1, num_copies=2048, seed=7)
+    env = TrafficJunction(vision=1, num_envs=2048, seed=7)
     rate = success_rate(env, lambda: yield_to_seen(env.roads, route=env._route, place=env._place, vision=1))
     assert within_three_errors(rate, 0.765, copies=2048)
-    env = TrafficJunction(difficulty="medium", num_copies=256, seed=7)
+    env = TrafficJunction(difficulty="medium", num_envs=256, seed=7)
     near = [
         success_rate(
             env, lambda d=d: yield_to_seen(env.roads, route=env._route, place=env._place, vision=1, distance=d)
@@ -327,7 +327,7 @@ def test_scores_of_scripted_drivers_are_simulated_once_for_any_settings() -> Non
 
 
 def test_scores_agree_with_the_published_ones_and_with_whole_episodes() -> None:
-    env = TrafficJunction(num_copies=2048, seed=9)
+    env = TrafficJunction(num_envs=2048, seed=9)
     found, bounds = env.scores(), env.bounds()
     assert set(found) == {"random", "gas", "brake", "right_of_way"}
     assert within_three_errors(found["gas"].success_rate, 0.288, copies=found["gas"].episodes, error=0.01)
@@ -341,7 +341,7 @@ def test_scores_agree_with_the_published_ones_and_with_whole_episodes() -> None:
 
 
 def test_a_new_arrival_rate_holds_for_episodes_that_start_afterwards() -> None:
-    env = TrafficJunction(p_arrive=0.0, num_copies=3, steps=2)
+    env = TrafficJunction(p_arrive=0.0, num_envs=3, steps=2)
     stay = {"car": torch.full((3, 5), BRAKE)}
     env.reset()
     env.step(stay)
@@ -350,13 +350,13 @@ def test_a_new_arrival_rate_holds_for_episodes_that_start_afterwards() -> None:
     assert step.episode_over.all()
     assert not env.get_state()["tensors"]["_route"].lt(NONE).any()
     assert env.step(stay).observing.sum(1).tolist() == [2, 2, 2]
-    other = TrafficJunction(p_arrive=0.5, num_copies=3, steps=2)
+    other = TrafficJunction(p_arrive=0.5, num_envs=3, steps=2)
     other.set_state(env.get_state())
     assert other.p_arrive == 1.0
 
 
 def test_a_curriculum_lowers_the_bar_not_the_task() -> None:
-    env = TrafficJunction(num_copies=1024, p_arrive=0.1)
+    env = TrafficJunction(num_envs=1024, p_arrive=0.1)
     easy, _ = episodes(env, number=1024, policy=lambda _: {"car": torch.full((1024, 5), GAS)})
     env.p_arrive = 0.3
     hard, _ = episodes(env, number=1024, policy=lambda _: {"car": torch.full((1024, 5), GAS)})
@@ -379,7 +379,7 @@ def test_bad_settings_are_refused(settings: dict[str, object], words: str) -> No
 
 
 def test_the_arrival_rate_changes_while_episodes_are_in_flight() -> None:
-    env = TrafficJunction(p_arrive=0.0, num_copies=4, steps=3)
+    env = TrafficJunction(p_arrive=0.0, num_envs=4, steps=3)
     gas = {"car": torch.full((4, 5), GAS)}
     env.reset()
     env.change({"p_arrive": 1.0})

@@ -106,7 +106,7 @@ def test_models_without_draws_record_none() -> None:
 
 
 def test_nobody_listens_after_its_last_round() -> None:
-    world = SpeakerListener(num_copies=8)
+    world = SpeakerListener(num_envs=8)
     policies = {
         "speaker": PolicyChoice(agents=("speaker_0",), model=Chatter),
         "listener": PolicyChoice(agents=("listener_0",), model=GraphAttention, model_settings={"size": 8, "heads": 2}),

@@ -55,7 +55,7 @@ def test_unrolling_repeats_what_was_counted_and_said(model: str, env: str) -> No
 
 @pytest.mark.parametrize("model", ["cnet", "feedforward", "chatter", "silent"])
 def test_agents_that_share_a_policy_know_nothing_of_each_other_either(model: str) -> None:
-    world = ENVS["identity"](num_copies=32)
+    world = ENVS["identity"](num_envs=32)
     team = make_team(world, model=MODELS[model], channel="dru")
     (step, state), *_ = steps_of(world, team, number=1)
     step = replaced(step, acting=torch.ones_like(step.acting))
@@ -68,7 +68,7 @@ def test_agents_that_share_a_policy_know_nothing_of_each_other_either(model: str
 
 @each_model
 def test_what_ends_is_cut(model: str) -> None:
-    world = ENVS["mixed"](num_copies=8)
+    world = ENVS["mixed"](num_envs=8)
     team = make_team(world, model=MODELS[model], channel="dru")
     step, state = steps_of(world, team, number=3)[-1]
     acted = team.step(step, state, generator=seeded())
@@ -98,7 +98,7 @@ def test_a_team_without_talk_has_no_rounds_and_no_inbox(model: str) -> None:
 @pytest.mark.parametrize(("model", "same_step"), [("cnet", False), ("feedforward", False), ("chatter", True)])
 def test_timing(model: str, same_step: bool) -> None:
     """In the step in which it is said a message moves the hearer of a SAME_STEP model only; in the next, both."""
-    world = ENVS["identity"](num_copies=8)
+    world = ENVS["identity"](num_envs=8)
     team = make_team(world, model=MODELS[model], channel="dru")
     (step, state), *_ = steps_of(world, team, number=1)
     step = replaced(step, acting=torch.ones_like(step.acting))
@@ -126,7 +126,7 @@ def test_scripts_are_frozen() -> None:
 
 
 def test_full_information_sees_the_state_and_not_the_observation() -> None:
-    world = ENVS["identity"](num_copies=8)
+    world = ENVS["identity"](num_envs=8)
     team = make_team(world, model="full_information")
     (step, state), *_ = steps_of(world, team, number=1)
     step = replaced(step, acting=torch.ones_like(step.acting))
@@ -138,7 +138,7 @@ def test_full_information_sees_the_state_and_not_the_observation() -> None:
 
 def test_feedforward_shows_last_actions_only_if_asked() -> None:
     for shown in (False, True):
-        world = ENVS["switch_riddle"](num_copies=8)
+        world = ENVS["switch_riddle"](num_envs=8)
         team = make_team(world, model="feedforward", model_settings={"last_action": shown})
         (step, state), *_ = steps_of(world, team, number=1)
         other = dataclasses.replace(state, last_action={"prisoner": 1 - state.last_action["prisoner"]})
@@ -146,7 +146,7 @@ def test_feedforward_shows_last_actions_only_if_asked() -> None:
 
 
 def test_cnet_is_the_published_network() -> None:
-    env = build_env(EnvChoice(env="switch_riddle"), num_copies=1)
+    env = build_env(EnvChoice(env="switch_riddle"), num_envs=1)
     published = {"initialisation": "uniform"} if "initialisation" in registry.settings_of(CNet) else {}
     choices = TeamChoices(model="cnet", model_settings=published, channel="dru")
     policy = build_team(choices, facts_of(env), seed=0).policies["prisoner"]
@@ -161,7 +161,7 @@ def test_cnet_is_the_published_network() -> None:
 
 
 def test_observations_pass_as_many_layers_as_asked_for_and_keep_the_scale_of_messages() -> None:
-    env = build_env(EnvChoice(env="colour_digit"), num_copies=256)
+    env = build_env(EnvChoice(env="colour_digit"), num_envs=256)
     step = env.reset()
     for layers in (1, 2, 3):
         choices = TeamChoices(model="cnet", model_settings={"observation_layers": layers}, channel="dru")
@@ -181,7 +181,7 @@ def test_observations_pass_as_many_layers_as_asked_for_and_keep_the_scale_of_mes
 def test_the_gain_of_the_mouth_is_the_scale_of_first_messages() -> None:
     said = {}
     for gain in (1.0, 5.0):
-        env = build_env(EnvChoice(env="colour_digit"), num_copies=256, seed=0)
+        env = build_env(EnvChoice(env="colour_digit"), num_envs=256, seed=0)
         settings = {"observation_layers": 2, "mouth_gain": gain}
         choices = TeamChoices(model="cnet", model_settings=settings, channel="dru", channel_settings={"limit": None})
         team = build_team(choices, facts_of(env), seed=0)
@@ -209,7 +209,7 @@ def counting(env: str = "switch_riddle", **more: Any) -> Sampler:
 
 
 def test_a_norm_by_step_needs_a_horizon() -> None:
-    facts = dataclasses.replace(facts_of(build_env(EnvChoice(env="switch_riddle"), num_copies=1)), horizon=None)
+    facts = dataclasses.replace(facts_of(build_env(EnvChoice(env="switch_riddle"), num_envs=1)), horizon=None)
     with pytest.raises(ValueError, match=r"message_norm='by_step'.*horizon"):
         build_team(TeamChoices(model_settings={"message_norm": "by_step"}), facts)
 
@@ -217,7 +217,7 @@ def test_a_norm_by_step_needs_a_horizon() -> None:
 def test_a_team_that_normalises_by_step_counts_the_steps_of_each_copy() -> None:
     sampler = counting()
     rollout = sampler.fragment(20)
-    age, expected = torch.zeros(rollout.num_copies, dtype=torch.long), []
+    age, expected = torch.zeros(rollout.num_envs, dtype=torch.long), []
     for over in rollout.episode_over:
         expected.append(age)
         age = torch.where(over, 0, age + 1)

@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, int]] = {"gacomm": {"size": 8, "hard_size": 8}}
 
 def counted(num_agents: int, *, model: str) -> tuple[Counted, Counted]:
     """Two steps of a team, and unrolling them with gradients."""
-    env = GraphColouring(agents=num_agents, num_copies=1, steps=4)
+    env = GraphColouring(agents=num_agents, num_envs=1, steps=4)
     facts = facts_of(env)
     choices = TeamChoices(
         model=model, model_settings=SMALL.get(model, {"size": 8}), channel="continuous", topology="given"

@@ -75,7 +75,7 @@ def test_an_update_is_that_of_the_published_trainer(mean_ratio: float) -> None:
 
 @pytest.mark.parametrize("gap", [None, 2, 3])
 def test_gradients_stop_where_a_stretch_ends(gap: int | None) -> None:
-    env = build_env(EnvChoice(env="predator_prey", settings={"mode": "cooperative", "steps": 6}), num_copies=4)
+    env = build_env(EnvChoice(env="predator_prey", settings={"mode": "cooperative", "steps": 6}), num_envs=4)
     team = build_team(TALKING, facts_of(env), seed=0)
     team.detach_gap = gap
     rollout = Sampler(env, team).fragment(6)
@@ -89,7 +89,7 @@ def test_gradients_stop_where_a_stretch_ends(gap: int | None) -> None:
 
 
 def test_no_gradient_passes_from_hearers_to_what_was_said_before_the_gap() -> None:
-    env = build_env(EnvChoice(env="predator_prey", settings={"mode": "cooperative", "steps": 4}), num_copies=4)
+    env = build_env(EnvChoice(env="predator_prey", settings={"mode": "cooperative", "steps": 4}), num_envs=4)
     team = build_team(TALKING, facts_of(env), seed=0)
     rollout = Sampler(env, team).fragment(4)
     passed = {}

@@ -66,7 +66,7 @@ def test_two_learners_take_equally_many_minibatches_whatever_their_episodes(ray_
     config.env_runners(num_envs_per_env_runner=8).debugging(seed=0, log_level="ERROR")
     config.training(train_batch_size_per_learner=800, minibatch_size=40, num_epochs=2)
     rollouts = TeamEnvRunner(config=config.copy(copy_frozen=False)).sample(num_timesteps=800)
-    assert [folded(concatenate(shard)).num_copies for shard in _shards(rollouts, 2)] == [20, 4]
+    assert [folded(concatenate(shard)).num_envs for shard in _shards(rollouts, 2)] == [20, 4]
     found = after_one_update(config, rollouts, learners=2)
     assert difference(found[0], found[1]) == 0.0
 
@@ -74,7 +74,7 @@ def test_two_learners_take_equally_many_minibatches_whatever_their_episodes(ray_
 def test_shares_differ_by_one_copy_at_most_and_leave_out_none() -> None:
     rollouts = TeamEnvRunner(config=ended_unequally()).sample(num_timesteps=90)
     shards = [concatenate(shard) for shard in _shards(rollouts, 4)]
-    assert [shard.num_copies for shard in shards] == [3, 2, 2, 2]
+    assert [shard.num_envs for shard in shards] == [3, 2, 2, 2]
     assert torch.equal(torch.cat([shard.rewards for shard in shards], 1), concatenate(rollouts).rewards)
 
 

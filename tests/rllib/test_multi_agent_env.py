@@ -50,12 +50,12 @@ class Relay(MultiAgentEnv):
 
 
 def play(env: FromMultiAgentEnv, *, steps: int = 5) -> list:
-    action = {role.name: torch.full((env.num_copies, len(role.agents)), 2) for role in env.roles}
+    action = {role.name: torch.full((env.num_envs, len(role.agents)), 2) for role in env.roles}
     return [env.reset()] + [env.step(action) for _ in range(steps)]
 
 
 def test_agents_with_an_observation_act_next() -> None:
-    env = FromMultiAgentEnv(Relay, num_copies=2)
+    env = FromMultiAgentEnv(Relay, num_envs=2)
     assert env.agents == ("0", "1", "2") and [role.name for role in env.roles] == ["agent"]
     shown = play(env)
     assert [step.acting[0].int().argmax().item() for step in shown[:5]] == [0, 1, 2, 0, 1]
@@ -76,7 +76,7 @@ def test_a_cut_truncates_those_who_have_not_left(leaves: bool) -> None:
 def test_an_instance_is_one_copy() -> None:
     assert FromMultiAgentEnv(Relay()).reset().observing.tolist() == [[True, False, False]]
     with pytest.raises(ValueError, match="one copy"):
-        FromMultiAgentEnv(Relay(), num_copies=2)
+        FromMultiAgentEnv(Relay(), num_envs=2)
     with pytest.raises(TypeError, match="MultiAgentEnv"):
         FromMultiAgentEnv(dict)
 

@@ -147,7 +147,7 @@ def test_harmless_lines_are_dropped_others_are_not(capfd: pytest.CaptureFixture[
 def test_shards_share_all_copies() -> None:
     rollout = LocalTrainer(config()).env_runner.sample()[0].select(torch.arange(15))
     shards = _shards([rollout], 2)
-    assert [[part.num_copies for part in shard] for shard in shards] == [[15], [15]]
+    assert [[part.num_envs for part in shard] for shard in shards] == [[15], [15]]
     with pytest.raises(ValueError, match="num_learners=31"):
         _shards([rollout], 31)
 

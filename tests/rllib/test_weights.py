@@ -61,7 +61,7 @@ def test_a_trace_gives_the_gradients_of_unrolling(name: str) -> None:
         trainer.train()
     rollout, learner, team = sampled(trainer), trainer.learner, trainer.team
     assert rollout.trace is not None and len(rollout.trace) == rollout.num_steps
-    prepared, everyone = learner.prepare(rollout), torch.arange(rollout.num_copies)
+    prepared, everyone = learner.prepare(rollout), torch.arange(rollout.num_envs)
     weights = [p for p in team.parameters() if p.requires_grad]
     recomputed, traced = (
         learner.joint_loss(rollout, unrolled, prepared, everyone)["total_loss"]

@@ -25,7 +25,7 @@ ROLES = ("eve", "bob", "alice")
 
 def played(model: str, channel: str, teams: Any) -> tuple[Team, Unrolled, Rollout]:
     """Three episodes of eight copies, unrolled again."""
-    env = spied(num_copies=8, team_of=teams)
+    env = spied(num_envs=8, team_of=teams)
     choices = TeamChoices(model=model, channel=channel, channel_settings=CHANNELS[channel])
     team = build_team(choices, facts_of(env), seed=0)
     rollout = Sampler(env, team, seed=1).fragment(4)

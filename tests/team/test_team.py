@@ -52,7 +52,7 @@ def test_edges_of_the_environment_are_recorded_step_by_step() -> None:
 
 
 def test_no_topology_no_message() -> None:
-    world = Identity(num_copies=4)
+    world = Identity(num_envs=4)
     team = make_team(world, topology="none")
     step, state = first_step(world, team)
     acted = team.step(step, state, generator=stream())
@@ -67,7 +67,7 @@ def test_no_topology_no_message() -> None:
 @pytest.mark.parametrize("model", ["cnet", "feedforward", Chatter])
 def test_an_inbox_waits_until_its_owner_observes(model, topology) -> None:
     """A message said while its hearer looks away is heard as if it had been said just before."""
-    world = Identity(num_copies=8)
+    world = Identity(num_envs=8)
     team = make_team(world, model=model, topology=topology)
     step, state = first_step(world, team)
     only_first = torch.tensor([[True, False]]).expand(8, 2)
@@ -94,12 +94,12 @@ class Whisper(Identity):
         view = super()._observe()
         yes = torch.ones_like(view.speaking)
         now = (self._time == 0)[:, None, None]
-        mask = torch.tensor([[False, False], [True, False]]).expand(self.num_copies, 2, 2) & now
+        mask = torch.tensor([[False, False], [True, False]]).expand(self.num_envs, 2, 2) & now
         return dataclasses.replace(view, speaking=yes, hearing=dense(mask))
 
 
 def test_what_is_said_to_others_does_not_replace_a_waiting_message() -> None:
-    world = Whisper(num_copies=8)
+    world = Whisper(num_envs=8)
     team = make_team(world, model="cnet")
     first, state = first_step(world, team)
     only_first = torch.tensor([[True, False]]).expand(8, 2)
@@ -114,7 +114,7 @@ def test_what_is_said_to_others_does_not_replace_a_waiting_message() -> None:
 
 
 def test_unrolling_with_a_dense_rule_of_hearing() -> None:
-    world = Whisper(num_copies=6)
+    world = Whisper(num_envs=6)
     sampler = Sampler(world, make_team(world, model="cnet"), seed=0)
     rollout = sampler.fragment(6)
     assert rollout.edges is not None
@@ -132,7 +132,7 @@ def two_candidates(world, *, second: str = "cnet", seed: int = 0) -> Team:
 
 
 def test_an_assignment_says_which_weights_act_in_which_copy() -> None:
-    world = Identity(num_copies=32, seed=1)
+    world = Identity(num_envs=32, seed=1)
     team = two_candidates(world)
     mixed = torch.randint(2, (32, 2), generator=stream())
     constants = [torch.full((32, 2), i) for i in range(2)]
@@ -149,7 +149,7 @@ def test_an_assignment_says_which_weights_act_in_which_copy() -> None:
 
 
 def test_assignments_are_redrawn_with_episodes_and_replayed() -> None:
-    world = Identity(num_copies=16, seed=1)
+    world = Identity(num_envs=16, seed=1)
     draws = stream(4)
     sampler = Sampler(world, two_candidates(world), assign=lambda b: torch.randint(2, (b, 2), generator=draws))
     sampler.fragment(3)
@@ -162,13 +162,13 @@ def test_assignments_are_redrawn_with_episodes_and_replayed() -> None:
 
 
 def test_without_an_assignment_the_first_candidate_plays() -> None:
-    world = Identity(num_copies=4)
+    world = Identity(num_envs=4)
     state = first_step(world, two_candidates(world))[1]
     assert state.assignment.tolist() == [[0, 0]] * 4
 
 
 def test_where_a_silent_candidate_plays_nothing_is_said() -> None:
-    world = Identity(num_copies=16, seed=1)
+    world = Identity(num_envs=16, seed=1)
     team = two_candidates(world, second="silent")
     step = world.reset()
     assignment = torch.tensor([[0, 1]]).expand(16, 2)
@@ -177,7 +177,7 @@ def test_where_a_silent_candidate_plays_nothing_is_said() -> None:
 
 
 def test_policies_of_fewer_rounds_fall_silent_in_the_later_ones() -> None:
-    world = SpeakerListener(num_copies=8)
+    world = SpeakerListener(num_envs=8)
     policies = {
         "speaker": PolicyChoice(agents=("speaker_0",), model="cnet"),
         "listener": PolicyChoice(agents=("listener_0",), model=Chatter),
@@ -243,7 +243,7 @@ def name_bits(inputs, memory, heard) -> ScriptedOutput:
     ("channel", "speaker", "listener"), [("symbols", speak_goal, name_symbol), ("dru", speak_bits, name_bits)]
 )
 def test_a_scripted_protocol_wins(channel: str, speaker, listener) -> None:
-    env = build_env(EnvChoice(env="speaker_listener"), num_copies=50, seed=0)
+    env = build_env(EnvChoice(env="speaker_listener"), num_envs=50, seed=0)
     policies = {
         role: PolicyChoice(agents=(f"{role}_0",), model="scripted", model_settings={"function": function})
         for role, function in (("speaker", speaker), ("listener", listener))
@@ -258,7 +258,7 @@ def test_a_scripted_protocol_wins(channel: str, speaker, listener) -> None:
 
 
 def test_a_mask_of_one_role_binds_a_policy_that_serves_two() -> None:
-    world = SpeakerListener(num_copies=4)
+    world = SpeakerListener(num_envs=4)
     same = dataclasses.replace(world.roles[0], action_space=world.roles[1].action_space)
     listener = dataclasses.replace(world.roles[1], observation_space=same.observation_space)
     facts = dataclasses.replace(facts_of(world), roles=(same, listener))

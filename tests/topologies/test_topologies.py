@@ -32,7 +32,7 @@ def pairs(edges: Edges, *, copy: int = 0) -> set[tuple[int, int]]:
 
 
 def step_of(env=Mixed) -> TeamStep:
-    return env(num_copies=3).reset()
+    return env(num_envs=3).reset()
 
 
 def made(name: str, step: TeamStep) -> Topology:

@@ -21,7 +21,7 @@ __all__ = ["FromGymnasiumTuple"]
 
 @final
 class FromGymnasiumTuple(StackedEnv):
-    """`num_copies` Gymnasium environments made by `make()` whose spaces are Tuples with a part for each agent.
+    """`num_envs` Gymnasium environments made by `make()` whose spaces are Tuples with a part for each agent.
 
     The agents are `agent_0`, `agent_1`, ...; a reward is a sequence with one number for each, or the team's number,
     which all get. `terminated` and `truncated` are one flag, or one for each agent: who has left is no longer asked,
@@ -33,7 +33,7 @@ class FromGymnasiumTuple(StackedEnv):
     """
 
     def __init__(self, make: Any, **settings: Unpack[StackedSettings]):
-        with copies_of(make, num_copies=settings.get("num_copies", 1)) as envs:
+        with copies_of(make, num_envs=settings.get("num_envs", 1)) as envs:
             first = envs[0]
             spaces_of = spaces_by_agent(first)
             self._agents: list[AgentID] = list(spaces_of)

@@ -26,7 +26,7 @@ class MarlenvSettings(StackedSettings, total=False):
 
 @final
 class FromMarlenv(StackedEnv):
-    """`num_copies` environments of marlenv made by `make()`, whose agents are `agent_0`, `agent_1`, ...
+    """`num_envs` environments of marlenv made by `make()`, whose agents are `agent_0`, `agent_1`, ...
 
     Each agent gets the team's reward: once, not the sum over the agents. Where there are several objectives,
     `reward_weights` has the weight of each in it. Available actions are masks. Extras (a time ratio, the last action,
@@ -43,7 +43,7 @@ class FromMarlenv(StackedEnv):
         reward_weights: Sequence[float] | None = None,
         **settings: Unpack[StackedSettings],
     ):
-        with copies_of(make, num_copies=settings.get("num_copies", 1)) as envs:
+        with copies_of(make, num_envs=settings.get("num_envs", 1)) as envs:
             first = envs[0]
             if not hasattr(first, "observation_shape") or not hasattr(first, "reward_space"):
                 raise TypeError(f"make() must return a MARLEnv of marlenv, not {type(first).__name__}")

@@ -32,15 +32,15 @@ def workers_wanted(settings: Mapping[str, Any]) -> int:
 
     Raises ValueError where `num_workers` is no whole number from 0 on.
     """
-    num_workers, num_copies = settings.get("num_workers", 0), settings.get("num_copies", 1)
+    num_workers, num_envs = settings.get("num_workers", 0), settings.get("num_envs", 1)
     if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 0:
         raise ValueError(f"num_workers={num_workers!r}: must be a whole number, 0 for no worker processes")
     if num_workers:
-        check_positive("num_copies", num_copies)
-    return 0 if num_copies == 1 else min(num_workers, num_copies)
+        check_positive("num_envs", num_envs)
+    return 0 if num_envs == 1 else min(num_workers, num_envs)
 
 
-def shares(num_copies: int, num_workers: int) -> list[range]:
+def shares(num_envs: int, num_workers: int) -> list[range]:
     """The copies of each worker process, side by side; their numbers differ by at most one."""
-    ends = [num_copies * (index + 1) // num_workers for index in range(num_workers)]
+    ends = [num_envs * (index + 1) // num_workers for index in range(num_workers)]
     return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]

@@ -44,7 +44,7 @@ class SpielSettings(StackedSettings, total=False):
 
 @final
 class FromOpenSpiel(StackedEnv):
-    """`num_copies` games of OpenSpiel: a name such as "trade_comm(num_items=5)", a `pyspiel.Game`, or what makes one.
+    """`num_envs` games of OpenSpiel: a name such as "trade_comm(num_items=5)", a `pyspiel.Game`, or what makes one.
 
     The agents are `player_0`, `player_1`, ... In a game of turns one of them observes and acts in each env step; in a
     simultaneous game all do. Moves of chance take no step and come from the episode's seed. Only legal actions can be
@@ -69,7 +69,7 @@ class FromOpenSpiel(StackedEnv):
             raise ValueError("masks_in_infos=False: only legal actions may reach a game of OpenSpiel: leave it out")
         settings["masks_in_infos"] = True
         make = game if callable(game) else lambda: game
-        with copies_of(lambda: Match(_playable(loaded(make()))), num_copies=settings.get("num_copies", 1)) as matches:
+        with copies_of(lambda: Match(_playable(loaded(make()))), num_envs=settings.get("num_envs", 1)) as matches:
             first: Match = matches[0]
             self._tensor_shown = _tensor_of(first.game, spiel_tensor)
             pair = (_observation_space(first.game, self._tensor_shown), _action_space(first.game))

@@ -59,7 +59,7 @@ class Orders:
     elapsed: Tensor
 
 
-def orders_for(num_copies: int) -> Orders:
+def orders_for(num_envs: int) -> Orders:
     """Orders that order nothing."""
-    never, zeros = torch.zeros(num_copies, dtype=torch.bool), torch.zeros(num_copies, dtype=torch.long)
+    never, zeros = torch.zeros(num_envs, dtype=torch.bool), torch.zeros(num_envs, dtype=torch.long)
     return Orders(starting=never, seeds=zeros, moving=never, elapsed=zeros)

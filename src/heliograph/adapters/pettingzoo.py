@@ -27,7 +27,7 @@ NOBODY = frozenset[AgentID]()
 
 @final
 class FromPettingZoo(StackedEnv):
-    """`num_copies` PettingZoo environments made by `make()`, of the parallel or of the AEC interface.
+    """`num_envs` PettingZoo environments made by `make()`, of the parallel or of the AEC interface.
 
     The turns of an AEC environment are kept: in each env step one agent, the one selected, observes and acts; its
     reward arrives when it is selected again (or leaves), as `last()` tells it. Agents that PettingZoo calls truncated
@@ -36,7 +36,7 @@ class FromPettingZoo(StackedEnv):
     """
 
     def __init__(self, make: Any, **settings: Unpack[StackedSettings]):
-        with copies_of(make, num_copies=settings.get("num_copies", 1)) as envs:
+        with copies_of(make, num_envs=settings.get("num_envs", 1)) as envs:
             self._adapt(envs, settings)
 
     def _adapt(self, envs: list[Any], settings: StackedSettings) -> None:

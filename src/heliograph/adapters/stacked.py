@@ -1,6 +1,6 @@
 """Python environments side by side as one team environment: what the adapters of foreign interfaces share.
 
-This is the slow path: `num_copies` Python environments are stepped one after the other, and what their agents see is
+This is the slow path: `num_envs` Python environments are stepped one after the other, and what their agents see is
 stacked to tensors. An environment of one's own that must be fast is a `TeamEnv` written in tensors.
 """
 
@@ -69,10 +69,10 @@ class StackedEnv(TeamEnv):
         self.team_of_agent = torch.tensor(numbers, device=self.device)
         self.rivals_hear = settings.get("rivals_hear", True)
         self.role_rule = RULE if settings.get("role_of") is None else "role_of="
-        shape = (self.num_copies, self.num_agents)
+        shape = (self.num_envs, self.num_agents)
         self._views = Views(self.roles, self._slots, copies=shape[0], settings=settings, wrong=self._error)
         self._presence = RewardLedger(*shape, together=settings.get("paid_after_end", False))
-        self._steps, self._waiting = [0] * self.num_copies, [False] * self.num_copies
+        self._steps, self._waiting = [0] * self.num_envs, [False] * self.num_envs
         self._left = [list[int]() for _ in self.envs]
         self._notes = Notes(self._slots)
         self._chosen = {agent: (slot.role.name, slot.place, slot.acts.action) for agent, slot in self._slots.items()}
@@ -232,12 +232,12 @@ class StackedEnv(TeamEnv):
 
     def _moved(self, arrays: dict[str, np.ndarray], copies: list[int] | None = None) -> Records:
         """Move the Python environments, by actions in the numbers of networks."""
-        happened = Records(self.num_copies, self.num_agents)
+        happened = Records(self.num_envs, self.num_agents)
         rows: dict[str, Any] = {
             name: np.clip(array, *self._bounds[name]) if name in self._bounds else array.tolist()
             for name, array in arrays.items()
         }
-        for copy in range(self.num_copies) if copies is None else copies:
+        for copy in range(self.num_envs) if copies is None else copies:
             self._steps[copy] += 1
             chosen = {}
             for agent in self._views.turn[copy]:
@@ -312,7 +312,7 @@ class StackedEnv(TeamEnv):
             return
         at_limit = self._elapsed.cpu().numpy() + 1 >= self.time_limit
         if copies is not None:
-            at_limit &= np.isin(np.arange(self.num_copies), copies)
+            at_limit &= np.isin(np.arange(self.num_envs), copies)
         if at_limit.any():
             happened.is_quiet = False
             happened.last = happened.over | at_limit

@@ -80,8 +80,8 @@ class TalkAsAction:
         topology: Topology | None = None,
         flat: bool = True,
     ):
-        if env.num_copies != 1:
-            raise ValueError(f"num_copies={env.num_copies}: one agent at a time needs an environment of one copy")
+        if env.num_envs != 1:
+            raise ValueError(f"num_envs={env.num_envs}: one agent at a time needs an environment of one copy")
         if vocab_size < 0 or vocab_size == 1 or length < 1:
             raise ValueError(f"vocab_size={vocab_size}, length={length}: needs 0 or at least 2 symbols, of length >= 1")
         self.env, self.vocab_size, self.length, self.flat = env, vocab_size, length if vocab_size else 0, flat

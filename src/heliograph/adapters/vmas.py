@@ -22,7 +22,7 @@ __all__ = ["FromVMAS"]
 
 @final
 class FromVMAS(TeamEnv):
-    """`num_copies` copies of a VMAS scenario, moved at once; `make(num_envs=..., device=..., seed=...)` makes them.
+    """`num_envs` copies of a VMAS scenario, moved at once; `make(num_envs=..., device=..., seed=...)` makes them.
 
     `functools.partial(vmas.make_env, "simple_reference", max_steps=25)` is such a function. All agents observe and act
     in each step; actions are discrete or continuous, and hold an agent's words where VMAS does not silence it. A copy
@@ -47,7 +47,7 @@ class FromVMAS(TeamEnv):
         **base: Unpack[BaseSettings],
     ):
         check_positive("meaning_size", meaning_size)
-        check_positive("num_copies", base.get("num_copies", 1))
+        check_positive("num_envs", base.get("num_envs", 1))
         if base.get("talk_steps"):
             raise ValueError(f"talk_steps={base['talk_steps']}: VMAS moves all copies at once: leave it out")
         self.env = made_by_vmas(make, base)
@@ -55,7 +55,7 @@ class FromVMAS(TeamEnv):
         self._meaning_fn, self._success_fn = meaning_fn, success_fn
         roles, self._slots = group_by_role({agent.name: self._spaces_of(agent) for agent in self.env.agents}, role_of)
         super().__init__(roles, **base)
-        shape = (self.num_copies, self.num_agents)
+        shape = (self.num_envs, self.num_agents)
         may_speak = [speaking is None or bool(speaking(agent)) for agent in self.agents]
         self._everybody = torch.ones(shape, dtype=torch.bool, device=self.device)
         self._speaking = torch.tensor(may_speak, device=self.device).expand(shape)
@@ -153,13 +153,13 @@ class FromVMAS(TeamEnv):
 
 def made_by_vmas(make: Callable[..., Any], base: BaseSettings) -> Any:
     """The VMAS environment that `make` makes, told to give lists and to tell limits from ends."""
-    num_copies, device = base.get("num_copies", 1), torch.device(base.get("device", "cpu"))
-    env = make(num_envs=num_copies, device=str(device), seed=base.get("seed", 0))
+    num_envs, device = base.get("num_envs", 1), torch.device(base.get("device", "cpu"))
+    env = make(num_envs=num_envs, device=str(device), seed=base.get("seed", 0))
     if not hasattr(env, "vmas_random_state"):
         raise TypeError(f"make() must return a vmas Environment, without a wrapper, not {type(env).__name__}")
-    if env.num_envs != num_copies:
+    if env.num_envs != num_envs:
         raise ValueError(
-            f"make() made {env.num_envs} copies, where {num_copies} are asked for: pass its num_envs on (in "
+            f"make() made {env.num_envs} copies, where {num_envs} are asked for: pass its num_envs on (in "
             ".environment(): num_envs=config['num_envs'])"
         )
     if torch.device(env.device) != device:

@@ -146,14 +146,14 @@ class Worker:
     # ---- now and then ------------------------------------------------------------------------------------------
 
     def make(
-        self, *, adapt: bytes, settings: bytes, first: int, number: int, num_copies: int, entropy: list[int]
+        self, *, adapt: bytes, settings: bytes, first: int, number: int, num_envs: int, entropy: list[int]
     ) -> Facts:
-        """Make so many copies from one on, of all `num_copies`."""
+        """Make so many copies from one on, of all `num_envs`."""
         _seed_streams(entropy)
-        self._first, self._number, self._num_copies = first, number, num_copies
+        self._first, self._number, self._num_envs = first, number, num_envs
         with isolated("the making of an environment", error=EnvError), numbered_from(first):
             make, given = pickle.loads(adapt), pickle.loads(settings)
-            env = make(**{**given, "num_copies": number, "device": "cpu", "num_workers": 0})
+            env = make(**{**given, "num_envs": number, "device": "cpu", "num_workers": 0})
         if not isinstance(env, StackedEnv):
             raise EnvError(f"num_workers= was given for a {type(env).__name__}: it is for adapters")
         self._env = env
@@ -204,7 +204,7 @@ class Worker:
         return bool(pickle.loads(self._connection.recv_bytes()))
 
     def _mine(self, like: Tree) -> Tree:
-        return rows(self._memory.add(like, num_rows=self._num_copies), self._first, self._number)
+        return rows(self._memory.add(like, num_rows=self._num_envs), self._first, self._number)
 
 
 def _seed_streams(entropy: list[int]) -> None:

@@ -28,7 +28,7 @@ __all__ = ["WorkedEnv", "seeds_of"]
 
 def seeds_of(env: TeamEnv) -> Tensor:
     """Seeds `[B]` for Python environments, the next of a team environment's stream: for all copies, whoever starts."""
-    shape = (env.num_copies,)
+    shape = (env.num_envs,)
     return torch.randint(2**31 - 1, shape, generator=env.start_generator, device=env.device)
 
 
@@ -43,7 +43,7 @@ class WorkedEnv(TeamEnv):
     resumable = counts_absent = False
 
     def __init__(self, adapt: Callable[..., Any], settings: Mapping[str, Any]):
-        num_copies, number = settings.get("num_copies", 1), workers_wanted(settings)
+        num_envs, number = settings.get("num_envs", 1), workers_wanted(settings)
         self._handle = os.memfd_create("heliograph")
         self._memory, self._workers = Memory(self._handle), []  # type: ignore[var-annotated]
         self._end = weakref.finalize(self, _ended, self._workers, self._handle)
@@ -52,14 +52,14 @@ class WorkedEnv(TeamEnv):
         self._actions: list[Tensor] = []
         self._found, self._told = False, {}  # type: ignore[var-annotated]
         try:
-            facts = self._made(adapt, settings, shares(num_copies, number))
+            facts = self._made(adapt, settings, shares(num_envs, number))
             base = {name: value for name, value in settings.items() if name in BaseSettings.__annotations__}
             super().__init__(facts.roles, **base)
         except BaseException:
             self._end()
             raise
         self._facts, self.role_rule = facts, facts.role_rule
-        self._orders = self._memory.add(orders_for(num_copies), num_rows=num_copies)
+        self._orders = self._memory.add(orders_for(num_envs), num_rows=num_envs)
 
     def _made(self, adapt: Callable[..., Any], settings: Mapping[str, Any], copies: list[range]) -> Facts:
         sent = {"adapt": _pickled(adapt, what="the environment"), "settings": _pickled_settings(settings)}
@@ -68,7 +68,7 @@ class WorkedEnv(TeamEnv):
             self._workers.append(WorkerHandle(share, memory=self._handle, what=what))
         for worker, share in zip(self._workers, copies, strict=True):
             entropy = [settings.get("seed", 0), share[0]]
-            place = {"first": share[0], "number": len(share), "num_copies": copies[-1][-1] + 1, "entropy": entropy}
+            place = {"first": share[0], "number": len(share), "num_envs": copies[-1][-1] + 1, "entropy": entropy}
             worker.call("make", **sent, **place)
         first, *others = self._gathered(self._workers)
         for worker, facts in zip(self._workers[1:], others, strict=True):
@@ -143,7 +143,7 @@ class WorkedEnv(TeamEnv):
     def _expect(self, actions: dict[str, Tensor]) -> None:
         """Tell the workers of what shapes and dtypes actions are."""
         template = {name: torch.empty_like(action[:1], device="cpu") for name, action in actions.items()}
-        self._actions = list(leaves(self._memory.add(template, num_rows=self.num_copies)))
+        self._actions = list(leaves(self._memory.add(template, num_rows=self.num_envs)))
         self._called("expect", self._workers, actions=template)
 
     def _observe(self) -> View:
@@ -195,7 +195,7 @@ class WorkedEnv(TeamEnv):
             if form != forms[0]:
                 told = f"the {what} of copy {worker.copies[0]} is {form}, that of copy 0 {forms[0]}"
                 raise EnvError(f"{told}: all copies must show the same fields, in the same shapes and dtypes")
-        shared = self._memory.add(trees[0], num_rows=self.num_copies)
+        shared = self._memory.add(trees[0], num_rows=self.num_envs)
         self._called("share", self._workers, what=what)
         return shared
 

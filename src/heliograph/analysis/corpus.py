@@ -167,7 +167,7 @@ def from_rollouts(
     frames, num_episodes, fixed = [], 0, all(rollout.assignment is None for rollout in rollouts)
     for rollout in rollouts:
         frames.append(rows_of(team, facts, rollout, first_episode=num_episodes, with_attention=with_attention))
-        num_episodes += rollout.num_copies
+        num_episodes += rollout.num_envs
     utterances = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
     own = {
         "format_version": FORMAT_VERSION,

@@ -22,6 +22,7 @@ from heliograph.analysis.interventions import Messages, OfSenders, Watched, chan
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.experiments.choices import opened
+from heliograph.renamed import renamed
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes, episodes_of
@@ -72,6 +73,7 @@ class Played:
         return [changed(rollout, messages=said) for rollout, said in pairs]
 
 
+@renamed
 def play_run(
     run: Run,
     *,
@@ -79,11 +81,11 @@ def play_run(
     choice: Choice = Choice.GREEDY,
     messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
-    num_copies: int | None = None,
+    num_envs: int | None = None,
     keeping: Keeping = Keeping.SEEN,
     senders: Bool[Tensor, " N"] | None = None,
 ) -> Played:
-    """Play fresh episodes with messages in execution form, as sent or replaced; `num_copies` at once.
+    """Play fresh episodes with messages in execution form, as sent or replaced; `num_envs` at once.
 
     `senders`: whose messages are replaced; None: everybody's.
 
@@ -94,9 +96,9 @@ def play_run(
         raise ValueError(f"num_episodes={num_episodes}: must be at least 1")
     if choice is Choice.SAMPLED and not run.has_odds:
         raise ValueError("actions=sampled: a team trained by Q-learning has values of actions, not odds; take greedy")
-    copies = min(num_episodes or 1, num_copies or DEFAULT_COPIES)
+    copies = min(num_episodes or 1, num_envs or DEFAULT_COPIES)
     rollouts: list[Rollout] = []
-    with opened(run.env, num_copies=copies, seed=FRESH + seed) as env:
+    with opened(run.env, num_envs=copies, seed=FRESH + seed) as env:
         replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
         if replace is not None and senders is not None:
             replace = OfSenders(replace, senders)
@@ -104,7 +106,7 @@ def play_run(
         how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": watched, "keeping": keeping}
         for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
             sampler = Sampler(part, run.team, seed=FRESH + seed)
-            number = num_episodes or part.num_copies
+            number = num_episodes or part.num_envs
             rollouts += play_episodes(sampler, number, **how)[1]
         with guarded(env, "bounds"):
             bounds = env.bounds()
@@ -117,6 +119,7 @@ def play_run(
     )  # fmt: skip
 
 
+@renamed
 def evaluate(
     run: Run,
     *,
@@ -124,7 +127,7 @@ def evaluate(
     choice: Choice = Choice.GREEDY,
     messages: Messages | str = Messages.AS_SENT,
     seed: int = 0,
-    num_copies: int | None = None,
+    num_envs: int | None = None,
 ) -> dict[str, Any]:
     """Returns, success and what the messages tell, on fresh episodes; ready for JSON (None: unknown, or no messages).
 
@@ -135,7 +138,7 @@ def evaluate(
     replaced, keys that begin with `heard_` tell of what hearers got, and `replaced_share` how many got another content.
     """
     played = play_run(
-        run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_copies=num_copies,
+        run, num_episodes=num_episodes, choice=choice, messages=messages, seed=seed, num_envs=num_envs,
         keeping=Keeping.SAID,
     )  # fmt: skip
     return told_in(run, played, seed=seed)
@@ -255,20 +258,21 @@ HEARD = "heard_"
 """Keys of what hearers got begin so where it is not what was said."""
 
 
+@renamed
 def interventions_table(
     run: Run,
     *,
     num_episodes: int | None = 1000,
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
-    num_copies: int | None = None,
+    num_envs: int | None = None,
 ) -> list[dict[str, Any]]:
     """The return under each intervention and its difference from messages as sent, paired over episodes.
 
     One row for each of `Messages`, as sent first; a team that says nothing has that row alone. `replaced_share` tells
     how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
     """
-    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_copies": num_copies}
+    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
     as_sent = play_run(run, **how, keeping=Keeping.SAID)
     rows = [effect(run, as_sent, as_sent, kind=Messages.AS_SENT)]
     for kind in Messages:
@@ -290,6 +294,7 @@ def effect(run: Run, as_sent: Played, played: Played, *, kind: Messages) -> dict
     }
 
 
+@renamed
 def record(
     run: Run,
     *,
@@ -297,7 +302,7 @@ def record(
     out: str | pathlib.Path | None = None,
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
-    num_copies: int | None = None,
+    num_envs: int | None = None,
     at_least: int | None = None,
 ) -> Corpus:
     """Play episodes and return their corpus, saved to the folder `out` where one is given.
@@ -308,7 +313,7 @@ def record(
     if place is not None:
         corpora.check_place(place)
     keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
-    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_copies, keeping=keeping)
+    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_envs=num_envs, keeping=keeping)
     about = {
         "env": run.config["env"],
         "choices": run.config["team"],

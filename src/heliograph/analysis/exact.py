@@ -73,7 +73,7 @@ def all_starts(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> Iterator[Team
         raise ValueError(f"env={choice.env!r} has {num_starts:,} starts, more than {at_most:,}: give a number")
     part: Any
     for numbers in torch.arange(num_starts).split(CHUNK):
-        with opened(choice, num_copies=len(numbers)) as part:
+        with opened(choice, num_envs=len(numbers)) as part:
             part.fix_starts(numbers.to(part.device))
             yield part
 
@@ -95,7 +95,7 @@ def exact_return(team: Team, choice: EnvChoice) -> float:
     with opened(choice) as env:
         if isinstance(env, Branching) and enumerable(choice):
             return _mean_over_branches(team, env.sprouted())
-    return mean_over_starts(choice, lambda env: play_episodes(Sampler(env, team), env.num_copies)[0].returns)
+    return mean_over_starts(choice, lambda env: play_episodes(Sampler(env, team), env.num_envs)[0].returns)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -111,7 +111,7 @@ class _Bough:
 def _mean_over_branches(team: Team, env: TeamEnv) -> float:
     """Depth first, some thousand copies at a time; episodes that are over branch no more."""
     start = team.initial_state(env.view())
-    total, boughs = 0.0, _split(env, start, torch.zeros(env.num_copies), share=1 / env.num_copies)
+    total, boughs = 0.0, _split(env, start, torch.zeros(env.num_envs), share=1 / env.num_envs)
     while boughs:
         bough = boughs.pop()
         seen = bough.env.view()
@@ -129,9 +129,9 @@ def _mean_over_branches(team: Team, env: TeamEnv) -> float:
 
 
 def _split(env: Any, state: TeamState, returns: Tensor, *, share: float) -> list[_Bough]:
-    if env.num_copies <= CHUNK:
+    if env.num_envs <= CHUNK:
         return [_Bough(env=env, state=state, returns=returns, share=share)]
-    parts = torch.arange(env.num_copies).split(CHUNK)
+    parts = torch.arange(env.num_envs).split(CHUNK)
     return [
         _Bough(env=env.selected(rows), state=_rows(state, rows), returns=returns[rows], share=share) for rows in parts
     ]

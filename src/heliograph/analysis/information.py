@@ -189,7 +189,7 @@ def protocol_statistics(team: Team, rollout: Rollout) -> tuple[dict[str, int | f
     number = int((rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks).sum()) * len(rollout.messages)
     if not number or not team.channel.payload_size:
         return {"num_utterances": 0, "num_meanings": 0}, Diagnosis.SILENT
-    copies = max(1, round(rollout.num_copies * MAX_MEASURED / number))
+    copies = max(1, round(rollout.num_envs * MAX_MEASURED / number))
     found = information_in(utterances_said(team, rollout.first(copies)), num_permutations=1)
     return {
         "num_utterances": number,

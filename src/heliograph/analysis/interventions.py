@@ -103,7 +103,7 @@ class Watched:
         for rollout in rollouts:
             rounds, ends = len(rollout.messages), begins + rollout.num_steps * len(rollout.messages)
             parts = [stack(self.said[begins + r : ends : rounds]) for r in range(rounds)]
-            copies = rollout.num_copies
+            copies = rollout.num_envs
             found.append(tuple(map_tensors(lambda x, copies=copies: x[:, :copies], part) for part in parts))
             begins = ends
         self.said.clear()
@@ -203,25 +203,25 @@ def cycle_within(group: Int[Tensor, " n"], chance: Tensor) -> Int[Tensor, " n"]:
 
 def _groups(step: TeamStep, edges: Edges | None, *, same_meaning: bool) -> Int[Tensor, " BN"]:
     """A number for the sender, for its hearers where edges are given, and for its meaning where that counts."""
-    num_copies, num_agents = step.speaking.shape
-    sender = torch.arange(num_agents, device=step.speaking.device).expand(num_copies, -1)
+    num_envs, num_agents = step.speaking.shape
+    sender = torch.arange(num_agents, device=step.speaking.device).expand(num_envs, -1)
     columns = [sender.unsqueeze(-1)]
     if edges is not None:
-        columns.append(_hearer_sets(edges, num_copies, num_agents).unsqueeze(-1))
+        columns.append(_hearer_sets(edges, num_envs, num_agents).unsqueeze(-1))
     if same_meaning:
         columns.append(step.meaning)
     return torch.cat(columns, -1).flatten(0, 1).unique(dim=0, return_inverse=True)[1]
 
 
-def _hearer_sets(edges: Edges, num_copies: int, num_agents: int) -> Int[Tensor, "B N"]:
+def _hearer_sets(edges: Edges, num_envs: int, num_agents: int) -> Int[Tensor, "B N"]:
     """A number for the set of agents that can hear each sender: the sum of random keys, never a matrix of pairs."""
-    mask = edges.mask.expand(num_copies, -1, -1)
+    mask = edges.mask.expand(num_envs, -1, -1)
     keys = torch.randint(2**62, (num_agents,), generator=torch.Generator().manual_seed(0)).to(mask.device)
     heard = mask.long() * keys[None, :, None]
     if edges.senders is None:
         return heard.sum(1)
-    sets = torch.zeros(num_copies, num_agents, dtype=torch.long, device=mask.device)
-    return sets.scatter_add(1, edges.senders.expand(num_copies, -1, -1).flatten(1), heard.flatten(1))
+    sets = torch.zeros(num_envs, num_agents, dtype=torch.long, device=mask.device)
+    return sets.scatter_add(1, edges.senders.expand(num_envs, -1, -1).flatten(1), heard.flatten(1))
 
 
 def _taken(message: Message, source: Int[Tensor, " BN"]) -> Message:

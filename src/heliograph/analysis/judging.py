@@ -13,6 +13,7 @@ from heliograph.analysis.interventions import Messages
 from heliograph.analysis.team_verdicts import SEVERAL, judged_teams
 from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, Word, evidence_in, rule_of
 from heliograph.experiments.choices import build_team
+from heliograph.renamed import renamed
 from heliograph.reports.run_results import silent_twin_of
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.run_folder import Run, plain
@@ -28,13 +29,14 @@ AFTER = ("episode_return_mean", "difference_mean", "difference_se", "num_replace
 """What is kept of the same episodes with messages resampled."""
 
 
+@renamed
 def judged(
     run: Run,
     *,
     num_episodes: int | None = 1000,
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
-    num_copies: int | None = None,
+    num_envs: int | None = None,
 ) -> dict[str, Any]:
     """What `evaluate` finds, and the word for the protocol from all that there is to know of a team by itself.
 
@@ -45,7 +47,7 @@ def judged(
     Where there are several teams there is no one word: `diagnosis` is `unknown`, and `teams` has one for each of them
     (see `judged_teams`), from as many episodes again for each team that speaks.
     """
-    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_copies": num_copies}
+    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
     played = play_run(run, **how, keeping=Keeping.SAID)
     found = {**told_in(run, played, seed=seed), "blind_return": None if played.bounds is None else played.bounds.blind}
     if not run.team.silent:
@@ -61,13 +63,14 @@ def judged(
     return {**found, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 
 
+@renamed
 def untrained(
     run: Run,
     *,
     num_episodes: int | None = 1000,
     choice: Choice = Choice.GREEDY,
     seed: int = 0,
-    num_copies: int | None = None,
+    num_envs: int | None = None,
 ) -> dict[str, float | None] | None:
     """Bits and return of a team before it learnt: with its first weights where training kept these numbers.
 
@@ -83,7 +86,7 @@ def untrained(
         return None
     return untrained_numbers(
         dataclasses.replace(run, team=fresh.eval()), num_episodes=num_episodes, choice=choice, seed=seed,
-        num_copies=num_copies,
+        num_envs=num_envs,
     )  # fmt: skip
 
 

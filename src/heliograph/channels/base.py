@@ -133,7 +133,7 @@ class Channel(nn.Module, ABC):
         source = (places - shift.unsqueeze(-1)).remainder(self.vocabulary)
         return payload.unflatten(-1, (self.length, self.vocabulary)).gather(-1, source).flatten(-2)
 
-    def initial_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
+    def initial_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
         """State such as queues before the first step, all tensors [B, ...]; None where a channel has none."""
         return None
 

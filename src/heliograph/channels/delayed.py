@@ -30,9 +30,9 @@ class Delayed(Wrapper):
         """Nothing: every message takes equally long."""
         return {}
 
-    def _own_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+    def _own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
         """For each round the messages on their way, `[B, steps, N, ...]`, the next to arrive first."""
-        shape = (num_copies, self.steps, num_agents)
+        shape = (num_envs, self.steps, num_agents)
         return tuple(
             Arrivals(
                 payload=torch.zeros(*shape, self.payload_size, device=device),

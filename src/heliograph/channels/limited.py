@@ -42,9 +42,9 @@ class Limited(Wrapper):
         """A number for each speaker: the smallest goes first."""
         return {"turn": torch.rand(intent.shape[:-1], generator=generator, device=intent.device)}
 
-    def _own_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+    def _own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
         """Messages and bits `[B, 2]` that got through in this step so far; None where there is one round."""
-        return torch.zeros(num_copies, 2, device=device) if rounds > 1 else None
+        return torch.zeros(num_envs, 2, device=device) if rounds > 1 else None
 
     def _arriving(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int

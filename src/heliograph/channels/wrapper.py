@@ -56,7 +56,7 @@ class Wrapper(Channel):
         """What becomes of the messages that would arrive now; with the next state of its own."""
         return arrivals, own
 
-    def _own_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+    def _own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
         """State of its own, all tensors [B, ...]; None where it has none."""
         return None
 
@@ -128,10 +128,10 @@ class Wrapper(Channel):
         """That of the wrapped channel."""
         return self.inner.shifted(payload, shift)
 
-    def initial_state(self, num_copies: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
+    def initial_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
         """The wrapped channel's, and its own."""
-        own = self._own_state(num_copies, num_agents, device, rounds=rounds)
-        return _joined(self.inner.initial_state(num_copies, num_agents, device, rounds=rounds), own)
+        own = self._own_state(num_envs, num_agents, device, rounds=rounds)
+        return _joined(self.inner.initial_state(num_envs, num_agents, device, rounds=rounds), own)
 
     def cut(self, state: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
         """The wrapped channel's state and its own, without what belongs to agents whose part has ended."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from heliograph.moved import MODULES, NAMES
+from heliograph.renamed import KEYWORDS
 from heliograph.storage.atomic import replacing
 
 __all__ = ["rewritten", "run_migrate"]
@@ -16,6 +17,7 @@ Shown = tuple[Any, Callable[[Any], None]]
 SUFFIXES = (".py", ".ipynb", ".md", ".yaml", ".yml", ".json", ".toml")
 LONGEST_FIRST = sorted(MODULES, key=len, reverse=True)
 PATHS = re.compile(rf"\b({'|'.join(map(re.escape, LONGEST_FIRST))})(?!\w)")
+WORDS = re.compile(rf"\b({'|'.join(map(re.escape, KEYWORDS))})\b")
 PLACES = re.compile(rf"\b({'|'.join(map(re.escape, NAMES))})(?!\w)")
 
 
@@ -57,8 +59,13 @@ def _files(given: list[str]) -> Iterator[pathlib.Path]:
 
 
 def rewritten(text: str, *, is_python: bool = True) -> str:
-    """A text with present names in the place of old ones: import paths anywhere, and in Python imports of any form."""
+    """A text with present names in the place of old ones: import paths anywhere, and in Python imports of any form.
+
+    In Python files that name Heliograph, keyword arguments and attributes are called as they are now, too.
+    """
     text = _with_moved_names(text) if is_python else text
+    if is_python and "heliograph" in text:
+        text = WORDS.sub(lambda found: KEYWORDS[found[1]], text)
     text = PLACES.sub(lambda found: NAMES[found[0]], text)
     return PATHS.sub(lambda found: MODULES[found[1]], text)
 

@@ -26,7 +26,7 @@ def run_render(given: Any) -> Shown:
         raise ValueError(f"--episodes {given.episodes}: at most {MOST_EPISODES}, as each step is a picture")
     run = run_of(given)
     played = play_run(
-        run, num_episodes=given.episodes, choice=Choice(given.actions), seed=given.seed, num_copies=given.episodes
+        run, num_episodes=given.episodes, choice=Choice(given.actions), seed=given.seed, num_envs=given.episodes
     )
     frames = _drawn(shots(run, played, seed=given.seed))
     if suffix == GIF:

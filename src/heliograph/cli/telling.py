@@ -40,7 +40,7 @@ def episodes_told(run: Run, *, num_episodes: int, seed: int) -> list[dict[str, A
     played = play_run(run, num_episodes=num_episodes, seed=seed)
     found: list[dict[str, Any]] = []
     for rollout in played.rollouts:
-        for copy in range(rollout.num_copies):
+        for copy in range(rollout.num_envs):
             headings, rows = told(run, rollout, copy=copy)
             success = float(played.episodes.success[len(found)])
             found.append(

@@ -7,6 +7,7 @@ and from `self.generator` elsewhere, always for all `B` copies before masking: i
 
 import dataclasses
 import enum
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypedDict, Unpack, final
@@ -30,13 +31,14 @@ from heliograph.observations import (
     pixel_scale,
 )
 from heliograph.registry import UnknownNameError
+from heliograph.renamed import renamed
 from heliograph.types import Bounds, Edges, Role, StateMaker, TeamStep, Tree, where
 
 
 class BaseSettings(TypedDict, total=False):
     """Settings that every environment takes beside its own."""
 
-    num_copies: int
+    num_envs: int
     device: str
     seed: int
     time_limit: int | None
@@ -90,9 +92,9 @@ class FinalViews(enum.Enum):
 
 
 class TeamEnv(ABC):
-    """`num_copies` independent copies of an environment for a team of agents, stepped together.
+    """`num_envs` independent copies of an environment for a team of agents, stepped together.
 
-    Settings: `num_copies` (B), `device`, `seed`, `time_limit` (env steps; longer episodes are truncated) and
+    Settings: `num_envs` (B), `device`, `seed`, `time_limit` (env steps; longer episodes are truncated) and
     `talk_steps` (steps at the start of an episode in which all may speak and nobody acts).
     """
 
@@ -110,17 +112,23 @@ class TeamEnv(ABC):
     on_end: Callable[[Bool[Tensor, " B"]], None] | None = None
     """Called in `step` with the copies whose episode has ended, while they still are as it ended."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = renamed(cls.__init__)  # type: ignore[method-assign]
+
+    @renamed
     def __init__(
         self,
         roles: tuple[Role, ...],
         *,
-        num_copies: int = 1,
+        num_envs: int = 1,
         device: str = "cpu",
         seed: int = 0,
         time_limit: int | None = None,
         talk_steps: int = 0,
     ):
-        check_positive("num_copies", num_copies)
+        check_positive("num_envs", num_envs)
         if time_limit is not None:
             check_positive("time_limit", time_limit)
         if talk_steps != 0:
@@ -128,13 +136,13 @@ class TeamEnv(ABC):
         self.roles = roles
         self.agents = tuple(agent for role in roles for agent in role.agents)
         self.team_of_agent = torch.zeros(len(self.agents), dtype=torch.long, device=device)
-        self.num_copies = num_copies
+        self.num_envs = num_envs
         self.device = torch.device(device)
         self.time_limit = time_limit
         self.talk_steps = talk_steps
         self.generator = distributions.stream_on(self.device)
         self.start_generator = distributions.stream_on(self.device)
-        self._elapsed = torch.zeros(num_copies, dtype=torch.long, device=device)
+        self._elapsed = torch.zeros(num_envs, dtype=torch.long, device=device)
         self._is_reset = False
         self._moves, self._fields = 0, Fields()
         for role in roles:
@@ -189,6 +197,12 @@ class TeamEnv(ABC):
         return len(self.agents)
 
     @property
+    def num_copies(self) -> int:
+        """The older name of `num_envs`."""
+        warnings.warn("TeamEnv.num_copies is called num_envs now", DeprecationWarning, stacklevel=2)
+        return self.num_envs
+
+    @property
     def agent_ids(self) -> tuple[Any, ...]:
         """What functions of the user are given for each agent: its name, or the id that another library knows it by."""
         return self.agents
@@ -232,7 +246,7 @@ class TeamEnv(ABC):
     @final
     def reset(self) -> TeamStep:
         """Start a new episode in every copy."""
-        everywhere = torch.ones(self.num_copies, dtype=torch.bool, device=self.device)
+        everywhere = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._elapsed.zero_()
         self._moves = 0
         with guarded(self, "reset"):
@@ -255,8 +269,8 @@ class TeamEnv(ABC):
         self._elapsed += 1
         self._moves += 1
         when = self._when()
-        check_outcome(outcome, num_copies=self.num_copies, num_agents=self.num_agents, when=when)
-        self._fields.hold_info(outcome.info, num_copies=self.num_copies, when=when)
+        check_outcome(outcome, num_envs=self.num_envs, num_agents=self.num_agents, when=when)
+        self._fields.hold_info(outcome.info, num_envs=self.num_envs, when=when)
         inside = None if outcome.truncated is None else outcome.truncated & moving.unsqueeze(1)
         ends = endings(
             terminated=outcome.terminated & moving.unsqueeze(1),
@@ -281,7 +295,7 @@ class TeamEnv(ABC):
         self._start(over)
         step = self._show(self._observe(), **outcomes)
         if last is not None:
-            self._fields.hold(last, num_copies=self.num_copies, when=when)
+            self._fields.hold(last, num_envs=self.num_envs, when=when)
             step.final_observations, step.final_state = last.observations, self._state_of(last)
         return step
 
@@ -326,7 +340,7 @@ class TeamEnv(ABC):
         """Free what the environment holds: nothing, by default. Called once, when it is not needed any more."""
 
     def _beginning(self) -> TeamStep:
-        nothing = torch.zeros(self.num_copies, self.num_agents, dtype=torch.float32, device=self.device)
+        nothing = torch.zeros(self.num_envs, self.num_agents, dtype=torch.float32, device=self.device)
         never = torch.zeros_like(nothing, dtype=torch.bool)
         return self._show(
             self._observe(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
@@ -335,7 +349,7 @@ class TeamEnv(ABC):
     def _show(self, view: View, **outcomes: Any) -> TeamStep:
         if self._moves <= 1:
             self._check(view)
-        self._fields.hold(view, num_copies=self.num_copies, when=self._when())
+        self._fields.hold(view, num_envs=self.num_envs, when=self._when())
         try:
             return self._shown(view, **outcomes)
         except (RuntimeError, LookupError, TypeError, AttributeError):
@@ -343,7 +357,7 @@ class TeamEnv(ABC):
             raise
 
     def _check(self, view: View) -> None:
-        check_view(self.roles, view, num_copies=self.num_copies, when=self._when())
+        check_view(self.roles, view, num_envs=self.num_envs, when=self._when())
 
     def _when(self) -> str:
         return f"step {self._moves} after reset()" if self._moves else "at reset()"
@@ -356,7 +370,7 @@ class TeamEnv(ABC):
             view.speaking = view.speaking | talking
             view.hearing = with_all_edges(view.hearing, talking) if view.hearing is not None else None
         if not self.rivals_hear:
-            view.hearing = within_teams(view.hearing, self.team_of_agent, num_copies=self.num_copies)
+            view.hearing = within_teams(view.hearing, self.team_of_agent, num_envs=self.num_envs)
         shown = {f.name: getattr(view, f.name) for f in dataclasses.fields(view)} | {"state": self._state_of(view)}
         return TeamStep(**shown, **outcomes)
 

@@ -78,30 +78,30 @@ BOOLEAN, WHOLE, REAL = "torch.bool", "torch.int64", "real numbers"
 FINITE = "must be finite"
 
 
-def check_view(roles: Sequence[Role], view: Any, *, num_copies: int, when: str) -> None:
+def check_view(roles: Sequence[Role], view: Any, *, num_envs: int, when: str) -> None:
     """Raise `EnvError` where a view (or a step) has a wrong shape, dtype, key or value; `when` says which one it is."""
-    table = (num_copies, sum(len(role.agents) for role in roles))
+    table = (num_envs, sum(len(role.agents) for role in roles))
     for name in ("observing", "acting", "speaking"):
         _check_tensor(name, getattr(view, name), shape=table, dtype=BOOLEAN, when=when)
     _check_tensor("meaning", view.meaning, shape=(*table, None), dtype=WHOLE, when=when)
     state = own_state(view)
     if state is not None:
-        _check_tensor("state", state, shape=(num_copies, None), dtype=REAL, when=when)
+        _check_tensor("state", state, shape=(num_envs, None), dtype=REAL, when=when)
     _check_keys("observations", view.observations, [role.name for role in roles], when)
     for role in roles:
-        what, batch = f"observations of role {role.name!r}", (num_copies, len(role.agents))
+        what, batch = f"observations of role {role.name!r}", (num_envs, len(role.agents))
         _check_observation(what, view.observations[role.name], role.observation_space, batch, when)
         _warn_of_bounds(role, view.observations[role.name], when)
-    _check_masks(roles, view.action_mask, num_copies, when)
+    _check_masks(roles, view.action_mask, num_envs, when)
     _check_hearing(view, table[1], when)
     single = map_tensors(lambda leaf: leaf[None], (view.observations, state))
     check_values(roles, single[0], {}, single[1], when=lambda t, copy: when)
     check_legal(roles, map_tensors(lambda mask: mask[None], view.action_mask), view.acting[None], when=lambda *_: when)
 
 
-def check_outcome(outcome: Any, *, num_copies: int, num_agents: int, when: str) -> None:
+def check_outcome(outcome: Any, *, num_envs: int, num_agents: int, when: str) -> None:
     """Raise `EnvError` where rewards or ends have a shape or dtype that would be broadcast without a word."""
-    table = (num_copies, num_agents)
+    table = (num_envs, num_agents)
     flags = {"terminated": table, "episode_over": table[:1]}
     flags |= {} if outcome.truncated is None else {"truncated": table}
     wrong = getattr(outcome.rewards, "shape", None) != table
@@ -223,7 +223,7 @@ def _shown(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
-def _check_masks(roles: Sequence[Role], masks: Any, num_copies: int, when: str) -> None:
+def _check_masks(roles: Sequence[Role], masks: Any, num_envs: int, when: str) -> None:
     if masks is None:
         return
     known = {role.name: role for role in roles}
@@ -234,7 +234,7 @@ def _check_masks(roles: Sequence[Role], masks: Any, num_copies: int, when: str) 
         space = known[name].action_space
         if isinstance(space, spaces.Box):
             raise EnvError(f"{when}: action_mask of role {name!r}: no mask limits actions of {space}: leave it out")
-        shape = (num_copies, len(known[name].agents), distributions.num_inputs(space))
+        shape = (num_envs, len(known[name].agents), distributions.num_inputs(space))
         _check_tensor(f"action_mask of role {name!r}", mask, shape=shape, dtype=BOOLEAN, when=when)
 
 

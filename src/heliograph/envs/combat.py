@@ -76,13 +76,13 @@ class Combat(TeamEnv):
             action_space=spaces.Discrete(SHOOT + soldiers),
         )
         super().__init__((role,), **base)
-        shape, device = (self.num_copies, 2 * soldiers), self.device
+        shape, device = (self.num_envs, 2 * soldiers), self.device
         self._row, self._column, self._cooldown = (
             torch.zeros(shape, dtype=torch.long, device=device) for _ in range(3)
         )
         self._health = torch.full(shape, HEALTH, device=device)
         self._fallen = torch.zeros(shape, dtype=torch.bool, device=device)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=device)
 
     @property
     def horizon(self) -> int:
@@ -136,7 +136,7 @@ class Combat(TeamEnv):
     # ---- the rules --------------------------------------------------------------------------------------------
 
     def _start(self, starting: Tensor) -> None:
-        copies, stream, device = self.num_copies, self.start_generator, self.device
+        copies, stream, device = self.num_envs, self.start_generator, self.device
         centre = torch.randint(self.size, (copies, 2, 2), generator=stream, device=device)
         reach = 2 * self.dispersion + 1
         offset = torch.randint(reach, (copies, 2 * self.soldiers, 2), generator=stream, device=device)
@@ -245,7 +245,7 @@ class Combat(TeamEnv):
 
     def _attributes(self, units: Units) -> Float[Tensor, "B units U"]:
         """Who it is, its health, one-hot, and whether it must wait."""
-        who = torch.eye(2 * self.soldiers, device=self.device).expand(self.num_copies, -1, -1)
+        who = torch.eye(2 * self.soldiers, device=self.device).expand(self.num_envs, -1, -1)
         health = F.one_hot(units.health, HEALTH + 1)[..., 1:]
         return torch.cat([who, health, (units.cooldown > 0)[..., None]], -1)
 
@@ -257,10 +257,10 @@ class Combat(TeamEnv):
 @functools.lru_cache(maxsize=16)
 def _simulated_bounds(soldiers: int, size: int, steps: int, vision: int, dispersion: int) -> Bounds:
     env = Combat(
-        soldiers=soldiers, size=size, steps=steps, vision=vision, dispersion=dispersion, num_copies=SIMULATED_EPISODES
+        soldiers=soldiers, size=size, steps=steps, vision=vision, dispersion=dispersion, num_envs=SIMULATED_EPISODES
     )
     stream = torch.Generator().manual_seed(1)
-    shape = (env.num_copies, soldiers)
+    shape = (env.num_envs, soldiers)
     policies: list[Callable[[int], dict[str, Tensor]]] = [
         lambda _: {"soldier": torch.randint(SHOOT + soldiers, shape, generator=stream)},
         lambda time: {"soldier": patrol(env._units(), size=size, time=time, vision=vision)},

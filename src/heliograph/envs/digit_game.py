@@ -61,9 +61,9 @@ class DigitGame(TeamEnv):
         )
         super().__init__((role,), **base)
         self._images = images.to(self.device)
-        self._digit = torch.zeros(self.num_copies, PLAYERS, dtype=torch.long, device=self.device)
+        self._digit = torch.zeros(self.num_envs, PLAYERS, dtype=torch.long, device=self.device)
         self._colour, self._image = torch.zeros_like(self._digit), torch.zeros_like(self._digit)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:

@@ -47,20 +47,20 @@ class Fields:
     views: dict[int, Form] = dataclasses.field(default_factory=dict)
     infos: dict[int, Form] = dataclasses.field(default_factory=dict)
 
-    def hold(self, view: Any, *, num_copies: int, when: str) -> None:
+    def hold(self, view: Any, *, num_envs: int, when: str) -> None:
         """Raise `EnvError` where a view differs from the first one in more than its values."""
         found = {name: form_of(value) for name, value in vars(view).items()}
-        first = self.views.setdefault(num_copies, found)
+        first = self.views.setdefault(num_envs, found)
         if found != first:
             raise EnvError(f"{when}: {_difference(first, found, names=(), since='the first reset()')}")
 
-    def hold_info(self, info: Mapping[str, Tensor], *, num_copies: int, when: str) -> None:
+    def hold_info(self, info: Mapping[str, Tensor], *, num_envs: int, when: str) -> None:
         """Raise `EnvError` where `info` has other keys than in the first step, or values of another form."""
         found = form_of(info)
-        first = self.infos.setdefault(num_copies, found)
+        first = self.infos.setdefault(num_envs, found)
         if first is found:
             for key, value in info.items():
-                if not isinstance(value, Tensor) or value.shape[:1] != (num_copies,):
+                if not isinstance(value, Tensor) or value.shape[:1] != (num_envs,):
                     given = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
                     raise EnvError(f"{when}: info[{key!r}] is {given}: must be a tensor with one row a copy")
         elif found != first:

@@ -56,12 +56,12 @@ class GraphColouring(TeamEnv):
             action_space=spaces.Discrete(colours),
         )
         super().__init__((role,), **base)
-        shape, device = (self.num_copies, agents), self.device
+        shape, device = (self.num_envs, agents), self.device
         self._group = torch.zeros(shape, dtype=torch.long, device=device)
         self._colour = torch.full(shape, -1, device=device)
         self._on_turn = torch.ones(shape, dtype=torch.bool, device=device)
         self._neighbours = torch.zeros(*shape, degree, dtype=torch.long, device=device)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=device)
 
     @property
     def horizon(self) -> int:
@@ -92,7 +92,7 @@ class GraphColouring(TeamEnv):
 
     def _start(self, starting: Tensor) -> None:
         members = self._shuffled_slots()
-        shape = (self.num_copies, self.num_agents)
+        shape = (self.num_envs, self.num_agents)
         group = torch.arange(self.colours, device=self.device).expand(members.shape)
         group = torch.zeros(shape, dtype=torch.long, device=self.device).scatter(
             1, members.flatten(1), group.flatten(1)
@@ -107,9 +107,9 @@ class GraphColouring(TeamEnv):
 
     def _shuffled_slots(self) -> Int[Tensor, "B members colours"]:
         """The agents of each hidden group."""
-        shape = (self.num_copies, self.num_agents)
+        shape = (self.num_envs, self.num_agents)
         order = torch.rand(shape, generator=self.start_generator, device=self.device).argsort(1)
-        return order.view(self.num_copies, -1, self.colours)
+        return order.view(self.num_envs, -1, self.colours)
 
     def _cycle(self, members: Int[Tensor, "B members colours"]) -> Int[Tensor, "B N 2"]:
         """Both neighbours of each agent on a random cycle that goes round the groups in a random order."""

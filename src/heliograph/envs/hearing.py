@@ -19,7 +19,7 @@ def with_all_edges(edges: Edges, talking: Bool[Tensor, "B 1"]) -> Edges:
     return Edges(senders=None, mask=mask | (others & talking.unsqueeze(2)))
 
 
-def within_teams(edges: Edges | None, team_of_agent: Int[Tensor, " N"], *, num_copies: int) -> Edges:
+def within_teams(edges: Edges | None, team_of_agent: Int[Tensor, " N"], *, num_envs: int) -> Edges:
     """Leave out the edges between rivals; None stands for edges from all to all."""
     if edges is not None and edges.senders is not None:
         own = team_of_agent[edges.senders] == team_of_agent.unsqueeze(-1)
@@ -27,5 +27,5 @@ def within_teams(edges: Edges | None, team_of_agent: Int[Tensor, " N"], *, num_c
     own = team_of_agent.unsqueeze(-1) == team_of_agent
     if edges is None:
         mates = own & ~torch.eye(len(own), dtype=torch.bool, device=own.device)
-        return Edges(senders=None, mask=mates.expand(num_copies, -1, -1))
+        return Edges(senders=None, mask=mates.expand(num_envs, -1, -1))
     return Edges(senders=None, mask=edges.mask & own)

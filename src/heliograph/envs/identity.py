@@ -29,8 +29,8 @@ class Identity(TeamEnv):
             action_space=spaces.Discrete(values),
         )
         super().__init__((role,), **base)
-        self._value = torch.zeros(self.num_copies, 2, dtype=torch.long, device=self.device)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        self._value = torch.zeros(self.num_envs, 2, dtype=torch.long, device=self.device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:

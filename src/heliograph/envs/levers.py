@@ -47,7 +47,7 @@ class Levers(TeamEnv):
             action_space=spaces.Discrete(levers),
         )
         super().__init__((role,), **base)
-        self._number = torch.zeros(self.num_copies, levers, dtype=torch.long, device=self.device)
+        self._number = torch.zeros(self.num_envs, levers, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -80,7 +80,7 @@ class Levers(TeamEnv):
             shape = self._number.shape
             return torch.randint(self.pool, shape, generator=self.start_generator, device=self.device)
         return draw_distinct(
-            self.num_copies, number=self.levers, among=self.pool, generator=self.start_generator, device=self.device
+            self.num_envs, number=self.levers, among=self.pool, generator=self.start_generator, device=self.device
         )
 
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:

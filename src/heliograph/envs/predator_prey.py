@@ -74,10 +74,10 @@ class PredatorPrey(TeamEnv):
         super().__init__((role,), **base)
         grid = torch.arange(cells, device=self.device).view(size, size)
         self._sights = grid_sights(grid, vision=self.vision, outside=cells + 1, vocabulary=vocabulary)
-        self._place = torch.zeros(self.num_copies, self.predators, 2, dtype=torch.long, device=self.device)
-        self._prey = torch.zeros(self.num_copies, 2, dtype=torch.long, device=self.device)
-        self._reached = torch.zeros(self.num_copies, self.predators, dtype=torch.bool, device=self.device)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        self._place = torch.zeros(self.num_envs, self.predators, 2, dtype=torch.long, device=self.device)
+        self._prey = torch.zeros(self.num_envs, 2, dtype=torch.long, device=self.device)
+        self._reached = torch.zeros(self.num_envs, self.predators, dtype=torch.bool, device=self.device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -141,7 +141,7 @@ class PredatorPrey(TeamEnv):
 
     def _start(self, starting: Tensor) -> None:
         cell = draw_distinct(
-            self.num_copies, number=self.predators + 1, among=self.size**2, generator=self.start_generator,
+            self.num_envs, number=self.predators + 1, among=self.size**2, generator=self.start_generator,
             device=self.device,
         )  # fmt: skip
         place = torch.stack([cell // self.size, cell % self.size], -1)

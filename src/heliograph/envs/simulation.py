@@ -27,9 +27,9 @@ def simulate(env: TeamEnv, policy: Callable[[int], dict[str, Tensor]], *, seed: 
     """
     assert env.horizon is not None, "episodes must end"
     env.seed(seed)
-    playing = torch.ones(env.num_copies, dtype=torch.bool, device=env.device)
+    playing = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
     env._start(playing)
-    total = torch.zeros(env.num_copies, dtype=torch.float64, device=env.device)
+    total = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
     successes = 0
     for time in range(env.horizon - env.talk_steps):
         outcome = env._advance(policy(time), playing)
@@ -38,5 +38,5 @@ def simulate(env: TeamEnv, policy: Callable[[int], dict[str, Tensor]], *, seed: 
         playing = playing & ~outcome.episode_over
         if not bool(playing.any()):
             break
-    copies = env.num_copies
+    copies = env.num_envs
     return Simulated(episode_return=float(total.mean()), success_rate=successes / copies, episodes=copies)

@@ -34,7 +34,7 @@ class SpeakerListener(TeamEnv):
             Role(name="listener", agents=("listener_0",), observation_space=listener, action_space=guess),
         )
         super().__init__(roles, **base)
-        self._goal = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        self._goal = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
         self._time = torch.zeros_like(self._goal)
         self._hits = torch.zeros_like(self._goal)
 

@@ -44,7 +44,7 @@ class SwitchRiddle(TeamEnv):
             action_space=spaces.Discrete(2),
         )
         super().__init__((role,), **base)
-        copies = self.num_copies
+        copies = self.num_envs
         self._prisoners = torch.arange(prisoners, device=self.device)
         self._today_and_tomorrow = torch.arange(2, device=self.device)
         self._visits = torch.zeros(copies, self.days, dtype=torch.long, device=self.device)
@@ -112,7 +112,7 @@ class SwitchRiddle(TeamEnv):
     def selected(self, copies: Int[Tensor, " b"]) -> "SwitchRiddle":
         """The riddle with some of its copies, as they are."""
         env = copy.copy(self)
-        env.num_copies = len(copies)
+        env.num_envs = len(copies)
         for name in ("_visits", "_fixed", "_day", "_counts", "_elapsed"):
             setattr(env, name, getattr(self, name)[copies])
         return env

@@ -97,13 +97,13 @@ class TrafficJunction(TeamEnv):
         )
         self._sights = dataclasses.replace(sights, numbers=F.pad(sights.numbers, (2, 0)))
         self._slots = _one_hot_slots(self.roads)
-        shape, device = (self.num_copies, self.cars), self.device
+        shape, device = (self.num_envs, self.cars), self.device
         self._route = torch.full(shape, roads.num_routes, device=device)
         self._place, self._wait, self._last = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(3))
         self._owed = torch.zeros(shape, device=device)
-        self._failed = torch.zeros(self.num_copies, dtype=torch.bool, device=device)
-        self._time = torch.zeros(self.num_copies, dtype=torch.long, device=device)
-        self._rate = torch.full((self.num_copies,), self.p_arrive, device=device)
+        self._failed = torch.zeros(self.num_envs, dtype=torch.bool, device=device)
+        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=device)
+        self._rate = torch.full((self.num_envs,), self.p_arrive, device=device)
 
     @property
     def p_arrive(self) -> float:
@@ -216,7 +216,7 @@ class TrafficJunction(TeamEnv):
 
     def _arrive(self, going: Tensor) -> Bool[Tensor, "B N"]:
         """Put arriving cars into empty slots drawn at random, entry after entry, while there are any."""
-        copies, arms = self.num_copies, self.roads.num_arms
+        copies, arms = self.num_envs, self.roads.num_arms
         per_arm = self.roads.num_routes // arms
         luck = torch.rand(copies, arms, generator=self.generator, device=self.device)
         way = torch.randint(per_arm, (copies, arms), generator=self.generator, device=self.device)
@@ -268,7 +268,7 @@ class TrafficJunction(TeamEnv):
         seen[..., 0] = self._last * alive
         seen[..., 1] = self._route * alive / max(1, self.roads.num_routes - 1)
         cars = count_on(cell, alive, num_cells=self.roads.nowhere)
-        cars = cars.gather(1, self._sights.cells[cell].flatten(1)).view(self.num_copies, self.cars, -1)
+        cars = cars.gather(1, self._sights.cells[cell].flatten(1)).view(self.num_envs, self.cars, -1)
         seen[..., 2 + self.roads.car_id :: self.roads.vocabulary] = cars
         return seen
 
@@ -294,7 +294,7 @@ def _one_hot_slots(roads: RoadMap) -> dict[str, Float[Tensor, "number features"]
 @functools.lru_cache(maxsize=64)
 def _simulated(difficulty: str, cars: int, steps: int, p_arrive: float, vision: int) -> dict[str, Simulated]:
     env = TrafficJunction(
-        difficulty=difficulty, cars=cars, steps=steps, p_arrive=p_arrive, vision=vision, num_copies=SIMULATED_EPISODES
+        difficulty=difficulty, cars=cars, steps=steps, p_arrive=p_arrive, vision=vision, num_envs=SIMULATED_EPISODES
     )
     stream = torch.Generator().manual_seed(1)
 

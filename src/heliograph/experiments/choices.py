@@ -20,6 +20,7 @@ from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
 from heliograph.importing import imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
+from heliograph.renamed import KEYWORDS, renamed, understood_by
 from heliograph.team.assignment import Layout, one_policy_per_role
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
@@ -35,7 +36,7 @@ COUNTS_OF_STEPS = ("env_steps", "time_limit")
 FOREIGN = "heliograph.rllib.environments"
 """What adapts environments of other libraries: looked up by name where it is needed, since it stands above this."""
 DECIDED_ELSEWHERE = {
-    "num_copies": "num_envs_per_env_runner (training) or num_copies (evaluation)",
+    "num_envs": "num_envs_per_env_runner (training) or num_envs (evaluation)",
     "seed": "the seed of the run",
     "device": "the process that plays",
 }
@@ -147,7 +148,8 @@ def resolve(kind: str, name: Any) -> Any:
         raise ValueError(f"{kind} {name!r} cannot be imported: {told}") from error
 
 
-def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
+@renamed
+def build_env(choice: EnvChoice, *, num_envs: int, seed: int = 0, device: str = "cpu") -> TeamEnv:
     """The environment of a choice, with that many copies.
 
     What an import path names may also be an environment of another library, or make one: it is then adapted.
@@ -159,7 +161,7 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
         registry.check_settings(make, choice.settings, what=what)
     _refuse_own(choice.settings)
     _refuse_giants(choice)
-    env, base = None, {"num_copies": num_copies, "seed": seed, "device": device}
+    env, base = None, {"num_envs": num_envs, "seed": seed, "device": device}
     if is_ours:
         env = _made_team(make, {**base, **functions_resolved(make, choice.settings)}, what=what, may_adapt=may_adapt)
     if env is None:
@@ -173,9 +175,10 @@ def build_env(choice: EnvChoice, *, num_copies: int, seed: int = 0, device: str 
     return env
 
 
-def make_env(env: Any, *, num_copies: int = 1, seed: int = 0, device: str = "cpu", **settings: Any) -> TeamEnv:
+@renamed
+def make_env(env: Any, *, num_envs: int = 1, seed: int = 0, device: str = "cpu", **settings: Any) -> TeamEnv:
     """Make an environment from its name, `package.module:Thing`, or a class or function, with settings of its own."""
-    return build_env(EnvChoice(env=env, settings=settings), num_copies=num_copies, seed=seed, device=device)
+    return build_env(EnvChoice(env=env, settings=settings), num_envs=num_envs, seed=seed, device=device)
 
 
 def may_make_team(make: Any) -> bool:
@@ -186,7 +189,8 @@ def may_make_team(make: Any) -> bool:
         parameters = inspect.signature(make).parameters
     except (TypeError, ValueError):
         return True
-    return any(p.kind is p.VAR_KEYWORD for p in parameters.values()) or set(DECIDED_ELSEWHERE) <= set(parameters)
+    taken = {KEYWORDS.get(name, name) for name in parameters}
+    return any(p.kind is p.VAR_KEYWORD for p in parameters.values()) or set(DECIDED_ELSEWHERE) <= taken
 
 
 def _made_team(make: Any, settings: dict[str, Any], *, what: str, may_adapt: bool) -> Any:
@@ -196,7 +200,7 @@ def _made_team(make: Any, settings: dict[str, Any], *, what: str, may_adapt: boo
     where it takes them, and makes something else, which is closed.
     """
     try:
-        env = _made(make, (), settings, what=what, error=EnvError)
+        env = _made(make, (), understood_by(make, settings), what=what, error=EnvError)
     except ValueError as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error.__cause__))
         if may_adapt and isinstance(error.__cause__, TypeError) and unknown and unknown[1] in DECIDED_ELSEWHERE:
@@ -210,9 +214,9 @@ def _made_team(make: Any, settings: dict[str, Any], *, what: str, may_adapt: boo
 
 
 @contextlib.contextmanager
-def opened(choice: EnvChoice, *, num_copies: int = 1, seed: int = 0) -> Iterator[TeamEnv]:
+def opened(choice: EnvChoice, *, num_envs: int = 1, seed: int = 0) -> Iterator[TeamEnv]:
     """The environment of a choice for a while: it is closed in the end, whatever happens."""
-    env = build_env(choice, num_copies=num_copies, seed=seed)
+    env = build_env(choice, num_envs=num_envs, seed=seed)
     try:
         yield env
     except BaseException:
@@ -258,9 +262,10 @@ def _names_settings(make: Any) -> bool:
 
 
 def _refuse_own(settings: Mapping[str, Any]) -> None:
-    for name, other in DECIDED_ELSEWHERE.items():
-        if name in settings:
-            raise ValueError(f"env setting {name}={settings[name]!r}: is not set here, but by {other}")
+    for name, value in settings.items():
+        other = DECIDED_ELSEWHERE.get(KEYWORDS.get(name, name))
+        if other:
+            raise ValueError(f"env setting {name}={value!r}: is not set here, but by {other}")
 
 
 def _refuse_giants(choice: EnvChoice) -> None:

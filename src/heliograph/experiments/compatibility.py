@@ -241,7 +241,7 @@ def rehearse(env: EnvChoice, choices: TeamChoices, losses: Sequence[tuple[Any, d
     Returns the team, untrained.
     Raises ValueError (or a subclass) that names the setting, its value and the remedy. `losses`: (loss, settings).
     """
-    with opened(env, num_copies=2) as made:
+    with opened(env, num_envs=2) as made:
         facts = facts_of(made)
         refuse_giant(choices, facts)
         team = build_team(choices, facts, seed=0)

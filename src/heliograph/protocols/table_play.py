@@ -64,10 +64,10 @@ class _Player:
     def returns(self, env: TeamEnv) -> Float[Tensor, " B"]:
         """The return of each copy, whose visits are fixed."""
         step = env.reset()
-        copies = torch.arange(env.num_copies)
-        light = torch.full((env.num_copies,), NONE)
-        found, left = (torch.full((env.num_copies, env.num_agents), NONE) for _ in range(2))
-        total, alive = torch.zeros(env.num_copies), torch.ones(env.num_copies, dtype=torch.bool)
+        copies = torch.arange(env.num_envs)
+        light = torch.full((env.num_envs,), NONE)
+        found, left = (torch.full((env.num_envs, env.num_agents), NONE) for _ in range(2))
+        total, alive = torch.zeros(env.num_envs), torch.ones(env.num_envs, dtype=torch.bool)
         while bool(alive.any()):
             occupant = step.acting.long().argmax(1)
             knows = step.meaning[copies, occupant]

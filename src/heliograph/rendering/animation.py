@@ -54,7 +54,7 @@ def film(
     run: Run, *, num_episodes: int = 1, choice: Choice = Choice.GREEDY, seed: int = 0
 ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
     """Pictures of fresh episodes, messages as sent: those that `heliograph replay` prints for the same seed."""
-    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_copies=num_episodes)
+    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_envs=num_episodes)
     return (shot.draw() for shot in shots(run, played, seed=seed))
 
 
@@ -64,9 +64,9 @@ def shots(run: Run, played: Played, *, seed: int) -> Iterator[Shot]:
     Raises ValueError where there are more than 100 episodes, or the environment is not the same again from its seed.
     """
     (rollout,) = played.rollouts
-    if rollout.num_copies > MOST_EPISODES:
-        raise ValueError(f"episodes={rollout.num_copies}: at most {MOST_EPISODES}, as each step is a picture")
-    with opened(run.env, num_copies=rollout.num_copies, seed=FRESH + seed) as env, guarded(env, "scene"):
+    if rollout.num_envs > MOST_EPISODES:
+        raise ValueError(f"episodes={rollout.num_envs}: at most {MOST_EPISODES}, as each step is a picture")
+    with opened(run.env, num_envs=rollout.num_envs, seed=FRESH + seed) as env, guarded(env, "scene"):
         scenes = scenes_of(env, rollout)
     telling = StepDescriber(run, rollout)
     for copy, seen in enumerate(scenes):
@@ -91,8 +91,8 @@ def scenes_of(env: TeamEnv, rollout: Rollout) -> list[list[Scene]]:
 
     A fresh environment, seeded like the recorded one, is played again by what was done; ValueError where it differs.
     """
-    found: list[list[Scene]] = [[] for _ in range(env.num_copies)]
-    playing = set(range(env.num_copies))
+    found: list[list[Scene]] = [[] for _ in range(env.num_envs)]
+    playing = set(range(env.num_envs))
 
     def at_end(over: Tensor) -> None:
         for copy in over.nonzero().flatten().tolist():

@@ -286,7 +286,7 @@ def replays(findings: Findings, *, rollout: Any, num_episodes: int = 2) -> Itera
     """Some episodes, turn by turn."""
     yield element("h2", "Some episodes, turn by turn")
     yield element("p", "Greedy actions, messages as sent. What an agent knows is its meaning, which no network sees.")
-    for copy in range(min(num_episodes, rollout.num_copies)):
+    for copy in range(min(num_episodes, rollout.num_envs)):
         rows = replay(findings.run, rollout, copy=copy)
         cut = f", first {MAX_ROWS} turns" if len(rows) > MAX_ROWS else ""
         yield table(HEADINGS, rows[:MAX_ROWS], caption=f"Episode {copy}{cut}", numeric=False)

@@ -198,7 +198,7 @@ def _take(runner: TeamEnvRunner, states: Any) -> None:
 def _shards(rollouts: list[Rollout], num_learners: int) -> list[list[Rollout]]:
     """Shares of the copies of one batch, folded as a whole, that differ by one copy at most."""
     whole = folded(concatenate(rollouts))
-    if whole.num_copies < num_learners:
-        raise ValueError(f"{whole.num_copies} copies cannot be shared by num_learners={num_learners}: use more copies")
-    shares = torch.arange(whole.num_copies).tensor_split(num_learners)
+    if whole.num_envs < num_learners:
+        raise ValueError(f"{whole.num_envs} copies cannot be shared by num_learners={num_learners}: use more copies")
+    shares = torch.arange(whole.num_envs).tensor_split(num_learners)
     return [[whole.select(share)] for share in shares]

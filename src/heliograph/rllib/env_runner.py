@@ -98,7 +98,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         copies, device = self.config.num_envs_per_env_runner, str(self.device)
         place = Place(worker_index=self.worker_index, num_workers=self.num_workers or 0)
         choice = at_work(self.config.env_choice(self.env_settings), place)
-        self.env = build_env(choice, num_copies=copies, seed=seed, device=device)
+        self.env = build_env(choice, num_envs=copies, seed=seed, device=device)
         self._holds_env = True
         self._call_back("on_environment_created", env=self.env, env_context=self._env_context())
 

@@ -106,7 +106,7 @@ class Foreign:
         """An environment with the copies, the seed and the device asked for."""
         if workers_wanted(settings):
             return WorkedEnv(self, settings)
-        offered = {"num_envs": settings.get("num_copies", 1), "device": settings.get("device", "cpu")}
+        offered = {"num_envs": settings.get("num_envs", 1), "device": settings.get("device", "cpu")}
         made = [self._one(first_copy(), offered=offered)]
         with closed_on_failure(made):
             return self._adapted(made, settings)
@@ -130,7 +130,7 @@ class Foreign:
         if interface is Interface.TEAM_ENV:
             raise ValueError(
                 f"env={self.name} made a {type(first).__name__} with copies of its own: hand in what it adapts, a "
-                "TeamEnv class, or the import path 'module:function' of a function that takes num_copies, seed and "
+                "TeamEnv class, or the import path 'module:function' of a function that takes num_envs, seed and "
                 "device"
             )
         adapter = FromMultiAgentEnv if interface is Interface.RLLIB else interface and adapter_for(interface)

@@ -178,12 +178,12 @@ class TeamLearner(TorchLearner, ABC):
         """Into how many minibatches the copies are cut: as many on every learner, who all step together."""
         if minibatch_size is None:
             return 1
-        parts = min(rollout.num_copies, max(1, round(rollout.num_copies * rollout.num_steps / minibatch_size)))
+        parts = min(rollout.num_envs, max(1, round(rollout.num_envs * rollout.num_steps / minibatch_size)))
         return self.peers.least(parts, device=self._device)
 
     def _at_once(self, rollout: Rollout) -> list[dict[str, Tensor]]:
         """One step on the whole rollout, its copies in their order."""
-        everyone = torch.arange(rollout.num_copies, device=rollout.rewards.device)
+        everyone = torch.arange(rollout.num_envs, device=rollout.rewards.device)
         return [self._step(rollout, self.prepare(rollout), everyone, first=True)]
 
     def _step(

@@ -31,7 +31,7 @@ COMMON = "__common__"
 
 @final
 class FromMultiAgentEnv(StackedEnv):
-    """`num_copies` environments of RLlib: a class or function that makes one, or, for one copy, an instance.
+    """`num_envs` environments of RLlib: a class or function that makes one, or, for one copy, an instance.
 
     `env_config` is handed to the class or function, where given, as an `EnvContext` that numbers the copies.
     Agents that get an observation act next, as in RLlib.
@@ -47,9 +47,9 @@ class FromMultiAgentEnv(StackedEnv):
         env_config: Mapping[str, Any] | None = None,
         **settings: Unpack[StackedSettings],
     ):
-        num_copies = settings.get("num_copies", 1)
-        check_positive("num_copies", num_copies)
-        envs = _envs(make, num_copies, env_config)
+        num_envs = settings.get("num_envs", 1)
+        check_positive("num_envs", num_envs)
+        envs = _envs(make, num_envs, env_config)
         with closed_on_failure(envs):
             self._adapt(envs, settings)
 
@@ -94,15 +94,15 @@ class FromMultiAgentEnv(StackedEnv):
         )
 
 
-def _envs(make: Any, num_copies: int, env_config: Mapping[str, Any] | None) -> list[Any]:
+def _envs(make: Any, num_envs: int, env_config: Mapping[str, Any] | None) -> list[Any]:
     if isinstance(make, MultiAgentEnv):
-        if num_copies != 1:
-            raise ValueError(f"num_copies={num_copies}: an instance is one copy; hand in its class, or a function")
+        if num_envs != 1:
+            raise ValueError(f"num_envs={num_envs}: an instance is one copy; hand in its class, or a function")
         return [make]
     if env_config is None:
-        return made(make, num_copies)
+        return made(make, num_envs)
     indices = itertools.count(first_copy())
-    return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_copies)
+    return made(lambda: make(EnvContext(env_config, 0, vector_index=next(indices), num_workers=0)), num_envs)
 
 
 def _agents_of(env: MultiAgentEnv) -> list[AgentID]:

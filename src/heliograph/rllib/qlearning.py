@@ -244,7 +244,7 @@ class QLearner(TeamLearner):
 
     def _share(self, rollout: Rollout) -> float | Tensor:
         """The copies that a learner has, on average over all learners."""
-        copies = float(rollout.num_copies)
+        copies = float(rollout.num_envs)
         if self.config.num_learners <= 1:
             return copies
         return self.peers.agreed(torch.tensor(copies, device=rollout.rewards.device))

@@ -176,5 +176,5 @@ def _unseen(step: TeamStep, *, state: bool) -> TeamStep:
 
 
 def _expanded(edges: Edges, step: TeamStep) -> Edges:
-    num_copies = step.speaking.shape[0]
-    return map_tensors(lambda x: x.expand(num_copies, *x.shape[1:]), edges)
+    num_envs = step.speaking.shape[0]
+    return map_tensors(lambda x: x.expand(num_envs, *x.shape[1:]), edges)

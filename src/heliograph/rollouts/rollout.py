@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,15 @@ class Rollout:
         return whole.rewards.shape[0]
 
     @property
-    def num_copies(self) -> int:
+    def num_envs(self) -> int:
         """B."""
         return self.rewards.shape[1]
+
+    @property
+    def num_copies(self) -> int:
+        """The older name of `num_envs`."""
+        warnings.warn("Rollout.num_copies is called num_envs now", DeprecationWarning, stacklevel=2)
+        return self.num_envs
 
     def env_steps(self) -> int:
         """Steps of whole teams, those after the end of an episode not counted."""
@@ -107,7 +114,7 @@ class Rollout:
 
     def first(self, number: int) -> "Rollout":
         """The same rollout of so many of its copies, the first ones; itself where it has no more."""
-        if number >= self.num_copies:
+        if number >= self.num_envs:
             return self
         return self.select(torch.arange(number, device=self.rewards.device))
 
@@ -135,7 +142,7 @@ class Rollout:
     def chunks(self, size: int) -> Iterator["Rollout"]:
         """The same rollout in parts of `size` copies (the last may be smaller), which share its memory."""
         fields = self.by_time()
-        for start in range(0, self.num_copies, size):
+        for start in range(0, self.num_envs, size):
             part = slice(start, start + size)
             initial = map_tensors(lambda x, part=part: x[part], self.initial)
             chosen = map_tensors(lambda x, part=part: x[:, part], fields)
@@ -149,8 +156,8 @@ class Rollout:
 
     def split(self, num_parts: int, *, generator: torch.Generator | None = None) -> Iterator[Int[Tensor, " b"]]:
         """Shuffle the copies and cut them into equal parts (the ragged rest is left out): indices of each part."""
-        order = torch.randperm(self.num_copies, generator=generator, device="cpu").to(self.rewards.device)
-        size = self.num_copies // num_parts
+        order = torch.randperm(self.num_envs, generator=generator, device="cpu").to(self.rewards.device)
+        size = self.num_envs // num_parts
         for part in range(num_parts):
             yield order[part * size : (part + 1) * size]
 

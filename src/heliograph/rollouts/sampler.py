@@ -55,8 +55,8 @@ class Sampler:
         self.generator.manual_seed(seed)
         self._step: TeamStep | None = None
         self._state: TeamState | None = None
-        self._returns = torch.zeros(env.num_copies, env.num_agents, device=env.device)
-        self._lengths = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
+        self._returns = torch.zeros(env.num_envs, env.num_agents, device=env.device)
+        self._lengths = torch.zeros(env.num_envs, dtype=torch.long, device=env.device)
         self._came = torch.zeros_like(self._returns, dtype=torch.bool)
         self._finished: list[tuple[Tensor, Episodes]] = []
         self._num_steps = 0
@@ -65,7 +65,7 @@ class Sampler:
         """Start new episodes in all copies and forget unfinished ones."""
         with self._noting("at the reset before"), torch.no_grad():
             self._step = self.env.reset()
-        assignment = None if self.assign is None else self.assign(self.env.num_copies).to(self.env.device)
+        assignment = None if self.assign is None else self.assign(self.env.num_envs).to(self.env.device)
         self._state = self.team.initial_state(self._step, assignment=assignment)
         for counted in (self._returns, self._lengths, self._came):
             counted.zero_()
@@ -101,7 +101,7 @@ class Sampler:
     ) -> Record:
         self.reset()
         record = Record(self._now[1], lengths=self._lengths, keeping=keeping)
-        alive = torch.ones(self.env.num_copies, dtype=torch.bool, device=self.env.device)
+        alive = torch.ones(self.env.num_envs, dtype=torch.bool, device=self.env.device)
         bounded = self.env.horizon or self.env.time_limit
         limit = bounded or MAX_EPISODE_STEPS
         for _ in range(limit):
@@ -190,7 +190,7 @@ class Sampler:
             yield
         except Exception:
             when = f"step {record.num_steps} of this rollout"
-            check_view(self.env.roles, seen, num_copies=self.env.num_copies, when=when)
+            check_view(self.env.roles, seen, num_envs=self.env.num_envs, when=when)
             raise
 
     def _static_edges(self) -> bool:
@@ -224,7 +224,7 @@ class Sampler:
         if self.tracing and self.team.detaches_after(record.num_steps):
             self._state = map_tensors(torch.detach, self._state)
         if self.assign is not None:
-            new = self.assign(self.env.num_copies).to(self.env.device)
+            new = self.assign(self.env.num_envs).to(self.env.device)
             self._state.assignment = where(step.episode_over, new, self._state.assignment)
         return step.episode_over
 
@@ -283,8 +283,8 @@ def rounds(
 ) -> Iterator[Rollout]:
     """The same, an episode of every copy at a time: where all that is seen in many would not fit into memory."""
     sampler.take_finished()
-    for begun in range(0, num_episodes, sampler.env.num_copies):
-        counted = min(num_episodes - begun, sampler.env.num_copies)
+    for begun in range(0, num_episodes, sampler.env.num_envs):
+        counted = min(num_episodes - begun, sampler.env.num_envs)
         how: Any = {"choice": choice, "form": form, "intervention": intervention, "keeping": keeping}
         yield sampler.episodes(**how).first(counted)
         sampler.take_finished()

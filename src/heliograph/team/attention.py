@@ -60,9 +60,9 @@ def _replayed(team: TeamParts, rollout: Rollout) -> list[Tensor]:
 
 
 def _combined(team: TeamParts, attention: Mapping[str, Tensor], masks: StepMasks) -> Float[Tensor, "B N K"]:
-    num_copies, num_slots = len(masks.observing), masks.edges.mask.shape[-1]
+    num_envs, num_slots = len(masks.observing), masks.edges.mask.shape[-1]
     found = {}
     for name, seats in team.layout.seats.items():
-        nobody = torch.full((num_copies, len(seats.slots), num_slots), torch.nan, device=masks.observing.device)
+        nobody = torch.full((num_envs, len(seats.slots), num_slots), torch.nan, device=masks.observing.device)
         found[name] = weights_given(attention[name], num_slots=num_slots) if name in attention else nobody
     return team.layout.combine(found, lead=1, assignment=masks.assignment)

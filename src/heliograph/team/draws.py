@@ -62,11 +62,11 @@ class FreshDraws(Draws):
 
     def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
         """Ask each model that listens."""
-        num_copies, num_slots = len(masks.observing), masks.edges.mask.shape[-1]
+        num_envs, num_slots = len(masks.observing), masks.edges.mask.shape[-1]
         found: list[dict[str, Tree]] = [{} for _ in team.hearers]
         for r, hearers in enumerate(team.hearers):
             for p in hearers:
-                shape = (num_copies, len(team.layout.seats[p].slots), num_slots)
+                shape = (num_envs, len(team.layout.seats[p].slots), num_slots)
                 model = team.policies[p].model
                 found[r][p] = model.draw(shape, round_index=r, choice=self._choice, generator=self._generator)
         return tuple(found)

@@ -71,14 +71,12 @@ def of_senders(flags: Bool[Tensor, "B N"], edges: Edges) -> Bool[Tensor, "B N_or
     return flags.gather(1, senders.flatten(1)).view(senders.shape)
 
 
-def empty_inbox(
-    num_copies: int, num_agents: int, *, slots: int, size: int, shared: bool, device: torch.device
-) -> Inbox:
+def empty_inbox(num_envs: int, num_agents: int, *, slots: int, size: int, shared: bool, device: torch.device) -> Inbox:
     """Nothing to read, through so many slots a hearer; one payload a sender where all hearers share them."""
     offered = (num_agents,) if shared else (num_agents, slots)
     return Inbox(
-        payload=torch.zeros(num_copies, *offered, size, device=device),
-        mask=torch.zeros(num_copies, num_agents, slots, dtype=torch.bool, device=device),
+        payload=torch.zeros(num_envs, *offered, size, device=device),
+        mask=torch.zeros(num_envs, num_agents, slots, dtype=torch.bool, device=device),
     )
 
 

@@ -98,23 +98,23 @@ class TeamParts(nn.Module, ABC):
 
     def initial_state(self, step: TeamStep, *, assignment: Tensor | None = None) -> TeamState:
         """Empty memories and inboxes for the copies of a first step."""
-        num_copies, num_agents = step.speaking.shape
+        num_envs, num_agents = step.speaking.shape
         device, edges, size = step.speaking.device, self.edges(step), self.channel.payload_size
         if assignment is None and not self.layout.constant:
-            assignment = self._seated.expand(num_copies, -1).clone()
+            assignment = self._seated.expand(num_envs, -1).clone()
         shared = edges.senders is None and self.one_team and self.topology.static and step.hearing is None
-        inbox = empty_inbox(num_copies, num_agents, slots=edges.mask.shape[-1], size=size, shared=shared, device=device)
+        inbox = empty_inbox(num_envs, num_agents, slots=edges.mask.shape[-1], size=size, shared=shared, device=device)
         memory = {
-            p: torch.zeros(num_copies, len(seats.slots), self.policies[p].model.memory_size, device=device)
+            p: torch.zeros(num_envs, len(seats.slots), self.policies[p].model.memory_size, device=device)
             for p, seats in self.layout.seats.items()
         }
         last_action = {
-            r.name: torch.zeros(num_copies, len(r.agents), distributions.num_features(r.action_space), device=device)
+            r.name: torch.zeros(num_envs, len(r.agents), distributions.num_features(r.action_space), device=device)
             for r in self.layout.roles
         }
-        channel = self.channel.initial_state(num_copies, num_agents, device, rounds=self.rounds)
-        said = torch.zeros(num_copies, num_agents, self.channel.word_size, device=device) if self.spells else None
-        age = torch.zeros(num_copies, dtype=torch.long, device=device) if self.timed_norms else None
+        channel = self.channel.initial_state(num_envs, num_agents, device, rounds=self.rounds)
+        said = torch.zeros(num_envs, num_agents, self.channel.word_size, device=device) if self.spells else None
+        age = torch.zeros(num_envs, dtype=torch.long, device=device) if self.timed_norms else None
         return TeamState(
             memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment,
             last_message=said, age=age,

@@ -11,8 +11,8 @@ from heliograph.types import TeamStep
 @conformance
 def check_endings(make_env: MakeEnv) -> None:
     """An agent terminates or is truncated, not both; when an episode is over all have ended, within the horizon."""
-    env = make_env(num_copies=NUM_COPIES, seed=4)
-    age = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
+    env = make_env(num_envs=NUM_COPIES, seed=4)
+    age = torch.zeros(env.num_envs, dtype=torch.long, device=env.device)
     for time, step in play(env, steps=2 * NUM_STEPS):
         ended = step.terminated | step.truncated
         expect(time or not (ended.any() or step.rewards.any()), "no ending and no reward at a reset")
@@ -27,7 +27,7 @@ def check_endings(make_env: MakeEnv) -> None:
 def check_auto_reset(make_env: MakeEnv) -> None:
     """After an ending the new episode is shown, and `final_observations` what the old one would have shown next."""
     for limit in (1, 2, 3):
-        cut, free = make_env(num_copies=NUM_COPIES, seed=5, time_limit=limit), make_env(num_copies=NUM_COPIES, seed=5)
+        cut, free = make_env(num_envs=NUM_COPIES, seed=5, time_limit=limit), make_env(num_envs=NUM_COPIES, seed=5)
         generator = stream(cut, seed=0)
         step, going_on = cut.reset(), free.reset()
         for _ in range(limit):
@@ -52,8 +52,8 @@ def _check_ending(env: TeamEnv, step: TeamStep, going_on: TeamStep) -> None:
 def check_time_limit(make_env: MakeEnv) -> None:
     """No episode is longer than a limit of the user's; whoever has not terminated by then is truncated."""
     for limit in (1, 3):
-        env = make_env(num_copies=NUM_COPIES, seed=6, time_limit=limit)
-        age = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
+        env = make_env(num_envs=NUM_COPIES, seed=6, time_limit=limit)
+        age = torch.zeros(env.num_envs, dtype=torch.long, device=env.device)
         for time, step in play(env, steps=NUM_STEPS):
             age = age + (time > 0)
             expect((age < limit)[~step.episode_over].all(), f"no episode longer than time_limit={limit}")
@@ -66,10 +66,10 @@ def check_time_limit(make_env: MakeEnv) -> None:
 def check_talk_steps(make_env: MakeEnv) -> None:
     """In the first `talk_steps` steps of every episode all observe and speak, nobody acts and nothing moves."""
     talk = 2
-    plain, env = make_env(num_copies=NUM_COPIES, seed=7), make_env(num_copies=NUM_COPIES, seed=7, talk_steps=talk)
+    plain, env = make_env(num_envs=NUM_COPIES, seed=7), make_env(num_envs=NUM_COPIES, seed=7, talk_steps=talk)
     if plain.horizon is not None:
         expect(env.horizon == plain.horizon + talk, f"horizon to grow by talk_steps, to {plain.horizon + talk}")
-    age = torch.zeros(env.num_copies, dtype=torch.long, device=env.device)
+    age = torch.zeros(env.num_envs, dtype=torch.long, device=env.device)
     begun = plain.reset()
     for time, step in play(env, steps=NUM_STEPS):
         expect(time > talk or equal(step.state, begun.state), "a state that does not move while the team talks")

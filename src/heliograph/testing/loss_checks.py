@@ -114,7 +114,7 @@ def _samplers(make_loss: Any, env: MakeEnv | None, *, copies: int = 6) -> Iterat
     games: dict[str, Callable[..., Any]] = {name: ENVS[name] for name in GAMES} if env is None else {"its game": env}
     for channel, settings in CHANNELS.items():
         for game, make in games.items():
-            world = make(num_copies=copies, seed=0)
+            world = make(num_envs=copies, seed=0)
             choices = TeamChoices(channel=channel, channel_settings=settings, model_settings={"size": 16})
             team = small_team(world, choices)
             carries = not team.silent

@@ -40,13 +40,13 @@ class Mixed(TeamEnv):
         super().__init__(_roles(), **base)
         self.team_of_agent[DRONES] = 1
         self.teams = ("carers", "rivals")
-        zero = torch.zeros(self.num_copies, dtype=torch.long, device=self.device)
+        zero = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
         self._time, self._offset, self._length = zero, zero.clone(), zero.clone()
-        self._scout = torch.zeros(self.num_copies, 2, dtype=torch.long, device=self.device)
-        self._driver = torch.zeros(self.num_copies, 3, 2, dtype=torch.long, device=self.device)
-        self._age = torch.zeros(self.num_copies, 3, dtype=torch.long, device=self.device)
-        self._drone = torch.zeros(self.num_copies, 1, 2, device=self.device)
-        self._owed = torch.zeros(self.num_copies, 2, device=self.device)
+        self._scout = torch.zeros(self.num_envs, 2, dtype=torch.long, device=self.device)
+        self._driver = torch.zeros(self.num_envs, 3, 2, dtype=torch.long, device=self.device)
+        self._age = torch.zeros(self.num_envs, 3, dtype=torch.long, device=self.device)
+        self._drone = torch.zeros(self.num_envs, 1, 2, device=self.device)
+        self._owed = torch.zeros(self.num_envs, 2, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -84,7 +84,7 @@ class Mixed(TeamEnv):
 
     def _draw_targets(self, new: Tensor, *, joining: Tensor, generator: torch.Generator) -> None:
         """Targets of scouts and the drone are new in every step, those of a driver when it joins."""
-        copies, device = self.num_copies, self.device
+        copies, device = self.num_envs, self.device
         scout = torch.randint(4, (copies, 2), generator=generator, device=device)
         parts = [torch.randint(n, (copies, 3), generator=generator, device=device) for n in (3, 2)]
         drone = torch.randint(2, (copies, 1, 2), generator=generator, device=device) - 0.5
@@ -97,7 +97,7 @@ class Mixed(TeamEnv):
         leaving = torch.zeros_like(present)
         leaving[:, 1] = self._time == 2 + self._offset
         leaving[:, 2] = self._time == 1 + self._offset
-        rewards = torch.zeros(self.num_copies, 6, device=self.device)
+        rewards = torch.zeros(self.num_envs, 6, device=self.device)
         rewards[:, SCOUTS] = self._pay_scouts(actions["scout"], last, moving)
         right = (actions["driver"] == self._driver).all(-1) & present
         rewards[:, DRIVERS] = right.float() + LEAVING_BONUS * leaving
@@ -134,13 +134,13 @@ class Mixed(TeamEnv):
         )
 
     def _observations(self, on_turn: Tensor, present: Tensor) -> dict[str, Tensor | dict[str, Tensor]]:
-        image = torch.zeros(self.num_copies, 2, 4, 4, 3, dtype=torch.uint8, device=self.device)
+        image = torch.zeros(self.num_envs, 2, 4, 4, 3, dtype=torch.uint8, device=self.device)
         image[:, :, 0] = 255 * F.one_hot(self._scout, 4)[..., None].to(torch.uint8)
         image = image * on_turn[..., None, None, None]
         clock = (self._time / self.length)[:, None, None].expand(-1, 2, 1) * on_turn[..., None]
         parts = [F.one_hot(self._driver[..., 0], 3), F.one_hot(self._driver[..., 1], 2)]
         drivers = torch.cat([*parts, self._age[..., None] / self.length], -1) * present[..., None]
-        sky = torch.zeros(self.num_copies, 1, 2, 2, 3, dtype=torch.uint8, device=self.device)
+        sky = torch.zeros(self.num_envs, 1, 2, 2, 3, dtype=torch.uint8, device=self.device)
         sky[..., 0, :, 0] = (255 * (self._drone > 0)).to(torch.uint8)
         return {"scout": {"clock": clock, "picture": image}, "driver": drivers, "drone": sky}
 

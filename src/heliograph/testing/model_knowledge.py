@@ -45,7 +45,7 @@ def messages_of(team: Team, step: TeamStep, state: Any) -> Message | None:
 
 
 def _made(make_model: MakeModel, env: str, channel: str) -> tuple[TeamEnv, Team]:
-    world = ENVS[env](num_copies=16)
+    world = ENVS[env](num_envs=16)
     choices = TeamChoices(model=make_model, channel=channel, channel_settings=CHANNELS[channel])
     return world, small_team(world, choices)
 

@@ -25,9 +25,9 @@ def random_actions(
     `paired` draws once for all copies, so that copies in equal states do the same.
     """
     masks = step.action_mask or {}
-    draws = 1 if paired else env.num_copies
+    draws = 1 if paired else env.num_envs
     actions = {r.name: _random_action(r, draws, generator, masks.get(r.name)) for r in env.roles}
-    return {name: action.expand(env.num_copies, *action.shape[1:]) for name, action in actions.items()}
+    return {name: action.expand(env.num_envs, *action.shape[1:]) for name, action in actions.items()}
 
 
 def _random_action(role: Role, draws: int, generator: torch.Generator, mask: Tensor | None) -> Tensor:
@@ -60,14 +60,14 @@ def episodes(
     """
     generator = stream(env, seed=2)
     act = policy or (lambda step: random_actions(env, step=step, generator=generator))
-    rounds = [_one_episode_each(env, act) for _ in range(math.ceil(number / env.num_copies))]
+    rounds = [_one_episode_each(env, act) for _ in range(math.ceil(number / env.num_envs))]
     returns, lengths = zip(*rounds, strict=True)
     return torch.cat(returns), torch.cat(lengths)
 
 
 def _one_episode_each(env: TeamEnv, act: Callable[[TeamStep], dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
     step = env.reset()
-    score = torch.zeros(env.num_copies, dtype=torch.float64, device=env.device)
+    score = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
     length, playing = torch.zeros_like(score), torch.ones_like(step.episode_over)
     for _ in range(MAX_EPISODE_STEPS):
         step = env.step(act(step))

@@ -18,9 +18,9 @@ SIMULATED_SLACK = 0.02
 @conformance
 def check_seeding(make_env: MakeEnv) -> None:
     """The same seed gives the same trajectories, and another seed others, where there is anything random."""
-    first, again, other = (trace(make_env(num_copies=NUM_COPIES, seed=seed)) for seed in (11, 11, 12))
+    first, again, other = (trace(make_env(num_envs=NUM_COPIES, seed=seed)) for seed in (11, 11, 12))
     expect(equal(first, again), "equal trajectories from equal seeds: draw from the environment's own generators")
-    env = make_env(num_copies=NUM_COPIES, seed=12)
+    env = make_env(num_envs=NUM_COPIES, seed=12)
     trace(env)
     env.seed(11)
     expect(equal(first, trace(env)), "seed(s) and reset() to start as a new environment with seed=s does")
@@ -31,7 +31,7 @@ def check_seeding(make_env: MakeEnv) -> None:
 @conformance
 def check_state_round_trip(make_env: MakeEnv) -> None:
     """`get_state` and `set_state` continue bit by bit, in the same and in another environment, through a pickle."""
-    env = make_env(num_copies=NUM_COPIES, seed=13)
+    env = make_env(num_envs=NUM_COPIES, seed=13)
     if not env.resumable:
         return
     list(play(env, steps=3))
@@ -40,7 +40,7 @@ def check_state_round_trip(make_env: MakeEnv) -> None:
     expected = trace(env, fresh=False)
     env.set_state(state)
     expect(equal(expected, trace(env, fresh=False)), "the same continuation after set_state: keep state in tensors")
-    other = make_env(num_copies=NUM_COPIES, seed=14)
+    other = make_env(num_envs=NUM_COPIES, seed=14)
     other.set_state(pickle.loads(stored))
     expect(equal(expected, trace(other, fresh=False)), "the same continuation in another environment")
 
@@ -49,7 +49,7 @@ def check_state_round_trip(make_env: MakeEnv) -> None:
 def check_device(make_env: MakeEnv) -> None:
     """All tensors lie on the environment's device: the CPU, and a CUDA device where there is one."""
     for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
-        env = make_env(num_copies=NUM_COPIES, seed=15, device=device)
+        env = make_env(num_envs=NUM_COPIES, seed=15, device=device)
         expect(env.device.type == device, f"device {device!r}, not {env.device}")
         for _, step in play(env, steps=NUM_STEPS // 2):
             strays = {str(tensor.device) for tensor in tensors_of(step) if tensor.device.type != device}
@@ -59,7 +59,7 @@ def check_device(make_env: MakeEnv) -> None:
 @conformance
 def check_statistics(make_env: MakeEnv) -> None:
     """One copy played often and 1024 copies played once have the same mean return and length, for random actions."""
-    wide, narrow = (make_env(num_copies=b, seed=16, time_limit=STATISTICS_TIME_LIMIT) for b in (1024, 1))
+    wide, narrow = (make_env(num_envs=b, seed=16, time_limit=STATISTICS_TIME_LIMIT) for b in (1024, 1))
     many = episodes(wide, number=1024)
     longest = min(wide.horizon or STATISTICS_TIME_LIMIT, STATISTICS_TIME_LIMIT)
     few = episodes(narrow, number=max(60, min(300, 1500 // longest)))
@@ -73,7 +73,7 @@ def check_statistics(make_env: MakeEnv) -> None:
 @conformance
 def check_bounds(make_env: MakeEnv) -> None:
     """A random team scores `bounds().random` and the oracle `full_information`, by simulation, where they exist."""
-    env = make_env(num_copies=1024, seed=17)
+    env = make_env(num_envs=1024, seed=17)
     bounds = env.bounds()
     if bounds is None:
         return

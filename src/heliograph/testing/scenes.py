@@ -10,7 +10,7 @@ from heliograph.testing.play import equal, play
 @conformance
 def check_scene(make_env: MakeEnv) -> None:
     """A scene has one actor for each agent, in the order of slots, at any time; to look at it changes nothing."""
-    env, twin = (make_env(num_copies=NUM_COPIES, seed=16, time_limit=NUM_STEPS // 2) for _ in range(2))
+    env, twin = (make_env(num_envs=NUM_COPIES, seed=16, time_limit=NUM_STEPS // 2) for _ in range(2))
     ended = []
 
     def at_end(over: Tensor) -> None:
@@ -25,7 +25,7 @@ def check_scene(make_env: MakeEnv) -> None:
 
 
 def _check_scenes(env: TeamEnv) -> None:
-    for copy in range(env.num_copies):
+    for copy in range(env.num_envs):
         scene = env.scene(copy)
         names = tuple(actor.name for actor in scene.agents)
         expect(names == env.agents, f"scene({copy}).agents to be those of the team, in the order of slots, not {names}")

@@ -45,7 +45,7 @@ def small_team(env: TeamEnv, choices: TeamChoices, *, seed: int = 0) -> Team:
 
 def small_sampler(env: str, choices: TeamChoices, *, copies: int = 6, seed: int = 0, **settings: Any) -> Sampler:
     """A sampler of such a team in one of `ENVS`, with settings of the environment."""
-    made = ENVS[env](num_copies=copies, seed=seed, **settings)
+    made = ENVS[env](num_envs=copies, seed=seed, **settings)
     return Sampler(made, small_team(made, choices, seed=seed), seed=seed)
 
 

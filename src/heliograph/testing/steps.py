@@ -21,7 +21,7 @@ OPTIONAL = ("hearing", "action_mask", "positions", "adjacency", "info")
 @conformance
 def check_shapes(make_env: MakeEnv) -> None:
     """Every field of a step has its shape and its kind of number; final observations come exactly with an ending."""
-    env = make_env(num_copies=NUM_COPIES, seed=1, time_limit=NUM_STEPS // 2)
+    env = make_env(num_envs=NUM_COPIES, seed=1, time_limit=NUM_STEPS // 2)
     expect(len(set(env.agents)) == len(env.agents), f"agent ids that differ, not {env.agents}")
     expect(len({role.name for role in env.roles}) == len(env.roles), "role names that differ")
     expect(env.team_of_agent.shape == (env.num_agents,), "team_of_agent of shape [N]")
@@ -30,7 +30,7 @@ def check_shapes(make_env: MakeEnv) -> None:
     for _, step in play(env, steps=NUM_STEPS):
         _check_step_shapes(env, step)
         size_of_state = size_of_state or step.state.shape[1]
-        expect(step.state.shape == (env.num_copies, size_of_state), "state of a constant shape [B, S]")
+        expect(step.state.shape == (env.num_envs, size_of_state), "state of a constant shape [B, S]")
         ended = bool(step.episode_over.any())
         expect((step.final_observations is not None) == ended, "final_observations exactly where a copy ended")
         expect((step.final_state is not None) == ended, "final_state exactly where a copy ended")
@@ -41,7 +41,7 @@ def check_fields(make_env: MakeEnv) -> None:
     """Optional fields are there always or never, whatever seed and number of copies; all keep their shape and dtype."""
     found = []
     for copies, seed in ((NUM_COPIES, 18), (NUM_COPIES, 19), (1, 18)):
-        env = make_env(num_copies=copies, seed=seed, time_limit=NUM_STEPS // 2)
+        env = make_env(num_envs=copies, seed=seed, time_limit=NUM_STEPS // 2)
         env.reset()
         steps = [step for _, step in play(env, steps=2 * NUM_STEPS)]  # the environment itself compares them
         found += [{name: _there(getattr(step, name)) for name in OPTIONAL} for step in (steps[1], steps[-1])]
@@ -54,7 +54,7 @@ def _there(value: Tree) -> Any:
 
 
 def _check_step_shapes(env: TeamEnv, step: TeamStep) -> None:
-    team = (env.num_copies, env.num_agents)
+    team = (env.num_envs, env.num_agents)
     for name in ("terminated", "truncated", "observing", "acting", "speaking"):
         _expect_tensor(getattr(step, name), team, torch.bool, name)
     _expect_tensor(step.episode_over, team[:1], torch.bool, "episode_over")
@@ -70,7 +70,7 @@ def _check_step_shapes(env: TeamEnv, step: TeamStep) -> None:
             expect(((edges.senders >= 0) & (edges.senders < team[1])).all(), "senders that are agents")
     for name, mask in (step.action_mask or {}).items():
         role = {r.name: r for r in env.roles}[name]
-        shape = (env.num_copies, len(role.agents), distributions.num_inputs(role.action_space))
+        shape = (env.num_envs, len(role.agents), distributions.num_inputs(role.action_space))
         _expect_tensor(mask, shape, torch.bool, f"action_mask[{name!r}]")
     if step.positions is not None:
         expect(step.positions.shape[:2] == team, f"positions of shape [B, N, D], not {list(step.positions.shape)}")
@@ -86,14 +86,14 @@ def _expect_tensor(value: Tensor, shape: tuple[int, ...], dtype: torch.dtype, na
 @conformance
 def check_spaces(make_env: MakeEnv) -> None:
     """Every observation, final ones included, lies in the space of its role; action spaces are supported."""
-    env = make_env(num_copies=NUM_COPIES, seed=2, time_limit=NUM_STEPS // 2)
+    env = make_env(num_envs=NUM_COPIES, seed=2, time_limit=NUM_STEPS // 2)
     for role in env.roles:
         distributions.check_action_space(role.action_space)
     for _, step in play(env, steps=NUM_STEPS):
         for seen in filter(None, (step.observations, step.final_observations)):
             expect(set(seen) == {role.name for role in env.roles}, f"observations of all roles, not {sorted(seen)}")
             for role in env.roles:
-                batch = (env.num_copies, len(role.agents))
+                batch = (env.num_envs, len(role.agents))
                 _expect_in_space(role.observation_space, seen[role.name], batch, f"observations[{role.name!r}]")
 
 
@@ -124,7 +124,7 @@ def _limits(space: spaces.Space) -> tuple[Any, Any]:
 @conformance
 def check_masks(make_env: MakeEnv) -> None:
     """Who acts or speaks observes; who is gone does nothing; actions that nobody asked for change nothing."""
-    env, twin = (make_env(num_copies=NUM_COPIES, seed=3) for _ in range(2))
+    env, twin = (make_env(num_envs=NUM_COPIES, seed=3) for _ in range(2))
     generator, other = stream(env, seed=0), stream(env, seed=1)
     step, shown = env.reset(), twin.reset()
     gone = torch.zeros_like(step.acting)

@@ -117,9 +117,9 @@ def check_hearing(make_topology: MakeTopology, *, sizes: Sequence[int] = SIZES) 
 def check_team_hears(make_topology: MakeTopology, *, sizes: Sequence[int] = SIZES) -> None:
     """A team that hears by it can be unrolled: log-probabilities are again those of the rollout."""
     size = min(sizes, key=lambda number: abs(number - 3))
-    env: TeamEnv = PredatorPrey(num_copies=4, seed=0, size=4, predators=size)
+    env: TeamEnv = PredatorPrey(num_envs=4, seed=0, size=4, predators=size)
     if make_topology().needs_hearing:
-        env = GraphColouring(num_copies=4, seed=0, agents=8)
+        env = GraphColouring(num_envs=4, seed=0, agents=8)
     team = small_team(env, TeamChoices(channel="dru", model_settings={"size": 16}, topology=make_topology))
     rollout = Sampler(env, team, seed=0).fragment(4)
     error = float((team.unroll(rollout).action_log_prob - rollout.action_log_prob).abs().max().detach())

@@ -47,8 +47,8 @@ def _by_tree(places: Tensor, speaking: Tensor, *, number: int, within: float) ->
     """One tree over the speakers of all copies, which lie so far apart that nobody is near those of another."""
     from scipy.spatial import KDTree
 
-    num_copies, num_agents, _ = places.shape
-    copy = np.arange(num_copies).repeat(num_agents)
+    num_envs, num_agents, _ = places.shape
+    copy = np.arange(num_envs).repeat(num_agents)
     points = places.flatten(0, 1).double().cpu().numpy()
     gap = 2 * float(np.ptp(points, axis=0).sum()) + 1
     points = np.column_stack([points, gap * copy])
@@ -58,7 +58,7 @@ def _by_tree(places: Tensor, speaking: Tensor, *, number: int, within: float) ->
     good = (apart <= within) & np.isfinite(apart)
     good &= (copy[senders] == copy[:, None]) & (senders != np.arange(len(points))[:, None])
     order = np.argsort(~good, axis=1, kind="stable")[:, :number]
-    found = [np.take_along_axis(x, order, 1).reshape(num_copies, num_agents, number) for x in (senders, good)]
+    found = [np.take_along_axis(x, order, 1).reshape(num_envs, num_agents, number) for x in (senders, good)]
     return Edges(
         senders=torch.from_numpy(found[0] % num_agents).to(places.device),
         mask=torch.from_numpy(found[1]).to(places.device),

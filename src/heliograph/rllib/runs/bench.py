@@ -74,7 +74,7 @@ def _about(settings: TrainSettings, trainer: LocalTrainer) -> dict[str, Any]:
         "env": settings.env,
         "model": settings.model,
         "channel": settings.channel,
-        "num_copies": trainer.config.num_envs_per_env_runner,
+        "num_envs": trainer.config.num_envs_per_env_runner,
         "minibatch_size": trainer.config.minibatch_size,
         "num_parameters": sum(p.numel() for p in trainer.team.parameters()),
         "torch_num_threads": torch.get_num_threads(),
