@@ -125,7 +125,9 @@ class _Chosen(ActionMap):
         return spaces.Discrete(self._sizes[0]) if len(self._sizes) == 1 else spaces.MultiDiscrete(self._sizes)
 
     def action(self, row: Row) -> Any:
-        return self._choices.action(np.atleast_1d(row)) if self._start is None else int(np.asarray(row)) + self._start
+        if self._start is None:
+            return self._choices.action(np.atleast_1d(row))
+        return (row if type(row) is int else int(np.asarray(row))) + self._start
 
     def row(self, action: Any) -> np.ndarray | np.generic:
         picks = np.asarray(self._choices.picks(action), np.int64)

@@ -36,12 +36,27 @@ class Records:
     """The events of one step of all copies, `[B, N]`: `paid` by the environments, `rewards` of whoever learns.
 
     `last`: no step of its episode follows, since it is `over` or has come to the time limit. `is_quiet`: nobody's part
-    and no episode ended.
+    and no episode ended; the flags, which are one array for all quiet steps, are written to after `disturb` alone.
     """
 
     def __init__(self, copies: int, agents: int):
-        shape = (copies, agents)
-        self.paid = self.rewards = np.zeros(shape)
-        self.terminated, self.truncated = np.zeros(shape, bool), np.zeros(shape, bool)
-        self.over, self.success = np.zeros(copies, bool), np.zeros(copies, bool)
-        self.last, self.is_quiet = self.over, True
+        self._nothing = np.zeros((copies, agents), bool), np.zeros(copies, bool)
+        self.begin()
+
+    def begin(self) -> None:
+        """A step begins, in which nothing has happened yet."""
+        never, nowhere = self._nothing
+        self.paid = self.rewards = np.zeros(never.shape)
+        if not vars(self).get("is_quiet", False):
+            self.terminated = self.truncated = never
+            self.over = self.success = self.last = nowhere
+            self.is_quiet = True
+
+    def disturb(self) -> None:
+        """Something has ended in this step, which the flags are about to tell."""
+        if self.is_quiet:
+            self.is_quiet = False
+            never, nowhere = self._nothing
+            self.terminated, self.truncated = never.copy(), never.copy()
+            self.over, self.success = nowhere.copy(), nowhere.copy()
+            self.last = self.over

@@ -64,9 +64,11 @@ class RewardLedger:
         self.owed[due] = 0.0
         kept = happened.terminated & self.met & ~last & self.together
         back = self.away & (observing | last)
+        if back.any():
+            happened.disturb()
         self.away = (self.away & ~back) | kept
-        happened.terminated[:] = (happened.terminated & ~kept) | back
-        happened.truncated &= ~kept
+        happened.terminated = (happened.terminated & ~kept) | back
+        happened.truncated = happened.truncated & ~kept
         self.ended |= left
         self.met = (self.met & ~((left & ~kept) | back)) | observing
         self._look(observing)

@@ -5,6 +5,7 @@ stacked to tensors. An environment of one's own that must be fast is a `TeamEnv`
 """
 
 import contextlib
+import dataclasses
 import functools
 import math
 from abc import abstractmethod
@@ -74,7 +75,9 @@ class StackedEnv(TeamEnv):
         self._presence = RewardLedger(*shape, together=settings.get("paid_after_end", False))
         self._steps, self._waiting = [0] * self.num_envs, [False] * self.num_envs
         self._left = [list[int]() for _ in self.envs]
-        self._notes = Notes(self._slots)
+        self._notes, self._happened = Notes(self._slots), Records(*shape)
+        self._in_tensors = bool(self.talk_steps) or self.device.type != "cpu"
+        self._numbers = {agent: slot.number for agent, slot in self._slots.items()}
         self._chosen = {agent: (slot.role.name, slot.place, slot.acts.action) for agent, slot in self._slots.items()}
         self._bounds = {
             r.name: (r.action_space.low, r.action_space.high)
@@ -84,7 +87,8 @@ class StackedEnv(TeamEnv):
         never = torch.from_numpy(np.zeros(shape, bool))
         none_over = torch.from_numpy(np.zeros(shape[0], bool))
         self._joined = JoinedObservations(self.roles)
-        self._unsaid = {"final_observations": None, "final_state": None}
+        fields = {field.name: None for field in dataclasses.fields(TeamStep)}
+        self._unsaid = {**fields, "state": self._joined}
         self._quiet = {"terminated": never, "truncated": never, "episode_over": none_over}
 
     @property
@@ -183,15 +187,16 @@ class StackedEnv(TeamEnv):
     @final
     def _stepped(self, actions: dict[str, Tensor]) -> TeamStep:
         """As of every environment, in arrays: tensors of a few copies take longer than many a Python environment."""
-        if self.talk_steps or self.device.type != "cpu":
+        if self._in_tensors:
             return super()._stepped(actions)
-        happened = self._moved({name: action.detach().numpy() for name, action in actions.items()})
-        elapsed = self._elapsed.numpy()
-        elapsed += 1
+        happened = self._moved(self._rows_of(actions))
+        if self.time_limit is not None:
+            self._elapsed += 1
         self._moves += 1
+        info = self._info(happened)
         told: dict[str, Any] = {
             "rewards": torch.from_numpy(happened.rewards),
-            "info": self._tensors(self._info(happened)),
+            "info": self._tensors(info) if info else info,
         }
         if happened.is_quiet:
             return self._show_stacked(**told, **self._quiet)
@@ -199,7 +204,7 @@ class StackedEnv(TeamEnv):
             terminated=happened.terminated,
             truncated=happened.truncated,
             episode_over=happened.over,
-            elapsed=elapsed,
+            elapsed=self._elapsed.numpy(),
             time_limit=self.time_limit,
         )
         told |= {name: torch.from_numpy(flags) for name, flags in ends._asdict().items()}
@@ -225,18 +230,22 @@ class StackedEnv(TeamEnv):
         if self._moves <= 1 or not self.rivals_hear:
             return self._show(self._observe(), **outcomes)
         step: TeamStep = object.__new__(TeamStep)
-        vars(step).update(self._unsaid, **vars(self._observe()), **outcomes)
-        if step.__dict__["state"] is None:
-            step.__dict__["state"] = self._joined
+        vars(step).update(self._unsaid, **self._views.fields(self.device), **outcomes)
         return step
 
-    def _moved(self, arrays: dict[str, np.ndarray], copies: list[int] | None = None) -> Records:
-        """Move the Python environments, by actions in the numbers of networks."""
-        happened = Records(self.num_envs, self.num_agents)
-        rows: dict[str, Any] = {
-            name: np.clip(array, *self._bounds[name]) if name in self._bounds else array.tolist()
-            for name, array in arrays.items()
+    def _rows_of(self, actions: dict[str, Tensor]) -> dict[str, Any]:
+        """Actions of each role in the numbers of networks, by copy and place: lists, or arrays of real numbers."""
+        return {
+            name: np.clip(action.detach().cpu().numpy(), *self._bounds[name])
+            if name in self._bounds
+            else action.tolist()
+            for name, action in actions.items()
         }
+
+    def _moved(self, rows: dict[str, Any], copies: list[int] | None = None) -> Records:
+        """Move the Python environments, by actions in the numbers of networks."""
+        happened = self._happened
+        happened.begin()
         for copy in range(self.num_envs) if copies is None else copies:
             self._steps[copy] += 1
             chosen = {}
@@ -262,8 +271,7 @@ class StackedEnv(TeamEnv):
 
     @final
     def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        arrays = {name: action.detach().cpu().numpy() for name, action in actions.items()}
-        happened = self._moved(arrays, moving.nonzero().flatten().tolist())
+        happened = self._moved(self._rows_of(actions), moving.nonzero().flatten().tolist())
         kept = {"rewards": happened.rewards, "terminated": happened.terminated, "truncated": happened.truncated}
         return Outcome(**self._tensors({**kept, "episode_over": happened.over, "info": self._info(happened)}))
 
@@ -288,7 +296,7 @@ class StackedEnv(TeamEnv):
 
     def _record(self, copy: int, frame: ForeignStep, happened: Records) -> None:
         if frame.terminated or frame.truncated or frame.over:
-            happened.is_quiet = False
+            happened.disturb()
             happened.over[copy] = frame.over
             left = [self._number(copy, agent) for agent in (*frame.terminated, *frame.truncated)]
             happened.terminated[copy, left[: len(frame.terminated)]] = True
@@ -297,13 +305,14 @@ class StackedEnv(TeamEnv):
             success_fn = self._settings.get("success_fn")
             if frame.over and success_fn is not None:
                 happened.success[copy] = bool(success_fn(self.envs[copy]))
+        paid, numbers = happened.paid[copy], self._numbers
         for agent, reward in frame.rewards.items():
             if type(reward) not in NUMBERS or not -math.inf < reward < math.inf:
                 value = np.asarray(reward)
                 if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                     raise self._error(copy, agent, f"got the reward {reward!r}: needs one finite number")
                 reward = value.item()
-            happened.paid[copy, self._number(copy, agent)] = reward
+            paid[numbers[agent] if agent in numbers else self._number(copy, agent)] = reward
 
     def _end(self, happened: Records, copies: list[int] | None) -> None:
         """Note which steps of these copies are the last of their episodes; the time limit gets what it is to have."""
@@ -314,7 +323,7 @@ class StackedEnv(TeamEnv):
         if copies is not None:
             at_limit &= np.isin(np.arange(self.num_envs), copies)
         if at_limit.any():
-            happened.is_quiet = False
+            happened.disturb()
             happened.last = happened.over | at_limit
             if self._settings.get("time_limit_is_truncation"):
                 theirs = happened.over & at_limit
@@ -331,9 +340,9 @@ class StackedEnv(TeamEnv):
             self._notes.count(int(happened.over.sum()), self._presence.had_turn)
 
     def _number(self, copy: int, agent: AgentID) -> int:
-        if agent not in self._slots:
+        if agent not in self._numbers:
             raise self._error(copy, agent, f"is not one of the possible agents {list(self._slots)}")
-        return self._slots[agent].number
+        return self._numbers[agent]
 
     def _error(self, copy: int, agent: AgentID, problem: str) -> EnvError:
         return EnvError(f"agent {agent!r}, copy {self.first_copy + copy}, step {self._steps[copy]}: {problem}")

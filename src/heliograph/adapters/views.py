@@ -165,10 +165,14 @@ class Views:
 
     def shown(self, device: torch.device) -> View:
         """What all agents see now."""
+        return View(**self.fields(device))
+
+    def fields(self, device: torch.device) -> dict[str, Any]:
+        """What all agents see now, by the names that a `View` has for it, without those of which nothing is told."""
         if self._has_changed or not self._kept:
             self._has_changed = False
             arrays = {"observing": self.observing, "acting": self._acting, "speaking": self._speaking}
             kept = as_tensors({**arrays, "meaning": self.meaning, "action_mask": self.legal.flags}, device=device)
             self._kept = {**kept, "action_mask": kept["action_mask"] or None}
-        observations = as_tensors(self._seen, device=device)
-        return View(observations=observations, **self._kept, **self._surroundings.fields(device))
+        fields = {"observations": as_tensors(self._seen, device=device), **self._kept}
+        return fields | self._surroundings.fields(device) if self._surroundings.wanted else fields
