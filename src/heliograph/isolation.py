@@ -138,7 +138,16 @@ SETTINGS = (
         remedy=None,
     ),
 )
-READERS = tuple(setting.read for setting in SETTINGS)
+(
+    _GRADIENTS, _DTYPE, _DEVICE, _THREADS, _DETERMINISTIC, _FOLDER, _ERRORS, _HANDLERS, _FILTERS
+) = (setting.read for setting in SETTINGS)  # fmt: skip
+
+
+def _read_all() -> list[Any]:
+    """The present value of each of `SETTINGS`; written out, since this runs twice in every step."""
+    return [
+        _GRADIENTS(), _DTYPE(), _DEVICE(), _THREADS(), _DETERMINISTIC(), _FOLDER(), _ERRORS(), _HANDLERS(), _FILTERS()
+    ]  # fmt: skip
 
 
 class isolated:
@@ -154,12 +163,12 @@ class isolated:
         self.what, self.error = what, error
 
     def __enter__(self) -> None:
-        self.before = [read() for read in READERS]
+        self.before = _read_all()
 
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
-        found = [read() for read in READERS]
+        found = _read_all()
         changed = () if found == self.before else _put_back(self.before, found)
         if raised is None:
             for setting, before, after in changed:

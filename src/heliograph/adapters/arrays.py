@@ -82,5 +82,4 @@ def as_tensors(arrays: Tree, *, device: torch.device) -> Tree:
     """Copies of arrays as tensors on a device."""
     if isinstance(arrays, dict):
         return {key: as_tensors(part, device=device) for key, part in arrays.items()}
-    tensor = torch.from_numpy(arrays.copy())
-    return tensor if device.type == "cpu" else tensor.to(device)
+    return torch.from_numpy(arrays.copy()).to(device)

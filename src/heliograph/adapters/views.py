@@ -19,6 +19,8 @@ from heliograph.types import Role
 __all__ = ["Views"]
 
 NOTHING: Mapping[str, Any] = {}
+FEW_SLOTS, MOST_KEPT = 64, 256
+"""Where all copies together have no more slots, tensors of earlier steps are used again; of so many they are kept."""
 
 
 Wrong = Callable[[int, AgentID, str], EnvError]
@@ -48,12 +50,13 @@ class Views:
         self.legal = Legal(roles, slots, copies=copies, in_infos=settings.get("masks_in_infos"))
         self._surroundings = Surroundings(slots, copies=copies, asked=asked_of(settings))
         speaking = settings.get("speaking")
-        self._may_speak = [speaking is None or bool(speaking(agent)) for agent in slots]
+        self._may_speak = np.array([speaking is None or bool(speaking(agent)) for agent in slots])
         self._meaning_fn = settings.get("meaning_fn")
         self._places = {a: (slot, self._seen[slot.role.name], slot.sees.write) for a, slot in slots.items()}
         self.turn: list[list[AgentID]] = [[] for _ in range(copies)]
-        self._plain = [False] * copies
+        self._plain, self._rows = [False] * copies, dict[tuple[AgentID, ...], tuple[np.ndarray, np.ndarray]]()
         self._has_changed, self._kept = True, dict[str, Any]()
+        self._known: dict[bytes, dict[str, Any]] = {}
 
     # ---- what Python environments show -------------------------------------------------------------------------
 
@@ -67,13 +70,27 @@ class Views:
         for agent in turn:
             if agent not in masks:
                 raise self._wrong(copy, agent, "is in play but got no observation")
-        if self._plain[copy] and turn == self.turn[copy] and not (infos and any(infos.values())):
-            return False
+        if not (infos and any(infos.values())):
+            if self._plain[copy] and turn == self.turn[copy]:
+                return False
+            if self._tells_no_more:
+                self._ask(copy, turn)
+                return False
+        if self._surroundings.wanted:
+            in_turn = frozenset(turn)
+            in_play = [agent for agent, slot in self._slots.items() if met[slot.number] or agent in in_turn]
+            self._surroundings.take(copy, env, in_play)
+        return self._ask_each(copy, frame, env=env, masks=masks, is_reset=is_reset)
+
+    def _ask_each(
+        self, copy: int, frame: ForeignStep, *, env: Any, masks: Mapping[AgentID, Any], is_reset: bool
+    ) -> bool:
+        """Store what each agent whose turn it is takes part in, knows and may do; whether one of them cannot act."""
         for flags in (self.observing, self._acting, self._speaking):
             flags[copy] = False
-        self.turn[copy], self._has_changed, idle, plain = list(turn), True, False, True
-        for agent in turn:
-            slot, info = self._slots[agent], infos.get(agent) or NOTHING
+        self.turn[copy], self._has_changed, idle, plain = list(frame.turn), True, False, True
+        for agent in frame.turn:
+            slot, info = self._slots[agent], frame.infos.get(agent) or NOTHING
             acting = self._take_part(copy, slot, info, env)
             if acting and (slot.masked or MASK in info):
                 acting = self._limit(copy, slot, masks[agent], info.get(MASK), is_reset=is_reset)
@@ -81,12 +98,26 @@ class Views:
                 self.legal.allow_all(copy, slot)
             self._acting[copy, slot.number] = acting
             idle, plain = idle or not acting, plain and not info
-        self._plain[copy] = plain and not (self.legal.flags or self._meaning_fn or self._surroundings.wanted)
-        if self._surroundings.wanted:
-            in_turn = frozenset(turn)
-            in_play = [agent for agent, slot in self._slots.items() if met[slot.number] or agent in in_turn]
-            self._surroundings.take(copy, env, in_play)
+        self._plain[copy] = plain and self._tells_no_more
         return idle
+
+    def _ask(self, copy: int, turn: Sequence[AgentID]) -> None:
+        """Store that these agents observe, act and, where they may, speak."""
+        rows = self._rows.get(key := tuple(turn))
+        if rows is None:
+            if len(self._rows) == MOST_KEPT:
+                self._rows.clear()
+            asked = np.zeros(len(self._slots), bool)
+            asked[[self._slots[agent].number for agent in turn]] = True
+            rows = self._rows[key] = asked, asked & self._may_speak
+        self.observing[copy] = self._acting[copy] = rows[0]
+        self._speaking[copy] = rows[1]
+        self.turn[copy], self._has_changed, self._plain[copy] = list(turn), True, True
+
+    @property
+    def _tells_no_more(self) -> bool:
+        """Whether, but for infos, nothing is told of an agent beside what it observes."""
+        return not (self.legal.flags or self._meaning_fn or self._surroundings.wanted)
 
     def begin(self, copy: int) -> None:
         """A new episode begins in a copy: nothing is left of the last one."""
@@ -170,9 +201,21 @@ class Views:
     def fields(self, device: torch.device) -> dict[str, Any]:
         """What all agents see now, by the names that a `View` has for it, without those of which nothing is told."""
         if self._has_changed or not self._kept:
-            self._has_changed = False
-            arrays = {"observing": self.observing, "acting": self._acting, "speaking": self._speaking}
-            kept = as_tensors({**arrays, "meaning": self.meaning, "action_mask": self.legal.flags}, device=device)
-            self._kept = {**kept, "action_mask": kept["action_mask"] or None}
+            self._has_changed, self._kept = False, self._of_taking_part(device)
         fields = {"observations": as_tensors(self._seen, device=device), **self._kept}
         return fields | self._surroundings.fields(device) if self._surroundings.wanted else fields
+
+    def _of_taking_part(self, device: torch.device) -> dict[str, Any]:
+        """Who takes part, what all know and which actions are legal; of few slots those known from earlier steps."""
+        arrays = {"observing": self.observing, "acting": self._acting, "speaking": self._speaking}
+        if self.legal.flags or self.observing.size > FEW_SLOTS:
+            kept = as_tensors({**arrays, "meaning": self.meaning, "action_mask": self.legal.flags}, device=device)
+            return {**kept, "action_mask": kept["action_mask"] or None}
+        key = b"".join([array.tobytes() for array in (*arrays.values(), self.meaning)])
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) == MOST_KEPT:
+                self._known.clear()
+            found = self._known[key] = as_tensors({**arrays, "meaning": self.meaning}, device=device)
+            found["action_mask"] = None
+        return found
