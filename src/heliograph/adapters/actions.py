@@ -28,6 +28,8 @@ class ActionMap(ABC):
     """How one foreign action space is acted in: `space` is the one of the team."""
 
     space: spaces.Space
+    keeps_numbers = False
+    """Whether `action` gives a whole number back as it is."""
 
     @abstractmethod
     def action(self, row: Row) -> Any:
@@ -114,6 +116,7 @@ class _Chosen(ActionMap):
         self.space = self._of_team()
         self._single = isinstance(self.space, spaces.Discrete)
         self._start = int(space.start) if isinstance(space, spaces.Discrete) else None
+        self.keeps_numbers = self._start == 0
 
     def _of_team(self) -> spaces.Space:
         space = self._foreign

@@ -103,9 +103,16 @@ class _Numbers(ObservationMap):
             limits = info.min, info.max
         self._least, self._most = limits
         self._zeros = np.zeros(self._shape, np.float32).ravel()
+        self._is_usual = self._is_float and self._axes is None
 
     def write(self, arrays: Tree, index: Index, value: Any) -> None:
-        if self._is_usual(value):
+        if (
+            type(value) is np.ndarray
+            and value.dtype is FLOAT32
+            and value.shape == self._shape
+            and self._is_usual
+            and (value if value.ndim == 1 else value.ravel()).dot(self._zeros) == 0.0  # else it is not finite
+        ):
             arrays[index] = value
             return
         array = _array(value, self._shape)
@@ -115,17 +122,6 @@ class _Numbers(ObservationMap):
         elif array.dtype != self._given and not self._is_whole(array):
             raise ValueError(f"it must hold whole numbers from {self._least} to {self._most}, as {self._foreign} says")
         arrays[index] = array if self._axes is None else self._axes.applied(array)
-
-    def _is_usual(self, value: Any) -> bool:
-        """Whether a value needs neither a change nor a closer look."""
-        return (
-            type(value) is np.ndarray
-            and value.dtype is FLOAT32
-            and value.shape == self._shape
-            and self._is_float
-            and self._axes is None
-            and bool((value if value.ndim == 1 else value.ravel()).dot(self._zeros) == 0.0)  # else it is not finite
-        )
 
     def _is_finite(self, array: np.ndarray) -> bool:
         if array.dtype == np.float32:  # NaN where any is not finite; faster than to ask each

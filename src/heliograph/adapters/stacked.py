@@ -78,7 +78,10 @@ class StackedEnv(TeamEnv):
         self._notes, self._happened = Notes(self._slots), Records(*shape)
         self._in_tensors = bool(self.talk_steps) or self.device.type != "cpu"
         self._numbers = {agent: slot.number for agent, slot in self._slots.items()}
-        self._chosen = {agent: (slot.role.name, slot.place, slot.acts.action) for agent, slot in self._slots.items()}
+        self._chosen = {
+            agent: (slot.role.name, slot.place, None if slot.acts.keeps_numbers else slot.acts.action)
+            for agent, slot in self._slots.items()
+        }
         self._bounds = {
             r.name: (r.action_space.low, r.action_space.high)
             for r in self.roles
@@ -251,7 +254,8 @@ class StackedEnv(TeamEnv):
             chosen = {}
             for agent in self._views.turn[copy]:
                 role, place, action = self._chosen[agent]
-                chosen[agent] = action(rows[role][copy][place])
+                row = rows[role][copy][place]
+                chosen[agent] = row if action is None else action(row)
             if self._waiting[copy]:
                 self._views.set_first(copy, chosen)
             if self._left[copy]:

@@ -44,7 +44,8 @@ class Views:
     ):
         self._slots, self._wrong, self._in_order = slots, wrong, list(slots.values())
         shape = (copies, len(slots))
-        self.observing, self._acting, self._speaking = (np.zeros(shape, bool) for _ in range(3))
+        self._flags = np.zeros((3, *shape), bool)
+        self.observing, self._acting, self._speaking = self._flags
         self.meaning = np.full((*shape, settings.get("meaning_size", 1)), -1, np.int64)
         self._seen = {r.name: empty(r.observation_space, (copies, len(r.agents))) for r in roles}
         self.legal = Legal(roles, slots, copies=copies, in_infos=settings.get("masks_in_infos"))
@@ -54,7 +55,7 @@ class Views:
         self._meaning_fn = settings.get("meaning_fn")
         self._places = {a: (slot, self._seen[slot.role.name], slot.sees.write) for a, slot in slots.items()}
         self.turn: list[list[AgentID]] = [[] for _ in range(copies)]
-        self._plain, self._rows = [False] * copies, dict[tuple[AgentID, ...], tuple[np.ndarray, np.ndarray]]()
+        self._plain, self._rows = [False] * copies, dict[tuple[AgentID, ...], np.ndarray]()
         self._has_changed, self._kept = True, dict[str, Any]()
         self._known: dict[bytes, dict[str, Any]] = {}
 
@@ -86,8 +87,7 @@ class Views:
         self, copy: int, frame: ForeignStep, *, env: Any, masks: Mapping[AgentID, Any], is_reset: bool
     ) -> bool:
         """Store what each agent whose turn it is takes part in, knows and may do; whether one of them cannot act."""
-        for flags in (self.observing, self._acting, self._speaking):
-            flags[copy] = False
+        self._flags[:, copy] = False
         self.turn[copy], self._has_changed, idle, plain = list(frame.turn), True, False, True
         for agent in frame.turn:
             slot, info = self._slots[agent], frame.infos.get(agent) or NOTHING
@@ -109,9 +109,8 @@ class Views:
                 self._rows.clear()
             asked = np.zeros(len(self._slots), bool)
             asked[[self._slots[agent].number for agent in turn]] = True
-            rows = self._rows[key] = asked, asked & self._may_speak
-        self.observing[copy] = self._acting[copy] = rows[0]
-        self._speaking[copy] = rows[1]
+            rows = self._rows[key] = np.stack([asked, asked, asked & self._may_speak])
+        self._flags[:, copy] = rows
         self.turn[copy], self._has_changed, self._plain[copy] = list(turn), True, True
 
     @property
@@ -211,7 +210,7 @@ class Views:
         if self.legal.flags or self.observing.size > FEW_SLOTS:
             kept = as_tensors({**arrays, "meaning": self.meaning, "action_mask": self.legal.flags}, device=device)
             return {**kept, "action_mask": kept["action_mask"] or None}
-        key = b"".join([array.tobytes() for array in (*arrays.values(), self.meaning)])
+        key = self._flags.tobytes() + self.meaning.tobytes()
         found = self._known.get(key)
         if found is None:
             if len(self._known) == MOST_KEPT:
