@@ -4,12 +4,16 @@ import inspect
 from typing import Any
 
 import pytest
+import torch
+from gymnasium import spaces
 
 from heliograph.analysis import evaluate, judging
 from heliograph.cli.migrating import rewritten
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.experiments.choices import EnvChoice, build_env, make_env
+from heliograph.models.base import ModelSpec
+from heliograph.models.cnet import CNet
 from heliograph.renamed import KEYWORDS, present_keywords
 
 warned = pytest.warns(DeprecationWarning, match="num_envs")
@@ -72,3 +76,18 @@ def test_other_arguments_pass_through() -> None:
 def test_migrate_renames_in_files_that_name_heliograph_alone() -> None:
     assert rewritten("import heliograph as hg\nhg.make_env(num_copies=3)\n").endswith("hg.make_env(num_envs=3)\n")
     assert rewritten("import gym\ngym.make(num_copies=3)\n").endswith("gym.make(num_copies=3)\n")
+
+
+def test_a_model_that_speaks_without_knowing_the_round_still_does() -> None:
+    with pytest.warns(DeprecationWarning, match=r"Terse\.speak\(hidden\) is called with .* round_index now"):
+
+        class Terse(CNet):
+            """Says half of what it means."""
+
+            def speak(self, hidden: torch.Tensor) -> torch.Tensor:
+                return super().speak(hidden) / 2
+
+    spec = ModelSpec(
+        observation_space=spaces.Box(0, 1, (3,)), action_space=spaces.Discrete(2), num_agents=1, state_size=3
+    )
+    assert torch.equal(Terse(spec).speak(torch.ones(1, 1, 128), round_index=1), torch.full((1, 1, 128), 0.5))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["KEYWORDS", "present_keywords", "renamed", "understood_by"]
+__all__ = ["KEYWORDS", "present_keywords", "renamed", "told_round", "understood_by"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +40,24 @@ def renamed(function: Callable[P, R]) -> Callable[P, R]:
         if older.isdisjoint(kwargs):
             return function(*args, **kwargs)
         return function(*args, **present_keywords(kwargs, what=function.__qualname__))
+
+    return called
+
+
+def told_round(speak: Callable[..., R]) -> Callable[..., R]:
+    """Let a model's `speak(hidden)`, written before it was told `round_index`, be called with it."""
+    parameters = inspect.signature(speak).parameters.values()
+    if any(p.name == "round_index" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return speak
+    warnings.warn(
+        f"{speak.__qualname__}(hidden) is called with the keyword argument round_index now: take it",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+    @functools.wraps(speak)
+    def called(self: Any, hidden: Any, *, round_index: int = 0) -> R:
+        return speak(self, hidden)
 
     return called
 

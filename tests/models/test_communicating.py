@@ -14,8 +14,9 @@ from heliograph.models.gacomm import GAComm
 from heliograph.models.graph_attention import GraphAttention
 from heliograph.models.magic import Magic
 from heliograph.models.mean_field import MeanField
+from heliograph.models.structure import taken_apart, total_size
 from heliograph.models.tarmac import TarMAC
-from heliograph.types import Choice, Heard, Inputs, Timing
+from heliograph.types import Choice, Heard, Inputs, Timing, Tree, map_tensors
 
 AGENTS, SIZE = 5, 8
 MODELS: dict[str, Callable[[ModelSpec], Model]] = {
@@ -67,7 +68,7 @@ def conversation(
         out = model.perceive(model.encode(inputs), memory, inbox)
         hidden, memory = out.hidden, out.memory
         for r in range(model.rounds):
-            words = model.speak(hidden)
+            words = model.speak(hidden, round_index=r)
             said = words if r == 0 else said
             if model.listens(r):
                 draw = model.draw(tuple(mask.shape), round_index=r, choice=Choice.SAMPLED, generator=generator)
@@ -75,6 +76,11 @@ def conversation(
                 hidden = model.listen(hidden, Heard(messages=words.unsqueeze(1), mask=mask, round_index=r, draw=draw))
         memory = model.remember(hidden, memory) if model.remembers else memory
     return model.act(hidden)
+
+
+def some_memory(model: Model, copies: int) -> Tree:
+    joined = 0.5 * torch.randn(copies, AGENTS, total_size(model.memory_size))
+    return taken_apart(joined, model.memory_size)
 
 
 def permuted_draw(draw: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -89,16 +95,18 @@ def others() -> torch.Tensor:
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "gacomm"])
 def test_permuting_agents_permutes_what_they_do(name: str) -> None:
     model, order = built(name), torch.randperm(AGENTS)
-    seen, memory = torch.randn(6, AGENTS, 4), 0.5 * torch.randn(6, AGENTS, model.memory_size)
+    seen, memory = torch.randn(6, AGENTS, 4), some_memory(model, 6)
     done = conversation(model, seen, memory, others())
-    permuted = conversation(model, seen[:, order], memory[:, order], others(), order=order)
+    permuted = conversation(
+        model, seen[:, order], map_tensors(lambda leaf: leaf[:, order], memory), others(), order=order
+    )
     assert torch.allclose(permuted, done[:, order], atol=1e-5)
 
 
 @each_model
 def test_who_is_not_heard_changes_nobody_and_who_is_does(name: str) -> None:
     model = built(name)
-    seen, memory = torch.randn(6, AGENTS, 4), 0.5 * torch.randn(6, AGENTS, model.memory_size)
+    seen, memory = torch.randn(6, AGENTS, 4), some_memory(model, 6)
     other = seen.clone()
     other[:, 0] += 1.0
     unheard = others()
@@ -140,25 +148,27 @@ def test_a_commnet_layer_by_hand() -> None:
             layer.bias.data.zero_()
     state, first = torch.randn(1, AGENTS, SIZE), torch.randn(1, AGENTS, SIZE)
     heard = Heard(messages=state.unsqueeze(1), mask=others().unsqueeze(0), round_index=1)
-    found = model.listen(torch.cat([state, first], -1), heard)
+    found = model.listen({"state": state, "first": first}, heard)
     mean = (state.sum(1, keepdim=True) - state) / (AGENTS - 1)
-    assert torch.allclose(found[..., :SIZE], torch.tanh((state + mean + first) / 2), atol=1e-5)
-    assert torch.equal(found[..., SIZE:], first)
+    assert torch.allclose(found["state"], torch.tanh((state + mean + first) / 2), atol=1e-5)
+    assert torch.equal(found["first"], first)
 
 
 @pytest.mark.parametrize("core", ["rnn", "lstm"])
 def test_later_rounds_of_a_recurrent_commnet_run_its_core_again_and_are_remembered(core: str) -> None:
     model = built(f"commnet-{core}-rounds")
     assert isinstance(model, CommNet)
-    features, memory = torch.randn(2, AGENTS, SIZE), torch.randn(2, AGENTS, model.memory_size)
+    features, memory = torch.randn(2, AGENTS, SIZE), some_memory(model, 2)
     once = model.perceive(features, memory, None)
     heard = Heard(messages=torch.randn(2, 1, AGENTS, SIZE), mask=others().expand(2, -1, -1), round_index=1)
     twice = model.listen(once.hidden, heard)
     x = torch.cat([features, heard.mean()], -1).flatten(0, 1)
-    past = once.memory.flatten(0, 1)
-    kept = model.cell(x, past) if core == "rnn" else torch.cat(model.cell(x, tuple(past.chunk(2, -1))), -1)
-    assert torch.allclose(model.remember(twice, once.memory).flatten(0, 1), kept, atol=1e-6)
-    assert torch.equal(model.speak(twice).flatten(0, 1), kept[:, :SIZE])
+    past = [once.memory[name].flatten(0, 1) for name in model.memory_size]
+    kept = (model.cell(x, past[0]),) if core == "rnn" else model.cell(x, tuple(past))
+    remembered = model.remember(twice, once.memory)
+    for name, expected in zip(model.memory_size, kept, strict=True):
+        assert torch.allclose(remembered[name].flatten(0, 1), expected, atol=1e-6)
+    assert torch.equal(model.speak(twice, round_index=1).flatten(0, 1), kept[0])
     assert not torch.allclose(model.act(twice), model.act(once.hidden), atol=1e-3)
 
 

@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from heliograph.models.base import ModelSpec
 from heliograph.models.gacomm import GAComm, Sequence
+from heliograph.models.structure import side_by_side, taken_apart, total_size
 from heliograph.types import Choice, Heard, map_tensors
 from tests.parts import make_sampler
 
@@ -47,7 +48,9 @@ def test_both_attentions_by_hand(
     said = torch.tensor([[[[math.log(3), -5.0], [math.log(2), 1.0]]]])
     heard = Heard(messages=said, mask=torch.tensor([[arrives]]), draw=torch.tensor([[noise]]))
     state = torch.tensor([[[math.sqrt(2), 0.0, 0.0, 0.0]]])
-    found = tiny(hard_attention=hard_attention).listen(state, heard)[0, 0]
+    model = tiny(hard_attention=hard_attention)
+    after = model.listen(taken_apart(state, model.hidden_size), heard)
+    found = side_by_side(after, model.hidden_size)[0, 0]
     told = [weights[0] * math.log(3) + weights[1] * math.log(2), weights[1]]
     assert found.tolist() == pytest.approx([math.sqrt(2), 0, *told], abs=1e-6)
 
@@ -81,10 +84,10 @@ def test_the_order_of_agents_matters_to_the_sequence_alone() -> None:
 
 def test_the_sizes_are_those_of_the_public_codes() -> None:
     model = GAComm(SPEC)
-    assert (model.hidden_size, model.intent_size, model.key.weight.shape[0]) == (128 + 32, 128, 32)
+    assert (total_size(model.hidden_size), model.intent_size, model.key.weight.shape[0]) == (128 + 32, 128, 32)
     assert isinstance(model.edge, Sequence) and model.edge.lstm.bidirectional
     assert (model.edge.lstm.input_size, model.edge.lstm.hidden_size) == (256, 128)
-    assert GAComm(SPEC, values="hidden").hidden_size == 256
+    assert total_size(GAComm(SPEC, values="hidden").hidden_size) == 256
 
 
 def test_a_greedy_choice_draws_nothing() -> None:

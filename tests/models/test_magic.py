@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 from gymnasium import spaces
+from torch import Tensor
 
 from heliograph.distributions import logistic
 from heliograph.models.attention import GraphHeads, chosen
 from heliograph.models.base import ModelSpec
 from heliograph.models.magic import Magic, Scheduler
+from heliograph.models.structure import total_size
 from heliograph.types import Choice, Heard, map_tensors
 from tests.parts import make_sampler
 
@@ -40,8 +42,14 @@ def heard(noise: list[float] | None = None, *, arrives: tuple[bool, bool] = (Tru
     )
 
 
+def after(model: Magic, said: Heard) -> Tensor:
+    """What comes of the first round for the hearer."""
+    own = torch.tensor([[OWN]])
+    return model.listen({"state": own, "last": own}, said)["last"][0, 0]
+
+
 def found(model: Magic, said: Heard) -> list[float]:
-    return model.listen(torch.tensor([[OWN + OWN]]), said)[0, 0, 2:].tolist()
+    return after(model, said).tolist()
 
 
 def test_attention_over_all_edges_by_hand() -> None:
@@ -117,7 +125,7 @@ def test_choices_are_as_frequent_as_their_probability_and_have_the_relaxed_gradi
 @pytest.mark.parametrize("noise", [[1.0, -1.0, 1.0], [-1.0, -1.0, -1.0]])
 def test_edges_that_were_not_taken_learn_too(noise: list[float]) -> None:
     model, said = tiny(), heard(noise)
-    model.listen(torch.tensor([[OWN + OWN]]), said)[0, 0, 2].backward()
+    after(model, said)[0].backward()
     bias = model.schedulers["0"].edge[-1].bias.grad
     assert torch.isfinite(bias).all() and float(bias.abs().min()) > 0
 
@@ -132,7 +140,7 @@ def test_a_message_that_is_not_taken_is_not_heard() -> None:
 
 def test_the_sizes_are_those_of_the_paper() -> None:
     model = Magic(SPEC)
-    assert (model.hidden_size, model.intent_size, model.rounds, len(model.schedulers)) == (256, 128, 2, 2)
+    assert (total_size(model.hidden_size), model.intent_size, model.rounds, len(model.schedulers)) == (256, 128, 2, 2)
     assert [tuple(layer.scores.shape) for layer in model.layers] == [(2, 4, 32), (2, 1, 128)]
     scheduler = model.schedulers["0"]
     assert isinstance(scheduler, Scheduler) and tuple(scheduler.encoder.scores.shape) == (2, 8, 32)

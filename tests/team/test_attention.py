@@ -12,6 +12,7 @@ from torch import Tensor
 from heliograph import registry
 from heliograph.models.base import Model
 from heliograph.models.graph_attention import GraphAttention
+from heliograph.models.structure import taken_apart, total_size
 from heliograph.models.tarmac import TarMAC
 from heliograph.rollouts.rollout import Rollout
 from heliograph.rollouts.sampler import Sampler
@@ -43,7 +44,7 @@ def given(model: Model, hidden: Tensor, heard: Heard) -> list[float]:
     if isinstance(model, TarMAC):
         model.attended(hidden, heard)
     else:
-        model.listen(hidden, heard)
+        model.listen(taken_apart(hidden, model.hidden_size), heard)
     return weights_in(heard)[0, 0].tolist()
 
 
@@ -191,19 +192,23 @@ def test_weights_are_permuted_with_the_agents(name: str) -> None:
     """But for GA-Comm, whose hard attention reads the others as a sequence."""
     sampler = sampler_of(name, env="predator_prey")
     model, num_agents = next(iter(sampler.team.policies.values())).model, sampler.env.num_agents
-    order, hidden = torch.randperm(num_agents), torch.randn(4, num_agents, model.hidden_size)
+    order, hidden = (
+        torch.randperm(num_agents),
+        taken_apart(torch.randn(4, num_agents, total_size(model.hidden_size)), model.hidden_size),
+    )
     mask = (torch.rand(4, num_agents, num_agents) > 0.3) & ~torch.eye(num_agents, dtype=torch.bool)
     draw = model.draw((4, num_agents, num_agents), round_index=0, choice=Choice.SAMPLED, generator=None)
+    permuted = map_tensors(lambda leaf: leaf[:, order], hidden)
     own = [*order.tolist(), num_agents]
     one, other = (
         Heard(messages=model.speak(x).unsqueeze(1), mask=m, draw=z)
         for x, m, z in (
             (hidden, mask, draw),
-            (hidden[:, order], mask[:, order][:, :, order], None if draw is None else draw[:, order][:, :, own]),
+            (permuted, mask[:, order][:, :, order], None if draw is None else draw[:, order][:, :, own]),
         )
     )
     listen = model.attended if isinstance(model, TarMAC) else model.listen
-    listen(hidden, one), listen(hidden[:, order], other)
+    listen(hidden, one), listen(permuted, other)
     assert torch.allclose(weights_in(other), weights_in(one)[:, order][:, :, order], atol=1e-5)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from heliograph.checks import check_positive
 from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.models.blocks import mlp
+from heliograph.models.structure import side_by_side, total_size
 from heliograph.team.team import Team
 
 __all__ = ["StateEstimation"]
@@ -30,7 +31,7 @@ class StateEstimation(AuxiliaryLoss):
             raise ValueError("loss 'state_estimation': this environment's state is empty; give its views a state")
         models = {name: policy.model for name, policy in team.policies.items() if policy.model.trainable}
         self.decoders = nn.ModuleDict(
-            {name: mlp([model.hidden_size, size, model.spec.state_size]) for name, model in models.items()}
+            {name: mlp([total_size(model.hidden_size), size, model.spec.state_size]) for name, model in models.items()}
         )
 
     def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
@@ -41,6 +42,7 @@ class StateEstimation(AuxiliaryLoss):
         total = count = torch.zeros((), device=state.device)
         for policy, decoder in self.decoders.items():
             here = observing[:, :, batch.team.layout.slots(policy)]
-            error = (decoder(batch.unrolled.after[policy]) - state).square().mean(-1)
+            after = side_by_side(batch.unrolled.after[policy], batch.team.policies[policy].model.hidden_size)
+            error = (decoder(after) - state).square().mean(-1)
             total, count = total + torch.where(here, error, 0.0).sum(), count + here.sum()
         return total / count.clamp(min=1)

@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from heliograph import distributions
+from heliograph.models.structure import Sizes
+from heliograph.renamed import told_round
 from heliograph.types import Choice, Execution, Heard, Inputs, Timing, Tree
 
 
@@ -53,14 +55,20 @@ class ModelSpec:
 
 @dataclasses.dataclass(kw_only=True)
 class Perceived:
-    """What an agent has made of its inputs: `hidden` [B, A, H] for this step, `memory` [B, A, S] for the next."""
+    """What an agent has made of its inputs: `hidden` [B, A, H] for this step, `memory` [B, A, S] for the next.
 
-    hidden: Float[Tensor, "B A H"]
-    memory: Float[Tensor, "B A S"]
+    Either may be a dict of such vectors by name, where the model declares their sizes by name.
+    """
+
+    hidden: Tree
+    memory: Tree
 
 
 class Model(nn.Module, ABC):
     """The network of one policy. Set `hidden_size`, `intent_size` and `memory_size` in the constructor.
+
+    `hidden_size` and `memory_size` are numbers, or numbers by name: with `{"hidden": 64, "cell": 64}` a memory is a
+    dict of two vectors, which begin as zeros, stay as they are while an agent does not observe, and end with its part.
 
     `timing` is NEXT_STEP where round 0 is heard when the hearer next observes, SAME_STEP where it is heard in the step
     in which it is said; `rounds` of messages are exchanged in a step, the later ones always within it. A model that
@@ -75,9 +83,14 @@ class Model(nn.Module, ABC):
     attends = False
     remembers = False
     trainable = True
-    hidden_size: int
+    hidden_size: Sizes
     intent_size: int
-    memory_size = 0
+    memory_size: Sizes = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "speak" in vars(cls):
+            cls.speak = told_round(cls.speak)  # type: ignore[method-assign]
 
     def __init__(self, spec: ModelSpec):
         super().__init__()
@@ -93,14 +106,14 @@ class Model(nn.Module, ABC):
         """Features `[..., A, F]` (or a structure of such) of an agent's own inputs; no memory, any leading axes."""
 
     @abstractmethod
-    def perceive(self, features: Tree, memory: Float[Tensor, "B A S"], inbox: Heard | None) -> Perceived:
+    def perceive(self, features: Tree, memory: Tree, inbox: Heard | None) -> Perceived:
         """Update the memory, from the features of one step.
 
         `inbox` holds the unread messages of a NEXT_STEP model; it is None for a SAME_STEP one.
         """
 
-    def speak(self, hidden: Float[Tensor, "*batch A H"]) -> Float[Tensor, "*batch A I"]:
-        """What the agents mean to say, before the mouth maps it to what the channel carries."""
+    def speak(self, hidden: Tree, *, round_index: int = 0) -> Float[Tensor, "*batch A I"]:
+        """What the agents mean to say in a round (from 0), before the mouth maps it to what the channel carries."""
         return hidden
 
     def listens(self, round_index: int) -> bool:
@@ -116,16 +129,16 @@ class Model(nn.Module, ABC):
         """
         return None
 
-    def listen(self, hidden: Float[Tensor, "B A H"], heard: Heard) -> Float[Tensor, "B A H"]:
+    def listen(self, hidden: Tree, heard: Heard) -> Tree:
         """Take in the messages of a round that arrive within the step; random only through `heard.draw`."""
         return hidden
 
-    def remember(self, hidden: Float[Tensor, "B A H"], memory: Float[Tensor, "B A S"]) -> Float[Tensor, "B A S"]:
+    def remember(self, hidden: Tree, memory: Tree) -> Tree:
         """The memory for the next step, from what came of the last round and the memory that `perceive` left."""
         return memory
 
     @abstractmethod
-    def act(self, hidden: Float[Tensor, "*batch A H"]) -> Float[Tensor, "*batch A D"]:
+    def act(self, hidden: Tree) -> Float[Tensor, "*batch A D"]:
         """Inputs of the action distribution; batched over any leading axes."""
 
     def build_mouth(self, intent_size: int) -> nn.Module:

@@ -329,6 +329,13 @@ def small_head(size_in: int, size_out: int, *, gain: float = 0.1) -> nn.Linear:
     return head
 
 
+def lstm_step(cell: nn.LSTMCell, x: Float[Tensor, "B A D"], memory: Tree) -> dict[str, Float[Tensor, "B A H"]]:
+    """Step an LSTM cell whose memory is `{"state": [B, A, H], "cell": [B, A, H]}`, and return the memory after it."""
+    after = cell(x.flatten(0, 1), (memory["state"].flatten(0, 1), memory["cell"].flatten(0, 1)))
+    state, behind = (part.unflatten(0, x.shape[:2]) for part in after)
+    return {"state": state, "cell": behind}
+
+
 def direct(size_in: int, size_out: int) -> nn.Module:
     """Nothing between equal sizes, else a linear map: mouths and ears of models whose messages are bare numbers."""
     return nn.Identity() if size_in == size_out else orthogonal_(nn.Linear(size_in, size_out, bias=False))

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from heliograph.checks import check_choice, check_positive
 from heliograph.functional import tanh
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
-from heliograph.types import Heard, Inputs, Timing
+from heliograph.models.blocks import InputTorso, direct, lstm_step, orthogonal_, small_head
+from heliograph.types import Heard, Inputs, Timing, Tree
 
 __all__ = ["CommNet"]
 
@@ -45,14 +45,14 @@ class CommNet(Model):
         self.head = small_head(size, spec.action_inputs)
         cell: Any = CORES[core]
         if cell is None:
-            self.timing, self.hidden_size = Timing.SAME_STEP, 2 * size
+            self.timing, self.hidden_size = Timing.SAME_STEP, {"state": size, "first": size}
             self.own = nn.ModuleList(orthogonal_(nn.Linear(size, size)) for _ in range(rounds + 1))
             self.others = nn.ModuleList(orthogonal_(nn.Linear(size, size, bias=False)) for _ in range(rounds))
             self.skips = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in range(rounds if skip else 0))
         else:
-            self.timing, self.memory_size = Timing.NEXT_STEP, 2 * size if core == "lstm" else size
-            self.remembers = rounds > 1
-            self.hidden_size = self.memory_size + size if self.remembers else size
+            state = dict.fromkeys(("state", "cell") if core == "lstm" else ("state",), size)
+            self.timing, self.memory_size, self.remembers = Timing.NEXT_STEP, state, rounds > 1
+            self.hidden_size = {**state, "features": size} if self.remembers else {"state": size}
             self.cell = orthogonal_(cell(2 * size, size))
 
     @classmethod
@@ -66,37 +66,35 @@ class CommNet(Model):
         """The first hidden state, r(s)."""
         return tanh(self.torso(inputs))
 
-    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+    def perceive(self, features: Tensor, memory: Tree, inbox: Heard | None) -> Perceived:
         """The first layer, or a step of the recurrent core over features and what was heard."""
         if self.core == "mlp":
-            return Perceived(hidden=torch.cat([tanh(self.own[0](features)), features], -1), memory=memory)
+            return Perceived(hidden={"state": tanh(self.own[0](features)), "first": features}, memory=memory)
         kept = self._stepped(features, memory, inbox)
-        hidden = torch.cat([kept, features], -1) if self.remembers else kept[..., : self.size]
+        hidden = {**kept, "features": features} if self.remembers else {"state": kept["state"]}
         return Perceived(hidden=hidden, memory=kept)
 
-    def speak(self, hidden: Tensor) -> Tensor:
+    def speak(self, hidden: Tree, *, round_index: int = 0) -> Tensor:
         """The hidden state."""
-        return hidden[..., : self.size]
+        return hidden["state"]
 
-    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+    def listen(self, hidden: Tree, heard: Heard) -> Tree:
         """One more layer over the hidden state, what was heard, and the first hidden state; or the core once more."""
         if self.core != "mlp":
-            memory, features = hidden.split([self.memory_size, self.size], -1)
-            return torch.cat([self._stepped(features, memory, heard), features], -1)
-        state, first = hidden.chunk(2, -1)
+            return {**self._stepped(hidden["features"], hidden, heard), "features": hidden["features"]}
         layer = heard.round_index
-        mixed = self.own[layer + 1](state) + self.others[layer](self._combined(heard))
+        mixed = self.own[layer + 1](hidden["state"]) + self.others[layer](self._combined(heard))
         if len(self.skips):
-            mixed = mixed + self.skips[layer](first)
-        return torch.cat([tanh(mixed), first], -1)
+            mixed = mixed + self.skips[layer](hidden["first"])
+        return {"state": tanh(mixed), "first": hidden["first"]}
 
-    def remember(self, hidden: Tensor, memory: Tensor) -> Tensor:
+    def remember(self, hidden: Tree, memory: Tree) -> Tree:
         """What the core has made of the last round."""
-        return hidden[..., : self.memory_size]
+        return {name: hidden[name] for name in memory}
 
-    def act(self, hidden: Tensor) -> Tensor:
+    def act(self, hidden: Tree) -> Tensor:
         """Inputs of the action distribution."""
-        return self.head(hidden[..., : self.size])
+        return self.head(hidden["state"])
 
     def build_mouth(self, intent_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
@@ -106,12 +104,13 @@ class CommNet(Model):
         """Nothing, where the channel carries as many numbers."""
         return direct(payload_size, self.intent_size)
 
-    def _stepped(self, features: Tensor, memory: Tensor, heard: Heard | None) -> Tensor:
+    def _stepped(self, features: Tensor, memory: Tree, heard: Heard | None) -> dict[str, Tensor]:
         """The memory after a step of the recurrent core: the hidden state, and the cell behind it."""
         told = torch.zeros_like(features) if heard is None else self._combined(heard)
-        x, past = torch.cat([features, told], -1).flatten(0, 1), memory.flatten(0, 1)
-        kept = self.cell(x, past) if self.core == "rnn" else torch.cat(self.cell(x, tuple(past.chunk(2, -1))), -1)
-        return kept.unflatten(0, features.shape[:2])
+        x = torch.cat([features, told], -1)
+        if self.core == "lstm":
+            return lstm_step(self.cell, x, memory)
+        return {"state": self.cell(x.flatten(0, 1), memory["state"].flatten(0, 1)).unflatten(0, x.shape[:2])}
 
     def _combined(self, heard: Heard) -> Tensor:
         return heard.mean() if self.combine == "mean" else heard.total()

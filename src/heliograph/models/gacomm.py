@@ -12,7 +12,8 @@ from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.distributions import logistic
 from heliograph.models.attention import chosen, dot_products, weighted_sum, weights_of
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.models.blocks import InputTorso, direct, mlp, orthogonal_, small_head
+from heliograph.models.blocks import InputTorso, direct, lstm_step, mlp, orthogonal_, small_head
+from heliograph.models.structure import side_by_side, total_size
 from heliograph.types import Choice, Heard, Inputs, Timing, Tree
 
 __all__ = ["GAComm"]
@@ -53,7 +54,8 @@ class GAComm(Model):
         check_number("temperature", temperature, above=0)
         self.size, self.key_size, self.temperature = size, key_size, temperature
         self.told_size = value_size if values == "projected" else size
-        self.hidden_size, self.intent_size, self.memory_size = size + self.told_size, size, 2 * size
+        self.hidden_size, self.memory_size = {"state": size, "told": self.told_size}, {"state": size, "cell": size}
+        self.intent_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.cell = orthogonal_(nn.LSTMCell(size, size))
         sequence = hard_attention == "sequence"
@@ -62,7 +64,7 @@ class GAComm(Model):
         self.key = nn.Linear(size, key_size, bias=False)
         projected = nn.Sequential(nn.Linear(size, value_size, bias=False), nn.ReLU())
         self.value = projected if values == "projected" else nn.Identity()
-        self.head = small_head(self.hidden_size, spec.action_inputs)
+        self.head = small_head(total_size(self.hidden_size), spec.action_inputs)
 
     @classmethod
     def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
@@ -74,16 +76,15 @@ class GAComm(Model):
         """The embedded observation."""
         return self.torso(inputs)
 
-    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+    def perceive(self, features: Tensor, memory: Tree, inbox: Heard | None) -> Perceived:
         """Step the LSTM; nothing is heard yet."""
-        found = self.cell(features.flatten(0, 1), tuple(memory.flatten(0, 1).chunk(2, -1)))
-        state, cell = (part.unflatten(0, features.shape[:2]) for part in found)
-        nothing = state.new_zeros(*state.shape[:2], self.told_size)
-        return Perceived(hidden=torch.cat([state, nothing], -1), memory=torch.cat([state, cell], -1))
+        kept = lstm_step(self.cell, features, memory)
+        nothing = features.new_zeros(*features.shape[:2], self.told_size)
+        return Perceived(hidden={"state": kept["state"], "told": nothing}, memory=kept)
 
-    def speak(self, hidden: Tensor) -> Tensor:
+    def speak(self, hidden: Tree, *, round_index: int = 0) -> Tensor:
         """The LSTM's state."""
-        return hidden[..., : self.size]
+        return hidden["state"]
 
     def draw(
         self, shape: tuple[int, int, int], *, round_index: int, choice: Choice, generator: torch.Generator | None
@@ -93,14 +94,14 @@ class GAComm(Model):
             return None
         return logistic(shape, generator=generator, device=self.head.weight.device)
 
-    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+    def listen(self, hidden: Tree, heard: Heard) -> Tree:
         """Attend to some of what arrives."""
-        state = hidden[..., : self.size]
+        state = hidden["state"]
         if not heard.mask.shape[-1]:
             return hidden
         scores = dot_products(self.query(state) / self.key_size**0.5, self.key(heard.messages))
         heard.attention = weights = weights_of(scores, heard.mask) * self.taken(state, heard)
-        return torch.cat([state, weighted_sum(weights, self.value(heard.messages))], -1)
+        return {"state": state, "told": weighted_sum(weights, self.value(heard.messages))}
 
     def taken(self, state: Float[Tensor, "B A H"], heard: Heard) -> Float[Tensor, "B A K"]:
         """Hard attention: 1 for each message that is taken, else 0, with the gradient of the relaxed choice."""
@@ -109,9 +110,9 @@ class GAComm(Model):
         logits = self.edge(pairs, heard.mask) if isinstance(self.edge, Sequence) else self.edge(pairs)
         return chosen(logits, noise=heard.draw, temperature=self.temperature) * heard.mask
 
-    def act(self, hidden: Tensor) -> Tensor:
+    def act(self, hidden: Tree) -> Tensor:
         """Inputs of the action distribution."""
-        return self.head(hidden)
+        return self.head(side_by_side(hidden, self.hidden_size))
 
     def build_mouth(self, intent_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""

@@ -1,6 +1,5 @@
 """Graph attention: rounds of multi-head attention over the graph of who hears whom."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,7 +8,8 @@ from heliograph.functional import tanh
 from heliograph.models.attention import GraphHeads, and_oneself, weights_of
 from heliograph.models.base import Model, ModelSpec, Perceived
 from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
-from heliograph.types import Heard, Inputs, Timing
+from heliograph.models.structure import side_by_side
+from heliograph.types import Heard, Inputs, Timing, Tree
 
 __all__ = ["GraphAttention"]
 
@@ -33,7 +33,8 @@ class GraphAttention(Model):
         if size % heads:
             raise ValueError(f"size={size}, heads={heads}: size must be a multiple of heads")
         self.size, self.heads, self.rounds = size, heads, rounds
-        self.hidden_size, self.intent_size, self.memory_size = 2 * size, size, size
+        self.hidden_size = {"state": size, "last": size}
+        self.intent_size = self.memory_size = size
         self.torso = InputTorso(spec, size, agent=False)
         self.cell = orthogonal_(nn.GRUCell(size, size))
         self.layers = nn.ModuleList(GraphHeads(size, size // heads, heads=heads) for _ in range(rounds))
@@ -46,24 +47,24 @@ class GraphAttention(Model):
     def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
         """Step the GRU."""
         state = self.cell(features.flatten(0, 1), memory.flatten(0, 1)).view_as(memory)
-        return Perceived(hidden=torch.cat([state, state], -1), memory=state)
+        return Perceived(hidden={"state": state, "last": state}, memory=state)
 
-    def speak(self, hidden: Tensor) -> Tensor:
+    def speak(self, hidden: Tree, *, round_index: int = 0) -> Tensor:
         """The hidden state of the last layer."""
-        return hidden[..., self.size :]
+        return hidden["last"]
 
-    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+    def listen(self, hidden: Tree, heard: Heard) -> Tree:
         """One layer of attention."""
-        state, last = hidden.chunk(2, -1)
+        last = hidden["last"]
         offered = self.layers[heard.round_index](last, heard.messages)
         mask = and_oneself(heard.mask).unsqueeze(2).expand_as(offered.scores)
         heard.attention = weights_of(offered.scores, mask)
         mixed = offered.mixed(heard.attention)
-        return torch.cat([state, F.elu(mixed.flatten(2))], -1)
+        return {"state": hidden["state"], "last": F.elu(mixed.flatten(2))}
 
-    def act(self, hidden: Tensor) -> Tensor:
+    def act(self, hidden: Tree) -> Tensor:
         """Inputs of the action distribution."""
-        return self.head(hidden)
+        return self.head(side_by_side(hidden, self.hidden_size))
 
     def build_mouth(self, intent_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""

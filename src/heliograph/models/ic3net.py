@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from heliograph.checks import check_positive
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.models.blocks import InputTorso, direct, orthogonal_, small_head
+from heliograph.models.blocks import InputTorso, direct, lstm_step, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing, Tree
 
 __all__ = ["IC3Net"]
@@ -28,7 +28,7 @@ class IC3Net(Model):
         super().__init__(spec)
         check_positive("size", size)
         self.hidden_size = self.intent_size = size
-        self.memory_size = 2 * size
+        self.memory_size = {"state": size, "cell": size}
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.others = orthogonal_(nn.Linear(size, size, bias=False))
         self.cell = orthogonal_(nn.LSTMCell(size, size))
@@ -42,14 +42,13 @@ class IC3Net(Model):
             took_part = inputs.last_message.unflatten(-1, (-1, self.spec.vocabulary))[..., 0, 1:].sum(-1, keepdim=True)
         return {"own": own, "took_part": took_part}
 
-    def perceive(self, features: Tree, memory: Tensor, inbox: Heard | None) -> Perceived:
+    def perceive(self, features: Tree, memory: Tree, inbox: Heard | None) -> Perceived:
         """Step the LSTM."""
         x = features["own"]
         if inbox is not None:
             x = x + features["took_part"] * self.others(inbox.mean())
-        hidden, cell = self.cell(x.flatten(0, 1), tuple(memory.flatten(0, 1).chunk(2, -1)))
-        hidden, cell = hidden.unflatten(0, x.shape[:2]), cell.unflatten(0, x.shape[:2])
-        return Perceived(hidden=hidden, memory=torch.cat([hidden, cell], -1))
+        kept = lstm_step(self.cell, x, memory)
+        return Perceived(hidden=kept["state"], memory=kept)
 
     def act(self, hidden: Tensor) -> Tensor:
         """Inputs of the action distribution."""

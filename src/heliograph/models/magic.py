@@ -12,7 +12,8 @@ from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.distributions import logistic
 from heliograph.models.attention import GraphHeads, and_oneself, chosen, weights_of
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.models.blocks import InputTorso, direct, mlp, orthogonal_, small_head
+from heliograph.models.blocks import InputTorso, direct, lstm_step, mlp, orthogonal_, small_head
+from heliograph.models.structure import side_by_side
 from heliograph.types import Choice, Heard, Inputs, Timing, Tree
 
 __all__ = ["Magic"]
@@ -65,7 +66,8 @@ class Magic(Model):
         if size % heads:
             raise ValueError(f"size={size}, heads={heads}: size must be a multiple of heads")
         self.size, self.rounds, self.normalise = size, rounds, normalise
-        self.hidden_size, self.intent_size, self.memory_size = 2 * size, size, 2 * size
+        self.hidden_size, self.memory_size = {"state": size, "last": size}, {"state": size, "cell": size}
+        self.intent_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.cell = orthogonal_(nn.LSTMCell(size, size))
         self.message = orthogonal_(nn.Linear(size, size)) if coders == "both" else nn.Identity()
@@ -101,15 +103,14 @@ class Magic(Model):
         """The embedded observation."""
         return self.torso(inputs)
 
-    def perceive(self, features: Tensor, memory: Tensor, inbox: Heard | None) -> Perceived:
+    def perceive(self, features: Tensor, memory: Tree, inbox: Heard | None) -> Perceived:
         """Step the LSTM; its state and the first message."""
-        found = self.cell(features.flatten(0, 1), tuple(memory.flatten(0, 1).chunk(2, -1)))
-        state, cell = (part.unflatten(0, features.shape[:2]) for part in found)
-        return Perceived(hidden=torch.cat([state, self.message(state)], -1), memory=torch.cat([state, cell], -1))
+        kept = lstm_step(self.cell, features, memory)
+        return Perceived(hidden={"state": kept["state"], "last": self.message(kept["state"])}, memory=kept)
 
-    def speak(self, hidden: Tensor) -> Tensor:
+    def speak(self, hidden: Tree, *, round_index: int = 0) -> Tensor:
         """What came out of the last round."""
-        return hidden[..., self.size :]
+        return hidden["last"]
 
     def draw(
         self, shape: tuple[int, int, int], *, round_index: int, choice: Choice, generator: torch.Generator | None
@@ -120,19 +121,20 @@ class Magic(Model):
         *lead, num_slots = shape
         return logistic((*lead, num_slots + 1), generator=generator, device=self.head.weight.device)
 
-    def listen(self, hidden: Tensor, heard: Heard) -> Tensor:
+    def listen(self, hidden: Tree, heard: Heard) -> Tree:
         """A round of graph attention along the edges that are taken."""
-        state, last = hidden.chunk(2, -1)
+        last = hidden["last"]
         layer, mask = heard.round_index, and_oneself(heard.mask)
         taken = self.schedulers[str(layer)](last, heard) if str(layer) in self.schedulers else mask.to(last.dtype)
         offered = self.layers[layer](last, heard.messages)
         heard.attention = weights = self._weights(offered.scores, taken=taken.unsqueeze(2), mask=mask.unsqueeze(2))
         mixed = offered.mixed(weights).flatten(2) + self.biases[layer]
-        return torch.cat([state, self.decoder(mixed) if layer + 1 == self.rounds else F.elu(mixed)], -1)
+        mixed = self.decoder(mixed) if layer + 1 == self.rounds else F.elu(mixed)
+        return {"state": hidden["state"], "last": mixed}
 
-    def act(self, hidden: Tensor) -> Tensor:
+    def act(self, hidden: Tree) -> Tensor:
         """Inputs of the action distribution."""
-        return self.head(hidden)
+        return self.head(side_by_side(hidden, self.hidden_size))
 
     def build_mouth(self, intent_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""

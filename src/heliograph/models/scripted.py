@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.types import Heard, Inputs, Timing
+from heliograph.models.structure import Sizes
+from heliograph.types import Heard, Inputs, Timing, Tree, map_tensors
 
 __all__ = ["Scripted", "ScriptedOutput", "say_bits", "say_symbol"]
 
@@ -21,7 +22,7 @@ class ScriptedOutput:
 
     action_inputs: Float[Tensor, "B A D"]
     intent: Float[Tensor, "B A C"]
-    memory: Float[Tensor, "B A S"]
+    memory: Tree
 
 
 class Scripted(Model):
@@ -34,30 +35,31 @@ class Scripted(Model):
     trainable = False
     timing = Timing.NEXT_STEP
 
-    def __init__(self, spec: ModelSpec, *, function: Callable[..., ScriptedOutput], memory_size: int = 0):
+    def __init__(self, spec: ModelSpec, *, function: Callable[..., ScriptedOutput], memory_size: Sizes = 0):
         super().__init__(spec)
         self.function = function
         self.memory_size = memory_size
         self.intent_size = spec.payload_size
         self.num_intents = spec.intent_size
-        self.hidden_size = spec.action_inputs + spec.intent_size
+        self.hidden_size = {"action_inputs": spec.action_inputs, "intent": spec.intent_size}
 
     def encode(self, inputs: Inputs) -> Inputs:
         """The inputs as they are: scripts see them whole."""
         return inputs
 
-    def perceive(self, features: Inputs, memory: Tensor, inbox: Heard | None) -> Perceived:
+    def perceive(self, features: Inputs, memory: Tree, inbox: Heard | None) -> Perceived:
         """Call the function; hidden holds what it decided."""
         out = self.function(features, memory, inbox)
-        return Perceived(hidden=torch.cat([out.action_inputs, out.intent], -1).detach(), memory=out.memory.detach())
+        hidden = {"action_inputs": out.action_inputs.detach(), "intent": out.intent.detach()}
+        return Perceived(hidden=hidden, memory=map_tensors(Tensor.detach, out.memory))
 
-    def speak(self, hidden: Tensor) -> Tensor:
+    def speak(self, hidden: Tree, *, round_index: int = 0) -> Tensor:
         """The intent that was decided."""
-        return hidden[..., self.spec.action_inputs :]
+        return hidden["intent"]
 
-    def act(self, hidden: Tensor) -> Tensor:
+    def act(self, hidden: Tree) -> Tensor:
         """The action inputs that were decided."""
-        return hidden[..., : self.spec.action_inputs]
+        return hidden["action_inputs"]
 
     def build_mouth(self, intent_size: int) -> nn.Module:
         """None: the script speaks the channel's language."""

@@ -63,7 +63,7 @@ class TarMAC(Model):
         state = self.cell(x.flatten(0, 1), memory.flatten(0, 1)).view_as(memory)
         return Perceived(hidden=state, memory=state)
 
-    def speak(self, hidden: Tensor) -> Tensor:
+    def speak(self, hidden: Tensor, *, round_index: int = 0) -> Tensor:
         """Signature and value."""
         return self.message(hidden)
 

@@ -14,6 +14,7 @@ from heliograph import functional
 from heliograph.checks import check_choice, check_number, check_positive, check_schedule
 from heliograph.envs.base import flat_observation
 from heliograph.experiments.choices import RESERVED_POLICY, build_layout
+from heliograph.models.structure import side_by_side
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.validation import scored_words
@@ -219,7 +220,8 @@ class ActorCriticLearner(TeamLearner, ABC):
     def _values_from(self, name: str, hidden: Tree | None, observations: Tree, state: Tensor | None) -> Tensor:
         layout, critic = self.team_module.team.layout, self.team_module[name].critic
         if hidden is not None:
-            return critic(hidden[name], state)
+            size = self.team_module[name].policy.model.hidden_size
+            return critic(side_by_side(hidden[name], size), state)
         if critic.view == "state" and state is not None:
             return critic(state)
         space = layout.seats[name].observation_space

@@ -22,6 +22,7 @@ from heliograph.experiments.choices import (
 )
 from heliograph.models.blocks import RunningMoments
 from heliograph.models.critic import Critic
+from heliograph.models.structure import total_size
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
 
@@ -52,7 +53,7 @@ class PolicyModule(TorchRLModule, InferenceOnlyAPI):
     def _critic(self, chosen: Mapping[str, Any], facts: EnvFacts) -> Critic:
         spec = self.policy.model.spec
         sizes = {"state": facts.state_size, "observation": flat_size(spec.observation_space)}
-        input_size = sizes.get(chosen["view"], self.policy.model.hidden_size)
+        input_size = sizes.get(chosen["view"], total_size(self.policy.model.hidden_size))
         return Critic(**chosen, input_size=input_size, num_agents=spec.num_agents, state_size=facts.state_size)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

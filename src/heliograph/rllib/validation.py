@@ -16,6 +16,7 @@ from heliograph.experiments.choices import RESERVED_POLICY, build_channel, build
 from heliograph.experiments.compatibility import COPIES_IN_TRAINING, build_loss
 from heliograph.hardware import memory_bytes
 from heliograph.models.base import Model
+from heliograph.models.structure import total_size
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.callbacks import never_called
@@ -72,7 +73,7 @@ def check_memory_needed(config: "CommunicationConfig", team: Team) -> None:
 def _seen_by_critic(config: "CommunicationConfig", model: Model) -> int:
     if config.critic == "state":
         return config.facts().state_size
-    return flat_size(model.spec.observation_space) if config.critic == "observation" else model.hidden_size
+    return flat_size(model.spec.observation_space) if config.critic == "observation" else total_size(model.hidden_size)
 
 
 def _bytes(space: spaces.Space) -> int:

@@ -158,7 +158,7 @@ class Sampler:
             return
         self.env.set_state(state["env"])
         self._step = self.env.view()
-        self._state = map_tensors(torch.clone, state["team"])
+        self._state = self.team.adopted(map_tensors(torch.clone, state["team"]))
         self._returns, self._lengths = state["returns"].clone(), state["lengths"].clone()
         self._came = state["came"].clone()
 

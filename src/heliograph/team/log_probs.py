@@ -18,7 +18,7 @@ def action_terms(
     team: TeamParts,
     rollout: Rollout,
     *,
-    after: Callable[[str, slice], Tensor],
+    after: Callable[[str, slice], Tree],
     presence: Mapping[str, Participation],
     done: Mapping[str, Tensor],
 ) -> distributions.Score:

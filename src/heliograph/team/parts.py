@@ -1,5 +1,6 @@
 """What a team consists of: policies, a channel and a topology, with the tables that a step looks things up in."""
 
+import dataclasses
 from abc import ABC
 from collections.abc import Mapping
 
@@ -9,13 +10,14 @@ from torch import Tensor, nn
 
 from heliograph import distributions, functional
 from heliograph.channels.base import Channel
+from heliograph.models.structure import taken_apart, zeros_of
 from heliograph.team.assignment import Layout
 from heliograph.team.inbox import empty_inbox, of_senders
 from heliograph.team.inputs import forgotten_actions
 from heliograph.team.policy import Policy
 from heliograph.team.state import Inbox, TeamState
 from heliograph.topologies.base import Topology, no_edges
-from heliograph.types import Edges, Gradient, TeamStep, Timing
+from heliograph.types import Edges, Gradient, TeamStep, Timing, map_tensors
 
 __all__ = ["TeamParts"]
 
@@ -105,7 +107,7 @@ class TeamParts(nn.Module, ABC):
         shared = edges.senders is None and self.one_team and self.topology.static and step.hearing is None
         inbox = empty_inbox(num_envs, num_agents, slots=edges.mask.shape[-1], size=size, shared=shared, device=device)
         memory = {
-            p: torch.zeros(num_envs, len(seats.slots), self.policies[p].model.memory_size, device=device)
+            p: zeros_of(self.policies[p].model.memory_size, num_envs, len(seats.slots), device=device)
             for p, seats in self.layout.seats.items()
         }
         last_action = {
@@ -120,13 +122,20 @@ class TeamParts(nn.Module, ABC):
             last_message=said, age=age,
         )  # fmt: skip
 
+    def adopted(self, state: TeamState) -> TeamState:
+        """A state that was saved when all memories were single vectors, with memories as the models have them now."""
+        sizes = {p: self.policies[p].model.memory_size for p in self.layout.policies}
+        memory = {p: taken_apart(m, sizes[p]) if isinstance(m, Tensor) else m for p, m in state.memory.items()}
+        return dataclasses.replace(state, memory=memory)
+
     def cut(self, state: TeamState, ended: Bool[Tensor, "B N"], edges: Edges) -> TeamState:
         """Forget what belongs to slots whose part has ended: memory, last action, messages to and from them."""
         if functional.surely_none(ended):
             return state
         memory = dict(state.memory)
         for p in self.with_memory:
-            memory[p] = memory[p].masked_fill(ended[:, self.layout.slots(p)].unsqueeze(-1), 0.0)
+            over = ended[:, self.layout.slots(p)].unsqueeze(-1)
+            memory[p] = map_tensors(lambda leaf, over=over: leaf.masked_fill(over, 0.0), memory[p])
         gone = ended.unsqueeze(-1) | of_senders(ended, edges)
         said = state.last_message
         return TeamState(

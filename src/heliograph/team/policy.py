@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from heliograph.channels.base import Channel
 from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
+from heliograph.models.structure import where_agents
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -70,11 +71,11 @@ class Policy(nn.Module):
                 inputs.observation = self.normaliser(inputs.observation)
         return self.model.encode(inputs)
 
-    def intent(self, hidden: Tensor) -> Tensor:
-        """What the channel gets from these agents."""
+    def intent(self, hidden: Tree, *, round_index: int) -> Tensor:
+        """What the channel gets from these agents in a round."""
         if self.mouth is None:
             raise RuntimeError("this policy does not communicate")
-        return self.mouth(self.model.speak(hidden))
+        return self.mouth(self.model.speak(hidden, round_index=round_index))
 
     def hear(
         self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0, draw: Tree = None
@@ -87,10 +88,10 @@ class Policy(nn.Module):
                 norm.expect(mask, shared=payload.shape[-3] == 1)
         return Heard(messages=self.ear(payload), mask=mask, round_index=round_index, draw=draw)
 
-    def remember(self, hidden: Tensor, memory: Tensor, *, observing: Bool[Tensor, "B A"] | None) -> Tensor:
+    def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:
         """The memory after listening, of those who observe (None: all do)."""
         kept = self.model.remember(hidden, memory)
-        return kept if observing is None else torch.where(observing.unsqueeze(-1), kept, memory)
+        return kept if observing is None else where_agents(observing, kept, memory)
 
     def message_norms(self) -> list[MessageNorm]:
         """The normalisers of incoming messages, whose statistics the learner moves."""

@@ -30,7 +30,7 @@ class TeamState:
     the number of steps since the copy's episode began, where messages are normalised by it (else None).
     """
 
-    memory: dict[str, Float[Tensor, "B _A _S"]]
+    memory: dict[str, Tree]
     last_action: dict[str, Float[Tensor, "B _A _U"]]
     inbox: Inbox
     channel: Tree
@@ -49,8 +49,8 @@ class StepOutput:
     `symbols` are those said in the last round, whatever became of them on the way; None on channels without symbols.
     """
 
-    before: dict[str, Float[Tensor, "B _A _H"]]
-    after: dict[str, Float[Tensor, "B _A _H"]]
+    before: dict[str, Tree]
+    after: dict[str, Tree]
     intents: tuple[Float[Tensor, "B N C"], ...]
     draws: tuple[Tree, ...]
     messages: tuple[Message, ...]

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from heliograph.models.structure import where_agents, zeros_of
 from heliograph.team.draws import Draws
 from heliograph.team.inbox import StepMasks, deliver
 from heliograph.team.parts import TeamParts
 from heliograph.team.state import Inbox, StepOutput, TeamState
-from heliograph.types import Message, Timing, Tree
+from heliograph.types import Message, Timing, Tree, tensors_of
 
 __all__ = ["Core", "run_core", "step"]
 
@@ -32,7 +33,7 @@ def step(
     intents, drawn, messages = list[Tensor](), list[Tree](), list[Message]()
     attention = list[dict[str, Tensor]]()
     for r in range(team.rounds):
-        intent = encode_messages(team, hidden, here, assignment=masks.assignment)
+        intent = encode_messages(team, hidden, here, round_index=r, assignment=masks.assignment)
         draw = draws.message(team, intent, round_index=r)
         message, channel = team.channel.send(intent, draw=draw, form=draws.form, state=channel)
         symbols, message = message.symbols, draws.delivered(message, round_index=r)
@@ -66,8 +67,8 @@ def step(
 class Core(NamedTuple):
     """What the recurrent cores put out: hidden features, memories, and weights of what waited, by policy."""
 
-    hidden: dict[str, Float[Tensor, "B _A _H"]]
-    memory: dict[str, Float[Tensor, "B _A _S"]]
+    hidden: dict[str, Tree]
+    memory: dict[str, Tree]
     attention: dict[str, Tensor]
 
 
@@ -87,41 +88,45 @@ def run_core(
         before = state.memory[policy]
         core.memory[policy] = before
         if features[policy] is None:
-            core.hidden[policy] = before.new_zeros(*before.shape[:-1], network.model.hidden_size)
+            lead = state.inbox.mask.shape[0], len(team.layout.seats[policy].slots)
+            core.hidden[policy] = zeros_of(network.model.hidden_size, *lead, device=state.inbox.mask.device)
             continue
         reads = network.communicates and network.model.timing is Timing.NEXT_STEP and not team.silent
         inbox = network.hear(*offered(state.inbox, slots)) if reads else None
         out = network.model.perceive(features[policy], before, inbox)
         core.hidden[policy], core.memory[policy] = out.hidden, out.memory
         if observing is not None and policy in team.with_memory:
-            core.memory[policy] = torch.where(observing[:, slots].unsqueeze(-1), out.memory, before)
+            core.memory[policy] = where_agents(observing[:, slots], out.memory, before)
         if inbox is not None and inbox.attention is not None:
             core.attention[policy] = inbox.attention
     return core
 
 
 def encode_messages(
-    team: TeamParts, hidden: Mapping[str, Tensor], here: list[str], *, assignment: Tensor | None
+    team: TeamParts, hidden: Mapping[str, Tree], here: list[str], *, round_index: int, assignment: Tensor | None
 ) -> Float[Tensor, "B N C"]:
     """What goes into the channel: of agents that communicate and observe, zeros of the others."""
     found = {}
     for policy, value in hidden.items():
         network = team.policies[policy]
         speaks = network.communicates and policy in here
-        size = (*value.shape[:-1], team.channel.intent_size)
-        found[policy] = network.intent(value) if speaks else value.new_zeros(size)
+        if speaks:
+            found[policy] = network.intent(value, round_index=round_index)
+            continue
+        first = tensors_of(value)[0]
+        found[policy] = first.new_zeros(*first.shape[:-1], team.channel.intent_size)
     return team.layout.combine(found, lead=1, assignment=assignment)
 
 
 def aggregate_messages(
     team: TeamParts,
-    hidden: Mapping[str, Tensor],
+    hidden: Mapping[str, Tree],
     here: list[str],
     inbox: Inbox,
     *,
     draws: Mapping[str, Tree],
     round_index: int,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+) -> tuple[dict[str, Tree], dict[str, Tensor]]:
     """Hidden features after listening in a round, and the weights of the models that attend, by policy."""
     listened, attention = dict(hidden), {}
     for policy in team.hearers[round_index]:

@@ -19,7 +19,7 @@ from heliograph.team.participation import Participation, presence_in
 from heliograph.team.parts import TeamParts
 from heliograph.team.state import StepOutput, TeamState
 from heliograph.team.step import run_core, step
-from heliograph.types import Message, Tree, map_tensors
+from heliograph.types import Message, Tree, map_tensors, stack
 
 __all__ = ["Scores", "Unrolled", "replayed", "traced", "unroll"]
 
@@ -46,32 +46,32 @@ class Unrolled:
     team: TeamParts
     rollout: Rollout
     steps: list[StepOutput]
-    last: Mapping[str, Float[Tensor, "B _A _H"]]
-    finals: list[dict[str, Float[Tensor, "B _A _H"]]]
+    last: Mapping[str, Tree]
+    finals: list[dict[str, Tree]]
     presence: Mapping[str, Participation]
 
-    def before_in(self, policy: str, steps: slice) -> Float[Tensor, "t B A H"]:
+    def before_in(self, policy: str, steps: slice) -> Tree:
         """Hidden features of a policy in some of the T + 1 steps, before anyone spoke."""
         return _stacked([*(step.before[policy] for step in self.steps), self.last[policy]], steps)
 
-    def after_in(self, policy: str, steps: slice) -> Float[Tensor, "t B A H"]:
+    def after_in(self, policy: str, steps: slice) -> Tree:
         """Hidden features of a policy in some of the T steps, after listening."""
         return _stacked([step.after[policy] for step in self.steps], steps)
 
     @functools.cached_property
-    def before(self) -> dict[str, Float[Tensor, "T1 B _A _H"]]:
+    def before(self) -> dict[str, Tree]:
         """Hidden features of each policy before anyone spoke; the last step is to bootstrap from."""
         return {policy: self.before_in(policy, slice(None)) for policy in self.last}
 
     @functools.cached_property
-    def after(self) -> dict[str, Float[Tensor, "T B _A _H"]]:
+    def after(self) -> dict[str, Tree]:
         """Hidden features of each policy after listening."""
         return {policy: self.after_in(policy, slice(None)) for policy in self.last}
 
     @functools.cached_property
-    def final(self) -> dict[str, Float[Tensor, "T B _A _H"]] | None:
+    def final(self) -> dict[str, Tree] | None:
         """Hidden features of final observations; None where no episode was truncated."""
-        return {p: torch.stack([found[p] for found in self.finals]) for p in self.last} if self.finals else None
+        return {p: stack([found[p] for found in self.finals]) for p in self.last} if self.finals else None
 
     @functools.cached_property
     def intents(self) -> tuple[Float[Tensor, "T B N C"], ...]:
@@ -126,9 +126,9 @@ class Unrolled:
         return self.scores.message_entropy
 
 
-def _stacked(values: list[Tensor], steps: slice) -> Tensor:
+def _stacked(values: list[Tree], steps: slice) -> Tree:
     chosen = values[steps]
-    return torch.stack(chosen) if chosen else values[0].unsqueeze(0)[:0]
+    return stack(chosen) if chosen else map_tensors(lambda leaf: leaf.unsqueeze(0)[:0], values[0])
 
 
 class ReplayedStep(NamedTuple):

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from heliograph.experiments.choices import TeamChoices
 from heliograph.models.base import Model, ModelSpec
+from heliograph.models.structure import Sizes
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.policy import Policy
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.small_teams import ENVS, all_close, small_sampler, steps_of
-from heliograph.types import Timing, tensors_of
+from heliograph.types import Timing, Tree, tensors_of
 
 MakeModel = Callable[[ModelSpec], Model]
 
@@ -46,20 +47,31 @@ def check_sizes(make_model: MakeModel) -> None:
         for name, policy in sampler.team.policies.items():
             model, hidden = policy.model, unrolled.before[name]
             expect(isinstance(model.timing, Timing) and model.rounds >= 1, "timing and at least one round")
-            _expect_last("hidden", hidden, model.hidden_size)
+            _expect_sizes("hidden", hidden, model.hidden_size)
             _expect_last("act(hidden)", model.act(hidden), model.spec.action_inputs)
-            _expect_last("memory", state.memory[name], model.memory_size)
+            _expect_sizes("memory", state.memory[name], model.memory_size)
             if policy.communicates:
                 _expect_intents(policy, hidden)
 
 
-def _expect_intents(policy: Policy, hidden: Tensor) -> None:
+def _expect_intents(policy: Policy, hidden: Tree) -> None:
     spec = policy.model.spec
     assert policy.mouth is not None and policy.ear is not None
-    _expect_last("build_mouth(...) of speak(hidden)", policy.intent(hidden), spec.intent_size)
-    payload = torch.zeros(*hidden.shape[:-1], spec.payload_size)
+    _expect_last("build_mouth(...) of speak(hidden)", policy.intent(hidden, round_index=0), spec.intent_size)
+    payload = torch.zeros(*tensors_of(hidden)[0].shape[:-1], spec.payload_size)
     heard = policy.ear(payload)
     expect(heard.shape[:-1] == payload.shape[:-1], "build_ear(...) to keep all axes but the last")
+
+
+def _expect_sizes(name: str, value: Tree, sizes: Sizes) -> None:
+    if isinstance(sizes, int):
+        expect(isinstance(value, Tensor), f"{name} to be one vector, as {name}_size={sizes} says")
+        _expect_last(name, value, sizes)
+        return
+    keys = sorted(value) if isinstance(value, dict) else "one vector"
+    expect(keys == sorted(sizes), f"{name} to be a dict of {sorted(sizes)}, as {name}_size says, not {keys}")
+    for key, size in sizes.items():
+        _expect_last(f"{name}[{key!r}]", value[key], size)
 
 
 def _expect_last(name: str, value: Tensor, size: int) -> None:
@@ -112,5 +124,6 @@ def check_final_features(make_model: MakeModel) -> None:
         goes_on = rollout.observing[1:] & ~(rollout.terminated | rollout.truncated).any(-1, keepdim=True)
         for policy in sampler.team.layout.policies:
             mask = goes_on[:, :, sampler.team.layout.slots(policy)]
-            final, following = unrolled.final[policy][mask], unrolled.before[policy][1:][mask]
-            expect(all_close(final, following), f"features of {policy!r} in {env} that the next step has too")
+            final, following = (tensors_of(found[policy]) for found in (unrolled.final, unrolled.before))
+            same = all(all_close(a[mask], b[1:][mask]) for a, b in zip(final, following, strict=True))
+            expect(same, f"features of {policy!r} in {env} that the next step has too")

@@ -12,7 +12,7 @@ from heliograph.team.team import Team
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.model_checks import CHANNELS, MakeModel, sampler_of
 from heliograph.testing.small_teams import ENVS, all_close, perturbed, seeded, small_team, steps_of
-from heliograph.types import Choice, Execution, Message, TeamStep
+from heliograph.types import Choice, Execution, Message, TeamStep, Tree, tensors_of
 
 __all__ = [
     "StepOutcome", "check_knowledge", "check_memory", "check_nobody_heard", "check_unheard", "messages_of",
@@ -27,8 +27,12 @@ class StepOutcome:
     """What the agents of a team did in a step; actions are greedy, their log-probability tells the logits apart."""
 
     log_prob: Tensor
-    memory: dict[str, Tensor]
+    memory: dict[str, Tree]
     inbox: Tensor
+
+
+def _same(now: Tree, then: Tree) -> bool:
+    return all(all_close(a, b) for a, b in zip(tensors_of(now), tensors_of(then), strict=True))
 
 
 def outcome_of(team: Team, step: TeamStep, state: Any, *, heard: Message | None = None) -> StepOutcome:
@@ -72,7 +76,7 @@ def _changes(world: TeamEnv, team: Team, step: TeamStep, state: Any) -> bool:
         now, then = (outcome_of(team, seen, state, heard=heard) for seen in (step, dream))
         mine = world.slots(role.name)
         same = all_close(now.log_prob[:, mine], then.log_prob[:, mine])
-        if not same or not all_close(now.memory[role.name], then.memory[role.name]):
+        if not same or not _same(now.memory[role.name], then.memory[role.name]):
             return True
     return False
 
@@ -105,8 +109,9 @@ def check_memory(make_model: MakeModel) -> None:
         for policy, memory in after.memory.items():
             here = step.observing[:, team.layout.slots(policy)]
             before = state.memory[policy]
-            expect(torch.equal(memory[~here], before[~here]), "memory to stay where an agent does not observe")
-            moved |= bool((memory[here] != before[here]).any())
+            for now, then in zip(tensors_of(memory), tensors_of(before), strict=True):
+                expect(torch.equal(now[~here], then[~here]), "memory to stay where an agent does not observe")
+                moved |= bool((now[here] != then[here]).any())
     declared = any(policy.model.memory_size for policy in team.policies.values())
     expect(moved == declared, "memory_size > 0 exactly where something is remembered")
 
