@@ -120,7 +120,7 @@ def told(team: Team, env: EnvChoice) -> tuple[Tensor, Tensor, Tensor]:
     (rollout,) = played(team, env, EPISODES, form=MessageForm.TRAINING)[1]
     speak = rollout.speaking & rollout.valid.unsqueeze(-1)
     facts = rollout.meaning[: len(speak)][speak]
-    return team.unroll(rollout).intents[0][speak].flatten(), facts[:, 0].long(), facts[:, -1].long()
+    return team.unroll(rollout).channel_inputs[0][speak].flatten(), facts[:, 0].long(), facts[:, -1].long()
 
 
 def histogram(intents: Tensor) -> dict[str, Any]:

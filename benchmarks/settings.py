@@ -137,7 +137,7 @@ ONLY_IN_PLAY = {
     "rollout_fragment_length": "where episodes end so often, rollouts are folded to the same",
     "epsilon": "where a game has one action, there is nothing to explore",
     "self_loop": "with complete='all' one's own edge is taken, as 'forced' says",
-    "threshold": "where no intent lies between two thresholds, the same bits are said",
+    "threshold": "where no channel input lies between two thresholds, the same bits are said",
     "combine": "where nobody hears two messages at once, their mean is their sum",
     "squash": "where hidden states are small, tanh leaves them nearly as they are",
 }
@@ -201,7 +201,7 @@ VALUES: dict[str, dict[str, Settings]] = {
         "feedforward": {"size": 12, "last_action": True},
         "cnet": {
             "size": 12, "layers": 2, "message_norm": "none", "initialisation": "uniform", "own_message": True,
-            "observation_layers": 2, "mouth_gain": 2.0,
+            "observation_layers": 2, "message_gain": 2.0,
         },
         "commnet": {"size": 12, "core": "rnn", "rounds": 2, "combine": "sum", "skip": With(False, {"core": "mlp"})},
         "ic3net": {"size": 12},

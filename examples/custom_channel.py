@@ -3,9 +3,9 @@
 This example
 ------------
 writes a whole channel. A channel draws its randomness in `sample`, which the rollout records, and carries messages in
-`send`, a pure function of intent and draw; so the loss replays exactly what was sent. This one says hard bits, flips
-each with some probability, and lets the gradient through as if it had not (straight-through, from the sigmoid). A class
-is used like a name: `.communication(channel=FlippedBits)`, and its keyword-only arguments are `channel_settings`.
+`send`, a pure function of channel input and draw; so the loss replays exactly what was sent. This one says hard bits,
+flips each with some probability, and lets the gradient through as if it had not (straight-through, from the sigmoid). A
+class is used like a name: `.communication(channel=FlippedBits)`, and its keyword-only arguments are `channel_settings`.
 
 How to run
 ----------
@@ -40,33 +40,35 @@ class FlippedBits(Channel):
     def __init__(self, *, bits: int = 3, flip_probability: float = 0.1):
         if not 0 <= flip_probability <= 0.5:
             raise ValueError(f"flip_probability={flip_probability}: must lie between 0 and 0.5")
-        super().__init__(intent_size=bits, payload_size=bits, vocabulary=2, length=bits, bits_per_message=float(bits))
+        super().__init__(input_size=bits, payload_size=bits, vocabulary=2, length=bits, bits_per_message=float(bits))
         self.flip_probability = flip_probability
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Which bits are flipped: 1 or 0 for each."""
-        uniform = torch.rand(intent.shape, generator=generator, device=intent.device)
+        uniform = torch.rand(channel_input.shape, generator=generator, device=channel_input.device)
         return (uniform < self.flip_probability).float()
 
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+    def send(self, channel_input: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """Hard bits, flipped in training; the gradient is that of the sigmoid."""
-        said = (intent > 0).float()
-        bits = straight_through(said, torch.sigmoid(intent))
+        said = (channel_input > 0).float()
+        bits = straight_through(said, torch.sigmoid(channel_input))
         payload = bits + draw * (1 - 2 * bits) if form is MessageForm.TRAINING else said
-        return Message(payload=payload, symbols=said.long(), bits=full_bits(intent, self.bits_per_message)), state
+        return Message(
+            payload=payload, symbols=said.long(), bits=full_bits(channel_input, self.bits_per_message)
+        ), state
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Fair random bits, for garbled twins and interventions."""
         bits = torch.randint(2, (*like.shape[:-1], self.length), generator=generator, device=like.device)
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
 
-    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+    def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
         """How likely each bit is 0 and 1, by the sigmoid that the gradient is of: losses ask for it."""
-        return torch.stack([F.logsigmoid(-intent), F.logsigmoid(intent)], -1)
+        return torch.stack([F.logsigmoid(-channel_input), F.logsigmoid(channel_input)], -1)
 
-    def expected_payload(self, intent: Tensor) -> Tensor:
+    def expected_payload(self, channel_input: Tensor) -> Tensor:
         """What travels on average, of these odds."""
-        return self.flip_probability + (1 - 2 * self.flip_probability) * torch.sigmoid(intent)
+        return self.flip_probability + (1 - 2 * self.flip_probability) * torch.sigmoid(channel_input)
 
     def shifted(self, payload: Tensor, shift: Tensor) -> Tensor:
         """The other bit: the wrapper `noisy` asks for it."""

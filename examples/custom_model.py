@@ -35,7 +35,7 @@ class Attentive(Model):
 
     def __init__(self, spec: ModelSpec, *, size: int = 64):
         super().__init__(spec)
-        self.hidden_size = self.intent_size = self.memory_size = size
+        self.hidden_size = self.message_size = self.memory_size = size
         self.torso = InputTorso(spec, size)
         self.query, self.key = nn.Linear(size, 16), nn.Linear(size, 16)
         self.cell = nn.GRUCell(size, size)

@@ -81,7 +81,7 @@ def channels() -> dict[str, tuple[str, dict[str, Any]]]:
 CHANNELS = channels()
 
 
-def script(inputs: Inputs, memory: Tensor, heard: Heard | None, *, actions: int, intents: int) -> ScriptedOutput:
+def script(inputs: Inputs, memory: Tensor, heard: Heard | None, *, actions: int, channel_inputs: int) -> ScriptedOutput:
     """Deterministic, and it depends on everything that a script may depend on."""
     agent = inputs.last_action.shape[:-1]
     seen = sum(x.reshape(*agent, -1).float().sum(-1, keepdim=True) for x in tensors_of(inputs.observation))
@@ -89,7 +89,7 @@ def script(inputs: Inputs, memory: Tensor, heard: Heard | None, *, actions: int,
     mood = torch.sin(seen + 0.7 * told + memory.sum(-1, keepdim=True))
     return ScriptedOutput(
         action_inputs=mood * torch.linspace(-1, 1, actions, device=mood.device),
-        intent=mood * torch.linspace(-2, 2, intents, device=mood.device),
+        channel_input=mood * torch.linspace(-2, 2, channel_inputs, device=mood.device),
         memory=torch.cat([mood, memory[..., :1]], -1),
     )
 
@@ -102,7 +102,7 @@ class Chatter(Model):
 
     def __init__(self, spec: ModelSpec, *, size: int = 16):
         super().__init__(spec)
-        self.hidden_size = self.intent_size = self.memory_size = size
+        self.hidden_size = self.message_size = self.memory_size = size
         self.torso = InputTorso(spec, size)
         self.cell = nn.GRUCell(size, size)
         self.mix = nn.Linear(size, size)
@@ -148,7 +148,7 @@ def model_maker(name: str) -> Any:
 
 def scripted(spec: ModelSpec) -> Model:
     """The script above as a model."""
-    function = functools.partial(script, actions=spec.action_inputs, intents=spec.intent_size)
+    function = functools.partial(script, actions=spec.action_inputs, channel_inputs=spec.channel_input_size)
     return registry.load("model", "scripted")(spec, function=function, memory_size=2)
 
 
@@ -159,12 +159,12 @@ def choices(facts: EnvFacts, *, model: Any = "cnet", channel: str = "dru", **mor
     base = TeamChoices(channel=name, channel_settings=settings, model=model, **more)
     if model != "scripted":
         return base
-    policies, intents = {}, build_channel(name, settings).intent_size
+    policies, channel_inputs = {}, build_channel(name, settings).input_size
     for role in facts.roles:
         actions = ModelSpec(
             observation_space=role.observation_space, action_space=role.action_space, num_agents=1, state_size=0
         ).action_inputs
-        function = functools.partial(script, actions=actions, intents=intents)
+        function = functools.partial(script, actions=actions, channel_inputs=channel_inputs)
         own = {"function": function, "memory_size": 2}
         policies[role.name] = PolicyChoice(agents=role.agents, model="scripted", model_settings=own)
     return base.model_copy(update={"policies": policies})

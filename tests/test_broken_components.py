@@ -46,18 +46,18 @@ def fails(call: Any, *words: str) -> None:
 
 
 class Oddless(DRU):
-    def symbol_log_probs(self, intent):
+    def symbol_log_probs(self, channel_input):
         raise NotImplementedError("no odds here")
 
 
 class Unnormalised(Symbols):
-    def symbol_log_probs(self, intent):
-        return intent.unflatten(-1, (self.length, -1))
+    def symbol_log_probs(self, channel_input):
+        return channel_input.unflatten(-1, (self.length, -1))
 
 
 class GlobalNoise(DRU):
-    def sample(self, intent, *, generator, choice):
-        return torch.randn(intent.shape)
+    def sample(self, channel_input, *, generator, choice):
+        return torch.randn(channel_input.shape)
 
 
 class Leaky(DRU):
@@ -65,20 +65,20 @@ class Leaky(DRU):
         super().__init__(bits=2)
         self.gradient = Gradient.PATHWISE
 
-    def send(self, intent, *, draw, form, state=None):
-        message, state = super().send(intent, draw=draw, form=form, state=state)
+    def send(self, channel_input, *, draw, form, state=None):
+        message, state = super().send(channel_input, draw=draw, form=form, state=state)
         return dataclasses.replace(message, payload=message.payload.detach()), state
 
 
 class Soft(DRU):
-    def send(self, intent, *, draw, form, state=None):
-        message, state = super().send(intent, draw=draw, form=form, state=state)
-        return dataclasses.replace(message, payload=torch.sigmoid(intent)), state
+    def send(self, channel_input, *, draw, form, state=None):
+        message, state = super().send(channel_input, draw=draw, form=form, state=state)
+        return dataclasses.replace(message, payload=torch.sigmoid(channel_input)), state
 
 
 class Free(DRU):
-    def send(self, intent, *, draw, form, state=None):
-        message, state = super().send(intent, draw=draw, form=form, state=state)
+    def send(self, channel_input, *, draw, form, state=None):
+        message, state = super().send(channel_input, draw=draw, form=form, state=state)
         return dataclasses.replace(message, bits=0 * message.bits), state
 
 
@@ -93,8 +93,8 @@ class Unshifted(DRU):
 
 
 class Averageless(DRU):
-    def expected_payload(self, intent):
-        return self.symbol_log_probs(intent).exp().flatten(-2)
+    def expected_payload(self, channel_input):
+        return self.symbol_log_probs(channel_input).exp().flatten(-2)
 
 
 class Warm(Symbols):
@@ -103,8 +103,8 @@ class Warm(Symbols):
     def schedule(self, num_env_steps):
         self.warmth = num_env_steps
 
-    def send(self, intent, *, draw, form, state=None):
-        message, state = super().send(intent, draw=draw, form=form, state=state)
+    def send(self, channel_input, *, draw, form, state=None):
+        message, state = super().send(channel_input, draw=draw, form=form, state=state)
         return dataclasses.replace(message, payload=message.payload + getattr(self, "warmth", 0)), state
 
 
@@ -115,7 +115,7 @@ class Late(Wrapper):
         super().__init__(inner)
         self.delay_env_steps = 1
 
-    def _draw(self, intent, *, generator, choice):
+    def _draw(self, channel_input, *, generator, choice):
         return {}
 
 
@@ -126,7 +126,7 @@ class Hoarder(Wrapper):
         super().__init__(inner)
         self.delay_env_steps = 1
 
-    def _draw(self, intent, *, generator, choice):
+    def _draw(self, channel_input, *, generator, choice):
         return {}
 
     def _own_state(self, num_envs, num_agents, device, *, rounds):
@@ -146,7 +146,7 @@ class Hoarder(Wrapper):
         (Leaky, "check_gradient", "a gradient of the training form"),
         (Soft, "check_execution_form", "at most vocabulary=2 values"),
         (Free, "check_bits", "of every message that is sent"),
-        (Echo, "check_babble", "does not depend on the intent"),
+        (Echo, "check_babble", "does not depend on the channel input"),
         (Unshifted, "check_shifted", "shifted by 1"),
         (Averageless, "check_expected", "expected_payload of shape [64, 3, 2], not [64, 3, 4]"),
         (functools.partial(Warm, gradient="gumbel"), "check_saved", "must lie in a buffer"),
@@ -288,7 +288,7 @@ class Wordy(AuxiliaryLoss):
     """Does not say that it needs symbols."""
 
     def forward(self, batch: LossBatch) -> Tensor:
-        return batch.team.channel.symbol_log_probs(batch.unrolled.intents[0]).mean()
+        return batch.team.channel.symbol_log_probs(batch.unrolled.channel_inputs[0]).mean()
 
 
 def idle(batch: LossBatch) -> Tensor:
@@ -322,7 +322,7 @@ def test_a_function_and_one_that_declares_what_it_needs_pass() -> None:
             if batch.team.silent:
                 return torch.zeros(())
             said = batch.rollout.speaking & batch.rollout.valid.unsqueeze(-1) & batch.team.talks
-            log_probs = batch.team.channel.symbol_log_probs(batch.unrolled.intents[0])
+            log_probs = batch.team.channel.symbol_log_probs(batch.unrolled.channel_inputs[0])
             return torch.where(said, log_probs[..., 0].mean(-1), 0.0).sum() / said.sum().clamp(min=1)
 
     check_loss(Honest, env=SpeakerListener)

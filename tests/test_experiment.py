@@ -110,7 +110,9 @@ class Loud(Wrapper):
         super().__init__(inner)
         self.volume, self.sigma = volume, sigma
 
-    def _draw(self, intent: torch.Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(
+        self, channel_input: torch.Tensor, *, generator: torch.Generator | None, choice: Choice
+    ) -> dict[str, Tree]:
         return {}
 
 
@@ -142,7 +144,7 @@ def test_settings_are_those_of_the_constructor_and_for_environments_the_common_o
     assert registry.settings_of(Identity)["talk_steps"].default == 0
     for kind in ("channel", "model", "topology"):
         for name in registry.names(kind):
-            assert not {"intent_size", "payload_size", "spec"} & set(registry.settings_of(registry.load(kind, name)))
+            assert not {"input_size", "payload_size", "spec"} & set(registry.settings_of(registry.load(kind, name)))
 
 
 def test_settings_that_are_passed_on_are_settings() -> None:
@@ -167,7 +169,7 @@ def test_a_policy_may_have_a_model_of_its_own(facts: EnvFacts) -> None:
     }
     team = build_team(TeamChoices(policies=policies, model_settings={"size": 24}), facts)
     assert team.policies["talker"].model.hidden_size == 24 and team.policies["mute"].model.hidden_size == 9
-    assert team.policies["mute"].mouth is None and team.talks.tolist() == [True, False]
+    assert team.policies["mute"].message_encoder is None and team.talks.tolist() == [True, False]
 
 
 def test_one_policy_name_is_reserved(facts: EnvFacts) -> None:
@@ -183,4 +185,4 @@ def test_a_seed_decides_the_weights_and_leaves_the_global_stream_alone(facts: En
     assert torch.equal(torch.rand(3), expected)
     pairs = zip(one.state_dict().values(), again.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert not torch.equal(one.policies["agent"].mouth.weight, other.policies["agent"].mouth.weight)
+    assert not torch.equal(one.policies["agent"].message_encoder.weight, other.policies["agent"].message_encoder.weight)

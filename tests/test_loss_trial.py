@@ -26,15 +26,15 @@ class Bits(Channel):
     gradient = Gradient.PATHWISE
 
     def __init__(self) -> None:
-        super().__init__(intent_size=2, payload_size=2, vocabulary=2, length=2, bits_per_message=2.0)
+        super().__init__(input_size=2, payload_size=2, vocabulary=2, length=2, bits_per_message=2.0)
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         return None
 
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
-        hard = (intent > 0).long()
-        payload = straight_through(hard.float(), torch.sigmoid(intent))
-        return Message(payload=payload, symbols=hard, bits=full_bits(intent, 2.0)), state
+    def send(self, channel_input: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+        hard = (channel_input > 0).long()
+        payload = straight_through(hard.float(), torch.sigmoid(channel_input))
+        return Message(payload=payload, symbols=hard, bits=full_bits(channel_input, 2.0)), state
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         hard = torch.randint(2, like.shape, generator=generator)
@@ -94,7 +94,9 @@ class Restless(AuxiliaryLoss):
     def forward(self, batch: LossBatch) -> Tensor:
         type(self).calls += 1
         payload = batch.unrolled.messages[0].payload
-        (felt,) = torch.autograd.grad(payload.sum(), batch.team.policies["speaker"].mouth.weight, retain_graph=True)
+        (felt,) = torch.autograd.grad(
+            payload.sum(), batch.team.policies["speaker"].message_encoder.weight, retain_graph=True
+        )
         noise = random.random() + np.random.rand() + torch.rand(())
         with torch.no_grad():
             for weight in batch.team.parameters():

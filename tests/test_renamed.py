@@ -8,15 +8,25 @@ import torch
 from gymnasium import spaces
 
 from heliograph.analysis import evaluate, judging
+from heliograph.channels.base import Channel
 from heliograph.cli.migrating import rewritten
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiments.choices import EnvChoice, build_env, make_env
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, make_env
 from heliograph.models.base import ModelSpec
 from heliograph.models.cnet import CNet
-from heliograph.renamed import KEYWORDS, present_keywords
+from heliograph.models.scripted import ScriptedOutput
+from heliograph.renamed import KEYWORDS, present_keywords, present_weights
+from heliograph.testing import check_channel
+from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
+from tests.parts import make_sampler
 
+SPEC = ModelSpec(observation_space=spaces.Box(0, 1, (3,)), action_space=spaces.Discrete(2), num_agents=1, state_size=3)
 warned = pytest.warns(DeprecationWarning, match="num_envs")
+
+
+def warned_of(present: str) -> Any:
+    return pytest.warns(DeprecationWarning, match=f"is called {present}= now")
 
 
 def test_an_environment_takes_and_shows_its_number_under_the_older_name() -> None:
@@ -87,7 +97,84 @@ def test_a_model_that_speaks_without_knowing_the_round_still_does() -> None:
             def speak(self, hidden: torch.Tensor) -> torch.Tensor:
                 return super().speak(hidden) / 2
 
-    spec = ModelSpec(
-        observation_space=spaces.Box(0, 1, (3,)), action_space=spaces.Discrete(2), num_agents=1, state_size=3
-    )
-    assert torch.equal(Terse(spec).speak(torch.ones(1, 1, 128), round_index=1), torch.full((1, 1, 128), 0.5))
+    assert torch.equal(Terse(SPEC).speak(torch.ones(1, 1, 128), round_index=1), torch.full((1, 1, 128), 0.5))
+
+
+def test_hooks_of_a_model_are_called_by_their_older_names() -> None:
+    with pytest.warns(DeprecationWarning, match=r"Older.*\.build_mouth is called build_message_encoder now"):
+
+        class OlderModel(CNet):
+            """Halves what its parent's encoder says."""
+
+            def build_mouth(self, size: int) -> torch.nn.Module:
+                with pytest.warns(DeprecationWarning, match="build_mouth is called build_message_encoder now"):
+                    own = super().build_mouth(size)
+                torch.nn.init.constant_(own.weight, 0.5)
+                return own
+
+    with pytest.warns(DeprecationWarning, match="Model.intent_size is called message_size now"):
+        assert OlderModel(SPEC).intent_size == 128
+    assert OlderModel(SPEC).build_message_encoder(2).weight.unique().tolist() == [0.5]
+
+
+class OlderChannel(Channel):
+    """A wire, with the older names."""
+
+    gradient = Gradient.PATHWISE
+
+    def __init__(self) -> None:
+        with pytest.warns(DeprecationWarning, match="intent_size= is called input_size= now"):
+            super().__init__(intent_size=3, payload_size=3, vocabulary=None, length=0, bits_per_message=96.0)
+
+    def sample(self, intent: torch.Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+        return None
+
+    def send(self, intent: torch.Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+        return Message(payload=intent, symbols=None, bits=intent.new_full(intent.shape[:-1], 96.0)), state
+
+    def babble(self, like: torch.Tensor, *, generator: torch.Generator | None) -> Message:
+        return self.send(torch.rand(like.shape, generator=generator), draw=None, form=MessageForm.EXECUTION)[0]
+
+
+def test_a_channel_of_older_names_works() -> None:
+    channel = OlderChannel()
+    assert channel.input_size == 3
+    with pytest.warns(DeprecationWarning, match="Channel.intent_size is called input_size now"):
+        assert channel.intent_size == 3
+    check_channel(OlderChannel)
+
+
+def test_what_a_script_says_may_be_called_intent() -> None:
+    what = {"action_inputs": torch.zeros(1, 1, 2), "memory": torch.zeros(1, 1, 0)}
+    with warned_of("channel_input"):
+        assert ScriptedOutput(intent=torch.ones(1, 1, 3), **what).channel_input.sum() == 3
+
+
+def test_settings_and_weights_of_older_files_are_read_by_present_names() -> None:
+    choices = TeamChoices(model="cnet", model_settings={"mouth_gain": 2.0})
+    assert choices.model_settings == {"message_gain": 2.0}
+    old = dict.fromkeys(("policies.ear.ear.0.weight", "policies.a.mouth.bias", "ear.1.bias", "policies.a.model.ear.b"))
+    assert [*present_weights(old)] == [
+        "policies.ear.message_decoder.0.weight",
+        "policies.a.message_encoder.bias",
+        "message_decoder.1.bias",
+        "policies.a.model.ear.b",
+    ]
+
+
+def test_a_policy_takes_weights_that_were_saved_under_older_names() -> None:
+    one, other = (make_sampler("mixed", model="cnet", channel="dru", seed=seed).team for seed in (1, 2))
+    older = {
+        name.replace("message_encoder", "mouth").replace("message_decoder", "ear"): value
+        for name, value in one.state_dict().items()
+    }
+    assert older.keys() != one.state_dict().keys()
+    other.load_state_dict(older)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def test_an_unrolled_rollout_tells_what_went_into_the_channel_under_the_older_name() -> None:
+    sampler = make_sampler("mixed", model="cnet", channel="dru")
+    unrolled = sampler.team.unroll(sampler.fragment(2))
+    with pytest.warns(DeprecationWarning, match="Unrolled.intents is called channel_inputs now"):
+        assert unrolled.intents is unrolled.channel_inputs

@@ -2,17 +2,31 @@
 
 import functools
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["KEYWORDS", "present_keywords", "renamed", "told_round", "understood_by"]
+__all__ = [
+    "KEYWORDS", "RenamedAttribute", "present_keywords", "present_settings", "present_weights", "rename_members",
+    "renamed", "told_round", "understood_by",
+]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V")
 
-KEYWORDS = {"num_copies": "num_envs"}
+KEYWORDS = {
+    "num_copies": "num_envs",
+    "mouth_gain": "message_gain",
+    "intent_size": "input_size",
+    "intent": "channel_input",
+}
 """Present name of each keyword argument that was called otherwise."""
+MODULES_OF_POLICY = {"mouth": "message_encoder", "ear": "message_decoder"}
+"""Present name of each module of a policy that was called otherwise."""
+WEIGHTS = re.compile(r"^(policies\.[^.]+\.|)(mouth|ear)\.")
+"""How the names of its weights begin, in a policy's own state dict or in that of its team."""
 
 
 def present_keywords(given: Mapping[str, Any], *, what: str, stacklevel: int = 3) -> dict[str, Any]:
@@ -29,6 +43,56 @@ def present_keywords(given: Mapping[str, Any], *, what: str, stacklevel: int = 3
         warnings.warn(f"{what}: {old}= is called {new}= now", DeprecationWarning, stacklevel=stacklevel)
         present[new] = present.pop(old)
     return present
+
+
+def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a component, which may come from a file of any age, by their present names."""
+    return {KEYWORDS.get(name, name): value for name, value in settings.items()}
+
+
+def present_weights(names: Mapping[str, V]) -> dict[str, V]:
+    """Return weights by their present names, as in a state dict; files of any age may hold older ones."""
+    return {WEIGHTS.sub(lambda m: f"{m[1]}{MODULES_OF_POLICY[m[2]]}.", name): value for name, value in names.items()}
+
+
+class RenamedAttribute:
+    """An attribute under an older name: reads and sets the present one, with a DeprecationWarning."""
+
+    def __init__(self, present: str):
+        self.present = present
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.told = f"{owner.__name__}.{name} is called {self.present} now"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        warnings.warn(self.told, DeprecationWarning, stacklevel=2)
+        return getattr(instance, self.present)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        warnings.warn(self.told, DeprecationWarning, stacklevel=2)
+        setattr(instance, self.present, value)
+
+
+def rename_members(cls: type, names: Mapping[str, str]) -> None:
+    """Let a class be written, and its methods be called, with older names of members (older name -> present one)."""
+    for old, new in names.items():
+        own = vars(cls)
+        if old in own and new not in own and not isinstance(own[old], RenamedAttribute):
+            warnings.warn(f"{cls.__qualname__}.{old} is called {new} now", DeprecationWarning, stacklevel=4)
+            setattr(cls, new, own[old])
+        elif inspect.isfunction(own.get(new)) and old not in own:
+            setattr(cls, old, _older(own[new], old))
+
+
+def _older(method: Callable[..., R], old: str) -> Callable[..., R]:
+    @functools.wraps(method)
+    def called(*args: Any, **kwargs: Any) -> R:
+        warnings.warn(f"{old} is called {method.__name__} now", DeprecationWarning, stacklevel=2)
+        return method(*args, **kwargs)
+
+    return called
 
 
 def renamed(function: Callable[P, R]) -> Callable[P, R]:

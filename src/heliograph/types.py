@@ -1,9 +1,9 @@
 """Named structures that every layer shares, and the legend of the letters that tensor shapes are written in.
 
 `T` time, `B` copies of the team, `N` agents in a team, `A` agents of one role or policy, `O` observation features,
-`F` encoded features, `H` hidden, `S` memory, `I` intent features, `C` what the channel takes of an intent, `P` payload
-features, `V` vocabulary, `L` symbols in a message, `K` neighbours (edges per hearer), `Z` attributes of a meaning,
-`U` features of an action.
+`F` encoded features, `H` hidden, `S` memory, `I` message features, `C` what the channel takes, `P` payload features,
+`V` vocabulary, `L` symbols in a message, `K` neighbours (edges per hearer), `Z` attributes of a meaning, `U` features
+of an action.
 """
 
 import dataclasses
@@ -221,7 +221,7 @@ FEW_PAIRS = 8
 
 @dataclasses.dataclass(kw_only=True)
 class Heard:
-    """What the agents of one policy hear: `messages` are intent features made by the hearer's ear.
+    """What the agents of one policy hear: `messages` are message features made by the hearer's message decoder.
 
     The agent axis of `messages` has size 1 where all hearers are offered the same messages; `mask` tells which arrive.
     `round_index` counts the rounds of a step from 0; `draw` is what the model drew to listen in this one. A model that

@@ -91,4 +91,4 @@ def plain(inputs: Any, memory: Any, heard: Any) -> ScriptedOutput:
     else:
         total = seen.new_zeros(*seen.shape[:-1], SECRETS) if heard is None else heard.total()
         action, said = say_symbol(total.argmax(-1), SECRETS), seen.new_zeros(*seen.shape[:-1], SECRETS)
-    return ScriptedOutput(action_inputs=action, intent=said, memory=seen.new_zeros(*seen.shape[:-1], 0))
+    return ScriptedOutput(action_inputs=action, channel_input=said, memory=seen.new_zeros(*seen.shape[:-1], 0))

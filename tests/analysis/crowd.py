@@ -105,7 +105,7 @@ def _said(inputs, heard, *, other, goal=None) -> ScriptedOutput:
         word = messages.gather(-2, who).squeeze(-2).argmax(-1)
         action = say_symbol(word.clamp(max=GOALS - 1), GOALS)
     memory = seen.new_zeros(*seen.shape[:-1], 0)
-    return ScriptedOutput(action_inputs=action, intent=say_symbol(symbol, CHATTER), memory=memory)
+    return ScriptedOutput(action_inputs=action, channel_input=say_symbol(symbol, CHATTER), memory=memory)
 
 
 def crowd_run(function=chattering, **settings) -> Run:

@@ -13,34 +13,36 @@ GOALS = 3
 VOCABULARY = 4
 
 
-def _output(inputs, heard, symbol_of, *, size: int, intent) -> ScriptedOutput:
+def _output(inputs, heard, symbol_of, *, size: int, channel_input) -> ScriptedOutput:
     """Speakers see as many numbers as there are goals, listeners one; each does its part, the rest is ignored."""
     observation = inputs.observation
     if observation.shape[-1] == GOALS:
         symbol = symbol_of(observation.argmax(-1))
         action = observation.new_zeros(*observation.shape[:-1], 1)
-        said = intent(symbol)
+        said = channel_input(symbol)
     else:
         total = observation.new_zeros(*observation.shape[:-1], 1) if heard is None else heard.total()
         action = say_symbol(total.argmax(-1).clamp(max=GOALS - 1), GOALS)
         said = observation.new_zeros(*observation.shape[:-1], size)
-    return ScriptedOutput(action_inputs=action, intent=said, memory=observation.new_zeros(*observation.shape[:-1], 0))
+    return ScriptedOutput(
+        action_inputs=action, channel_input=said, memory=observation.new_zeros(*observation.shape[:-1], 0)
+    )
 
 
 def perfect(inputs, memory, heard) -> ScriptedOutput:
     """Symbol g for goal g, and the listener names the symbol."""
-    return _output(inputs, heard, lambda goal: goal, size=VOCABULARY, intent=lambda s: say_symbol(s, VOCABULARY))
+    return _output(inputs, heard, lambda goal: goal, size=VOCABULARY, channel_input=lambda s: say_symbol(s, VOCABULARY))
 
 
 def collapsed(inputs, memory, heard) -> ScriptedOutput:
     """Always symbol 1."""
-    return _output(inputs, heard, torch.ones_like, size=VOCABULARY, intent=lambda s: say_symbol(s, VOCABULARY))
+    return _output(inputs, heard, torch.ones_like, size=VOCABULARY, channel_input=lambda s: say_symbol(s, VOCABULARY))
 
 
 def perfect_bits(inputs, memory, heard) -> ScriptedOutput:
     """Bit g for goal g."""
     one_hot = torch.nn.functional.one_hot
-    return _output(inputs, heard, lambda goal: goal, size=GOALS, intent=lambda s: say_bits(one_hot(s, GOALS)))
+    return _output(inputs, heard, lambda goal: goal, size=GOALS, channel_input=lambda s: say_bits(one_hot(s, GOALS)))
 
 
 def riddle(inputs, memory, heard) -> ScriptedOutput:
@@ -59,14 +61,14 @@ def _by_one_bit(protocol, inputs, memory, heard) -> ScriptedOutput:
     bit = torch.zeros_like(day) if heard is None else heard.total()[..., 0].long()
     says, tells = protocol(been, day=day, bit=bit)
     memory = torch.stack([memory[..., 0] + 1, (been | here).float()], -1)
-    return ScriptedOutput(action_inputs=say_symbol(tells, 2), intent=say_bits(says.unsqueeze(-1)), memory=memory)
+    return ScriptedOutput(action_inputs=say_symbol(tells, 2), channel_input=say_bits(says.unsqueeze(-1)), memory=memory)
 
 
 def last_day(inputs, memory, heard) -> ScriptedOutput:
     """Whoever is in the room on the sixth day tells; the light says nothing."""
     tells = (memory[..., 0] == 5).long()
     says = torch.zeros_like(memory[..., :1])
-    return ScriptedOutput(action_inputs=say_symbol(tells, 2), intent=say_bits(says), memory=memory + 1)
+    return ScriptedOutput(action_inputs=say_symbol(tells, 2), channel_input=say_bits(says), memory=memory + 1)
 
 
 def riddle_run(function=riddle, *, channel: str = "dru", **env) -> Run:

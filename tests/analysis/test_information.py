@@ -235,14 +235,14 @@ def in_a_vector(inputs, memory, heard) -> ScriptedOutput:
         said[..., :3] = 2 + seen
     else:
         action = say_symbol(seen[..., 0].long() if heard is None else heard.total()[..., :3].argmax(-1), 3)
-    return ScriptedOutput(action_inputs=action, intent=said, memory=seen.new_zeros(*seen.shape[:-1], 0))
+    return ScriptedOutput(action_inputs=action, channel_input=said, memory=seen.new_zeros(*seen.shape[:-1], 0))
 
 
 def behind_a_gate(inputs, memory, heard) -> ScriptedOutput:
     """The same, with a gate that is always open."""
     out = in_a_vector(inputs, memory, heard)
-    gate = out.intent.new_tensor([-9.0, 9.0]).expand(*out.intent.shape[:-1], 2)
-    return dataclasses.replace(out, intent=torch.cat([out.intent, gate], -1))
+    gate = out.channel_input.new_tensor([-9.0, 9.0]).expand(*out.channel_input.shape[:-1], 2)
+    return dataclasses.replace(out, channel_input=torch.cat([out.channel_input, gate], -1))
 
 
 @pytest.mark.parametrize(("function", "channel"), [(in_a_vector, "continuous"), (behind_a_gate, "gated+continuous")])

@@ -28,14 +28,14 @@ def deaf(inputs, memory, heard) -> ScriptedOutput:
     """The speaker says its goal, and the listener names always the same."""
     out = perfect(inputs, memory, heard)
     first = say_symbol(out.action_inputs[..., 0].long() * 0, out.action_inputs.shape[-1])
-    return ScriptedOutput(action_inputs=first, intent=out.intent, memory=out.memory)
+    return ScriptedOutput(action_inputs=first, channel_input=out.channel_input, memory=out.memory)
 
 
 def contrary(inputs, memory, heard) -> ScriptedOutput:
     """The listener names another goal than the one that it hears."""
     out = perfect(inputs, memory, heard)
     turned = out.action_inputs.roll(1, -1) if out.action_inputs.shape[-1] == GOALS else out.action_inputs
-    return ScriptedOutput(action_inputs=turned, intent=out.intent, memory=out.memory)
+    return ScriptedOutput(action_inputs=turned, channel_input=out.channel_input, memory=out.memory)
 
 
 def own(function) -> str:

@@ -76,8 +76,8 @@ def transited(channel: Channel, said: list[tuple[Message, Tensor]], *, ended: Te
     num_envs, num_agents = said[0][1].shape
     state, found = channel.initial_state(num_envs, num_agents, torch.device("cpu")), []
     for t, (words, speaking) in enumerate(said):
-        intent = torch.zeros(num_envs, num_agents, channel.intent_size)
-        draw = channel.sample(intent, generator=stream(t), choice=Choice.GREEDY)
+        channel_input = torch.zeros(num_envs, num_agents, channel.input_size)
+        draw = channel.sample(channel_input, generator=stream(t), choice=Choice.GREEDY)
         arrivals, state = channel.transit(words, speaking=speaking, draw=draw, state=state)
         found.append(arrivals)
         if ended is not None:

@@ -34,8 +34,8 @@ def built(name: str, **settings) -> Channel:
     return build_channel(channel, {**own, **settings})
 
 
-def intents(channel: Channel, *, batch: tuple[int, ...] = (64, 3)) -> torch.Tensor:
-    return torch.randn(*batch, channel.intent_size, generator=stream(), requires_grad=True)
+def channel_inputs(channel: Channel, *, batch: tuple[int, ...] = (64, 3)) -> torch.Tensor:
+    return torch.randn(*batch, channel.input_size, generator=stream(), requires_grad=True)
 
 
 def test_the_channels_of_this_package_are_exactly_these() -> None:
@@ -83,23 +83,23 @@ def test_bits_of_one_message(name: str) -> None:
 @pytest.mark.parametrize("name", TALKING)
 def test_noise_says_every_symbol(name: str) -> None:
     channel = built(name)
-    babble = channel.babble(intents(channel), generator=stream())
+    babble = channel.babble(channel_inputs(channel), generator=stream())
     assert channel.vocabulary is None or babble.symbols.unique().tolist() == list(range(channel.vocabulary))
 
 
 @pytest.mark.parametrize("name", [n for n in TALKING if n.startswith("garbled")])
 def test_garbled_messages_are_read_as_said_and_heard_as_noise(name: str) -> None:
     channel, plain = built(name), built(name.removeprefix("garbled+"))
-    intent = intents(channel)
-    draw = channel.sample(intent, generator=stream(), choice=Choice.SAMPLED)
-    heard, _ = channel.send(intent, draw=draw, form=MessageForm.EXECUTION)
-    said, _ = plain.send(intent, draw=draw["said"], form=MessageForm.EXECUTION)
-    other, _ = channel.send(-intent, draw=draw, form=MessageForm.EXECUTION)
+    channel_input = channel_inputs(channel)
+    draw = channel.sample(channel_input, generator=stream(), choice=Choice.SAMPLED)
+    heard, _ = channel.send(channel_input, draw=draw, form=MessageForm.EXECUTION)
+    said, _ = plain.send(channel_input, draw=draw["said"], form=MessageForm.EXECUTION)
+    other, _ = channel.send(-channel_input, draw=draw, form=MessageForm.EXECUTION)
     assert torch.equal(heard.payload, other.payload), "what is heard depends on what was meant"
     assert said.symbols is None or torch.equal(heard.symbols, said.symbols)
     if channel.gradient is Gradient.ACTION:
-        assert torch.equal(channel.log_prob(intent, draw), plain.log_prob(intent, draw["said"]))
-        assert torch.equal(channel.entropy(intent), plain.entropy(intent))
+        assert torch.equal(channel.log_prob(channel_input, draw), plain.log_prob(channel_input, draw["said"]))
+        assert torch.equal(channel.entropy(channel_input), plain.entropy(channel_input))
 
 
 # ---- each channel's own -------------------------------------------------------------------------------------------
@@ -107,10 +107,10 @@ def test_garbled_messages_are_read_as_said_and_heard_as_noise(name: str) -> None
 
 def test_dru_by_hand() -> None:
     channel = DRU(bits=2, sigma=2.0, **UNLIMITED)
-    intent, noise = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.25, -0.5]])
-    training, _ = channel.send(intent, draw=noise, form=MessageForm.TRAINING)
+    channel_input, noise = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.25, -0.5]])
+    training, _ = channel.send(channel_input, draw=noise, form=MessageForm.TRAINING)
     assert training.payload.tolist() == [pytest.approx([1 / (1 + math.exp(-1.0)), 1 / (1 + math.exp(2.0))])]
-    execution, _ = channel.send(intent, draw=noise, form=MessageForm.EXECUTION)
+    execution, _ = channel.send(channel_input, draw=noise, form=MessageForm.EXECUTION)
     assert execution.payload.tolist() == [[1.0, 0.0]] == execution.symbols.float().tolist()
     assert execution.bits.tolist() == [2.0]
 
@@ -118,63 +118,65 @@ def test_dru_by_hand() -> None:
 def test_a_bit_is_on_average_as_likely_as_it_is_1() -> None:
     channel = DRU(bits=2, sigma=2.0, **UNLIMITED)
     expected = channel.expected_payload(torch.tensor([0.5, -1.0]))
-    likely = [0.5 * (1 + math.erf((intent - channel.threshold) / 2 / math.sqrt(2))) for intent in (0.5, -1.0)]
+    likely = [
+        0.5 * (1 + math.erf((channel_input - channel.threshold) / 2 / math.sqrt(2))) for channel_input in (0.5, -1.0)
+    ]
     assert expected.tolist() == pytest.approx(likely, abs=1e-6)
 
 
 def test_dru_threshold_of_the_public_codes() -> None:
-    intent = torch.tensor([[0.4, 0.6]])
-    sent, _ = DRU(threshold=0.5).send(intent, draw=torch.zeros(1, 2), form=MessageForm.EXECUTION)
+    channel_input = torch.tensor([[0.4, 0.6]])
+    sent, _ = DRU(threshold=0.5).send(channel_input, draw=torch.zeros(1, 2), form=MessageForm.EXECUTION)
     assert sent.payload.tolist() == [[0.0, 1.0]]
 
 
 def test_dru_says_the_same_in_training_and_execution_where_intents_dwarf_the_noise() -> None:
     channel = DRU(bits=8, sigma=2.0, **UNLIMITED)
-    intent = 60.0 * torch.where(torch.rand(500, 8, generator=stream()) < 0.5, 1.0, -1.0)
-    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
-    soft, hard = (channel.send(intent, draw=draw, form=form)[0].payload for form in MessageForm)
+    channel_input = 60.0 * torch.where(torch.rand(500, 8, generator=stream()) < 0.5, 1.0, -1.0)
+    draw = channel.sample(channel_input, generator=stream(1), choice=Choice.SAMPLED)
+    soft, hard = (channel.send(channel_input, draw=draw, form=form)[0].payload for form in MessageForm)
     assert (soft - hard).abs().max() < 1e-6
 
 
 def test_continuous_by_hand() -> None:
-    intent, noise = torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, -1.0]])
+    channel_input, noise = torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, -1.0]])
     channel = Continuous(size=2, noise_std=0.1)
-    soft, clear = (channel.send(intent, draw=noise, form=form)[0].payload for form in MessageForm)
+    soft, clear = (channel.send(channel_input, draw=noise, form=form)[0].payload for form in MessageForm)
     assert soft.tolist() == [pytest.approx([0.1, math.tanh(1.0) - 0.1])]
     assert clear.tolist() == [pytest.approx([0.0, math.tanh(1.0)])]
 
 
 def test_a_channel_without_noise_or_bound_carries_what_it_is_given() -> None:
-    intent = 5 * torch.randn(6, 3, 4)
+    channel_input = 5 * torch.randn(6, 3, 4)
     channel = Continuous(size=4, noise_std=0.0, squash="none")
-    draw = channel.sample(intent, generator=None, choice=Choice.SAMPLED)
+    draw = channel.sample(channel_input, generator=None, choice=Choice.SAMPLED)
     for form in MessageForm:
-        assert torch.equal(channel.send(intent, draw=draw, form=form)[0].payload, intent)
-    assert torch.equal(channel.expected_payload(intent), intent)
+        assert torch.equal(channel.send(channel_input, draw=draw, form=form)[0].payload, channel_input)
+    assert torch.equal(channel.expected_payload(channel_input), channel_input)
 
 
 def test_continuous_score_is_a_normal() -> None:
     channel = Continuous(size=3, noise_std=0.2, gradient="score")
-    intent = torch.randn(50, 3, generator=stream())
-    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
-    normal = torch.distributions.Normal(torch.tanh(intent), 0.2)
-    assert torch.allclose(channel.log_prob(intent, draw), normal.log_prob(draw).sum(-1), atol=1e-5)
-    assert torch.allclose(channel.entropy(intent), normal.entropy().sum(-1), atol=1e-5)
-    greedy = channel.sample(intent, generator=stream(1), choice=Choice.GREEDY)
-    assert torch.equal(greedy, torch.tanh(intent))
+    channel_input = torch.randn(50, 3, generator=stream())
+    draw = channel.sample(channel_input, generator=stream(1), choice=Choice.SAMPLED)
+    normal = torch.distributions.Normal(torch.tanh(channel_input), 0.2)
+    assert torch.allclose(channel.log_prob(channel_input, draw), normal.log_prob(draw).sum(-1), atol=1e-5)
+    assert torch.allclose(channel.entropy(channel_input), normal.entropy().sum(-1), atol=1e-5)
+    greedy = channel.sample(channel_input, generator=stream(1), choice=Choice.GREEDY)
+    assert torch.equal(greedy, torch.tanh(channel_input))
 
 
 def test_words_of_several_symbols() -> None:
     channel = Symbols(vocabulary=5, length=3)
-    assert channel.intent_size == channel.payload_size == 15 and channel.bits_per_message == 3 * math.log2(5)
-    intent = torch.randn(40, 2, 15, generator=stream())
-    draw = channel.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
-    message, _ = channel.send(intent, draw=draw, form=MessageForm.TRAINING)
+    assert channel.input_size == channel.payload_size == 15 and channel.bits_per_message == 3 * math.log2(5)
+    channel_input = torch.randn(40, 2, 15, generator=stream())
+    draw = channel.sample(channel_input, generator=stream(1), choice=Choice.SAMPLED)
+    message, _ = channel.send(channel_input, draw=draw, form=MessageForm.TRAINING)
     assert draw.shape == (40, 2, 3) and torch.equal(message.symbols, draw)
     assert torch.equal(message.payload.view(40, 2, 3, 5).argmax(-1), draw)
-    exact = torch.distributions.Categorical(logits=intent.view(40, 2, 3, 5))
-    assert torch.allclose(channel.log_prob(intent, draw), exact.log_prob(draw).sum(-1), atol=1e-5)
-    assert torch.allclose(channel.entropy(intent), exact.entropy().sum(-1), atol=1e-5)
+    exact = torch.distributions.Categorical(logits=channel_input.view(40, 2, 3, 5))
+    assert torch.allclose(channel.log_prob(channel_input, draw), exact.log_prob(draw).sum(-1), atol=1e-5)
+    assert torch.allclose(channel.entropy(channel_input), exact.entropy().sum(-1), atol=1e-5)
 
 
 def test_symbols_are_drawn_from_their_distribution_in_every_estimator() -> None:
@@ -218,7 +220,7 @@ def test_the_temperature_moves_linearly_and_stops() -> None:
         ("dru", {"bits": 0}, "bits=0"),
         ("dru", {"sigma": -1.0}, "sigma=-1.0"),
         ("dru", {"bit": 3}, "'bits'"),
-        ("dru", {"intent_size": 3}, "intent_size"),
+        ("dru", {"input_size": 3}, "input_size"),
         ("none", {"length": 3}, "length"),
         ("symbols", {"vocabulary": 1}, "vocabulary=1"),
         ("symbols", {"length": 0}, "length=0"),

@@ -150,7 +150,7 @@ def test_gradients_flow_back_to_the_step_in_which_a_message_was_said() -> None:
     rollout = sampler.fragment(6)
     unrolled = sampler.team.unroll(rollout)
     late = unrolled.after["driver"][4].sum()
-    slopes = torch.autograd.grad(late, [step.intents[0] for step in unrolled.steps[:4]], allow_unused=True)
+    slopes = torch.autograd.grad(late, [step.channel_inputs[0] for step in unrolled.steps[:4]], allow_unused=True)
     assert [slope is not None and bool(slope.abs().sum() > 0) for slope in slopes] == [YES, NO, NO, NO]
 
 

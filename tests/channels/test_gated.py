@@ -20,16 +20,16 @@ from heliograph.types import Choice, Gradient, MessageForm
 OPEN, CLOSED = [-50.0, 50.0], [50.0, -50.0]
 
 
-def intents(*gates: list[float]) -> torch.Tensor:
+def channel_inputs(*gates: list[float]) -> torch.Tensor:
     """One copy, a speaker each, who all mean to say (1, -1)."""
     return torch.tensor([[[1.0, -1.0, *gate] for gate in gates]])
 
 
 def test_a_closed_gate_lets_nothing_through() -> None:
     channel = Gated(Continuous(size=2, noise_std=0.0))
-    assert (channel.intent_size, channel.payload_size, channel.vocabulary, channel.length) == (4, 2, 2, 1)
-    draw = channel.sample(intents(OPEN, CLOSED), generator=None, choice=Choice.SAMPLED)
-    message, _ = channel.send(intents(OPEN, CLOSED), draw=draw, form=MessageForm.TRAINING)
+    assert (channel.input_size, channel.payload_size, channel.vocabulary, channel.length) == (4, 2, 2, 1)
+    draw = channel.sample(channel_inputs(OPEN, CLOSED), generator=None, choice=Choice.SAMPLED)
+    message, _ = channel.send(channel_inputs(OPEN, CLOSED), draw=draw, form=MessageForm.TRAINING)
     assert message.payload[0, 0].tolist() == pytest.approx([math.tanh(1), -math.tanh(1)])
     assert message.payload[0, 1].tolist() == [0, 0]
     assert message.symbols.tolist() == [[[1], [0]]] and message.bits.tolist() == [[64.0, 0.0]]
@@ -38,10 +38,10 @@ def test_a_closed_gate_lets_nothing_through() -> None:
 def test_symbols_of_the_wrapped_channel_come_after_silence() -> None:
     channel = Gated(DRU(bits=2))
     assert (channel.vocabulary, channel.length, channel.word_size) == (3, 2, 6)
-    draw = channel.sample(intents(OPEN, CLOSED), generator=None, choice=Choice.GREEDY)
-    message, _ = channel.send(intents(OPEN, CLOSED), draw=draw, form=MessageForm.EXECUTION)
+    draw = channel.sample(channel_inputs(OPEN, CLOSED), generator=None, choice=Choice.GREEDY)
+    message, _ = channel.send(channel_inputs(OPEN, CLOSED), draw=draw, form=MessageForm.EXECUTION)
     assert message.symbols.tolist() == [[[2, 1], [0, 0]]]
-    chances = channel.symbol_log_probs(intents([0.0, 0.0])).exp()
+    chances = channel.symbol_log_probs(channel_inputs([0.0, 0.0])).exp()
     assert chances.shape == (1, 1, 2, 3) and torch.allclose(chances.sum(-1), torch.ones(1, 1, 2))
     assert chances[..., 0].tolist() == [[[0.5, 0.5]]]
 
@@ -49,23 +49,23 @@ def test_symbols_of_the_wrapped_channel_come_after_silence() -> None:
 def test_the_gate_is_scored_and_the_message_keeps_its_gradient() -> None:
     channel = Gated(Continuous(size=2))
     assert channel.gradient is Gradient.PATHWISE and channel.scored
-    intent = intents([0.0, math.log(3)]).requires_grad_()
-    draw = channel.sample(intent, generator=torch.Generator().manual_seed(0), choice=Choice.GREEDY)
-    assert channel.log_prob(intent, draw).item() == pytest.approx(math.log(0.75))
-    assert channel.entropy(intent).item() == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
-    message, _ = channel.send(intent, draw=draw, form=MessageForm.TRAINING)
-    (through,) = torch.autograd.grad(message.payload.sum(), intent, retain_graph=True)
+    channel_input = channel_inputs([0.0, math.log(3)]).requires_grad_()
+    draw = channel.sample(channel_input, generator=torch.Generator().manual_seed(0), choice=Choice.GREEDY)
+    assert channel.log_prob(channel_input, draw).item() == pytest.approx(math.log(0.75))
+    assert channel.entropy(channel_input).item() == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    message, _ = channel.send(channel_input, draw=draw, form=MessageForm.TRAINING)
+    (through,) = torch.autograd.grad(message.payload.sum(), channel_input, retain_graph=True)
     assert bool((through[..., :2] > 0).all()) and through[..., 2:].abs().sum() == 0
-    (scored,) = torch.autograd.grad(channel.log_prob(intent, draw).sum(), intent)
+    (scored,) = torch.autograd.grad(channel.log_prob(channel_input, draw).sum(), channel_input)
     assert scored[..., :2].abs().sum() == 0 and scored[0, 0, 2:].tolist() == pytest.approx([-0.25, 0.25])
 
 
 def test_words_that_are_actions_are_scored_where_they_are_sent() -> None:
     channel = Gated(Symbols(vocabulary=2))
-    intent = torch.zeros(1, 2, 4)
+    channel_input = torch.zeros(1, 2, 4)
     draw = {"said": torch.zeros(1, 2, 1, dtype=torch.long), "gate": torch.tensor([[1, 0]])}
-    assert channel.log_prob(intent, draw).tolist() == [pytest.approx([2 * math.log(0.5), math.log(0.5)])]
-    assert channel.entropy(intent)[0].tolist() == pytest.approx([1.5 * math.log(2)] * 2)
+    assert channel.log_prob(channel_input, draw).tolist() == [pytest.approx([2 * math.log(0.5), math.log(0.5)])]
+    assert channel.entropy(channel_input)[0].tolist() == pytest.approx([1.5 * math.log(2)] * 2)
 
 
 def test_ic3net_hears_nothing_where_its_own_gate_was_closed() -> None:
@@ -90,5 +90,5 @@ def test_ic3net_hears_nothing_where_its_own_gate_was_closed() -> None:
 
 def test_what_travels_on_average() -> None:
     channel = Gated(Symbols(vocabulary=2))
-    intent = torch.tensor([[[0.0, math.log(3), 0.0, 0.0]]])
-    assert channel.expected_payload(intent).flatten().tolist() == pytest.approx([0.125, 0.375])
+    channel_input = torch.tensor([[[0.0, math.log(3), 0.0, 0.0]]])
+    assert channel.expected_payload(channel_input).flatten().tolist() == pytest.approx([0.125, 0.375])

@@ -67,9 +67,9 @@ def test_no_more_than_may_and_as_many_as_may(speaking, silent, order, max_messag
 
 def test_all_orders_are_equally_likely() -> None:
     channel = built("limited", max_messages=2)
-    intent = torch.zeros(20_000, 3, 1)
-    draw = channel.sample(intent, generator=stream(), choice=Choice.GREEDY)
-    said, _ = channel.send(intent, draw=draw, form=MessageForm.TRAINING)
+    channel_input = torch.zeros(20_000, 3, 1)
+    draw = channel.sample(channel_input, generator=stream(), choice=Choice.GREEDY)
+    said, _ = channel.send(channel_input, draw=draw, form=MessageForm.TRAINING)
     mask = channel.transit(said, speaking=torch.ones(20_000, 3, dtype=torch.bool), draw=draw)[0].mask
     assert (mask.sum(-1) == 2).all() and torch.allclose(mask.float().mean(0), torch.full((3,), 2 / 3), atol=0.015)
     pairs = [(mask[:, a] & mask[:, b]).float().mean().item() for a, b in itertools.combinations(range(3), 2)]
@@ -117,9 +117,9 @@ def test_closed_gates_take_no_room() -> None:
     for name in ("limited+gated+dru", "gated+limited+dru"):
         channel = build_channel(name, {"max_messages": 1})
         gates = torch.tensor([[-50.0, 50.0], [50.0, -50.0], [50.0, -50.0]])
-        intent = torch.cat([torch.ones(40, 3, 2), gates.expand(40, 3, 2)], -1)
-        draw = channel.sample(intent, generator=stream(), choice=Choice.GREEDY)
-        said, state = channel.send(intent, draw=draw, form=MessageForm.EXECUTION)
+        channel_input = torch.cat([torch.ones(40, 3, 2), gates.expand(40, 3, 2)], -1)
+        draw = channel.sample(channel_input, generator=stream(), choice=Choice.GREEDY)
+        said, state = channel.send(channel_input, draw=draw, form=MessageForm.EXECUTION)
         arrivals, _ = channel.transit(said, speaking=torch.ones(40, 3, dtype=torch.bool), draw=draw, state=state)
         assert arrivals.mask.all(), name
         assert (arrivals.payload[:, 0] == 1).all() and (arrivals.payload[:, 1:] == 0).all()

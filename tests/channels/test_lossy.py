@@ -15,10 +15,10 @@ from tests.parts import make_sampler, replaced
 @pytest.mark.parametrize("drop", [0.0, 0.25, 1.0])
 def test_so_many_are_lost(drop: float) -> None:
     channel = Lossy(Continuous(size=1), drop=drop)
-    intent = torch.zeros(10_000, 2, 1)
+    channel_input = torch.zeros(10_000, 2, 1)
     speaking = torch.tensor([[True, False]]).expand(10_000, 2)
-    draw = channel.sample(intent, generator=stream(), choice=Choice.GREEDY)
-    said, state = channel.send(intent, draw=draw, form=MessageForm.EXECUTION)
+    draw = channel.sample(channel_input, generator=stream(), choice=Choice.GREEDY)
+    said, state = channel.send(channel_input, draw=draw, form=MessageForm.EXECUTION)
     arrivals, _ = channel.transit(said, speaking=speaking, draw=draw, state=state)
     assert not arrivals.mask[:, 1].any() and (said.bits == 32).all()
     assert 1 - arrivals.mask[:, 0].float().mean() == pytest.approx(drop, abs=4 * 0.0043)
@@ -66,8 +66,8 @@ def test_a_lost_message_replaces_nothing(env: str) -> None:
 def test_losses_are_drawn_apart_from_what_is_said() -> None:
     """The same stream says the same words, however many are lost."""
     channels = [build_channel("lossy+symbols", {"drop": drop}) for drop in (0.1, 0.9)]
-    intent = torch.randn(20, 2, 4, generator=stream())
-    draws = [channel.sample(intent, generator=stream(3), choice=Choice.SAMPLED) for channel in channels]
+    channel_input = torch.randn(20, 2, 4, generator=stream())
+    draws = [channel.sample(channel_input, generator=stream(3), choice=Choice.SAMPLED) for channel in channels]
     assert torch.equal(draws[0]["said"], draws[1]["said"])
     assert (draws[0]["lost"] <= draws[1]["lost"]).all()
 

@@ -17,9 +17,9 @@ def four_winds(**settings: object) -> VQ:
     return channel
 
 
-def send(channel: VQ, intent: torch.Tensor, form: MessageForm = MessageForm.TRAINING):
-    draw = torch.zeros(*intent.shape[:-1], channel.length, channel.size)
-    return channel.send(intent, draw=draw, form=form)[0]
+def send(channel: VQ, channel_input: torch.Tensor, form: MessageForm = MessageForm.TRAINING):
+    draw = torch.zeros(*channel_input.shape[:-1], channel.length, channel.size)
+    return channel.send(channel_input, draw=draw, form=form)[0]
 
 
 @pytest.mark.parametrize("form", MessageForm)
@@ -32,9 +32,9 @@ def test_the_nearest_direction_travels(form: MessageForm) -> None:
 
 
 def test_noise_turns_intents_in_training_only() -> None:
-    channel, intent = four_winds(noise_std=1.0), torch.tensor([[1.0, 0.0]])
+    channel, channel_input = four_winds(noise_std=1.0), torch.tensor([[1.0, 0.0]])
     draw = torch.tensor([[[0.0, 3.0]]])
-    said = {form: channel.send(intent, draw=draw, form=form)[0].symbols.item() for form in MessageForm}
+    said = {form: channel.send(channel_input, draw=draw, form=form)[0].symbols.item() for form in MessageForm}
     assert said == {MessageForm.TRAINING: 1, MessageForm.EXECUTION: 0}
     drawn = channel.sample(torch.zeros(4000, 2), generator=None, choice=Choice.SAMPLED)
     assert drawn.std().item() == pytest.approx(1.0, abs=0.05)
@@ -42,11 +42,11 @@ def test_noise_turns_intents_in_training_only() -> None:
 
 
 def test_speaker_and_codes_both_learn_in_training_and_only_along_the_circle() -> None:
-    channel, intent = four_winds(), torch.tensor([[3.0, 4.0]], requires_grad=True)
+    channel, channel_input = four_winds(), torch.tensor([[3.0, 4.0]], requires_grad=True)
     wanted = torch.tensor([[1.0, 0.0]])
-    (send(channel, intent).payload * wanted).sum().backward()
-    # d cos / d intent = (1 - 0.6^2) / 5 and -0.6 * 0.8 / 5; the code that travels is north, at right angles to it
-    assert torch.allclose(intent.grad, torch.tensor([[0.64, -0.48]]) / 5, atol=1e-6)
+    (send(channel, channel_input).payload * wanted).sum().backward()
+    # d cos / d input = (1 - 0.6^2) / 5 and -0.6 * 0.8 / 5; the code that travels is north, at right angles to it
+    assert torch.allclose(channel_input.grad, torch.tensor([[0.64, -0.48]]) / 5, atol=1e-6)
     assert torch.allclose(channel.codes.grad, torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), atol=1e-5)
 
 

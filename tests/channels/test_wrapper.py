@@ -23,35 +23,37 @@ def stream(seed: int = 0) -> torch.Generator:
 class Untouched(Wrapper):
     """Changes nothing."""
 
-    def _draw(self, intent: torch.Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(
+        self, channel_input: torch.Tensor, *, generator: torch.Generator | None, choice: Choice
+    ) -> dict[str, Tree]:
         return {}
 
 
-def said_on(channel: Channel, intent: torch.Tensor) -> list[torch.Tensor]:
-    """Everything that a channel makes of an intent."""
-    draw = channel.sample(intent, generator=stream(), choice=Choice.SAMPLED)
-    found: list[Tree] = [channel.babble(intent, generator=stream()), channel.expected_bits(intent)]
+def said_on(channel: Channel, channel_input: torch.Tensor) -> list[torch.Tensor]:
+    """Everything that a channel makes of a channel input."""
+    draw = channel.sample(channel_input, generator=stream(), choice=Choice.SAMPLED)
+    found: list[Tree] = [channel.babble(channel_input, generator=stream()), channel.expected_bits(channel_input)]
     for form in MessageForm:
-        message, state = channel.send(intent, draw=draw, form=form)
+        message, state = channel.send(channel_input, draw=draw, form=form)
         speaking = torch.arange(3).expand(5, 3) != 1
         found += [message, channel.transit(message, speaking=speaking, draw=draw, state=state)[0]]
     if channel.scored:
-        found += [channel.log_prob(intent, draw), channel.entropy(intent)]
+        found += [channel.log_prob(channel_input, draw), channel.entropy(channel_input)]
     if channel.vocabulary is not None:
         shift = torch.ones(5, 3, channel.length, dtype=torch.long)
-        found += [channel.symbol_log_probs(intent), channel.shifted(message.payload, shift)]
-    return tensors_of([*found, channel.expected_payload(intent)])
+        found += [channel.symbol_log_probs(channel_input), channel.shifted(message.payload, shift)]
+    return tensors_of([*found, channel.expected_payload(channel_input)])
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_what_a_wrapper_does_not_change_is_that_of_the_wrapped_channel(name: str) -> None:
     channel = build_channel(*CHANNELS[name])
     wrapped = Untouched(channel)
-    shown = ("intent_size", "payload_size", "vocabulary", "length", "bits_per_message", "gradient", "scored")
+    shown = ("input_size", "payload_size", "vocabulary", "length", "bits_per_message", "gradient", "scored")
     for attribute in (*shown, "can_be_silent", "word_size", "alphabet", "delay_env_steps"):
         assert getattr(wrapped, attribute) == getattr(channel, attribute), attribute
-    intent = torch.randn(5, 3, channel.intent_size, generator=stream())
-    for mine, theirs in zip(said_on(wrapped, intent), said_on(channel, intent), strict=True):
+    channel_input = torch.randn(5, 3, channel.input_size, generator=stream())
+    for mine, theirs in zip(said_on(wrapped, channel_input), said_on(channel, channel_input), strict=True):
         assert torch.equal(mine, theirs)
     assert wrapped.initial_state(2, 3, torch.device("cpu")) is None
     assert list(wrapped.state_dict()) == [f"inner.{key}" for key in channel.state_dict()]
@@ -59,9 +61,9 @@ def test_what_a_wrapper_does_not_change_is_that_of_the_wrapped_channel(name: str
 
 def test_what_arrives_is_by_default_all_that_was_said() -> None:
     channel = build_channel("dru", {})
-    intent, speaking = torch.randn(4, 3, 2, generator=stream()), torch.rand(4, 3, generator=stream()) < 0.5
-    draw = channel.sample(intent, generator=stream(), choice=Choice.SAMPLED)
-    message, _ = channel.send(intent, draw=draw, form=MessageForm.TRAINING)
+    channel_input, speaking = torch.randn(4, 3, 2, generator=stream()), torch.rand(4, 3, generator=stream()) < 0.5
+    draw = channel.sample(channel_input, generator=stream(), choice=Choice.SAMPLED)
+    message, _ = channel.send(channel_input, draw=draw, form=MessageForm.TRAINING)
     arrivals, state = channel.transit(message, speaking=speaking, draw=draw)
     assert state is None and torch.equal(arrivals.mask, speaking)
     assert torch.equal(arrivals.payload, message.payload) and torch.equal(arrivals.bits, message.bits)
@@ -91,15 +93,15 @@ def test_garbled_over_gated(inner: str) -> None:
     """Hearers get noise, half of it silent; the gates are still scored, and what was said is still recorded."""
     garbled = build_channel(f"garbled+gated+{inner}", {})
     gated = garbled.inner
-    assert garbled.scored and garbled.can_be_silent and garbled.intent_size == gated.inner.intent_size + 2
-    intent = torch.randn(400, 3, garbled.intent_size, generator=stream(), requires_grad=True)
-    draw = garbled.sample(intent, generator=stream(1), choice=Choice.SAMPLED)
-    heard, _ = garbled.send(intent, draw=draw, form=MessageForm.TRAINING)
-    said, _ = gated.send(intent, draw=draw["said"], form=MessageForm.TRAINING)
+    assert garbled.scored and garbled.can_be_silent and garbled.input_size == gated.inner.input_size + 2
+    channel_input = torch.randn(400, 3, garbled.input_size, generator=stream(), requires_grad=True)
+    draw = garbled.sample(channel_input, generator=stream(1), choice=Choice.SAMPLED)
+    heard, _ = garbled.send(channel_input, draw=draw, form=MessageForm.TRAINING)
+    said, _ = gated.send(channel_input, draw=draw["said"], form=MessageForm.TRAINING)
     assert torch.equal(heard.symbols, said.symbols) and torch.equal(heard.bits, said.bits)
     assert not heard.payload.requires_grad
-    assert torch.equal(garbled.log_prob(intent, draw), gated.log_prob(intent, draw["said"]))
-    assert torch.equal(garbled.entropy(intent), gated.entropy(intent))
+    assert torch.equal(garbled.log_prob(channel_input, draw), gated.log_prob(channel_input, draw["said"]))
+    assert torch.equal(garbled.entropy(channel_input), gated.entropy(channel_input))
     assert garbled.gradient is (Gradient.ACTION if inner == "symbols" else Gradient.PATHWISE)
     open_gate, loud = said.bits > 0, heard.payload.abs().sum(-1) > 0
     assert 0.3 < open_gate.float().mean() < 0.7

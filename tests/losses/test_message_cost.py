@@ -23,7 +23,7 @@ def test_by_hand() -> None:
     for channel, share in (("dru", 1.0), ("gated+dru", 0.5), ("lossy+dru", 1.0)):
         sampler = make_sampler("mixed", channel=channel)
         for policy in sampler.team.policies.values():
-            for weight in policy.mouth.parameters():
+            for weight in policy.message_encoder.parameters():
                 torch.nn.init.zeros_(weight)
         rollout = sampler.fragment(8)
         asked = rollout.speaking.sum(-1).float().mean().item()

@@ -16,7 +16,7 @@ def test_it_teaches_listeners_and_through_the_channel_their_speakers() -> None:
     value = loss(batch_of(sampler.team, sampler.fragment(6)))
     listening = loss.decoders["listener"](batch_of(sampler.team, sampler.fragment(6)).unrolled.after["listener"]).sum()
     assert felt(value, sampler.team.policies["listener"]) > 0
-    assert felt(listening, sampler.team.policies["speaker"].mouth) > 0
+    assert felt(listening, sampler.team.policies["speaker"].message_encoder) > 0
 
 
 def test_a_sampled_message_teaches_its_speaker_nothing() -> None:

@@ -61,7 +61,7 @@ def conversation(
         observation=observation,
         last_action=torch.zeros(copies, AGENTS, 3),
     )
-    said = torch.zeros(copies, AGENTS, model.intent_size)
+    said = torch.zeros(copies, AGENTS, model.message_size)
     mask = heard_of.expand(copies, -1, -1)
     for _ in range(2):
         inbox = Heard(messages=said.unsqueeze(1), mask=mask) if model.timing is Timing.NEXT_STEP else None

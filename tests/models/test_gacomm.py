@@ -84,7 +84,7 @@ def test_the_order_of_agents_matters_to_the_sequence_alone() -> None:
 
 def test_the_sizes_are_those_of_the_public_codes() -> None:
     model = GAComm(SPEC)
-    assert (total_size(model.hidden_size), model.intent_size, model.key.weight.shape[0]) == (128 + 32, 128, 32)
+    assert (total_size(model.hidden_size), model.message_size, model.key.weight.shape[0]) == (128 + 32, 128, 32)
     assert isinstance(model.edge, Sequence) and model.edge.lstm.bidirectional
     assert (model.edge.lstm.input_size, model.edge.lstm.hidden_size) == (256, 128)
     assert total_size(GAComm(SPEC, values="hidden").hidden_size) == 256

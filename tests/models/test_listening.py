@@ -25,7 +25,7 @@ class Doubter(Model):
 
     def __init__(self, spec: ModelSpec, *, size: int = 16):
         super().__init__(spec)
-        self.hidden_size = self.intent_size = self.memory_size = size
+        self.hidden_size = self.message_size = self.memory_size = size
         self.torso = InputTorso(spec, size)
         self.cell = nn.GRUCell(size, size)
         self.head = nn.Linear(size, spec.action_inputs)

@@ -140,7 +140,7 @@ def test_a_message_that_is_not_taken_is_not_heard() -> None:
 
 def test_the_sizes_are_those_of_the_paper() -> None:
     model = Magic(SPEC)
-    assert (total_size(model.hidden_size), model.intent_size, model.rounds, len(model.schedulers)) == (256, 128, 2, 2)
+    assert (total_size(model.hidden_size), model.message_size, model.rounds, len(model.schedulers)) == (256, 128, 2, 2)
     assert [tuple(layer.scores.shape) for layer in model.layers] == [(2, 4, 32), (2, 1, 128)]
     scheduler = model.schedulers["0"]
     assert isinstance(scheduler, Scheduler) and tuple(scheduler.encoder.scores.shape) == (2, 8, 32)

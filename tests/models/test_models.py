@@ -93,7 +93,7 @@ def test_a_team_without_talk_has_no_rounds_and_no_inbox(model: str) -> None:
     sampler = make_sampler("identity", model=MODELS[model], channel="none")
     rollout = sampler.fragment(4)
     assert sampler.team.silent and rollout.messages == () and rollout.initial.inbox.mask.shape[-1] == 0
-    assert sampler.team.policies["agent"].mouth is None
+    assert sampler.team.policies["agent"].message_encoder is None
 
 
 @pytest.mark.parametrize(("model", "same_step"), [("cnet", False), ("feedforward", False), ("chatter", True)])
@@ -116,7 +116,7 @@ def test_the_second_round_answers_the_first() -> None:
     seen = rollout.observations["agent"].requires_grad_()
     unrolled = sampler.team.unroll(rollout)
     assert len(rollout.draws) == len(rollout.messages) == 2
-    first, second = (torch.autograd.grad(i[0, :, 0].sum(), seen, retain_graph=True)[0] for i in unrolled.intents)
+    first, second = (torch.autograd.grad(i[0, :, 0].sum(), seen, retain_graph=True)[0] for i in unrolled.channel_inputs)
     assert first[0, :, 0].abs().sum() > 0 and first[0, :, 1].abs().sum() == 0
     assert second[0, :, 1].abs().sum() > 0, "agent 0 answers what agent 1 said"
 
@@ -183,14 +183,14 @@ def test_the_gain_of_the_mouth_is_the_scale_of_first_messages() -> None:
     said = {}
     for gain in (1.0, 5.0):
         env = build_env(EnvChoice(env="colour_digit"), num_envs=256, seed=0)
-        settings = {"observation_layers": 2, "mouth_gain": gain}
+        settings = {"observation_layers": 2, "message_gain": gain}
         choices = TeamChoices(model="cnet", model_settings=settings, channel="dru", channel_settings={"limit": None})
         team = build_team(choices, facts_of(env), seed=0)
-        said[gain] = team.unroll(Sampler(env, team, seed=0).fragment(1)).intents[0].detach()
-        assert team.policies["player"].mouth.weight.norm(dim=1).tolist() == pytest.approx([gain] * 2)
+        said[gain] = team.unroll(Sampler(env, team, seed=0).fragment(1)).channel_inputs[0].detach()
+        assert team.policies["player"].message_encoder.weight.norm(dim=1).tolist() == pytest.approx([gain] * 2)
     assert float(said[5.0].std() / said[1.0].std()) == pytest.approx(5, rel=0.3)
-    with pytest.raises(ValueError, match="mouth_gain=0"):
-        build_team(TeamChoices(model_settings={"mouth_gain": 0.0}), facts_of(env))
+    with pytest.raises(ValueError, match="message_gain=0"):
+        build_team(TeamChoices(model_settings={"message_gain": 0.0}), facts_of(env))
 
 
 def test_the_message_norm_moves_when_told_and_only_then() -> None:

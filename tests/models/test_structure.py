@@ -39,7 +39,7 @@ class TwoClocks(Model):
     def __init__(self, spec: ModelSpec, *, size: int = 8):
         super().__init__(spec)
         self.hidden_size, self.memory_size = {"fast": size, "slow": size}, {"fast": size, "slow": size}
-        self.intent_size = size
+        self.message_size = size
         self.embed = nn.Linear(spaces.flatdim(spec.observation_space), size)
         self.head = nn.Linear(2 * size, spec.action_inputs)
 

@@ -51,9 +51,9 @@ def trainer(algorithm: str, *, channel: str = "dru", trained: Any = None, **env:
 def head_gradient(one: LocalTrainer) -> Tensor:
     """The gradient at the speaker's message head after one update."""
     one.train()
-    mouth = one.team.policies["speaker"].mouth
-    assert mouth is not None
-    return torch.cat([p.grad.flatten() for p in mouth.parameters() if p.grad is not None])
+    message_encoder = one.team.policies["speaker"].message_encoder
+    assert message_encoder is not None
+    return torch.cat([p.grad.flatten() for p in message_encoder.parameters() if p.grad is not None])
 
 
 @pytest.mark.parametrize("trained", FROZEN.values(), ids=FROZEN)

@@ -81,10 +81,10 @@ def test_shares_differ_by_one_copy_at_most_and_leave_out_none() -> None:
 class Failing(DRU):
     """A channel that fails where its copies are the last ones of the batch."""
 
-    def send(self, intent: torch.Tensor, **kwargs: Any) -> Any:
+    def send(self, channel_input: torch.Tensor, **kwargs: Any) -> Any:
         if torch.distributed.is_initialized() and torch.distributed.get_rank() == 1:
             raise ValueError("the second learner's channel is broken")
-        return super().send(intent, **kwargs)
+        return super().send(channel_input, **kwargs)
 
 
 def test_what_one_learner_failed_of_is_told_and_nobody_waits(ray_session: None) -> None:

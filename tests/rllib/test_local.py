@@ -253,8 +253,8 @@ def test_speakers_that_say_nothing_raise_a_warning() -> None:
     trainer = LocalTrainer(config(channel="dru"))
     with torch.no_grad():
         for team in (trainer.team, trainer.env_runner.module.team):
-            team.policies["speaker"].mouth.weight.zero_()
-            team.policies["speaker"].mouth.bias.fill_(3.0)
+            team.policies["speaker"].message_encoder.weight.zero_()
+            team.policies["speaker"].message_encoder.bias.fill_(3.0)
     collapsed = trainer.train().env_runner
     assert (collapsed["protocol_babbling"], collapsed["protocol_collapsed"]) == (0.0, 1.0)
 
@@ -263,7 +263,7 @@ def say_goal(inputs: Any, memory: torch.Tensor, heard: Any) -> ScriptedOutput:
     """Say the goal as a symbol; there is nothing to do."""
     goal = inputs.observation.argmax(-1)
     actions = torch.zeros(*goal.shape, 1)
-    return ScriptedOutput(action_inputs=actions, intent=say_symbol(goal, 4), memory=memory)
+    return ScriptedOutput(action_inputs=actions, channel_input=say_symbol(goal, 4), memory=memory)
 
 
 def test_a_scripted_speaker_teaches_a_listener() -> None:

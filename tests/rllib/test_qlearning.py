@@ -61,7 +61,7 @@ def test_the_loss_of_the_listener_reaches_the_weights_of_the_speaker_in_dial_alo
     found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
     norms = {name: 0.0 if g is None else float(g.norm()) for name, g in zip(weights, found, strict=True)}
     if channel == "dru":
-        assert norms["mouth.weight"] > 0 and norms["model.cells.0.weight_ih"] > 0
+        assert norms["message_encoder.weight"] > 0 and norms["model.cells.0.weight_ih"] > 0
     else:
         assert max(norms.values()) == 0.0
 

@@ -68,9 +68,9 @@ def test_messages_of_published_models_are_their_hidden_states_untouched(name: st
     config = config_of(settings_from(registry.load("recipe", name)().settings))
     team = build_team(config.choices(), config.facts(), seed=0)
     for policy in team.policies.values():
-        mouth = getattr(policy.mouth, "message", policy.mouth)
-        assert isinstance(mouth, torch.nn.Identity) and isinstance(policy.ear, torch.nn.Identity)
-    said = torch.randn(64, len(team.layout.agents), team.channel.intent_size)
+        message_encoder = getattr(policy.message_encoder, "message", policy.message_encoder)
+        assert isinstance(message_encoder, torch.nn.Identity) and isinstance(policy.message_decoder, torch.nn.Identity)
+    said = torch.randn(64, len(team.layout.agents), team.channel.input_size)
     draw = team.channel.sample(said, generator=None, choice=Choice.SAMPLED)
     message, _ = team.channel.send(said, draw=draw, form=MessageForm.TRAINING)
     carried = message.payload[message.payload.abs().sum(-1) > 0]

@@ -107,7 +107,7 @@ class Mumbling(CNet):
 
     def speak(self, hidden: Tensor, *, round_index: int = 0) -> Tensor:
         self.asked += 1
-        return super().speak(hidden, round_index=round_index) + self.asked * torch.linspace(-1, 1, self.intent_size)
+        return super().speak(hidden, round_index=round_index) + self.asked * torch.linspace(-1, 1, self.message_size)
 
 
 def test_messages_that_are_replayed_otherwise_are_named_as_messages() -> None:

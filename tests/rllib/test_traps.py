@@ -191,7 +191,7 @@ def test_who_plays_whom_and_the_streams_of_the_process_go_on(tmp_path: pathlib.P
         return LocalTrainer(settings.multi_agent(policies={"a", "b"}, policy_mapping_fn=mapping))
 
     def drawn(batch: Any) -> torch.Tensor:
-        return batch.unrolled.intents[0].mean() * (torch.rand(()) + np.random.rand())
+        return batch.unrolled.channel_inputs[0].mean() * (torch.rand(()) + np.random.rand())
 
     trainer, other = pairs(), pairs()
     trainer.train()

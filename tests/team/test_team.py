@@ -196,7 +196,7 @@ def test_no_gradient_flows_to_a_rival(topology) -> None:
     unrolled = sampler.team.unroll(sampler.fragment(8))
 
     def felt(role: str, *, loss_of: slice) -> float:
-        weights = list(sampler.team.policies[role].mouth.parameters())
+        weights = list(sampler.team.policies[role].message_encoder.parameters())
         loss = unrolled.action_log_prob[..., loss_of].sum()
         found = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
         return sum(float(g.abs().sum()) for g in found if g is not None)
@@ -219,24 +219,24 @@ def test_rivals_are_heard_all_the_same() -> None:
 
 def speak_goal(inputs, memory, heard) -> ScriptedOutput:
     goal = inputs.observation.argmax(-1)
-    return ScriptedOutput(action_inputs=torch.zeros(*goal.shape, 1), intent=say_symbol(goal, 4), memory=memory)
+    return ScriptedOutput(action_inputs=torch.zeros(*goal.shape, 1), channel_input=say_symbol(goal, 4), memory=memory)
 
 
 def name_symbol(inputs, memory, heard) -> ScriptedOutput:
     word = heard.total()
-    return ScriptedOutput(action_inputs=20 * word[..., :3], intent=torch.zeros_like(word), memory=memory)
+    return ScriptedOutput(action_inputs=20 * word[..., :3], channel_input=torch.zeros_like(word), memory=memory)
 
 
 def speak_bits(inputs, memory, heard) -> ScriptedOutput:
     goal = inputs.observation.argmax(-1)
     bits = torch.stack([goal % 2, goal // 2], -1)
-    return ScriptedOutput(action_inputs=torch.zeros(*goal.shape, 1), intent=say_bits(bits), memory=memory)
+    return ScriptedOutput(action_inputs=torch.zeros(*goal.shape, 1), channel_input=say_bits(bits), memory=memory)
 
 
 def name_bits(inputs, memory, heard) -> ScriptedOutput:
     bits = heard.total().round().long()
     goal = (bits[..., 0] + 2 * bits[..., 1]).clamp(max=2)
-    return ScriptedOutput(action_inputs=say_symbol(goal, 3), intent=torch.zeros(*goal.shape, 2), memory=memory)
+    return ScriptedOutput(action_inputs=say_symbol(goal, 3), channel_input=torch.zeros(*goal.shape, 2), memory=memory)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""The contract of a channel: what happens to a message between mouth and ear.
+"""The contract of a channel: what happens to a message between its encoder and its decoder.
 
-`sample` draws the randomness (recorded in the rollout), `send` is a pure function of intent and draw. For an ACTION
-channel the draw is the message itself and `log_prob` scores it; for a PATHWISE channel it is noise and the gradient
-passes through `send`. What `send` returns has been said; `transit` decides which of it arrives, and when.
+`sample` draws the randomness (recorded in the rollout), `send` is a pure function of channel input and draw. For an
+ACTION channel the draw is the message itself and `log_prob` scores it; for a PATHWISE channel it is noise and the
+gradient passes through `send`. What `send` returns has been said; `transit` decides which of it arrives, and when.
 """
 
 from abc import ABC, abstractmethod
@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from heliograph.renamed import RenamedAttribute, rename_members, renamed
 from heliograph.types import Arrivals, Choice, Gradient, Message, MessageForm, Tree
 
 
 class Channel(nn.Module, ABC):
-    """A medium that carries `intent_size` numbers in and `payload_size` numbers out for each message.
+    """A medium that carries `input_size` numbers in and `payload_size` numbers out for each message.
 
     `vocabulary` is the number of symbols at each of `length` places, None for a channel without symbols;
     `bits_per_message` is what the execution form of one message costs. Where a speaker `can_be_silent`, symbol 0 is
@@ -27,7 +28,7 @@ class Channel(nn.Module, ABC):
     gradient: Gradient
     can_be_silent = False
     num_gate_logits = 0
-    """How many of the last numbers of an intent are logits of whether the message is sent at all."""
+    """How many of the last numbers of a channel input are logits of whether the message is sent at all."""
     has_fixed_entropy = False
     """Whether messages that are sampled as actions are as random whatever is said, so that no entropy can be learnt."""
     is_garbled = False
@@ -39,11 +40,18 @@ class Channel(nn.Module, ABC):
     settings_of_odds: tuple[str, ...] = ()
     """Settings that nothing but `symbol_log_probs` and `expected_payload` read, both of which are for losses."""
 
+    intent_size = RenamedAttribute("input_size")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        rename_members(cls, {"intent_size": "input_size"})
+
+    @renamed
     def __init__(
-        self, *, intent_size: int, payload_size: int, vocabulary: int | None, length: int, bits_per_message: float
+        self, *, input_size: int, payload_size: int, vocabulary: int | None, length: int, bits_per_message: float
     ):
         super().__init__()
-        self.intent_size, self.payload_size = intent_size, payload_size
+        self.input_size, self.payload_size = input_size, payload_size
         self.vocabulary, self.length = vocabulary, length
         self.bits_per_message = bits_per_message
 
@@ -68,12 +76,14 @@ class Channel(nn.Module, ABC):
         return self.vocabulary
 
     @abstractmethod
-    def sample(self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(
+        self, channel_input: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
+    ) -> Tree:
         """Draw all randomness of one round of messages; what it returns is recorded and replayed."""
 
     @abstractmethod
     def send(
-        self, intent: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
+        self, channel_input: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
     ) -> tuple[Message, Tree]:
         """Carry the messages; returns them with the channel's next state (None where it has none)."""
 
@@ -91,36 +101,40 @@ class Channel(nn.Module, ABC):
         """
         return Arrivals(payload=message.payload, bits=message.bits, mask=speaking), state
 
-    def log_prob(self, intent: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
+    def log_prob(self, channel_input: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
         """Log-probability of a sampled message in nats; only ACTION channels have one."""
         raise NotImplementedError(f"{type(self).__name__} does not sample its messages as actions")
 
-    def entropy(self, intent: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
+    def entropy(self, channel_input: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
         """Entropy of the message distribution in nats; only ACTION channels have one."""
         raise NotImplementedError(f"{type(self).__name__} does not sample its messages as actions")
 
-    def symbol_log_probs(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
+    def symbol_log_probs(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
         """How likely each symbol is at each place, in training form; only channels with symbols can tell."""
         what = "does not say how likely its symbols are: fill in symbol_log_probs"
         raise NotImplementedError(f"{type(self).__name__} {'has no symbols' if self.vocabulary is None else what}")
 
-    def expected_payload(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
+    def expected_payload(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
         """What travels on average, for losses that need a gradient where a sampled message carries none.
 
-        By default the probabilities of one-hot symbols; tanh of the intent on a channel without symbols. Raises
+        By default the probabilities of one-hot symbols; tanh of the channel input on a channel without symbols. Raises
         NotImplementedError where what travels has another size.
         """
-        size = self.intent_size if self.vocabulary is None else self.word_size
+        size = self.input_size if self.vocabulary is None else self.word_size
         if self.payload_size != size:
             raise NotImplementedError(
                 f"{type(self).__name__} does not tell what travels on average: fill in expected_payload, as its "
                 f"payload has {self.payload_size} numbers and not {size}"
             )
-        return torch.tanh(intent) if self.vocabulary is None else self.symbol_log_probs(intent).exp().flatten(-2)
+        return (
+            torch.tanh(channel_input)
+            if self.vocabulary is None
+            else self.symbol_log_probs(channel_input).exp().flatten(-2)
+        )
 
-    def expected_bits(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
+    def expected_bits(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
         """What a message costs on average, in bits, with a gradient where its speaker can choose to be silent."""
-        return full_bits(intent, self.bits_per_message)
+        return full_bits(channel_input, self.bits_per_message)
 
     def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
         """The payload that says at each place the symbol `shift` further on, the first after the last.
@@ -145,9 +159,9 @@ class Channel(nn.Module, ABC):
         """Move temperatures and the like to where they belong after so many env steps of training."""
 
 
-def full_bits(intent: Tensor, bits: float) -> Float[Tensor, "*batch N"]:
+def full_bits(channel_input: Tensor, bits: float) -> Float[Tensor, "*batch N"]:
     """The same number of bits for every message."""
-    return torch.full(intent.shape[:-1], bits, device=intent.device)
+    return torch.full(channel_input.shape[:-1], bits, device=channel_input.device)
 
 
 __all__ = ["Channel", "full_bits"]

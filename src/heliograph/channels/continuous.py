@@ -34,39 +34,39 @@ class Continuous(Channel):
         if noise_std == 0 and gradient == "score":
             raise ValueError(f"noise_std={noise_std}: must be above 0 for gradient='score', whose messages are sampled")
         bits = float(BITS_PER_FLOAT * size)
-        super().__init__(intent_size=size, payload_size=size, vocabulary=None, length=size, bits_per_message=bits)
+        super().__init__(input_size=size, payload_size=size, vocabulary=None, length=size, bits_per_message=bits)
         self.noise_std, self.squash = noise_std, squash
         self.gradient = Gradient.PATHWISE if gradient == "pathwise" else Gradient.ACTION
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Standard normal noise (pathwise), or the vector that is sent (score)."""
-        noise = torch.randn(intent.shape, generator=generator, device=intent.device)
+        noise = torch.randn(channel_input.shape, generator=generator, device=channel_input.device)
         if self.gradient is Gradient.PATHWISE:
             return noise
         scale = self.noise_std if choice is Choice.SAMPLED else 0.0
-        return (self._mean(intent) + scale * noise).detach()
+        return (self._mean(channel_input) + scale * noise).detach()
 
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
-        """The bounded intent, with the noise in training form; or the sampled vector."""
+    def send(self, channel_input: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+        """The bounded channel input, with the noise in training form; or the sampled vector."""
         if self.gradient is Gradient.ACTION:
             payload = draw
         else:
             scale = self.noise_std if form is MessageForm.TRAINING else 0.0
-            payload = self._mean(intent) + scale * draw
-        return Message(payload=payload, symbols=None, bits=full_bits(intent, self.bits_per_message)), state
+            payload = self._mean(channel_input) + scale * draw
+        return Message(payload=payload, symbols=None, bits=full_bits(channel_input, self.bits_per_message)), state
 
-    def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
+    def log_prob(self, channel_input: Tensor, draw: Tree) -> Tensor:
         """Log-density of the sampled vector (score only)."""
         if self.gradient is not Gradient.ACTION:
-            return super().log_prob(intent, draw)
-        mean = self._mean(intent)
+            return super().log_prob(channel_input, draw)
+        mean = self._mean(channel_input)
         return distributions.normal_log_prob(mean, self._log_std(mean), draw)
 
-    def entropy(self, intent: Tensor) -> Tensor:
+    def entropy(self, channel_input: Tensor) -> Tensor:
         """Differential entropy, a constant since the noise is fixed (score only)."""
         if self.gradient is not Gradient.ACTION:
-            return super().entropy(intent)
-        constant = 0.5 * torch.log(torch.tensor(2 * torch.pi * torch.e)) + self._log_std(intent)
+            return super().entropy(channel_input)
+        constant = 0.5 * torch.log(torch.tensor(2 * torch.pi * torch.e)) + self._log_std(channel_input)
         return constant.sum(-1)
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
@@ -74,12 +74,12 @@ class Continuous(Channel):
         uniform = torch.rand((*like.shape[:-1], self.payload_size), generator=generator, device=like.device)
         return Message(payload=2 * uniform - 1, symbols=None, bits=full_bits(like, self.bits_per_message))
 
-    def expected_payload(self, intent: Tensor) -> Tensor:
+    def expected_payload(self, channel_input: Tensor) -> Tensor:
         """The numbers without the noise."""
-        return self._mean(intent)
+        return self._mean(channel_input)
 
-    def _mean(self, intent: Tensor) -> Tensor:
-        return torch.tanh(intent) if self.squash == "tanh" else intent
+    def _mean(self, channel_input: Tensor) -> Tensor:
+        return torch.tanh(channel_input) if self.squash == "tanh" else channel_input
 
     def _log_std(self, like: Tensor) -> Tensor:
         return torch.log(torch.full_like(like, self.noise_std))

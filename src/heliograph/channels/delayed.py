@@ -26,7 +26,7 @@ class Delayed(Wrapper):
         self.steps = steps
         self.delay_env_steps = inner.delay_env_steps + steps
 
-    def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """Nothing: every message takes equally long."""
         return {}
 

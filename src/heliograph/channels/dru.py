@@ -18,7 +18,7 @@ class DRU(Channel):
 
     Training: logistic(m + sigma * noise). Execution: 1 where m > `threshold`. Source: Foerster et al. 2016, equation
     of section 5.2 (threshold 0; both public codes use 0.5: set `threshold=0.5` for theirs). Symbols are the bits.
-    Difference: intents are bounded to +-`limit` times sigma (smoothly; None: not at all, as published). Without such a
+    Difference: inputs are bounded to +-`limit` times sigma (smoothly; None: not at all, as published). Without such a
     limit of power the noise limits nothing: a unit learns a third level between two far ones, which no bit can carry.
     The limit moves linearly from `start_limit` to `limit` over `anneal_env_steps` env steps: a wide start lets many
     meanings part before each must be said in bits.
@@ -45,7 +45,7 @@ class DRU(Channel):
                 check_number(name, value, above=0)
         if start_limit is not None and (limit is None or anneal_env_steps < 1):
             raise ValueError(f"start_limit={start_limit}: needs a limit to move to, and anneal_env_steps")
-        super().__init__(intent_size=bits, payload_size=bits, vocabulary=2, length=bits, bits_per_message=float(bits))
+        super().__init__(input_size=bits, payload_size=bits, vocabulary=2, length=bits, bits_per_message=float(bits))
         self.sigma, self.threshold, self.limit = sigma, threshold, limit
         self.start_limit, self.anneal_env_steps = start_limit, anneal_env_steps
         self.bounded = limit is not None and sigma > 0
@@ -62,31 +62,33 @@ class DRU(Channel):
             found |= dict.fromkeys(("limit", "start_limit"), why)
         return found
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Standard normal noise, one number a bit."""
-        return torch.randn(intent.shape, generator=generator, device=intent.device)
+        return torch.randn(channel_input.shape, generator=generator, device=channel_input.device)
 
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+    def send(self, channel_input: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """Soft bits in training form, hard bits in execution form."""
-        hard = intent > self.threshold
+        hard = channel_input > self.threshold
         payload = hard.float()
         if form is MessageForm.TRAINING:
-            payload = torch.sigmoid(self._bounded(intent) + self.sigma * draw)
-        return Message(payload=payload, symbols=hard.long(), bits=full_bits(intent, self.bits_per_message)), state
+            payload = torch.sigmoid(self._bounded(channel_input) + self.sigma * draw)
+        return Message(
+            payload=payload, symbols=hard.long(), bits=full_bits(channel_input, self.bits_per_message)
+        ), state
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Fair random bits."""
         bits = torch.randint(2, (*like.shape[:-1], self.length), generator=generator, device=like.device)
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
 
-    def symbol_log_probs(self, intent: Tensor) -> Tensor:
-        """Of the noisy intent being above the threshold, or not."""
-        distance = (self._bounded(intent) - self.threshold) / max(self.sigma, 1e-6)
+    def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
+        """Of the noisy channel input being above the threshold, or not."""
+        distance = (self._bounded(channel_input) - self.threshold) / max(self.sigma, 1e-6)
         return torch.stack([torch.special.log_ndtr(-distance), torch.special.log_ndtr(distance)], -1)
 
-    def expected_payload(self, intent: Tensor) -> Tensor:
+    def expected_payload(self, channel_input: Tensor) -> Tensor:
         """How likely each bit is 1."""
-        return self.symbol_log_probs(intent)[..., 1].exp()
+        return self.symbol_log_probs(channel_input)[..., 1].exp()
 
     def shifted(self, payload: Tensor, shift: Tensor) -> Tensor:
         """Flipped bits: one minus the payload, soft or hard."""
@@ -102,5 +104,5 @@ class DRU(Channel):
         done = min(1.0, num_env_steps / self.anneal_env_steps)
         return self.start_limit + done * (self.limit - self.start_limit)
 
-    def _bounded(self, intent: Tensor) -> Tensor:
-        return self.bound * torch.tanh(intent / self.bound) if self.bounded else intent
+    def _bounded(self, channel_input: Tensor) -> Tensor:
+        return self.bound * torch.tanh(channel_input / self.bound) if self.bounded else channel_input

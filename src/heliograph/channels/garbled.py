@@ -20,9 +20,9 @@ class Garbled(Wrapper):
 
     is_garbled = True
 
-    def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """The noise that is heard."""
-        return {"heard": self.inner.babble(intent, generator=generator).payload}
+        return {"heard": self.inner.babble(channel_input, generator=generator).payload}
 
     def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What was said, with the payload replaced."""

@@ -24,7 +24,7 @@ class Gated(Wrapper):
     def __init__(self, inner: Channel):
         super().__init__(inner)
         self.num_gate_logits = 2
-        self.intent_size = inner.intent_size + self.num_gate_logits
+        self.input_size = inner.input_size + self.num_gate_logits
         self.vocabulary = 1 + (inner.vocabulary or 1)
         self.length = inner.length if inner.vocabulary else 1
         self.can_be_silent, self.has_fixed_entropy = True, False
@@ -34,35 +34,35 @@ class Gated(Wrapper):
         """Gates are actions."""
         return True
 
-    def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
+    def log_prob(self, channel_input: Tensor, draw: Tree) -> Tensor:
         """That of the gate, and of the message where it is sent and itself an action."""
-        found = distributions.categorical_log_prob(intent[..., -2:], draw["gate"])
+        found = distributions.categorical_log_prob(channel_input[..., -2:], draw["gate"])
         if not self.inner.scored:
             return found
-        return found + draw["gate"] * self.inner.log_prob(self._meant(intent), draw["said"])
+        return found + draw["gate"] * self.inner.log_prob(self._meant(channel_input), draw["said"])
 
-    def entropy(self, intent: Tensor) -> Tensor:
+    def entropy(self, channel_input: Tensor) -> Tensor:
         """That of the gate, and of the message as often as it is sent."""
-        found = distributions.categorical_entropy(intent[..., -2:])
+        found = distributions.categorical_entropy(channel_input[..., -2:])
         if not self.inner.scored:
             return found
-        return found + _chance(intent) * self.inner.entropy(self._meant(intent))
+        return found + _chance(channel_input) * self.inner.entropy(self._meant(channel_input))
 
-    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+    def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
         """Of silence, and of each symbol."""
-        gates = log_softmax(intent[..., -2:]).unsqueeze(-2)
-        closed, opened = gates.expand(*intent.shape[:-1], self.length, 2).chunk(2, -1)
+        gates = log_softmax(channel_input[..., -2:]).unsqueeze(-2)
+        closed, opened = gates.expand(*channel_input.shape[:-1], self.length, 2).chunk(2, -1)
         if self.inner.vocabulary is None:
             return torch.cat([closed, opened], -1)
-        return torch.cat([closed, opened + self.inner.symbol_log_probs(self._meant(intent))], -1)
+        return torch.cat([closed, opened + self.inner.symbol_log_probs(self._meant(channel_input))], -1)
 
-    def expected_payload(self, intent: Tensor) -> Tensor:
+    def expected_payload(self, channel_input: Tensor) -> Tensor:
         """That of the wrapped channel, as often as it is sent."""
-        return _chance(intent).unsqueeze(-1) * self.inner.expected_payload(self._meant(intent))
+        return _chance(channel_input).unsqueeze(-1) * self.inner.expected_payload(self._meant(channel_input))
 
-    def expected_bits(self, intent: Tensor) -> Tensor:
+    def expected_bits(self, channel_input: Tensor) -> Tensor:
         """Those of the wrapped channel, as often as it is sent."""
-        return _chance(intent) * self.inner.expected_bits(self._meant(intent))
+        return _chance(channel_input) * self.inner.expected_bits(self._meant(channel_input))
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Noise of the wrapped channel, sent half of the time."""
@@ -70,13 +70,13 @@ class Gated(Wrapper):
         gate = torch.randint(2, like.shape[:-1], generator=generator, device=like.device)
         return self._said(said, draw={"gate": gate})
 
-    def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """The gates: 1 where open."""
-        return {"gate": distributions.categorical(intent[..., -2:], choice=choice, generator=generator)}
+        return {"gate": distributions.categorical(channel_input[..., -2:], choice=choice, generator=generator)}
 
-    def _meant(self, intent: Tensor) -> Tensor:
+    def _meant(self, channel_input: Tensor) -> Tensor:
         """All but the gate."""
-        return intent[..., :-2]
+        return channel_input[..., :-2]
 
     def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What is said where the gate is open, zeros elsewhere."""
@@ -87,6 +87,6 @@ class Gated(Wrapper):
         )
 
 
-def _chance(intent: Tensor) -> Tensor:
+def _chance(channel_input: Tensor) -> Tensor:
     """How likely the gate is open."""
-    return intent[..., -2:].softmax(-1)[..., 1]
+    return channel_input[..., -2:].softmax(-1)[..., 1]

@@ -27,9 +27,11 @@ class Lossy(Wrapper):
         check_number("drop", drop, minimum=0, maximum=1)
         self.drop = drop
 
-    def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """Which messages are lost."""
-        return {"lost": torch.rand(intent.shape[:-1], generator=generator, device=intent.device) < self.drop}
+        return {
+            "lost": torch.rand(channel_input.shape[:-1], generator=generator, device=channel_input.device) < self.drop
+        }
 
     def _arriving(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int

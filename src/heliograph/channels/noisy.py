@@ -38,18 +38,18 @@ class Noisy(Wrapper):
         check_number("flip", self.flip, minimum=0, maximum=1)
         check_number("heard_sigma", self.heard_sigma, minimum=0)
 
-    def expected_payload(self, intent: Tensor) -> Tensor:
+    def expected_payload(self, channel_input: Tensor) -> Tensor:
         """The average over what each symbol may be mistaken for."""
-        said = self.inner.expected_payload(intent)
+        said = self.inner.expected_payload(channel_input)
         if self.alphabet is None:
             return said
         place = torch.ones(*said.shape[:-1], self.length, dtype=torch.long, device=said.device)
         others = sum(self.inner.shifted(said, k * place) for k in range(1, self.alphabet))
         return (1 - self.flip) * said + self.flip / (self.alphabet - 1) * others
 
-    def _draw(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """How many symbols further each one is heard; or standard normal noise."""
-        lead, device = intent.shape[:-1], intent.device
+        lead, device = channel_input.shape[:-1], channel_input.device
         if self.alphabet is None:
             return {"noise": torch.randn((*lead, self.payload_size), generator=generator, device=device)}
         shape = (*lead, self.length)

@@ -15,15 +15,15 @@ class NoChannel(Channel):
     gradient = Gradient.NONE
 
     def __init__(self) -> None:
-        super().__init__(intent_size=0, payload_size=0, vocabulary=None, length=0, bits_per_message=0.0)
+        super().__init__(input_size=0, payload_size=0, vocabulary=None, length=0, bits_per_message=0.0)
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """Nothing to draw."""
         return None
 
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+    def send(self, channel_input: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """Empty messages of 0 bits."""
-        return self.babble(intent, generator=None), state
+        return self.babble(channel_input, generator=None), state
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Empty messages."""

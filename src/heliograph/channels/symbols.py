@@ -50,7 +50,7 @@ class Symbols(Channel):
         size = vocabulary * length
         bits = length * math.log2(vocabulary)
         super().__init__(
-            intent_size=size, payload_size=size, vocabulary=vocabulary, length=length, bits_per_message=bits
+            input_size=size, payload_size=size, vocabulary=vocabulary, length=length, bits_per_message=bits
         )
         self.num_symbols = vocabulary
         self.estimator = gradient
@@ -69,36 +69,36 @@ class Symbols(Channel):
         moves = settings["final_temperature"] is not None and settings["anneal_env_steps"]
         return {} if moves else dict.fromkeys(("final_temperature", "anneal_env_steps"), why)
 
-    def sample(self, intent: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
         """The symbols `[..., N, L]` (score), or Gumbel noise `[..., N, L, V]` (zero where the choice is greedy)."""
-        logits = self._logits(intent)
+        logits = self._logits(channel_input)
         if self.gradient is Gradient.ACTION:
             return distributions.categorical(logits, choice=choice, generator=generator)
-        noise = distributions.gumbel(logits.shape, generator=generator, device=intent.device)
+        noise = distributions.gumbel(logits.shape, generator=generator, device=channel_input.device)
         return noise if choice is Choice.SAMPLED else torch.zeros_like(noise)
 
-    def send(self, intent: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
+    def send(self, channel_input: Tensor, *, draw: Tree, form: MessageForm, state: Tree = None) -> tuple[Message, Tree]:
         """One-hot symbols, relaxed in the training form of `gumbel`."""
         if self.gradient is Gradient.ACTION:
             symbols, payload = draw, self._one_hot(draw)
         else:
-            perturbed = self._logits(intent) + draw
+            perturbed = self._logits(channel_input) + draw
             symbols = perturbed.argmax(-1)
             payload = self._relaxed(perturbed, symbols, form)
-        bits = full_bits(intent, self.bits_per_message)
+        bits = full_bits(channel_input, self.bits_per_message)
         return Message(payload=payload.flatten(-2), symbols=symbols, bits=bits), state
 
-    def log_prob(self, intent: Tensor, draw: Tree) -> Tensor:
+    def log_prob(self, channel_input: Tensor, draw: Tree) -> Tensor:
         """Log-probability of the word (score only)."""
         if self.gradient is not Gradient.ACTION:
-            return super().log_prob(intent, draw)
-        return distributions.categorical_log_prob(self._logits(intent), draw).sum(-1)
+            return super().log_prob(channel_input, draw)
+        return distributions.categorical_log_prob(self._logits(channel_input), draw).sum(-1)
 
-    def entropy(self, intent: Tensor) -> Tensor:
+    def entropy(self, channel_input: Tensor) -> Tensor:
         """Entropy of the word's distribution, in nats (score only)."""
         if self.gradient is not Gradient.ACTION:
-            return super().entropy(intent)
-        return distributions.categorical_entropy(self._logits(intent)).sum(-1)
+            return super().entropy(channel_input)
+        return distributions.categorical_entropy(self._logits(channel_input)).sum(-1)
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Uniform random words."""
@@ -107,9 +107,9 @@ class Symbols(Channel):
         payload = self._one_hot(symbols).flatten(-2)
         return Message(payload=payload, symbols=symbols, bits=full_bits(like, self.bits_per_message))
 
-    def symbol_log_probs(self, intent: Tensor) -> Tensor:
+    def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
         """The logits, normalised."""
-        return log_softmax(self._logits(intent))
+        return log_softmax(self._logits(channel_input))
 
     def schedule(self, num_env_steps: int) -> None:
         """Anneal the temperature."""
@@ -117,8 +117,8 @@ class Symbols(Channel):
             done = min(1.0, num_env_steps / self.anneal_env_steps)
             self.temperature.fill_(self.start_temperature + done * (self.final_temperature - self.start_temperature))
 
-    def _logits(self, intent: Tensor) -> Tensor:
-        return intent.unflatten(-1, (self.length, self.num_symbols))
+    def _logits(self, channel_input: Tensor) -> Tensor:
+        return channel_input.unflatten(-1, (self.length, self.num_symbols))
 
     def _one_hot(self, symbols: Tensor) -> Tensor:
         return one_hot(symbols, self.num_symbols)

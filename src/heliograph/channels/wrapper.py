@@ -22,7 +22,7 @@ class Wrapper(Channel):
 
     def __init__(self, inner: Channel):
         super().__init__(
-            intent_size=inner.intent_size,
+            input_size=inner.input_size,
             payload_size=inner.payload_size,
             vocabulary=inner.vocabulary,
             length=inner.length,
@@ -38,13 +38,13 @@ class Wrapper(Channel):
 
     @abstractmethod
     def _draw(
-        self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
+        self, channel_input: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
     ) -> dict[str, Tree]:
         """All randomness of its own, recorded beside the wrapped channel's; {} where it has none."""
 
-    def _meant(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch C2"]:
-        """What the wrapped channel takes of an intent; all of it, as a rule."""
-        return intent
+    def _meant(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch C2"]:
+        """What the wrapped channel takes of a channel input; all of it, as a rule."""
+        return channel_input
 
     def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What becomes of a message when it is said."""
@@ -76,17 +76,19 @@ class Wrapper(Channel):
         """That of the wrapped channel."""
         return self.inner.alphabet
 
-    def sample(self, intent: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice) -> Tree:
+    def sample(
+        self, channel_input: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
+    ) -> Tree:
         """The wrapped channel's draw, then its own."""
-        said = self.inner.sample(self._meant(intent), generator=generator, choice=choice)
-        return {"said": said, **self._draw(intent, generator=generator, choice=choice)}
+        said = self.inner.sample(self._meant(channel_input), generator=generator, choice=choice)
+        return {"said": said, **self._draw(channel_input, generator=generator, choice=choice)}
 
     def send(
-        self, intent: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
+        self, channel_input: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
     ) -> tuple[Message, Tree]:
         """What the wrapped channel says, changed."""
         inner, own = _parts(state)
-        message, inner = self.inner.send(self._meant(intent), draw=draw["said"], form=form, state=inner)
+        message, inner = self.inner.send(self._meant(channel_input), draw=draw["said"], form=form, state=inner)
         return self._said(message, draw=draw), _joined(inner, own)
 
     def transit(
@@ -104,25 +106,25 @@ class Wrapper(Channel):
         """That of the wrapped channel."""
         return self.inner.babble(like, generator=generator)
 
-    def log_prob(self, intent: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
+    def log_prob(self, channel_input: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
         """That of what was said."""
-        return self.inner.log_prob(self._meant(intent), draw["said"])
+        return self.inner.log_prob(self._meant(channel_input), draw["said"])
 
-    def entropy(self, intent: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
+    def entropy(self, channel_input: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
         """That of the wrapped channel."""
-        return self.inner.entropy(self._meant(intent))
+        return self.inner.entropy(self._meant(channel_input))
 
-    def symbol_log_probs(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
+    def symbol_log_probs(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
         """Of what is said on the wrapped channel."""
-        return self.inner.symbol_log_probs(self._meant(intent))
+        return self.inner.symbol_log_probs(self._meant(channel_input))
 
-    def expected_payload(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
+    def expected_payload(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
         """That of the wrapped channel."""
-        return self.inner.expected_payload(self._meant(intent))
+        return self.inner.expected_payload(self._meant(channel_input))
 
-    def expected_bits(self, intent: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
+    def expected_bits(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
         """That of the wrapped channel."""
-        return self.inner.expected_bits(self._meant(intent))
+        return self.inner.expected_bits(self._meant(channel_input))
 
     def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
         """That of the wrapped channel."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from heliograph.models.base import OLDER_MEMBERS
 from heliograph.moved import MODULES, NAMES
 from heliograph.renamed import KEYWORDS
 from heliograph.storage.atomic import replacing
@@ -17,7 +18,10 @@ Shown = tuple[Any, Callable[[Any], None]]
 SUFFIXES = (".py", ".ipynb", ".md", ".yaml", ".yml", ".json", ".toml")
 LONGEST_FIRST = sorted(MODULES, key=len, reverse=True)
 PATHS = re.compile(rf"\b({'|'.join(map(re.escape, LONGEST_FIRST))})(?!\w)")
-WORDS = re.compile(rf"\b({'|'.join(map(re.escape, KEYWORDS))})\b")
+PLAIN_WORDS = {old: KEYWORDS[old] for old in ("num_copies", "mouth_gain")}
+PLAIN_WORDS |= {old: new for old, new in OLDER_MEMBERS.items() if old.startswith("build_")}
+"""Older names that mean one thing wherever they stand, and their present ones."""
+WORDS = re.compile(rf"\b({'|'.join(PLAIN_WORDS)})\b")
 PLACES = re.compile(rf"\b({'|'.join(map(re.escape, NAMES))})(?!\w)")
 
 
@@ -65,7 +69,7 @@ def rewritten(text: str, *, is_python: bool = True) -> str:
     """
     text = _with_moved_names(text) if is_python else text
     if is_python and "heliograph" in text:
-        text = WORDS.sub(lambda found: KEYWORDS[found[1]], text)
+        text = WORDS.sub(lambda found: PLAIN_WORDS[found[1]], text)
     text = PLACES.sub(lambda found: NAMES[found[0]], text)
     return PATHS.sub(lambda found: MODULES[found[1]], text)
 

@@ -7,10 +7,10 @@ import inspect
 import re
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 
 from heliograph import registry
@@ -20,7 +20,7 @@ from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
 from heliograph.importing import imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
-from heliograph.renamed import KEYWORDS, renamed, understood_by
+from heliograph.renamed import KEYWORDS, present_settings, renamed, understood_by
 from heliograph.team.assignment import Layout, one_policy_per_role
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
@@ -49,12 +49,16 @@ class Choices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
 
+Settings = Annotated[dict[str, Any], BeforeValidator(lambda given: present_settings(given) if given else given)]
+"""Settings of a component, by their present names, whatever they were called when they were written down."""
+
+
 class PolicyChoice(Choices):
     """One policy: the agents it serves, and a model of its own where it differs from the team's."""
 
     agents: tuple[str, ...]
     model: Any = None
-    model_settings: dict[str, Any] = Field(default_factory=dict)
+    model_settings: Settings = Field(default_factory=dict)
 
 
 class TeamChoices(Choices):
@@ -65,11 +69,11 @@ class TeamChoices(Choices):
     """
 
     model: Any = "cnet"
-    model_settings: dict[str, Any] = Field(default_factory=dict)
+    model_settings: Settings = Field(default_factory=dict)
     channel: Any = "dru"
-    channel_settings: dict[str, Any] = Field(default_factory=dict)
+    channel_settings: Settings = Field(default_factory=dict)
     topology: Any = "full"
-    topology_settings: dict[str, Any] = Field(default_factory=dict)
+    topology_settings: Settings = Field(default_factory=dict)
     policies: dict[str, PolicyChoice] | None = None
     normalise_observations: bool = False
 
@@ -347,7 +351,7 @@ def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:
 
 
 def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: Channel) -> Policy:
-    """One policy of a team: its model, with mouth and ear for the channel."""
+    """One policy of a team: its model, with an encoder and a decoder of messages for the channel."""
     layout = build_layout(choices, facts)
     seats = layout.seats[name]
     spec = ModelSpec(
@@ -355,7 +359,7 @@ def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: C
         action_space=seats.action_space,
         num_agents=len(seats.slots),
         state_size=facts.state_size,
-        intent_size=channel.intent_size,
+        channel_input_size=channel.input_size,
         payload_size=channel.payload_size,
         vocabulary=channel.vocabulary or 0,
         word_size=channel.word_size,

@@ -25,7 +25,7 @@ class MessageCost(AuxiliaryLoss):
         rollout, team = batch.rollout, batch.team
         assignment = None if rollout.assignment is None else rollout.assignment[:-1]
         total = torch.zeros((), device=rollout.rewards.device)
-        for r, intent in enumerate(batch.unrolled.intents):
+        for r, channel_input in enumerate(batch.unrolled.channel_inputs):
             said = rollout.speaking & rollout.valid.unsqueeze(-1) & team.talking(r, assignment)
-            total = total + torch.where(said, team.channel.expected_bits(intent), 0.0).sum()
+            total = total + torch.where(said, team.channel.expected_bits(channel_input), 0.0).sum()
         return total / rollout.valid.sum().clamp(min=1)

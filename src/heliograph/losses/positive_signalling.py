@@ -43,14 +43,14 @@ class PositiveSignalling(AuxiliaryLoss):
     def forward(self, batch: LossBatch) -> Float[Tensor, ""]:
         """The loss, averaged over the policies that speak."""
         losses = []
-        for policy in batch.team.layout.policies if self.has_symbols and batch.unrolled.intents else ():
+        for policy in batch.team.layout.policies if self.has_symbols and batch.unrolled.channel_inputs else ():
             if not batch.team.policies[policy].communicates:
                 continue
             slots = batch.team.layout.slots(policy)
             spoken = (batch.rollout.speaking & batch.rollout.valid.unsqueeze(-1))[:, :, slots]
             if bool(spoken.any()):
-                intent = batch.unrolled.intents[0][:, :, slots][spoken]
-                losses.append(self._of(batch.team.channel.symbol_log_probs(intent)))
+                channel_input = batch.unrolled.channel_inputs[0][:, :, slots][spoken]
+                losses.append(self._of(batch.team.channel.symbol_log_probs(channel_input)))
         return torch.stack(losses).mean() if losses else torch.zeros((), device=batch.rollout.rewards.device)
 
     def _of(self, log_probs: Float[Tensor, "M L V"]) -> Float[Tensor, ""]:

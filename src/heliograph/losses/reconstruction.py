@@ -50,4 +50,4 @@ class Reconstruction(AuxiliaryLoss):
     def _carried(self, batch: LossBatch) -> Tensor:
         if not self.sampled:
             return batch.unrolled.messages[0].payload
-        return batch.team.channel.expected_payload(batch.unrolled.intents[0])
+        return batch.team.channel.expected_payload(batch.unrolled.channel_inputs[0])

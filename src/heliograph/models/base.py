@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from heliograph import distributions
 from heliograph.models.structure import Sizes
-from heliograph.renamed import told_round
+from heliograph.renamed import RenamedAttribute, rename_members, told_round
 from heliograph.types import Choice, Execution, Heard, Inputs, Timing, Tree
 
 
@@ -25,6 +25,7 @@ from heliograph.types import Choice, Execution, Heard, Inputs, Timing, Tree
 class ModelSpec:
     """What a model must know of its environment: spaces, how many agents share it, sizes of the other inputs.
 
+    The channel takes `channel_input_size` numbers of a speaker and hands `payload_size` to each hearer.
     `vocabulary` and `word_size` are of a channel with symbols (else 0): how many there are, and the size of a
     `last_message`. Where speakers `can_be_silent`, symbol 0 is silence. The last `num_gate_logits` numbers of what the
     channel takes are logits of its gate (0: it has none). `horizon` is the longest episode in env steps.
@@ -34,13 +35,15 @@ class ModelSpec:
     action_space: spaces.Space
     num_agents: int
     state_size: int
-    intent_size: int = 0
+    channel_input_size: int = 0
     payload_size: int = 0
     vocabulary: int = 0
     word_size: int = 0
     can_be_silent: bool = False
     num_gate_logits: int = 0
     horizon: int | None = None
+
+    intent_size = RenamedAttribute("channel_input_size")
 
     @property
     def action_inputs(self) -> int:
@@ -64,8 +67,16 @@ class Perceived:
     memory: Tree
 
 
+OLDER_MEMBERS = {
+    "intent_size": "message_size",
+    "build_mouth": "build_message_encoder",
+    "build_ear": "build_message_decoder",
+}
+"""Present name of each member of a model that was called otherwise."""
+
+
 class Model(nn.Module, ABC):
-    """The network of one policy. Set `hidden_size`, `intent_size` and `memory_size` in the constructor.
+    """The network of one policy. Set `hidden_size`, `message_size` and `memory_size` in the constructor.
 
     `hidden_size` and `memory_size` are numbers, or numbers by name: with `{"hidden": 64, "cell": 64}` a memory is a
     dict of two vectors, which begin as zeros, stay as they are while an agent does not observe, and end with its part.
@@ -83,12 +94,14 @@ class Model(nn.Module, ABC):
     attends = False
     remembers = False
     trainable = True
+    intent_size = RenamedAttribute("message_size")
     hidden_size: Sizes
-    intent_size: int
+    message_size: int
     memory_size: Sizes = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        rename_members(cls, OLDER_MEMBERS)
         if "speak" in vars(cls):
             cls.speak = told_round(cls.speak)  # type: ignore[method-assign]
 
@@ -113,7 +126,7 @@ class Model(nn.Module, ABC):
         """
 
     def speak(self, hidden: Tree, *, round_index: int = 0) -> Float[Tensor, "*batch A I"]:
-        """What the agents mean to say in a round (from 0), before the mouth maps it to what the channel carries."""
+        """Message features of a round (from 0), which the message encoder maps to what the channel takes."""
         return hidden
 
     def listens(self, round_index: int) -> bool:
@@ -141,13 +154,15 @@ class Model(nn.Module, ABC):
     def act(self, hidden: Tree) -> Float[Tensor, "*batch A D"]:
         """Inputs of the action distribution; batched over any leading axes."""
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
-        """Maps an intent `[..., I]` to the `intent_size` numbers that the channel takes."""
-        return nn.Linear(self.intent_size, intent_size)
+    def build_message_encoder(self, input_size: int) -> nn.Module:
+        """Maps message features `[..., I]` to the `input_size` numbers that the channel takes."""
+        return nn.Linear(self.message_size, input_size)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
-        """Maps a payload `[..., P]` back to intent features `[..., I]`."""
-        return nn.Linear(payload_size, self.intent_size)
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
+        """Maps a payload `[..., P]` back to message features `[..., I]`."""
+        return nn.Linear(payload_size, self.message_size)
 
+
+rename_members(Model, OLDER_MEMBERS)
 
 __all__ = ["Model", "ModelSpec", "Perceived"]

@@ -337,7 +337,7 @@ def lstm_step(cell: nn.LSTMCell, x: Float[Tensor, "B A D"], memory: Tree) -> dic
 
 
 def direct(size_in: int, size_out: int) -> nn.Module:
-    """Nothing between equal sizes, else a linear map: mouths and ears of models whose messages are bare numbers."""
+    """Nothing between equal sizes, else a linear map: encoder and decoder of messages that are bare numbers."""
     return nn.Identity() if size_in == size_out else orthogonal_(nn.Linear(size_in, size_out, bias=False))
 
 
@@ -350,7 +350,7 @@ class QuietRecurrent(Model, ABC):
     def __init__(self, spec: ModelSpec, *, size: int = 128):
         super().__init__(spec)
         check_positive("size", size)
-        self.hidden_size = self.intent_size = self.memory_size = size
+        self.hidden_size = self.message_size = self.memory_size = size
         self.torso = InputTorso(spec, size, use_state=self.use_state)
         self.cell = nn.GRUCell(size, size)
         self.head = small_head(size, spec.action_inputs)

@@ -23,10 +23,10 @@ class CNet(Model):
     embedding of what the agent itself said last, where messages are symbols chosen as actions (RIAL has it). Batch norm
     is by the statistics of each step under `qlearning`, by running ones else (see `MessageNorm`): of all messages
     ("pooled"), or of those heard in each step of an episode (`message_norm="by_step"`). `observation_layers`
-    is 2 in the paper's digit games. `mouth_gain` is the scale of the mouth's first, orthogonal weights: where first
-    messages are small beside the channel's noise, nobody can learn from them for long. Differences: weights start
-    orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in +-0.08; layer norm in the
-    observation's MLP, not batch norm.
+    is 2 in the paper's digit games. `message_gain` is the scale of the message encoder's first, orthogonal
+    weights: where first messages are small beside the channel's noise, nobody can learn from them for long.
+    Differences: weights start orthogonal, where the Lua code has `initialisation="uniform"`, recurrent weights in
+    +-0.08; layer norm in the observation's MLP, not batch norm.
     """
 
     timing = Timing.NEXT_STEP
@@ -41,21 +41,21 @@ class CNet(Model):
         initialisation: str = "orthogonal",
         own_message: bool = False,
         observation_layers: int = 1,
-        mouth_gain: float | None = None,
+        message_gain: float | None = None,
     ):
         super().__init__(spec)
         check_positive("size", size)
         check_positive("layers", layers)
         check_positive("observation_layers", observation_layers)
-        if mouth_gain is not None:
-            check_number("mouth_gain", mouth_gain, above=0)
+        if message_gain is not None:
+            check_number("message_gain", message_gain, above=0)
         if initialisation not in ("orthogonal", "uniform"):
             raise ValueError(f"initialisation={initialisation!r}: must be 'orthogonal' or 'uniform' (as published)")
         check_choice("message_norm", message_norm, valid=NORMS)
         if message_norm == "by_step" and spec.horizon is None:
             raise ValueError("message_norm='by_step': needs an environment whose episodes have a horizon; use 'pooled'")
-        self.size, self.layers, self.message_norm, self.mouth_gain = size, layers, message_norm, mouth_gain
-        self.hidden_size = self.intent_size = size
+        self.size, self.layers, self.message_norm, self.message_gain = size, layers, message_norm, message_gain
+        self.hidden_size = self.message_size = size
         self.memory_size = size * layers
         self.torso = InputTorso(spec, size, layers=observation_layers)
         self.cells = nn.ModuleList(nn.GRUCell(size, size) for _ in range(layers))
@@ -97,12 +97,12 @@ class CNet(Model):
         """Logits."""
         return self.head(hidden)
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """A linear map."""
-        mouth = super().build_mouth(intent_size)
-        return mouth if self.mouth_gain is None else orthogonal_(mouth, gain=self.mouth_gain)
+        message_encoder = super().build_message_encoder(input_size)
+        return message_encoder if self.message_gain is None else orthogonal_(message_encoder, gain=self.message_gain)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Batch norm and a one-layer MLP."""
         layers = [nn.Linear(payload_size, self.size), nn.ReLU()]
         if self.message_norm == "none":

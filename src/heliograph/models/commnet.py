@@ -40,7 +40,7 @@ class CommNet(Model):
         check_choice("core", core, valid=tuple(CORES))
         check_choice("combine", combine, valid=("mean", "sum"))
         self.size, self.core, self.rounds, self.combine = size, core, rounds, combine
-        self.intent_size = size
+        self.message_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.head = small_head(size, spec.action_inputs)
         cell: Any = CORES[core]
@@ -96,13 +96,13 @@ class CommNet(Model):
         """Inputs of the action distribution."""
         return self.head(hidden["state"])
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(self.intent_size, intent_size)
+        return direct(self.message_size, input_size)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(payload_size, self.intent_size)
+        return direct(payload_size, self.message_size)
 
     def _stepped(self, features: Tensor, memory: Tree, heard: Heard | None) -> dict[str, Tensor]:
         """The memory after a step of the recurrent core: the hidden state, and the cell behind it."""

@@ -22,7 +22,7 @@ class Feedforward(Model):
     def __init__(self, spec: ModelSpec, *, size: int = 64, last_action: bool = False):
         super().__init__(spec)
         check_positive("size", size)
-        self.hidden_size = self.intent_size = size
+        self.hidden_size = self.message_size = size
         self.torso = InputTorso(spec, size, last_action=last_action)
         self.middle = nn.Linear(size, size)
         self.head = small_head(size, spec.action_inputs)

@@ -55,7 +55,7 @@ class GAComm(Model):
         self.size, self.key_size, self.temperature = size, key_size, temperature
         self.told_size = value_size if values == "projected" else size
         self.hidden_size, self.memory_size = {"state": size, "told": self.told_size}, {"state": size, "cell": size}
-        self.intent_size = size
+        self.message_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.cell = orthogonal_(nn.LSTMCell(size, size))
         sequence = hard_attention == "sequence"
@@ -114,13 +114,13 @@ class GAComm(Model):
         """Inputs of the action distribution."""
         return self.head(side_by_side(hidden, self.hidden_size))
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(self.intent_size, intent_size)
+        return direct(self.message_size, input_size)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(payload_size, self.intent_size)
+        return direct(payload_size, self.message_size)
 
 
 class Sequence(nn.Module):

@@ -34,7 +34,7 @@ class GraphAttention(Model):
             raise ValueError(f"size={size}, heads={heads}: size must be a multiple of heads")
         self.size, self.heads, self.rounds = size, heads, rounds
         self.hidden_size = {"state": size, "last": size}
-        self.intent_size = self.memory_size = size
+        self.message_size = self.memory_size = size
         self.torso = InputTorso(spec, size, agent=False)
         self.cell = orthogonal_(nn.GRUCell(size, size))
         self.layers = nn.ModuleList(GraphHeads(size, size // heads, heads=heads) for _ in range(rounds))
@@ -66,10 +66,10 @@ class GraphAttention(Model):
         """Inputs of the action distribution."""
         return self.head(side_by_side(hidden, self.hidden_size))
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(self.intent_size, intent_size)
+        return direct(self.message_size, input_size)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(payload_size, self.intent_size)
+        return direct(payload_size, self.message_size)

@@ -27,7 +27,7 @@ class IC3Net(Model):
     def __init__(self, spec: ModelSpec, *, size: int = 128):
         super().__init__(spec)
         check_positive("size", size)
-        self.hidden_size = self.intent_size = size
+        self.hidden_size = self.message_size = size
         self.memory_size = {"state": size, "cell": size}
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.others = orthogonal_(nn.Linear(size, size, bias=False))
@@ -54,19 +54,19 @@ class IC3Net(Model):
         """Inputs of the action distribution."""
         return self.head(hidden)
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers; beside them the logits of a gate, where it has one."""
         gate = self.spec.num_gate_logits
         if not gate:
-            return direct(self.intent_size, intent_size)
-        return Mouth(direct(self.intent_size, intent_size - gate), nn.Linear(self.intent_size, gate))
+            return direct(self.message_size, input_size)
+        return MessageAndGate(direct(self.message_size, input_size - gate), nn.Linear(self.message_size, gate))
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(payload_size, self.intent_size)
+        return direct(payload_size, self.message_size)
 
 
-class Mouth(nn.Module):
+class MessageAndGate(nn.Module):
     """A message, and the logits of the gate after it."""
 
     def __init__(self, message: nn.Module, gate: nn.Module):

@@ -67,7 +67,7 @@ class Magic(Model):
             raise ValueError(f"size={size}, heads={heads}: size must be a multiple of heads")
         self.size, self.rounds, self.normalise = size, rounds, normalise
         self.hidden_size, self.memory_size = {"state": size, "last": size}, {"state": size, "cell": size}
-        self.intent_size = size
+        self.message_size = size
         self.torso = InputTorso(spec, size, last_action=False, agent=False)
         self.cell = orthogonal_(nn.LSTMCell(size, size))
         self.message = orthogonal_(nn.Linear(size, size)) if coders == "both" else nn.Identity()
@@ -136,13 +136,13 @@ class Magic(Model):
         """Inputs of the action distribution."""
         return self.head(side_by_side(hidden, self.hidden_size))
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(self.intent_size, intent_size)
+        return direct(self.message_size, input_size)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(payload_size, self.intent_size)
+        return direct(payload_size, self.message_size)
 
     def _weights(self, scores: Tensor, *, taken: Tensor, mask: Tensor) -> Tensor:
         """Of each edge and head, with a gradient to the choice of edges; zeros where none is taken."""

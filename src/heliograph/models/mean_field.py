@@ -25,7 +25,7 @@ class MeanField(Model):
     def __init__(self, spec: ModelSpec, *, size: int = 128):
         super().__init__(spec)
         check_positive("size", size)
-        self.hidden_size = self.intent_size = self.memory_size = size
+        self.hidden_size = self.message_size = self.memory_size = size
         self.torso = InputTorso(spec, size, agent=False)
         self.cell = orthogonal_(nn.GRUCell(2 * size, size))
         self.head = small_head(size, spec.action_inputs)

@@ -42,11 +42,11 @@ class TarMAC(Model):
         self.size, self.signature_size, self.rounds = size, signature_size, rounds
         self.timing = TIMINGS[timing]
         self.hidden_size = self.memory_size = size
-        self.intent_size = signature_size + value_size
+        self.message_size = signature_size + value_size
         self.torso = InputTorso(spec, size, agent=False)
         enters = value_size if self.timing is Timing.NEXT_STEP else 0
         self.cell = orthogonal_(nn.GRUCell(size + enters, size))
-        self.message = nn.Linear(size, self.intent_size, bias=False)
+        self.message = nn.Linear(size, self.message_size, bias=False)
         self.query = nn.Linear(size, signature_size, bias=False)
         self.mix = None if enters else nn.Linear(size + value_size, size)
         self.head = small_head(size, spec.action_inputs)
@@ -89,10 +89,10 @@ class TarMAC(Model):
         heard.attention = weights = weights_of(everything, and_oneself(heard.mask))
         return weighted_sum(weights[..., :-1], heard.messages[..., self.signature_size :]) + weights[..., -1:] * value
 
-    def build_mouth(self, intent_size: int) -> nn.Module:
+    def build_message_encoder(self, input_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(self.intent_size, intent_size)
+        return direct(self.message_size, input_size)
 
-    def build_ear(self, payload_size: int) -> nn.Module:
+    def build_message_decoder(self, payload_size: int) -> nn.Module:
         """Nothing, where the channel carries as many numbers."""
-        return direct(payload_size, self.intent_size)
+        return direct(payload_size, self.message_size)

@@ -11,10 +11,10 @@ def dial_colour_digit() -> Recipe:
     Paper: Foerster, Assael, de Freitas and Whiteson 2016: RMSProp at 5e-4, epsilon .05, sigma 2, the target team every
     100 updates, two layers for the image. Differences: 600 updates of 128 episodes, not 20,000 of 32; a learning rate
     that rises over the first 100 (RMSProp's first steps are ten times as large as later ones, and have left a team with
-    constant outputs) and falls tenfold in the second half; `mouth_gain` 2: with 5 some teams keep the colour, which a
-    mouth's first weights tell, as code; with 1 some begin too late. Momentum .05, as in a public code, not .95; images
-    are scikit-learn's of 8x8 unless `mnist_dir` is set. To reach, on test images (`split`) too: 1.8 of 2. The colour as
-    code is worth 1, silence 0.
+    constant outputs) and falls tenfold in the second half; `message_gain` 2: with 5 some teams keep the colour, which a
+    message encoder's first weights tell, as code; with 1 some begin too late. Momentum .05, as in a public code, not
+    .95; images are scikit-learn's of 8x8 unless `mnist_dir` is set. To reach, on test images (`split`) too: 1.8 of 2.
+    The colour as code is worth 1, silence 0.
     """
     return Recipe(
         name="dial_colour_digit",
@@ -24,7 +24,7 @@ def dial_colour_digit() -> Recipe:
             "env": "colour_digit",
             "env_settings": {},
             "model": "cnet",
-            "model_settings": {"observation_layers": 2, "mouth_gain": 2.0},
+            "model_settings": {"observation_layers": 2, "message_gain": 2.0},
             "channel": "dru",
             "channel_settings": {"bits": 1, "sigma": 2.0, "limit": None},
             "algorithm": "qlearning",

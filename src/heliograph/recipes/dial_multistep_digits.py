@@ -11,7 +11,7 @@ def dial_multistep_digits() -> Recipe:
     Paper: Foerster, Assael, de Freitas and Whiteson 2016: RMSProp, epsilon .05, sigma .5, the target team every 100
     updates, two layers for the image. Differences: 4,000 updates of 128 episodes, not 50,000 of 32; 64 units, not 128;
     a learning rate of 1e-3, not 5e-4, that rises over the first 100 updates and falls fivefold in the last 750;
-    momentum .05, as in a public code, not .95; `mouth_gain` 6, so that first messages are larger than the noise; what
+    momentum .05, as in a public code, not .95; `message_gain` 6, so that first messages are larger than the noise; what
     is said is bounded, to 10 sigma at first and to 2 sigma from three fifths of the updates on (without a bound teams
     come to say values between two far ones, which no bit carries); images of 8x8 unless `mnist_dir` is set. To reach:
     0.9, where four bits can name every digit, 1, and a blind guess is worth 0.1.
@@ -24,7 +24,7 @@ def dial_multistep_digits() -> Recipe:
             "env": "multistep_digits",
             "env_settings": {},
             "model": "cnet",
-            "model_settings": {"size": 64, "observation_layers": 2, "mouth_gain": 6.0},
+            "model_settings": {"size": 64, "observation_layers": 2, "message_gain": 6.0},
             "channel": "dru",
             "channel_settings": {
                 "bits": 1,

@@ -29,7 +29,7 @@ class Guest(Model):
     """
 
     communicates = False
-    intent_size = 0
+    message_size = 0
 
     def __init__(
         self,

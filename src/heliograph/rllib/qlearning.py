@@ -277,7 +277,7 @@ class QLearner(TeamLearner):
 
     def _of_messages(self, team: Team, unrolled: Unrolled, rollout: Rollout) -> Values:
         """Of RIAL's second head; where a message is several symbols, the mean over their values."""
-        values = unrolled.intents[0].unflatten(-1, (team.channel.length, -1))
+        values = unrolled.channel_inputs[0].unflatten(-1, (team.channel.length, -1))
         said = rollout.messages[0].symbols
         chosen, best = td.chosen_value(values, said).mean(-1), td.best_value(values).mean(-1)
         return Values(chosen=chosen, best=best, asked=rollout.speaking & team.talks)

@@ -26,6 +26,7 @@ from heliograph.experiments.choices import (
     outline,
 )
 from heliograph.memory import at_most, is_exhausted
+from heliograph.renamed import present_weights
 from heliograph.shipped import card_of, comes_with_us, located
 from heliograph.storage.safe_files import (
     CHECKSUM,
@@ -208,7 +209,7 @@ def open_team_file(path: pathlib.Path) -> tuple[dict[str, Any], TensorFile]:
 
 def weights_in(config: dict[str, Any], stored: TensorFile) -> dict[str, Tensor]:
     """Weights as they are used; raises `RunFolderError` where they are damaged, or no numbers."""
-    tensors = stored.read()
+    tensors = present_weights(stored.read())
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise RunFolderError(f"{stored.path}: {cut(name)} holds NaN or infinity: no such team can play; train anew")
@@ -219,7 +220,7 @@ def _outlines(config: dict[str, Any], stored: TensorFile) -> dict[str, Outline]:
     """What tensors are when they are read."""
     return {
         key: dataclasses.replace(value, dtype=torch.float32) if _is_half(config, value) else value
-        for key, value in stored.outlines.items()
+        for key, value in present_weights(stored.outlines).items()
     }
 
 

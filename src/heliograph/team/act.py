@@ -76,7 +76,7 @@ def with_actions(
         log_probs[policy] = distributions.log_prob(seats.action_space, inputs, actions[policy], mask=mask)
     assignment = out.state.assignment
     said = message_terms(
-        team, out.intents, draws=out.draws, speaking=seen.speaking, assignment=assignment, with_entropy=False
+        team, out.channel_inputs, draws=out.draws, speaking=seen.speaking, assignment=assignment, with_entropy=False
     )
     return Acted(
         actions=team.layout.by_role(actions, lead=1, assignment=assignment),

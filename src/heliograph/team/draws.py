@@ -31,7 +31,7 @@ class Draws(ABC):
         """What the models draw to listen, by policy in each round; asked before anybody speaks."""
 
     @abstractmethod
-    def message(self, team: TeamParts, intent: Tensor, *, round_index: int) -> Tree:
+    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
         """What the channel draws for the messages of a round, of what goes into it `[B, N, C]`."""
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
@@ -41,7 +41,7 @@ class Draws(ABC):
 
 @final
 class FreshDraws(Draws):
-    """Draws from a generator, sampled or greedy; with `epsilon` intents are values, and symbols epsilon-greedy.
+    """Draws from a generator, sampled or greedy; with `epsilon` channel inputs are values, and symbols epsilon-greedy.
 
     An `intervention` replaces what was said before it travels.
     """
@@ -72,12 +72,12 @@ class FreshDraws(Draws):
         return tuple(found)
 
     @torch.no_grad()
-    def message(self, team: TeamParts, intent: Tensor, *, round_index: int) -> Tree:
+    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
         """Ask the channel."""
         if self._epsilon is not None and team.spells:
-            symbols = intent.unflatten(-1, (team.channel.length, -1))
-            intent = distributions.epsilon_greedy(symbols, epsilon=self._epsilon).flatten(-2)
-        return team.channel.sample(intent, generator=self._generator, choice=self._choice)
+            symbols = channel_input.unflatten(-1, (team.channel.length, -1))
+            channel_input = distributions.epsilon_greedy(symbols, epsilon=self._epsilon).flatten(-2)
+        return team.channel.sample(channel_input, generator=self._generator, choice=self._choice)
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """What the intervention makes of it, where there is one."""
@@ -101,7 +101,7 @@ class RecordedDraws(Draws):
         """Those that were recorded."""
         return self._listening
 
-    def message(self, team: TeamParts, intent: Tensor, *, round_index: int) -> Tree:
+    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
         """Those that were recorded."""
         return self._draws[round_index]
 

@@ -46,7 +46,7 @@ def action_terms(
 
 def message_terms(
     team: TeamParts,
-    intents: tuple[Tensor, ...],
+    channel_inputs: tuple[Tensor, ...],
     *,
     draws: tuple[Tree, ...],
     speaking: Tensor,
@@ -57,9 +57,9 @@ def message_terms(
     log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
     if not team.channel.scored:
         return distributions.Score(log_prob=log_prob, entropy=entropy)
-    for r, (intent, draw) in enumerate(zip(intents, draws, strict=True)):
+    for r, (channel_input, draw) in enumerate(zip(channel_inputs, draws, strict=True)):
         talking = speaking & team.talking(r, assignment)
-        log_prob = log_prob + torch.where(talking, team.channel.log_prob(intent, draw), 0.0)
+        log_prob = log_prob + torch.where(talking, team.channel.log_prob(channel_input, draw), 0.0)
         if with_entropy:
-            entropy = entropy + torch.where(talking, team.channel.entropy(intent), 0.0)
+            entropy = entropy + torch.where(talking, team.channel.entropy(channel_input), 0.0)
     return distributions.Score(log_prob=log_prob, entropy=entropy)

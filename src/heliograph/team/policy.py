@@ -1,4 +1,6 @@
-"""A policy: a model with the mouth and the ear that put it on a channel, and its observation normaliser."""
+"""A policy: a model, the encoder and decoder of messages that put it on a channel, and its observation normaliser."""
+
+from typing import Any
 
 import torch
 from gymnasium import spaces
@@ -9,6 +11,7 @@ from heliograph.channels.base import Channel
 from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
 from heliograph.models.structure import where_agents
+from heliograph.renamed import present_weights
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -49,20 +52,26 @@ class ObservationNormaliser(nn.Module):
 
 
 class Policy(nn.Module):
-    """The network of one policy: normaliser, model, mouth (intent to channel) and ear (payload to features).
+    """The network of one policy: normaliser, model, and encoder and decoder of messages.
 
-    A policy on a channel without gradient (`none`), or whose model does not communicate, has neither mouth nor ear.
+    The encoder maps message features to what the channel takes, the decoder payloads to message features. A policy on a
+    channel without gradient (`none`), or whose model does not communicate, has neither.
     """
 
     def __init__(self, model: Model, channel: Channel, *, normalise_observations: bool = False):
         super().__init__()
         self.model = model
         self.communicates = model.communicates and channel.gradient is not Gradient.NONE
-        self.mouth = model.build_mouth(channel.intent_size) if self.communicates else None
-        self.ear = model.build_ear(channel.payload_size) if self.communicates else None
-        self._norms = [] if self.ear is None else [m for m in self.ear.modules() if isinstance(m, MessageNorm)]
+        self.message_encoder = model.build_message_encoder(channel.input_size) if self.communicates else None
+        self.message_decoder = model.build_message_decoder(channel.payload_size) if self.communicates else None
+        self._norms = (
+            []
+            if self.message_decoder is None
+            else [m for m in self.message_decoder.modules() if isinstance(m, MessageNorm)]
+        )
         self.normaliser = ObservationNormaliser(model.spec.observation_space) if normalise_observations else None
         self.requires_grad_(model.trainable)
+        self.register_load_state_dict_pre_hook(_take_older_names)
 
     def encode(self, inputs: Inputs) -> Tree:
         """Normalise the observation and encode it."""
@@ -71,22 +80,22 @@ class Policy(nn.Module):
                 inputs.observation = self.normaliser(inputs.observation)
         return self.model.encode(inputs)
 
-    def intent(self, hidden: Tree, *, round_index: int) -> Tensor:
+    def channel_input(self, hidden: Tree, *, round_index: int) -> Tensor:
         """What the channel gets from these agents in a round."""
-        if self.mouth is None:
+        if self.message_encoder is None:
             raise RuntimeError("this policy does not communicate")
-        return self.mouth(self.model.speak(hidden, round_index=round_index))
+        return self.message_encoder(self.model.speak(hidden, round_index=round_index))
 
     def hear(
         self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0, draw: Tree = None
     ) -> Heard:
         """What these agents get from the channel; `payload` is [..., A or 1, K, P]."""
-        if self.ear is None:
+        if self.message_decoder is None:
             raise RuntimeError("this policy does not communicate")
         for norm in self._norms:
             if norm.per_step:
                 norm.expect(mask, shared=payload.shape[-3] == 1)
-        return Heard(messages=self.ear(payload), mask=mask, round_index=round_index, draw=draw)
+        return Heard(messages=self.message_decoder(payload), mask=mask, round_index=round_index, draw=draw)
 
     def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:
         """The memory after listening, of those who observe (None: all do)."""
@@ -96,6 +105,14 @@ class Policy(nn.Module):
     def message_norms(self) -> list[MessageNorm]:
         """The normalisers of incoming messages, whose statistics the learner moves."""
         return self._norms
+
+
+def _take_older_names(policy: nn.Module, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    """Rename the weights that are loaded, where they were saved under older names."""
+    own = {name.removeprefix(prefix): name for name in state_dict if name.startswith(prefix)}
+    for name, present in zip(own, present_weights(own), strict=True):
+        if present != name:
+            state_dict[prefix + present] = state_dict.pop(prefix + name)
 
 
 def _name(key: str) -> str:

@@ -44,14 +44,15 @@ class StepOutput:
     """What one step of a team computed, before anybody acts.
 
     `before` and `after` are hidden features by policy, before and after listening. The others have an entry for each
-    round: `intents` went into the channel, `draws` is its randomness, `messages` came out and travelled (replaced ones
-    where there was an intervention), and `attention` are the weights by policy that models gave to what they heard.
+    round: `channel_inputs` went into the channel, `draws` is its randomness, `messages` came out and travelled
+    (replaced ones where there was an intervention), and `attention` are the weights by policy that models gave to what
+    they heard.
     `symbols` are those said in the last round, whatever became of them on the way; None on channels without symbols.
     """
 
     before: dict[str, Tree]
     after: dict[str, Tree]
-    intents: tuple[Float[Tensor, "B N C"], ...]
+    channel_inputs: tuple[Float[Tensor, "B N C"], ...]
     draws: tuple[Tree, ...]
     messages: tuple[Message, ...]
     listening: tuple[dict[str, Tree], ...]

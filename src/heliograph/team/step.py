@@ -30,12 +30,12 @@ def step(
     who = {"observing": masks.observing, "assignment": masks.assignment}
     inbox = team.unread(state.inbox, **who, timing=Timing.NEXT_STEP) if team.rounds else state.inbox
     hidden, memory, channel, symbols = core.hidden, core.memory, state.channel, None
-    intents, drawn, messages = list[Tensor](), list[Tree](), list[Message]()
+    channel_inputs, drawn, messages = list[Tensor](), list[Tree](), list[Message]()
     attention = list[dict[str, Tensor]]()
     for r in range(team.rounds):
-        intent = encode_messages(team, hidden, here, round_index=r, assignment=masks.assignment)
-        draw = draws.message(team, intent, round_index=r)
-        message, channel = team.channel.send(intent, draw=draw, form=draws.form, state=channel)
+        channel_input = encode_messages(team, hidden, here, round_index=r, assignment=masks.assignment)
+        draw = draws.message(team, channel_input, round_index=r)
+        message, channel = team.channel.send(channel_input, draw=draw, form=draws.form, state=channel)
         symbols, message = message.symbols, draws.delivered(message, round_index=r)
         speaking = masks.speaking & team.talking(r, masks.assignment)
         arrivals, channel = team.channel.transit(message, speaking=speaking, draw=draw, state=channel, round_index=r)
@@ -46,7 +46,7 @@ def step(
         if r == 0:
             inbox = team.unread(received, **who, timing=Timing.SAME_STEP)
             weights = core.attention | weights
-        intents.append(intent)
+        channel_inputs.append(channel_input)
         drawn.append(draw)
         messages.append(message)
         attention.append(weights)
@@ -59,8 +59,8 @@ def step(
         last_message=state.last_message, age=None if state.age is None else state.age + 1,
     )  # fmt: skip
     return StepOutput(
-        before=core.hidden, after=hidden, intents=tuple(intents), draws=tuple(drawn), messages=tuple(messages),
-        listening=listening, attention=tuple(attention), symbols=symbols, state=after,
+        before=core.hidden, after=hidden, channel_inputs=tuple(channel_inputs), draws=tuple(drawn),
+        messages=tuple(messages), listening=listening, attention=tuple(attention), symbols=symbols, state=after,
     )  # fmt: skip
 
 
@@ -111,10 +111,10 @@ def encode_messages(
         network = team.policies[policy]
         speaks = network.communicates and policy in here
         if speaks:
-            found[policy] = network.intent(value, round_index=round_index)
+            found[policy] = network.channel_input(value, round_index=round_index)
             continue
         first = tensors_of(value)[0]
-        found[policy] = first.new_zeros(*first.shape[:-1], team.channel.intent_size)
+        found[policy] = first.new_zeros(*first.shape[:-1], team.channel.input_size)
     return team.layout.combine(found, lead=1, assignment=assignment)
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heliograph import distributions
+from heliograph.renamed import RenamedAttribute
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.draws import Draws, RecordedDraws
 from heliograph.team.inbox import RecordedStep, by_step, recorded_steps
@@ -49,6 +50,7 @@ class Unrolled:
     last: Mapping[str, Tree]
     finals: list[dict[str, Tree]]
     presence: Mapping[str, Participation]
+    intents = RenamedAttribute("channel_inputs")
 
     def before_in(self, policy: str, steps: slice) -> Tree:
         """Hidden features of a policy in some of the T + 1 steps, before anyone spoke."""
@@ -74,9 +76,11 @@ class Unrolled:
         return {p: stack([found[p] for found in self.finals]) for p in self.last} if self.finals else None
 
     @functools.cached_property
-    def intents(self) -> tuple[Float[Tensor, "T B N C"], ...]:
+    def channel_inputs(self) -> tuple[Float[Tensor, "T B N C"], ...]:
         """What went into the channel, one tensor a round."""
-        return tuple(torch.stack(of_round) for of_round in zip(*(step.intents for step in self.steps), strict=True))
+        return tuple(
+            torch.stack(of_round) for of_round in zip(*(step.channel_inputs for step in self.steps), strict=True)
+        )
 
     @functools.cached_property
     def messages(self) -> tuple[Message, ...]:
@@ -91,7 +95,7 @@ class Unrolled:
         actions = self.action_terms(rollout.actions)
         assignment = None if rollout.assignment is None else rollout.assignment[:-1]
         messages = message_terms(
-            self.team, self.intents, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment,
+            self.team, self.channel_inputs, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment,
             with_entropy=True,
         )  # fmt: skip
         return Scores(

@@ -29,17 +29,17 @@ def made_channel(make_channel: MakeChannel) -> Channel:
         return make_channel()
 
 
-def intents_for(channel: Channel, *, seed: int = 0) -> Tensor:
+def channel_inputs_for(channel: Channel, *, seed: int = 0) -> Tensor:
     """What three agents of 64 copies mean to say, with gradients."""
-    return torch.randn(*BATCH, channel.intent_size, generator=seeded(seed), requires_grad=True)
+    return torch.randn(*BATCH, channel.input_size, generator=seeded(seed), requires_grad=True)
 
 
 def said_on(
-    channel: Channel, intent: Tensor, *, form: MessageForm, choice: Choice = Choice.SAMPLED, seed: int = 1
+    channel: Channel, channel_input: Tensor, *, form: MessageForm, choice: Choice = Choice.SAMPLED, seed: int = 1
 ) -> Message:
     """The message of a round."""
-    draw = channel.sample(intent, generator=seeded(seed), choice=choice)
-    return channel.send(intent, draw=draw, form=form)[0]
+    draw = channel.sample(channel_input, generator=seeded(seed), choice=choice)
+    return channel.send(channel_input, draw=draw, form=form)[0]
 
 
 @component_check
@@ -48,10 +48,10 @@ def check_messages(make_channel: MakeChannel) -> None:
     channel = made_channel(make_channel)
     expect(isinstance(channel.gradient, Gradient), "gradient to be one of Gradient")
     expect(not channel.num_gate_logits or channel.can_be_silent, "a channel with a gate to have can_be_silent")
-    intent = intents_for(channel)
+    channel_input = channel_inputs_for(channel)
     for form in MessageForm:
         for choice in Choice:
-            message = said_on(channel, intent, form=form, choice=choice)
+            message = said_on(channel, channel_input, form=form, choice=choice)
             _expect_shape("payload", message.payload, (*BATCH, channel.payload_size))
             _expect_shape("bits", message.bits, BATCH)
             expect(torch.isfinite(message.payload).all(), "a payload of finite numbers")
@@ -78,7 +78,9 @@ def check_execution_form(make_channel: MakeChannel) -> None:
     if channel.alphabet is None or channel.vocabulary is None:
         return
     for choice in Choice:
-        payload = said_on(channel, intents_for(channel), form=MessageForm.EXECUTION, choice=choice).payload.detach()
+        payload = said_on(
+            channel, channel_inputs_for(channel), form=MessageForm.EXECUTION, choice=choice
+        ).payload.detach()
         most = max(len(numbers.unique()) for numbers in payload.flatten(0, 1).div(ROUNDING).round().T)
         words = f"an execution form of at most vocabulary={channel.vocabulary} values a number, not {most}"
         expect(most <= channel.vocabulary, words)
@@ -89,12 +91,12 @@ def check_bits(make_channel: MakeChannel) -> None:
     """A message costs `bits_per_message`; silence, which is symbol 0, costs nothing and carries zeros."""
     channel = made_channel(make_channel)
     for form in MessageForm:
-        message = said_on(channel, intents_for(channel), form=form)
+        message = said_on(channel, channel_inputs_for(channel), form=form)
         sent = torch.ones(BATCH, dtype=torch.bool)
         if channel.can_be_silent:
             assert message.symbols is not None
             sent = message.symbols[..., 0] > 0
-            expect(sent.any() and not sent.all(), "speakers of random intents to be silent at times, not always")
+            expect(sent.any() and not sent.all(), "speakers of random channel inputs to be silent at times, not always")
             expect(channel.is_garbled or not message.payload[~sent].any(), "a payload of zeros where one is silent")
         words = f"bits={channel.bits_per_message} of every message that is sent, and 0 of silence"
         expect(torch.equal(message.bits, channel.bits_per_message * sent), words)
@@ -104,14 +106,16 @@ def check_bits(make_channel: MakeChannel) -> None:
 def check_draws(make_channel: MakeChannel) -> None:
     """All randomness is in the draw, which comes from the generator alone; sending is a pure function of it."""
     channel = made_channel(make_channel)
-    intent = intents_for(channel)
+    channel_input = channel_inputs_for(channel)
     before = torch.get_rng_state()
-    draws = [channel.sample(intent, generator=seeded(5), choice=Choice.SAMPLED) for _ in range(2)]
+    draws = [channel.sample(channel_input, generator=seeded(5), choice=Choice.SAMPLED) for _ in range(2)]
     expect(equal(*draws), "equal draws from generators of the same seed")
     for form in MessageForm:
-        sent = [channel.send(intent, draw=draw, form=form)[0] for draw in (draws[0], draws[1], draws[0])]
-        expect(equal(sent[0], sent[1]) and equal(sent[0], sent[2]), "the same message of the same intent and draw")
-    babble = [channel.babble(intent, generator=seeded(5)) for _ in range(2)]
+        sent = [channel.send(channel_input, draw=draw, form=form)[0] for draw in (draws[0], draws[1], draws[0])]
+        expect(
+            equal(sent[0], sent[1]) and equal(sent[0], sent[2]), "the same message of the same channel input and draw"
+        )
+    babble = [channel.babble(channel_input, generator=seeded(5)) for _ in range(2)]
     expect(equal(*babble), "equal noise from generators of the same seed")
     expect(torch.equal(before, torch.get_rng_state()), "nothing drawn but from the generator that is given")
     expect(not any(x.requires_grad for x in tensors_of(draws)), "draws without gradients: they are recorded")
@@ -121,38 +125,44 @@ def check_draws(make_channel: MakeChannel) -> None:
 def check_babble(make_channel: MakeChannel) -> None:
     """Noise looks like any message, and does not hang on what is meant."""
     channel = made_channel(make_channel)
-    intent = intents_for(channel)
-    said, noise = said_on(channel, intent, form=MessageForm.EXECUTION), channel.babble(intent, generator=seeded(2))
+    channel_input = channel_inputs_for(channel)
+    said, noise = (
+        said_on(channel, channel_input, form=MessageForm.EXECUTION),
+        channel.babble(channel_input, generator=seeded(2)),
+    )
     _expect_shape("the payload of babble", noise.payload, said.payload.shape)
     _expect_symbols(channel, noise)
     expect(torch.equal(noise.bits.unique(), said.bits.unique()), "noise to cost what messages cost")
-    expect(equal(noise, channel.babble(-intent, generator=seeded(2))), "noise that does not depend on the intent")
+    expect(
+        equal(noise, channel.babble(-channel_input, generator=seeded(2))),
+        "noise that does not depend on the channel input",
+    )
     if noise.symbols is not None:
         expect(len(noise.symbols.unique()) > 1, "noise of more than one symbol")
 
 
 @component_check
 def check_gradient(make_channel: MakeChannel) -> None:
-    """A PATHWISE channel passes gradients to the intent, and where messages are actions their odds do."""
+    """A PATHWISE channel passes gradients to the channel input, and where messages are actions their odds do."""
     channel = made_channel(make_channel)
     if channel.gradient is Gradient.NONE:
         return
-    intent = intents_for(channel)
-    draw = channel.sample(intent, generator=seeded(1), choice=Choice.SAMPLED)
-    payload = channel.send(intent, draw=draw, form=MessageForm.TRAINING)[0].payload
+    channel_input = channel_inputs_for(channel)
+    draw = channel.sample(channel_input, generator=seeded(1), choice=Choice.SAMPLED)
+    payload = channel.send(channel_input, draw=draw, form=MessageForm.TRAINING)[0].payload
     passes = channel.gradient is Gradient.PATHWISE and not channel.is_garbled
-    words = "a gradient of the training form to the intent" if passes else "no gradient through messages"
-    expect((_felt(payload.square().sum(), intent) > 0) == passes, f"{words}, as gradient={channel.gradient}")
+    words = "a gradient of the training form to the channel input" if passes else "no gradient through messages"
+    expect((_felt(payload.square().sum(), channel_input) > 0) == passes, f"{words}, as gradient={channel.gradient}")
     if not channel.scored:
-        for score in (lambda: channel.log_prob(intent, draw), lambda: channel.entropy(intent)):
+        for score in (lambda: channel.log_prob(channel_input, draw), lambda: channel.entropy(channel_input)):
             expect(_refuses(score), "NotImplementedError from log_prob and entropy, where nothing is an action")
         return
-    log_prob, entropy = channel.log_prob(intent, draw), channel.entropy(intent)
+    log_prob, entropy = channel.log_prob(channel_input, draw), channel.entropy(channel_input)
     _expect_shape("log_prob", log_prob, BATCH)
     _expect_shape("entropy", entropy, BATCH)
     expect(torch.isfinite(log_prob).all() and torch.isfinite(entropy).all(), "finite log-probabilities and entropies")
-    expect(_felt(log_prob.sum(), intent) > 0, "a gradient of log_prob to the intent")
-    fixed = _felt(entropy.sum(), intent) == 0
+    expect(_felt(log_prob.sum(), channel_input) > 0, "a gradient of log_prob to the channel input")
+    fixed = _felt(entropy.sum(), channel_input) == 0
     expect(fixed == channel.has_fixed_entropy, f"has_fixed_entropy={fixed}, as of its entropy")
 
 
@@ -162,12 +172,12 @@ def check_odds(make_channel: MakeChannel) -> None:
     channel = made_channel(make_channel)
     if channel.vocabulary is None:
         return
-    intent = intents_for(channel)
-    log_probs = channel.symbol_log_probs(intent)
+    channel_input = channel_inputs_for(channel)
+    log_probs = channel.symbol_log_probs(channel_input)
     _expect_shape("symbol_log_probs", log_probs, (*BATCH, channel.length, channel.vocabulary))
     total = log_probs.exp().sum(-1)
     expect(torch.allclose(total, torch.ones_like(total), atol=1e-4), "odds of the symbols at a place that sum to 1")
-    expect(_felt(log_probs[..., 0].sum(), intent) > 0, "a gradient of symbol_log_probs to the intent")
+    expect(_felt(log_probs[..., 0].sum(), channel_input) > 0, "a gradient of symbol_log_probs to the channel input")
 
 
 @component_check
@@ -176,14 +186,17 @@ def check_expected(make_channel: MakeChannel) -> None:
     channel = made_channel(make_channel)
     if channel.gradient is Gradient.NONE:
         return
-    intent = intents_for(channel)
-    payload, bits = channel.expected_payload(intent), channel.expected_bits(intent)
+    channel_input = channel_inputs_for(channel)
+    payload, bits = channel.expected_payload(channel_input), channel.expected_bits(channel_input)
     _expect_shape("expected_payload", payload, (*BATCH, channel.payload_size))
-    expect(_felt(payload.square().sum(), intent) > 0, "a gradient of expected_payload to the intent")
+    expect(_felt(payload.square().sum(), channel_input) > 0, "a gradient of expected_payload to the channel input")
     _expect_shape("expected_bits", bits, BATCH)
     expect((bits >= 0).all() and (bits <= channel.bits_per_message + ROUNDING).all(), "at most bits_per_message bits")
     if channel.can_be_silent:
-        expect(_felt(bits.sum(), intent) > 0, "a gradient of expected_bits to the intent, where one can be silent")
+        expect(
+            _felt(bits.sum(), channel_input) > 0,
+            "a gradient of expected_bits to the channel input, where one can be silent",
+        )
 
 
 @component_check
@@ -192,7 +205,7 @@ def check_shifted(make_channel: MakeChannel) -> None:
     channel = made_channel(make_channel)
     if channel.alphabet is None:
         return
-    message = said_on(channel, intents_for(channel), form=MessageForm.EXECUTION)
+    message = said_on(channel, channel_inputs_for(channel), form=MessageForm.EXECUTION)
     sent = (message.bits > 0) & (message.payload.any(-1) | (not channel.can_be_silent))
     said = message.payload[sent].detach()
     place = torch.ones(len(said), channel.length, dtype=torch.long)
@@ -214,9 +227,9 @@ def check_state(make_channel: MakeChannel) -> None:
         expect(all(len(x) == copies for x in tensors_of(state)), "all state to have the axis B first")
         found = []
         for step in range(channel.delay_env_steps + 2):
-            intent = intents_for(channel, seed=step)
-            draw = channel.sample(intent, generator=seeded(step), choice=Choice.SAMPLED)
-            message, state = channel.send(intent, draw=draw, form=MessageForm.TRAINING, state=state)
+            channel_input = channel_inputs_for(channel, seed=step)
+            draw = channel.sample(channel_input, generator=seeded(step), choice=Choice.SAMPLED)
+            message, state = channel.send(channel_input, draw=draw, form=MessageForm.TRAINING, state=state)
             speaking = everyone if step == 0 else nobody
             arrivals, state = channel.transit(message, speaking=speaking, draw=draw, state=state)
             _expect_shape("the payload that arrives", arrivals.payload, (*BATCH, channel.payload_size))
@@ -236,9 +249,9 @@ def check_saved(make_channel: MakeChannel) -> None:
     steps = channel.anneal_env_steps or MANY_ENV_STEPS
     channel.schedule(steps)
     other.load_state_dict(channel.state_dict())
-    intent = intents_for(channel)
+    channel_input = channel_inputs_for(channel)
     for form in MessageForm:
-        same = equal(said_on(channel, intent, form=form), said_on(other, intent, form=form))
+        same = equal(said_on(channel, channel_input, form=form), said_on(other, channel_input, form=form))
         expect(same, "the same messages with the same state dict: what moves must lie in a buffer")
 
 
@@ -246,11 +259,11 @@ def _expect_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
     expect(value.shape == shape, f"{name} of shape {list(shape)}, not {list(value.shape)}")
 
 
-def _felt(value: Tensor, intent: Tensor) -> float:
-    """How much an intent feels of a gradient."""
+def _felt(value: Tensor, channel_input: Tensor) -> float:
+    """How much a channel input feels of a gradient."""
     if not value.requires_grad:
         return 0.0
-    (found,) = torch.autograd.grad(value, intent, retain_graph=True, allow_unused=True)
+    (found,) = torch.autograd.grad(value, channel_input, retain_graph=True, allow_unused=True)
     return 0.0 if found is None else float(found.abs().sum())
 
 

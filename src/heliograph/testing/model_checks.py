@@ -39,7 +39,7 @@ def sampler_of(make_model: MakeModel, env: str, channel: str = "dru", *, copies:
 
 @component_check
 def check_sizes(make_model: MakeModel) -> None:
-    """Hidden features, memory, intents and actions have the sizes that the model declares, in every environment."""
+    """Hidden features, memory, channel inputs and actions have the declared sizes, in every environment."""
     for env in ENVS:
         sampler = sampler_of(make_model, env)
         unrolled = sampler.team.unroll(sampler.fragment(3))
@@ -51,16 +51,20 @@ def check_sizes(make_model: MakeModel) -> None:
             _expect_last("act(hidden)", model.act(hidden), model.spec.action_inputs)
             _expect_sizes("memory", state.memory[name], model.memory_size)
             if policy.communicates:
-                _expect_intents(policy, hidden)
+                _expect_channel_inputs(policy, hidden)
 
 
-def _expect_intents(policy: Policy, hidden: Tree) -> None:
+def _expect_channel_inputs(policy: Policy, hidden: Tree) -> None:
     spec = policy.model.spec
-    assert policy.mouth is not None and policy.ear is not None
-    _expect_last("build_mouth(...) of speak(hidden)", policy.intent(hidden, round_index=0), spec.intent_size)
+    assert policy.message_encoder is not None and policy.message_decoder is not None
+    _expect_last(
+        "build_message_encoder(...) of speak(hidden)",
+        policy.channel_input(hidden, round_index=0),
+        spec.channel_input_size,
+    )
     payload = torch.zeros(*tensors_of(hidden)[0].shape[:-1], spec.payload_size)
-    heard = policy.ear(payload)
-    expect(heard.shape[:-1] == payload.shape[:-1], "build_ear(...) to keep all axes but the last")
+    heard = policy.message_decoder(payload)
+    expect(heard.shape[:-1] == payload.shape[:-1], "build_message_decoder(...) to keep all axes but the last")
 
 
 def _expect_sizes(name: str, value: Tree, sizes: Sizes) -> None:
