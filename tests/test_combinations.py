@@ -152,7 +152,8 @@ def test_a_channel_tells_its_gate_and_its_entropy() -> None:
 def test_a_model_asks_for_the_logits_of_the_gate_that_a_channel_has() -> None:
     spec = make_sampler("speaker_listener", channel="gated+dru", model="ic3net").team.policies["speaker"].model.spec
     assert spec.num_gate_logits == 2
-    three = registry.load("model", "ic3net")(type(spec)(**{**vars(spec), "num_gate_logits": 3, "input_size": 7}))
+    wider = {**vars(spec), "num_gate_logits": 3, "channel_input_size": 7}
+    three = registry.load("model", "ic3net")(type(spec)(**wider))
     message_encoder: nn.Module = three.build_message_encoder(7)
     assert (message_encoder.gate.out_features, message_encoder.message.out_features) == (3, 4)
 

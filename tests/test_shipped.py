@@ -17,6 +17,7 @@ from heliograph.cli import main
 from heliograph.experiments.choices import EnvChoice
 from heliograph.experiments.settings import settings_from
 from heliograph.registry import UnknownNameError, load, names
+from heliograph.renamed import present_settings
 from heliograph.shipped import PREFIX, card_of, located
 from heliograph.storage.run_folder import Run, RunFolderError, read_run
 from heliograph.storage.team_file import export, read_policy
@@ -68,7 +69,7 @@ def test_its_card_says_how_it_was_made(name: str) -> None:
     assert card["commands"][0].startswith(trainers) and card["seed"] == card["training"]["seed"]
     assert {"heliograph", "python", "ray", "torch"} <= card["versions"].keys() and card["commit"]
     asked = settings_from(recipe.settings)
-    assert {**card["training"], "model": asked.model}["model_settings"] == asked.model_settings
+    assert present_settings(card["training"]["model_settings"]) == asked.model_settings
     assert read_run(PREFIX + name).choices == asked.choices()
 
 
