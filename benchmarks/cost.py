@@ -16,6 +16,7 @@ choose one of four actions, as there. `--show` prints the tables of docs/growth.
 """
 
 import argparse
+import dataclasses
 import itertools
 import json
 import multiprocessing
@@ -31,7 +32,7 @@ from gymnasium import spaces
 from protocols import RESULTS, command, commit, machine
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.graph_colouring import GraphColouring
 from heliograph.experiments.choices import TeamChoices, build_team, facts_of
 from heliograph.rllib.runs.train import versions
@@ -68,7 +69,15 @@ TOPOLOGIES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-class Square(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SquareState(EnvState):
+    """Where agents stand `[B, N, 2]`, and the step `[B]`."""
+
+    places: Tensor
+    time: Tensor
+
+
+class Square(TeamEnv[SquareState]):
     """Agents stand anywhere on a square of side 1, see where they are, and are paid for nothing; 16 steps."""
 
     def __init__(self, *, agents: int, **base: Unpack[BaseSettings]):
@@ -77,31 +86,33 @@ class Square(TeamEnv):
             observation_space=spaces.Box(0.0, 1.0, (4,)), action_space=spaces.Discrete(4),
         )  # fmt: skip
         super().__init__((role,), **base)
-        self._places = torch.zeros(self.num_envs, agents, 2, device=self.device)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
         """The steps of an episode."""
         return 16
 
-    def _start(self, starting: Tensor) -> None:
-        places = torch.rand(self._places.shape, generator=self.start_generator, device=self.device)
-        self._places = torch.where(starting[:, None, None], places, self._places)
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self) -> SquareState:
+        """New places."""
+        shape = (self.num_envs, self.num_agents, 2)
+        places = torch.rand(shape, generator=self.start_generator, device=self.device)
+        return SquareState(places=places, time=torch.zeros(self.num_envs, dtype=torch.long, device=self.device))
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        self._time = self._time + moving
-        over = self._time >= self.horizon
+    def advance(self, state: SquareState, actions: dict[str, Tensor]) -> tuple[SquareState, Outcome]:
+        """Only the time goes on."""
+        time = state.time + 1
+        over = time >= self.horizon
         rewards = torch.zeros(self.num_envs, self.num_agents, device=self.device)
-        return Outcome(rewards=rewards, terminated=over[:, None].expand(-1, self.num_agents), episode_over=over)
+        outcome = Outcome(rewards=rewards, terminated=over[:, None].expand(-1, self.num_agents), episode_over=over)
+        return SquareState(places=state.places, time=time), outcome
 
-    def _observe(self) -> View:
+    def observe(self, state: SquareState) -> View:
+        """Show each agent where it is."""
         everyone = torch.ones(self.num_envs, self.num_agents, dtype=torch.bool, device=self.device)
         return View(
-            observations={"agent": torch.cat([self._places, 1 - self._places], -1)},
+            observations={"agent": torch.cat([state.places, 1 - state.places], -1)},
             observing=everyone, acting=everyone, speaking=everyone,
-            meaning=(self._places[..., :1] * 4).long(), state=self._places.flatten(1), positions=self._places,
+            meaning=(state.places[..., :1] * 4).long(), state=state.places.flatten(1), positions=state.places,
         )  # fmt: skip
 
 

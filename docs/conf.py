@@ -47,8 +47,6 @@ OFFERED = {
     "CommDQN": "",
 }
 """Classes on top of RLlib's, with the methods that users call; what else they override is for RLlib."""
-HOOKS = {"TeamEnv": "_start, _advance, _observe", "Topology": "_edges", "Wrapper": "_draw, _said, _arriving"}
-"""Methods with an underscore that authors of components fill in."""
 TITLES = {
     "env": "Environments",
     "model": "Models",
@@ -108,8 +106,7 @@ def options(name: str, found: Any) -> list[str]:
     if not isinstance(found, type) or not OFFERED.get(name, "all"):
         return []
     every = [":undoc-members:"] if issubclass(found, enum.Enum) else []
-    hooks = [f":private-members: {HOOKS[name]}"] if name in HOOKS else []
-    return [f":members: {OFFERED.get(name, '')}".rstrip(), *every, *hooks]
+    return [f":members: {OFFERED.get(name, '')}".rstrip(), *every]
 
 
 def write_reference() -> None:

@@ -3,9 +3,9 @@
 This example
 ------------
 writes a whole environment: a keeper sees which berth of a harbour is free, two boats do not, and each must steer
-there. An environment is one class with three hooks over `B` copies at once; resets, time limits, seeds and saved state
-come from the base class, and messages need no code at all. `check_env` holds it to its promises. A class trains like a
-name: `CommPPOConfig().environment(Harbour)`.
+there. An environment is a state of tensors and one class with three hooks over `B` copies at once; resets, time limits,
+seeds and saved state come from the base class, and messages need no code at all. `check_env` holds it to its promises.
+A class trains like a name: `CommPPOConfig().environment(Harbour)`.
 
 How to run
 ----------
@@ -19,17 +19,37 @@ Boats that hear nothing get 0.25 (one berth of four); within 20 iterations the t
 """
 
 import argparse
+import dataclasses
 
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph import BaseSettings, Bounds, CommPPOConfig, LocalTrainer, Outcome, Role, TeamEnv, View, check_env
+from heliograph import (
+    BaseSettings,
+    Bounds,
+    CommPPOConfig,
+    EnvState,
+    LocalTrainer,
+    Outcome,
+    Role,
+    TeamEnv,
+    View,
+    check_env,
+)
 from heliograph.envs.base import Unpack
 
 
-class Harbour(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HarbourState(EnvState):
+    """The free berth and the step of each copy `[B]`."""
+
+    free: Tensor
+    time: Tensor
+
+
+class Harbour(TeamEnv[HarbourState]):
     """A keeper sees the free one of `berths` berths and speaks; a step later two boats steer, for 1 each if right."""
 
     def __init__(self, *, berths: int = 4, **base: Unpack[BaseSettings]):
@@ -41,8 +61,6 @@ class Harbour(TeamEnv):
         keeper = Role(name="keeper", agents=("keeper_0",), observation_space=lamp, action_space=spaces.Discrete(1))
         boats = Role(name="boat", agents=("boat_0", "boat_1"), observation_space=sea, action_space=steer)
         super().__init__((keeper, boats), **base)
-        self._free = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
-        self._time = torch.zeros_like(self._free)
 
     @property
     def horizon(self) -> int:
@@ -53,30 +71,35 @@ class Harbour(TeamEnv):
         """The mean over three agents: the keeper is paid what the boats get on average."""
         return Bounds(random=1 / self.berths, blind=1 / self.berths, full_information=1.0, source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: HarbourState) -> dict[str, Tensor]:
         """Steer for the free berth."""
-        return {"keeper": torch.zeros_like(self._free)[:, None], "boat": self._free[:, None].expand(-1, 2)}
+        return {"keeper": torch.zeros_like(state.free)[:, None], "boat": state.free[:, None].expand(-1, 2)}
 
-    def _start(self, starting: Tensor) -> None:
-        free = torch.randint(self.berths, starting.shape, generator=self.start_generator, device=self.device)
-        self._free = torch.where(starting, free, self._free)
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self) -> HarbourState:
+        """A berth is free."""
+        free = torch.randint(self.berths, (self.num_envs,), generator=self.start_generator, device=self.device)
+        return HarbourState(free=free, time=torch.zeros_like(free))
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        steering = (self._time == 1)[:, None]
-        safe = ((actions["boat"] == self._free[:, None]) & steering).float()
-        self._time = self._time + moving
-        over = self._time >= 2
+    def advance(self, state: HarbourState, actions: dict[str, Tensor]) -> tuple[HarbourState, Outcome]:
+        """Pay in the second step."""
+        steering = state.time == 1
+        safe = ((actions["boat"] == state.free[:, None]) & steering[:, None]).float()
         rewards = torch.cat([safe.mean(1, keepdim=True), safe], 1)
-        info = {"success": safe.all(1)}
-        return Outcome(rewards=rewards, terminated=over[:, None].expand(-1, 3), episode_over=over, info=info)
+        outcome = Outcome(
+            rewards=rewards,
+            terminated=steering[:, None].expand(-1, 3),
+            episode_over=steering,
+            info={"success": safe.all(1)},
+        )
+        return dataclasses.replace(state, time=state.time + 1), outcome
 
-    def _observe(self) -> View:
-        steering = (self._time == 1)[:, None]
+    def observe(self, state: HarbourState) -> View:
+        """Show the keeper the free berth, and the boats whether it is their turn."""
+        steering = (state.time == 1)[:, None]
         boats = torch.tensor([[False, True, True]], device=self.device)
-        lamp = F.one_hot(self._free, self.berths).float()[:, None]
+        lamp = F.one_hot(state.free, self.berths).float()[:, None]
         sea = steering.float()[:, None].expand(-1, 2, 1)
-        known = torch.where(boats, -1, self._free[:, None])
+        known = torch.where(boats, -1, state.free[:, None])
         return View(
             observations={"keeper": lamp, "boat": sea},
             observing=steering == boats,

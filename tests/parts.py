@@ -50,7 +50,7 @@ STACKS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def changes_arrivals(name: str) -> bool:
     """Whether a wrapper decides which messages arrive."""
-    return registry.load("channel", name)._arriving is not Wrapper._arriving
+    return registry.load("channel", name).change_arrivals is not Wrapper.change_arrivals
 
 
 def wraps(name: str) -> bool:
@@ -126,7 +126,7 @@ class Chatter(Model):
 class Ring(Topology):
     """Each agent hears the next one; sparse, K = 1."""
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         num_agents = step.speaking.shape[1]
         senders = (torch.arange(num_agents) + 1).remainder(num_agents).view(1, -1, 1)
         return Edges(senders=senders, mask=torch.ones_like(senders, dtype=torch.bool))

@@ -15,7 +15,7 @@ from ray.rllib.policy.policy import PolicySpec
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.analysis.corpus import load_corpus
 from heliograph.cli import main
-from heliograph.envs.base import Outcome, TeamEnv, View
+from heliograph.envs.base import EnvState, Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity
 from heliograph.experiments.compatibility import RULES, Verdict
 from heliograph.rllib.config import as_loss
@@ -40,15 +40,15 @@ class Tiny(TeamEnv):
     def horizon(self) -> int | None:
         return None if self.endless else 1
 
-    def _start(self, starting: torch.Tensor) -> None:
-        pass
+    def start(self) -> EnvState:
+        return EnvState()
 
-    def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
+    def advance(self, state: EnvState, actions: dict[str, torch.Tensor]) -> tuple[EnvState, Outcome]:
         shape = (self.num_envs, self.num_agents)
         over = torch.full((self.num_envs,), not self.endless)
-        return Outcome(rewards=torch.zeros(shape), terminated=over[:, None].expand(shape), episode_over=over)
+        return state, Outcome(rewards=torch.zeros(shape), terminated=over[:, None].expand(shape), episode_over=over)
 
-    def _observe(self) -> View:
+    def observe(self, state: EnvState) -> View:
         shape = (self.num_envs, self.num_agents)
         flags = torch.ones(shape, dtype=torch.bool)
         seen = torch.zeros(*shape, 2)

@@ -115,7 +115,7 @@ class Late(Wrapper):
         super().__init__(inner)
         self.delay_env_steps = 1
 
-    def _draw(self, channel_input, *, generator, choice):
+    def draw_own(self, channel_input, *, generator, choice):
         return {}
 
 
@@ -126,14 +126,14 @@ class Hoarder(Wrapper):
         super().__init__(inner)
         self.delay_env_steps = 1
 
-    def _draw(self, channel_input, *, generator, choice):
+    def draw_own(self, channel_input, *, generator, choice):
         return {}
 
-    def _own_state(self, num_envs, num_agents, device, *, rounds):
+    def own_state(self, num_envs, num_agents, device, *, rounds):
         zeros = torch.zeros(num_envs, num_agents, device=device)
         return {"payload": zeros[..., None].expand(-1, -1, self.payload_size), "bits": zeros, "mask": zeros > 0}
 
-    def _arriving(self, arrivals, *, draw, own, round_index):
+    def change_arrivals(self, arrivals, *, draw, own, round_index):
         return dataclasses.replace(arrivals, **own), dict(vars(arrivals))
 
 
@@ -218,7 +218,7 @@ def test_models(make: Any, check: str, expectation: str) -> None:
 class Twice(Topology):
     """Everyone hears agent 0 twice."""
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         shape = (1, step.speaking.shape[1], 2)
         return Edges(senders=torch.zeros(shape, dtype=torch.long), mask=torch.ones(shape, dtype=torch.bool))
 
@@ -226,14 +226,14 @@ class Twice(Topology):
 class Moving(Topology):
     """Draws whom one hears, and calls itself static."""
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         return Edges(senders=None, mask=torch.rand(1, *step.speaking.shape[1:] * 2) < 0.5)
 
 
 class Deaf(Topology):
     hears_nobody = True
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         number = step.speaking.shape[1]
         return Edges(senders=None, mask=~torch.eye(number, dtype=torch.bool)[None])
 
@@ -242,7 +242,7 @@ class Lawless(Deaf):
     hears_nobody = False
     yields_to_env = True
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         number = step.speaking.shape[1]
         if step.hearing is not None:
             step.hearing.mask[:] = False

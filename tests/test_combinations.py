@@ -67,7 +67,7 @@ class Elsewhere(Topology):
     static = False
     needs_hearing = True
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         assert step.adjacency is not None
         return step.adjacency
 
@@ -75,7 +75,7 @@ class Elsewhere(Topology):
 class Lonely(Topology):
     hears_nobody = True
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         return no_edges(step.speaking.shape[1], step.speaking.device)
 
 

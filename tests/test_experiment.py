@@ -110,7 +110,7 @@ class Loud(Wrapper):
         super().__init__(inner)
         self.volume, self.sigma = volume, sigma
 
-    def _draw(
+    def draw_own(
         self, channel_input: torch.Tensor, *, generator: torch.Generator | None, choice: Choice
     ) -> dict[str, Tree]:
         return {}

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, flat_observation
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View, flat_observation
 from heliograph.models import blocks
 from heliograph.models.blocks import ImageTorso
 from heliograph.models.full_information import FullInformation
@@ -38,30 +38,35 @@ from tests.parts import make_sampler, make_team
 SIDE, COPIES, STEPS, EPISODE = 32, 8, 6, 20
 
 
-class Pictures(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clock(EnvState):
+    time: Tensor
+
+
+class Pictures(TeamEnv[Clock]):
     """Two agents see the time, drawn over the last picture, and are paid for acting; `EPISODE` steps."""
 
     def __init__(self, **base: Unpack[BaseSettings]):
         seen, act = spaces.Box(0, 255, (SIDE, SIDE, 3), "uint8"), spaces.Discrete(2)
         role = Role(name="agent", agents=("agent_0", "agent_1"), observation_space=seen, action_space=act)
         super().__init__((role,), **base)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long)
         self._canvas = torch.zeros(self.num_envs, 2, SIDE, SIDE, 3, dtype=torch.uint8)
 
     @property
     def horizon(self) -> int:
         return EPISODE
 
-    def _start(self, starting: Tensor) -> None:
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self) -> Clock:
+        return Clock(time=torch.zeros(self.num_envs, dtype=torch.long))
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        self._time = self._time + 1
-        nothing, over = torch.zeros(self.num_envs, 2), self._time >= EPISODE
-        return Outcome(rewards=nothing + actions["agent"], terminated=nothing.bool(), episode_over=over)
+    def advance(self, state: Clock, actions: dict[str, Tensor]) -> tuple[Clock, Outcome]:
+        time = state.time + 1
+        nothing, over = torch.zeros(self.num_envs, 2), time >= EPISODE
+        outcome = Outcome(rewards=nothing + actions["agent"], terminated=nothing.bool(), episode_over=over)
+        return Clock(time=time), outcome
 
-    def _observe(self) -> View:
-        self._canvas.copy_(self._time.view(-1, 1, 1, 1, 1) * 7 % 256)
+    def observe(self, state: Clock) -> View:
+        self._canvas.copy_(state.time.view(-1, 1, 1, 1, 1) * 7 % 256)
         yes = torch.ones(self.num_envs, 2, dtype=torch.bool)
         return View(
             observations={"agent": self._canvas}, observing=yes, acting=yes, speaking=yes, meaning=yes.long()[..., None]

@@ -96,7 +96,7 @@ def _disturbed(name: str) -> Callable[..., Any]:
     return method
 
 
-HOOKS = ("_start", "_advance", "_observe", "_seed", "_extra_state", "_set_extra_state", "bounds", "oracle", "scene")
+HOOKS = ("start", "advance", "observe", "pass_seed", "extra_state", "set_extra_state", "bounds", "oracle", "scene")
 for hook in (*HOOKS, "close"):
     setattr(Disturbing, hook, _disturbed(hook))
 
@@ -137,11 +137,11 @@ def test_whatever_an_environment_sets_is_put_back(where: str) -> None:
 
 @each_disturbance
 def test_each_change_is_told_by_name_and_remedy(name: str) -> None:
-    env = disturbing("_advance", DISTURBANCES[name])(num_envs=2)
+    env = disturbing("advance", DISTURBANCES[name])(num_envs=2)
     env.reset()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        env.step(env.oracle())
+        env.step(env.oracle(env.state))
     words = [str(each.message) for each in told]
     assert len(words) == (name != "warning filters")
     assert all(f"step() of Disturbing changed {name} of the whole process from " in word for word in words)
@@ -173,7 +173,7 @@ def trained(env: Any, **more: Any) -> dict[str, Tensor]:
 
 @untold
 @pytest.mark.parametrize("what", [DISTURBANCES["gradients"], disturb], ids=["gradients", "all"])
-@pytest.mark.parametrize("where", ["__init__", "_advance"])
+@pytest.mark.parametrize("where", ["__init__", "advance"])
 def test_it_changes_no_weight(where: str, what: Callable[[], Any], undisturbed: dict[str, Tensor]) -> None:
     found = trained(disturbing(where, what))
     assert all(torch.equal(found[key], value) for key, value in undisturbed.items())
@@ -278,16 +278,16 @@ def adapted(at: Callable[[str], Any]) -> Callable[..., FromPettingZoo]:
 
 
 def test_a_change_is_told_once_for_each_call() -> None:
-    env = disturbing("_advance", DISTURBANCES["the default dtype"])(num_envs=2)
+    env = disturbing("advance", DISTURBANCES["the default dtype"])(num_envs=2)
     env.reset()
     with pytest.warns(UserWarning) as told:
-        env.step(env.oracle())
+        env.step(env.oracle(env.state))
     (message,) = [str(each.message) for each in told]
     assert message.startswith("step() of Disturbing changed the default dtype of the whole process from torch.float32")
     assert message.endswith("(torch.set_default_dtype): put back; give dtype= where tensors are made")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env.step(env.oracle())
+        env.step(env.oracle(env.state))
 
 
 def test_changes_are_put_back_where_something_is_raised_too() -> None:
@@ -372,12 +372,12 @@ def test_an_interrupt_passes() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        live(disturbing("_advance", interrupted))
+        live(disturbing("advance", interrupted))
 
 
 def test_facts_are_read_in_isolation() -> None:
     with pytest.warns(UserWarning, match="reset.. of Disturbing changed the working directory"):
-        facts_for(EnvChoice(env=disturbing("_start", DISTURBANCES["the working directory"])))
+        facts_for(EnvChoice(env=disturbing("start", DISTURBANCES["the working directory"])))
     assert build_env(EnvChoice(env=SpeakerListener), num_envs=1).num_agents == 2
 
 
@@ -394,7 +394,7 @@ def test_what_an_import_or_a_first_reset_raises_is_told_with_its_place(
 
     told = r"KeyError: 'lamp' \(in reset\(\) of Disturbing; test_isolation\.py, line \d+\)"
     with pytest.raises(EnvError, match=told):
-        facts_for(EnvChoice(env=disturbing("_start", fail)))
+        facts_for(EnvChoice(env=disturbing("start", fail)))
 
 
 @untold

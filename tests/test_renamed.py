@@ -1,5 +1,6 @@
 """Keyword arguments and attributes under older names: they work, with a warning, wherever they may be given."""
 
+import dataclasses
 import inspect
 from typing import Any
 
@@ -9,16 +10,19 @@ from gymnasium import spaces
 
 from heliograph.analysis import evaluate, judging
 from heliograph.channels.base import Channel
+from heliograph.channels.wrapper import Wrapper
 from heliograph.cli.migrating import rewritten
+from heliograph.cli.migrating_hooks import left_to_do
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.speaker_listener import SpeakerListener
-from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, make_env
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_channel, build_env, make_env
 from heliograph.models.base import ModelSpec
 from heliograph.models.cnet import CNet
 from heliograph.models.scripted import ScriptedOutput
 from heliograph.renamed import KEYWORDS, present_keywords, present_weights
 from heliograph.testing import check_channel
-from heliograph.types import Choice, Gradient, Message, MessageForm, Tree
+from heliograph.topologies.base import Topology, no_edges
+from heliograph.types import Choice, Edges, Gradient, Message, MessageForm, TeamStep, Tree
 from tests.parts import make_sampler
 
 SPEC = ModelSpec(observation_space=spaces.Box(0, 1, (3,)), action_space=spaces.Discrete(2), num_agents=1, state_size=3)
@@ -178,3 +182,72 @@ def test_an_unrolled_rollout_tells_what_went_into_the_channel_under_the_older_na
     unrolled = sampler.team.unroll(sampler.fragment(2))
     with pytest.warns(DeprecationWarning, match="Unrolled.intents is called channel_inputs now"):
         assert unrolled.intents is unrolled.channel_inputs
+
+
+OLD_HOOKS = """from heliograph import TeamEnv, Topology, Wrapper
+
+
+class Near(Topology):
+    def _edges(self, step):
+        return self._edges_of(step)
+
+    def _edges_of(self, step): ...
+
+
+class Loud(Wrapper):
+    def _draw(self, channel_input, *, generator, choice):
+        return {}
+
+    def _said(self, message, *, draw):
+        return super()._said(message, draw=draw)
+
+
+class Fog(TeamEnv):
+    def _seed(self, seed): super()._seed(seed)
+
+    def _start(self, starting): ...
+
+
+class Other:
+    def _edges(self): ...
+"""
+
+
+def test_migrate_renames_hooks_of_own_classes_and_tells_the_rest() -> None:
+    new = rewritten(OLD_HOOKS)
+    assert "def pattern(self, step):\n        return self._edges_of(step)" in new
+    assert "return super().change_message(message, draw=draw)" in new and "def draw_own(" in new
+    assert "def pass_seed(self, seed): super().pass_seed(seed)" in new
+    assert new.endswith("class Other:\n    def _edges(self): ...\n")
+    (left,) = left_to_do(new)
+    assert new.splitlines()[left[0] - 1] == "class Fog(TeamEnv):" and "fills in _start" in left[1]
+    asked = "best = env.oracle()\nenv.scene(1)\nenv.oracle(env.state)\nenv.scene(state, 1)\n"
+    assert [line for line, _ in left_to_do(asked)] == [1, 2]
+
+
+def test_hooks_under_older_names_are_called_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"Before\._edges is called pattern now"):
+
+        class Before(Topology):
+            def _edges(self, step: TeamStep) -> Edges:
+                return no_edges(step.speaking.shape[1], step.speaking.device)
+
+    env = SpeakerListener()
+    assert Before().edges(env.reset()).mask.shape == (1, 2, 0)
+
+    with pytest.warns(DeprecationWarning, match=r"Louder\._(draw|said) is called"):
+
+        class Louder(Wrapper):
+            def _draw(self, channel_input: Any, *, generator: Any, choice: Any) -> dict[str, Any]:
+                return {}
+
+            def _said(self, message: Message, *, draw: Any) -> Message:
+                message = super()._said(message, draw=draw)
+                return dataclasses.replace(message, payload=message.payload * 2)
+
+    plain = build_channel("continuous", {})
+    channel_input = torch.ones(3, 2, plain.input_size)
+    draw = Louder(plain).sample(channel_input, generator=None, choice=Choice.SAMPLED)
+    louder, _ = Louder(plain).send(channel_input, draw=draw, form=MessageForm.TRAINING)
+    said, _ = plain.send(channel_input, draw=draw["said"], form=MessageForm.TRAINING)
+    assert torch.equal(louder.payload, 2 * said.payload)

@@ -163,14 +163,14 @@ def test_finished_episodes_are_counted_once_with_their_success() -> None:
 def test_what_never_ends_is_refused() -> None:
     world = ENVS["identity"](num_envs=2)
     sampler = Sampler(world, make_team(world))
-    world._advance, advance = lambda a, m: _endless(advance(a, m)), world._advance
+    world.advance, advance = lambda state, actions: _endless(*advance(state, actions)), world.advance
     with pytest.raises(ValueError, match="time_limit"):
         sampler.episodes()
 
 
-def _endless(outcome):
+def _endless(state, outcome):
     outcome.episode_over = torch.zeros_like(outcome.episode_over)
-    return outcome
+    return state, outcome
 
 
 def test_interventions_are_told_which_copies_count() -> None:

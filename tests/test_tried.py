@@ -65,7 +65,7 @@ def test_a_python_environment(fault: str, what: str, where: str) -> None:
 
 def test_one_of_ours_and_not_a_model() -> None:
     class Broken(Identity):
-        def _advance(self, actions: Any, moving: Any) -> Any:
+        def advance(self, state: Any, actions: Any) -> Any:
             raise KeyError("goal")
 
     with pytest.raises(EnvError, match=r"KeyError: 'goal' \(in env step 1 of Broken; test_tried\.py, line"):

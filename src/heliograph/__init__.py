@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from heliograph.channels.base import Channel as Channel
     from heliograph.channels.wrapper import Wrapper as Wrapper
     from heliograph.envs.base import BaseSettings as BaseSettings
-    from heliograph.envs.base import Outcome as Outcome
     from heliograph.envs.base import TeamEnv as TeamEnv
-    from heliograph.envs.base import View as View
+    from heliograph.envs.foreign import ForeignEnv as ForeignEnv
+    from heliograph.envs.state import EnvState as EnvState
+    from heliograph.envs.view import Outcome as Outcome
+    from heliograph.envs.view import View as View
     from heliograph.experiments.choices import (
         EnvChoice as EnvChoice,
     )
@@ -223,9 +225,11 @@ PUBLIC: dict[str, dict[str, str]] = {
     },
     "Writing components": {
         "TeamEnv": "heliograph.envs.base:TeamEnv",
+        "EnvState": "heliograph.envs.state:EnvState",
         "BaseSettings": "heliograph.envs.base:BaseSettings",
-        "Outcome": "heliograph.envs.base:Outcome",
-        "View": "heliograph.envs.base:View",
+        "Outcome": "heliograph.envs.view:Outcome",
+        "View": "heliograph.envs.view:View",
+        "ForeignEnv": "heliograph.envs.foreign:ForeignEnv",
         "Bounds": "heliograph.types:Bounds",
         "Role": "heliograph.types:Role",
         "Edges": "heliograph.types:Edges",
@@ -258,17 +262,17 @@ PUBLIC: dict[str, dict[str, str]] = {
 PLACES = {name: place for names in PUBLIC.values() for name, place in names.items()}
 __all__ = [
     "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C", "CommA2CConfig", "CommDQN",
-    "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice",
-    "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel", "FromPettingZoo", "FromVMAS",
-    "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm", "Model",
-    "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe", "RecordCorpus", "Role",
-    "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv", "Timing", "ToAEC",
-    "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "build_channel", "build_env",
-    "build_team", "check_channel", "check_env", "check_loss", "check_measure", "check_model", "check_recipe",
-    "check_topology", "config_of", "difference", "entropy", "estimate", "evaluate", "export", "facts_of",
-    "heat_map", "interventions_table", "judged", "load_corpus", "make_env", "mutual_information",
-    "neighbour_purity", "permutation_baseline", "play", "play_run", "protocol_in", "read_policy", "read_run",
-    "record", "report", "resume", "settings_from", "train",
+    "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice", "EnvState",
+    "ForeignEnv", "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel", "FromPettingZoo",
+    "FromVMAS", "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm",
+    "Model", "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe",
+    "RecordCorpus", "Role", "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv",
+    "Timing", "ToAEC", "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper",
+    "build_channel", "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure",
+    "check_model", "check_recipe", "check_topology", "config_of", "difference", "entropy", "estimate", "evaluate",
+    "export", "facts_of", "heat_map", "interventions_table", "judged", "load_corpus", "make_env",
+    "mutual_information", "neighbour_purity", "permutation_baseline", "play", "play_run", "protocol_in",
+    "read_policy", "read_run", "record", "report", "resume", "settings_from", "train",
 ]  # fmt: skip
 
 

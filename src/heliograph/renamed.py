@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
-    "KEYWORDS", "RenamedAttribute", "present_keywords", "present_settings", "present_weights", "rename_members",
-    "renamed", "told_round", "understood_by",
+    "HOOKS", "KEYWORDS", "RenamedAttribute", "adopt_older_hooks", "keep_older_hooks", "present_keywords",
+    "present_settings", "present_weights", "rename_members", "renamed", "told_round", "understood_by",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -27,6 +27,38 @@ MODULES_OF_POLICY = {"mouth": "message_encoder", "ear": "message_decoder"}
 """Present name of each module of a policy that was called otherwise."""
 WEIGHTS = re.compile(r"^(policies\.[^.]+\.|)(mouth|ear)\.")
 """How the names of its weights begin, in a policy's own state dict or in that of its team."""
+HOOKS = {
+    "TeamEnv": {
+        "_seed": "pass_seed",
+        "_change": "set_adjustable",
+        "_extra_state": "extra_state",
+        "_set_extra_state": "set_extra_state",
+    },
+    "Topology": {"_edges": "pattern"},
+    "Wrapper": {
+        "_draw": "draw_own",
+        "_meant": "inner_input",
+        "_said": "change_message",
+        "_arriving": "change_arrivals",
+        "_own_state": "own_state",
+        "_cut_own": "cut_own",
+    },
+}
+"""By base class, the present names of the hooks that were called otherwise and are otherwise as they were."""
+
+
+def adopt_older_hooks(cls: type, names: Mapping[str, str]) -> None:
+    """Give the hooks that a class defines under older names their present ones, each with a DeprecationWarning."""
+    for old, new in names.items():
+        if old in vars(cls) and new not in vars(cls):
+            warnings.warn(f"{cls.__name__}.{old} is called {new} now", DeprecationWarning, stacklevel=4)
+            setattr(cls, new, vars(cls)[old])
+
+
+def keep_older_hooks(base: type, names: Mapping[str, str]) -> None:
+    """Let what overrides the hooks of a base class under older names call those of the base by these names as well."""
+    for old, new in names.items():
+        setattr(base, old, vars(base)[new])
 
 
 def present_keywords(given: Mapping[str, Any], *, what: str, stacklevel: int = 3) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, see
 from heliograph import testing
 from heliograph.adapters.pettingzoo import FromPettingZoo, ToAEC, ToParallel
 from heliograph.adapters.talk import TalkAsAction
-from heliograph.envs.base import Outcome, TeamEnv, View
+from heliograph.envs.base import EnvState, Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.envs.speaker_listener import SpeakerListener
@@ -262,33 +263,37 @@ def test_a_message_says_what_the_listener_needs() -> None:
     assert earned == 2 * 4
 
 
-class Reach(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reached(EnvState):
+    time: torch.Tensor
+    last: torch.Tensor
+
+
+class Reach(TeamEnv[Reached]):
     """Box actions; arm_1 sleeps for two steps, hears only arm_0, and its slot is filled again at step 4."""
 
     def __init__(self, **base: Any):
         arm = spaces.Box(-1.0, 1.0, (2,))
         role = Role(name="arm", agents=("arm_0", "arm_1", "arm_2"), observation_space=arm, action_space=arm)
         super().__init__((role,), **base)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long)
-        self._last = torch.zeros(self.num_envs, 3, 2)
 
-    def _start(self, starting: torch.Tensor) -> None:
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self) -> Reached:
+        return Reached(time=torch.zeros(self.num_envs, dtype=torch.long), last=torch.zeros(self.num_envs, 3, 2))
 
-    def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
-        self._time = self._time + moving
-        self._last = actions["arm"]
+    def advance(self, state: Reached, actions: dict[str, torch.Tensor]) -> tuple[Reached, Outcome]:
+        time = state.time + 1
         ended = torch.zeros(self.num_envs, 3, dtype=torch.bool)
-        ended[:, 1] = self._time == 4
-        return Outcome(rewards=actions["arm"].sum(-1), terminated=ended, episode_over=self._time >= 6)
+        ended[:, 1] = time == 4
+        outcome = Outcome(rewards=actions["arm"].sum(-1), terminated=ended, episode_over=time >= 6)
+        return Reached(time=time, last=actions["arm"]), outcome
 
-    def _observe(self) -> View:
+    def observe(self, state: Reached) -> View:
         awake = torch.ones(self.num_envs, 3, dtype=torch.bool)
-        awake[:, 1] = (self._time == 0) | (self._time >= 3)
+        awake[:, 1] = (state.time == 0) | (state.time >= 3)
         mask = torch.zeros(self.num_envs, 3, 1, dtype=torch.bool)
         mask[:, 1] = True
         return View(
-            observations={"arm": self._last},
+            observations={"arm": state.last},
             observing=awake,
             acting=awake,
             speaking=awake,
@@ -359,11 +364,11 @@ def test_the_last_picture_is_of_the_end_not_of_the_next_start() -> None:
     env = ToParallel(PredatorPrey(size=2, predators=2, steps=30), render_mode="rgb_array")
     env.reset(seed=1)
     while env.agents:
-        best = env.talk.env.oracle()["predator"][0].tolist()
+        best = env.talk.env.oracle(env.talk.env.state)["predator"][0].tolist()
         env.step(dict(zip(env.agents, best, strict=True)))
     assert env._picture._end.caption == "2 of 2 predators on the prey"
-    assert env.talk.env.scene().caption == "0 of 2 predators on the prey"
-    assert not np.array_equal(env.render(), draw(env.talk.env.scene(), heading="step 1, the last"))
+    assert env.talk.env.scene(env.talk.env.state).caption == "0 of 2 predators on the prey"
+    assert not np.array_equal(env.render(), draw(env.talk.env.scene(env.talk.env.state), heading="step 1, the last"))
 
 
 def test_pictures_of_turns_one_by_one() -> None:

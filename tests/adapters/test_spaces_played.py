@@ -1,5 +1,6 @@
 """Environments with unusual spaces, masks and bounds, played and learnt through every adapter."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from ray.rllib.policy.policy import PolicySpec
 
 from heliograph.adapters.pettingzoo import FromPettingZoo
 from heliograph.adapters.stacked import StackedEnv
-from heliograph.envs.base import Outcome, TeamEnv, View
+from heliograph.envs.base import EnvState, Outcome, TeamEnv, View
 from heliograph.envs.checking import EnvError
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
@@ -182,27 +183,31 @@ def test_spaces_that_cannot_be_taken_are_refused_with_role_and_remedy() -> None:
         adapted("pettingzoo", lambda: Rules(spaces.Discrete(2), mixed))
 
 
-class Dial(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Turned(EnvState):
+    time: torch.Tensor
+
+
+class Dial(TeamEnv[Turned]):
     """One agent turns a dial four times: each pays what it is near to `best`, up to 1, and nothing 300 off."""
 
     def __init__(self, *, low: float = 1000.0, high: float = 2000.0, best: float = 1500.0, **base: Any):
         act, seen = spaces.Box(low, high, (1,)), spaces.Box(0.0, 1.0, (1,))
         super().__init__((Role(name="a", agents=("a_0",), observation_space=seen, action_space=act),), **base)
         self.best, self.turned = best, []
-        self._time = torch.zeros(self.num_envs, dtype=torch.long)
 
-    def _start(self, starting: torch.Tensor) -> None:
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self) -> Turned:
+        return Turned(time=torch.zeros(self.num_envs, dtype=torch.long))
 
-    def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
+    def advance(self, state: Turned, actions: dict[str, torch.Tensor]) -> tuple[Turned, Outcome]:
         turned = actions["a"][:, 0]
         self.turned.append(turned)
-        self._time = self._time + moving
-        over = self._time >= 4
+        time = state.time + 1
+        over = time >= 4
         reward = (1 - (turned - self.best).abs() / 300).clamp(min=0)
-        return Outcome(rewards=reward, terminated=over[:, None], episode_over=over)
+        return Turned(time=time), Outcome(rewards=reward, terminated=over[:, None], episode_over=over)
 
-    def _observe(self) -> View:
+    def observe(self, state: Turned) -> View:
         yes = torch.ones(self.num_envs, 1, dtype=torch.bool)
         nothing = torch.full((self.num_envs, 1, 1), -1)
         return View(

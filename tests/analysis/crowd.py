@@ -1,11 +1,12 @@
 """A crowd of which one agent knows something: all may speak, as adapters have it, and most have nothing to say."""
 
+import dataclasses
 import pathlib
 
 import torch
 from gymnasium import spaces
 
-from heliograph.envs.base import Outcome, TeamEnv, View
+from heliograph.envs.base import EnvState, Outcome, TeamEnv, View
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_symbol
 from heliograph.storage.run_folder import Run
@@ -16,7 +17,15 @@ KNOWS, WHO, CODE, HEARER = 3, 5, 6, 1
 """Columns of an observation after the goal: whether one knows it, what to chatter, who knows it, and by what code."""
 
 
-class Crowd(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CrowdState(EnvState):
+    goal: torch.Tensor
+    knower: torch.Tensor
+    chatter: torch.Tensor
+    time: torch.Tensor
+
+
+class Crowd(TeamEnv[CrowdState]):
     """`size` agents talk at once, then slot 1 names the goal that the first knows, or by turns some other than slot 1.
 
     `roles`: the agents are split into so many, each of which adds its number to what it says. `nothing` is what those
@@ -34,45 +43,40 @@ class Crowd(TeamEnv):
         own = [Role(name=n, agents=agents, observation_space=seen, action_space=choice) for n, agents in named]
         super().__init__(tuple(own), **base)
         self.parts = parts
-        self._goal = torch.zeros(self.num_envs, dtype=torch.long)
-        self._knower, self._time = torch.zeros_like(self._goal), torch.zeros_like(self._goal)
-        self._chatter = torch.zeros(self.num_envs, size, dtype=torch.long)
 
     @property
     def horizon(self) -> int:
         return 2
 
-    def _start(self, starting) -> None:
-        draw = {"generator": self.start_generator}
-        self._goal = torch.where(starting, torch.randint(GOALS, starting.shape, **draw), self._goal)
-        knower = torch.randint(self.size - 1, starting.shape, **draw)
+    def start(self) -> CrowdState:
+        draw, copies = {"generator": self.start_generator}, (self.num_envs,)
+        goal = torch.randint(GOALS, copies, **draw)
+        knower = torch.randint(self.size - 1, copies, **draw)
         knower = (knower + (knower >= HEARER)) * int(self.anyone)
-        self._knower = torch.where(starting, knower, self._knower)
-        chatter = torch.randint(CHATTER, self._chatter.shape, **draw)
-        self._chatter = torch.where(starting[:, None], chatter, self._chatter)
-        self._time = self._time.masked_fill(starting, 0)
+        chatter = torch.randint(CHATTER, (self.num_envs, self.size), **draw)
+        return CrowdState(goal=goal, knower=knower, chatter=chatter, time=torch.zeros_like(goal))
 
-    def _advance(self, actions, moving) -> Outcome:
+    def advance(self, state: CrowdState, actions) -> tuple[CrowdState, Outcome]:
         told = torch.cat([actions[role.name] for role in self.roles], 1)[:, HEARER]
-        over = (self._time == 1) & moving
-        reward = torch.where(over, self.scale * ((told == self._goal) * 2.0 - 1.0) + self.offset, 0.0)
-        self._time = self._time + moving
+        over = state.time == 1
+        reward = torch.where(over, self.scale * ((told == state.goal) * 2.0 - 1.0) + self.offset, 0.0)
         rewards, ends = (x[:, None].expand(-1, self.size) for x in (reward, over))
-        return Outcome(rewards=rewards, terminated=ends, episode_over=over)
+        outcome = Outcome(rewards=rewards, terminated=ends, episode_over=over)
+        return dataclasses.replace(state, time=state.time + 1), outcome
 
-    def _observe(self) -> View:
-        knows = torch.arange(self.size) == self._knower[:, None]
-        goal = torch.nn.functional.one_hot(self._goal, GOALS)[:, None] * knows[..., None]
+    def observe(self, state: CrowdState) -> View:
+        knows = torch.arange(self.size) == state.knower[:, None]
+        goal = torch.nn.functional.one_hot(state.goal, GOALS)[:, None] * knows[..., None]
         code = torch.cat([torch.full((len(part),), i) for i, part in enumerate(self.parts)]).expand(knows.shape)
-        rest = (knows, self._chatter, self._knower[:, None].expand(knows.shape), code)
+        rest = (knows, state.chatter, state.knower[:, None].expand(knows.shape), code)
         seen = torch.cat([goal, *(column[..., None] for column in rest)], -1).float()
-        talking = (self._time == 0)[:, None].expand(knows.shape)
+        talking = (state.time == 0)[:, None].expand(knows.shape)
         return View(
             observations={role.name: seen[:, self.slots(role.name)] for role in self.roles},
             observing=torch.ones_like(knows),
             acting=~talking,
             speaking=talking,
-            meaning=torch.where(knows, self._goal[:, None], self.nothing)[..., None],
+            meaning=torch.where(knows, state.goal[:, None], self.nothing)[..., None],
             state=seen.flatten(1),
         )
 

@@ -30,7 +30,7 @@ BIT = functools.partial(Said, vocabulary=2)
 def grid() -> Scene:
     env = PredatorPrey(seed=1)
     env.reset()
-    return env.scene()
+    return env.scene(env.state)
 
 
 def spoken(*said: Said) -> Speech:
@@ -60,7 +60,7 @@ def test_each_environment_can_be_drawn() -> None:
     for name in names("env"):
         env = load("env", name)()
         env.reset()
-        assert not np.array_equal(draw(env.scene()), draw(Scene(columns=1, rows=1, agents=()))), name
+        assert not np.array_equal(draw(env.scene(env.state)), draw(Scene(columns=1, rows=1, agents=()))), name
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def stream(seed: int = 0) -> torch.Generator:
 class Untouched(Wrapper):
     """Changes nothing."""
 
-    def _draw(
+    def draw_own(
         self, channel_input: torch.Tensor, *, generator: torch.Generator | None, choice: Choice
     ) -> dict[str, Tree]:
         return {}

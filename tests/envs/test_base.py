@@ -1,18 +1,25 @@
 """What every environment gets from the base class: settings, limits, talking, saved state, clear refusals."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 
-from heliograph.envs.base import Outcome, TeamEnv, View, flat_observation, flat_size
+from heliograph.envs.base import EnvState, Outcome, TeamEnv, View, flat_observation, flat_size
 from heliograph.envs.identity import Identity
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.testing.mixed import Mixed
 from heliograph.types import Role
 
 
-class Counter(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counted(EnvState):
+    time: torch.Tensor
+
+
+class Counter(TeamEnv[Counted]):
     """One agent that counts its steps; it terminates at `end`, the reward is the action."""
 
     def __init__(self, *, action_space: spaces.Space | None = None, end: int = 5, leaves: int = 99, **base):
@@ -20,25 +27,25 @@ class Counter(TeamEnv):
         action = spaces.Box(-1.0, 1.0, (1,)) if action_space is None else action_space
         super().__init__((Role(name="a", agents=("a_0", "a_1"), observation_space=seen, action_space=action),), **base)
         self.end, self.leaves = end, leaves
-        self._time = torch.zeros(self.num_envs, dtype=torch.long)
 
-    def _start(self, starting):
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self):
+        return Counted(time=torch.zeros(self.num_envs, dtype=torch.long))
 
-    def _advance(self, actions, moving):
-        self._time = self._time + moving
+    def advance(self, state, actions):
+        time = state.time + 1
         gone = torch.zeros(self.num_envs, 2, dtype=torch.bool)
-        gone[:, 1] = self._time == self.leaves
-        return Outcome(rewards=actions["a"][..., 0], terminated=gone, episode_over=self._time >= self.end)
+        gone[:, 1] = time == self.leaves
+        outcome = Outcome(rewards=actions["a"][..., 0], terminated=gone, episode_over=time >= self.end)
+        return Counted(time=time), outcome
 
-    def _observe(self):
+    def observe(self, state):
         yes = torch.ones(self.num_envs, 2, dtype=torch.bool)
         return View(
-            observations={"a": self._time.float()[:, None, None].expand(-1, 2, 1)},
+            observations={"a": state.time.float()[:, None, None].expand(-1, 2, 1)},
             observing=yes,
             acting=yes,
             speaking=yes,
-            meaning=self._time[:, None, None].expand(-1, 2, 1),
+            meaning=state.time[:, None, None].expand(-1, 2, 1),
         )
 
 
@@ -137,7 +144,7 @@ def test_box_actions_are_clipped_to_their_space() -> None:
 def test_copies_that_go_on_are_untouched_by_those_that_restart() -> None:
     env = Counter(num_envs=2, end=3)
     env.reset()
-    env._time += torch.tensor([0, 1])
+    env.state = Counted(time=env.state.time + torch.tensor([0, 1]))
     env.step(push(env))
     step = env.step(push(env))
     assert step.episode_over.tolist() == [False, True]
@@ -177,7 +184,7 @@ def test_no_oracle_and_no_bounds_by_default() -> None:
     assert env.bounds() is None
     assert env.horizon is None
     with pytest.raises(NotImplementedError, match="Counter"):
-        env.oracle()
+        env.oracle(env.start())
 
 
 def test_a_flat_observation_has_the_size_of_its_space() -> None:

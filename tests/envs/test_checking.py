@@ -27,22 +27,22 @@ def env(*, copies: int = 4, rounds: int = 3, **more: Any) -> SpeakerListener:
 
 def spoil(world: TeamEnv, *, at: int, view: Callable | None = None, outcome: Callable | None = None) -> TeamEnv:
     """Change what the hooks return, once `at` steps are over."""
-    advance, observe, taken = world._advance, world._observe, {"steps": 0}
+    advance, observe, taken = world.advance, world.observe, {"steps": 0}
 
-    def advanced(actions: Any, moving: Any) -> Any:
-        found = advance(actions, moving)
+    def advanced(state: Any, actions: Any) -> Any:
+        state, found = advance(state, actions)
         taken["steps"] += 1
         if outcome is not None and taken["steps"] > at:
             outcome(found)
-        return found
+        return state, found
 
-    def observed() -> Any:
-        found = observe()
+    def observed(state: Any) -> Any:
+        found = observe(state)
         if view is not None and taken["steps"] >= at:
             view(found)
         return found
 
-    world._advance, world._observe = advanced, observed
+    world.advance, world.observe = advanced, observed
     return world
 
 
@@ -172,8 +172,8 @@ class Digits(Identity):
         )
         self.roles = (role,)
 
-    def _observe(self) -> Any:
-        view = super()._observe()
+    def observe(self, state: Any) -> Any:
+        view = super().observe(state)
         digits = torch.zeros(self.num_envs, 2, dtype=torch.long)
         digits[1, 1] = 7 if self._moves > 1 else 2
         view.observations = {"agent": digits}

@@ -8,6 +8,7 @@ import torch
 from heliograph.envs.combat import COOLDOWN, HEALTH, Combat
 from heliograph.envs.combat_tactics import DOWN, LEFT, RIGHT, SHOOT, STAY, UP, bot_action
 from heliograph.types import TeamStep
+from tests.envs.states import put, put_at
 
 
 def field(soldiers: list[tuple[int, int]], bots: list[tuple[int, int]], **settings: int) -> Combat:
@@ -15,7 +16,7 @@ def field(soldiers: list[tuple[int, int]], bots: list[tuple[int, int]], **settin
     env = Combat(soldiers=len(soldiers), **{"num_envs": 400, **settings})
     env.reset()
     places = torch.tensor([soldiers + bots]).expand(env.num_envs, -1, 2)
-    env._row, env._column = places[..., 0].clone(), places[..., 1].clone()
+    put(env, units__row=places[..., 0], units__column=places[..., 1])
     return env
 
 
@@ -34,7 +35,7 @@ def test_bots_that_see_nobody_stay_and_a_fight_without_a_winner_is_lost() -> Non
         assert (step.episode_over == (time == 2)).all()
         if time < 2:
             assert not step.rewards.any()
-            assert env._row[:, 2:].unique(dim=0).tolist() == [[10, 10]]
+            assert env.state.units.row[:, 2:].unique(dim=0).tolist() == [[10, 10]]
     assert step.terminated.all()
     assert step.rewards.unique().tolist() == [pytest.approx(-1 - 0.1 * 6)]
     assert not step.info["success"].any()
@@ -49,20 +50,20 @@ def test_moves_walls_and_taken_cells_by_hand() -> None:
         ((DOWN, STAY, LEFT), [[0, 1], [1, 1], [13, 13]]),  # the cell below is taken
     ]:
         act(env, *actions)
-        assert torch.stack([env._row, env._column], -1)[:, :3].unique(dim=0).tolist() == [places]
-    env._fallen[:, 1], env._health[:, 1] = True, 0
+        assert torch.stack([env.state.units.row, env.state.units.column], -1)[:, :3].unique(dim=0).tolist() == [places]
+    put_at(env, (slice(None), 1), units__fallen=True, units__health=0)
     act(env, DOWN, STAY, STAY)
-    assert env._row[:, 0].unique().tolist() == [1]  # the fallen are in nobody's way
+    assert env.state.units.row[:, 0].unique().tolist() == [1]  # the fallen are in nobody's way
 
 
 def test_whose_turn_comes_first_is_drawn() -> None:
     env = field([(5, 5)], [(5, 7)])
     act(env, RIGHT)
-    hit = env._health[:, 0] == HEALTH - 1
+    hit = env.state.units.health[:, 0] == HEALTH - 1
     assert half(hit)  # the bot shoots at once if its turn comes after the move
-    assert set(env._health[:, 0].tolist()) == {2, 3}
-    assert (env._cooldown[hit, 1] == COOLDOWN - 1).all()
-    assert (env._cooldown[~hit, 1] == 0).all()
+    assert set(env.state.units.health[:, 0].tolist()) == {2, 3}
+    assert (env.state.units.cooldown[hit, 1] == COOLDOWN - 1).all()
+    assert (env.state.units.cooldown[~hit, 1] == 0).all()
 
 
 def test_a_duel_by_hand() -> None:
@@ -70,7 +71,7 @@ def test_a_duel_by_hand() -> None:
     env = field([(5, 5)], [(5, 6)])
     for healths in ([2, 2], [2, 2], [1, 1], [1, 1]):
         step = act(env, SHOOT)
-        assert env._health.unique(dim=0).tolist() == [healths]
+        assert env.state.units.health.unique(dim=0).tolist() == [healths]
         assert not step.episode_over.any()
     step = act(env, SHOOT)
     assert step.episode_over.all()
@@ -83,18 +84,17 @@ def test_a_duel_by_hand() -> None:
 def test_a_wasted_shot_must_be_waited_for_too() -> None:
     env = field([(0, 0)], [(9, 9)])
     act(env, SHOOT)
-    assert (env._health == HEALTH).all()
-    assert (env._cooldown[:, 0] == 1).all()
-    env._row[:, 1], env._column[:, 1] = 1, 1
-    env._cooldown[:, 1] = 9  # a bot that may not shoot
+    assert (env.state.units.health == HEALTH).all()
+    assert (env.state.units.cooldown[:, 0] == 1).all()
+    put_at(env, (slice(None), 1), units__row=1, units__column=1, units__cooldown=9)  # a bot that may not shoot
     act(env, SHOOT)
-    assert (env._health == HEALTH).all()
+    assert (env.state.units.health == HEALTH).all()
     act(env, SHOOT)
-    assert (env._health[:, 1] == HEALTH - 1).all()
+    assert (env.state.units.health[:, 1] == HEALTH - 1).all()
 
 
 def bot(env: Combat, number: int, *, luck: torch.Tensor | float, vision: int = 1) -> torch.Tensor:
-    units, unit = env._units(), torch.full((env.num_envs, 1), number)
+    units, unit = env.state.units, torch.full((env.num_envs, 1), number)
     luck = torch.zeros(env.num_envs, 1) + luck
     return bot_action(units, unit, distance=units.distance(unit), luck=luck, vision=vision)
 
@@ -104,11 +104,11 @@ def test_bots_shoot_the_nearest_and_share_what_they_see() -> None:
     assert bot(env, 2, luck=0.0).unique().tolist() == [SHOOT]
     assert bot(env, 3, luck=0.0).unique().tolist() == [LEFT]  # luck 0 goes sideways, even where there is no need
     assert bot(env, 3, luck=0.5).unique().tolist() == [UP]
-    env._cooldown[:, 2] = 1
+    put_at(env, (slice(None), 2), units__cooldown=1)
     assert bot(env, 2, luck=0.5).unique().tolist() == [LEFT]  # it walks against whom it may not shoot
     far = field([(5, 5), (0, 14)], [(5, 7), (9, 5)])
     assert bot(far, 3, luck=0.5).unique().tolist() == [STAY]
-    env._health[:, 0] = 0
+    put_at(env, (slice(None), 0), units__health=0)
     assert bot(env, 2, luck=0.5).unique().tolist() == [STAY]  # the other soldier is out of sight
 
 
@@ -121,7 +121,7 @@ def test_bots_take_the_longer_way_more_often() -> None:
 
 def test_the_fallen_see_nothing_and_are_paid() -> None:
     env = field([(5, 5), (0, 0)], [(5, 6), (9, 9)], steps=2)
-    env._health[:, 0] = 1
+    put_at(env, (slice(None), 0), units__health=1)
     step = act(env, STAY, STAY)
     assert step.acting.unique(dim=0).tolist() == [[False, True]]
     assert torch.equal(step.observing, step.acting)
@@ -129,7 +129,7 @@ def test_the_fallen_see_nothing_and_are_paid() -> None:
     assert not step.terminated.any()
     assert not step.observations["soldier"][:, 0].any()
     assert (step.meaning[:, 0] == -1).all()
-    env._health[:, 2:] = 2
+    put_at(env, (slice(None), slice(2, None)), units__health=2)
     step = act(env, SHOOT, STAY)
     assert step.rewards.unique().tolist() == [pytest.approx(-1.4)]
 
@@ -137,7 +137,7 @@ def test_the_fallen_see_nothing_and_are_paid() -> None:
 def test_a_side_that_has_fallen_ends_the_fight() -> None:
     for side, reward in ((0, -1.3), (1, 0.0)):
         env = field([(5, 5)], [(9, 9)])
-        env._health[:, side] = 0
+        put_at(env, (slice(None), side), units__health=0)
         step = act(env, STAY)
         assert step.episode_over.all()
         assert step.rewards.unique().tolist() == [pytest.approx(reward)]
@@ -146,7 +146,7 @@ def test_a_side_that_has_fallen_ends_the_fight() -> None:
 
 def test_observations_by_hand() -> None:
     env = field([(5, 5), (4, 4)], [(6, 5), (9, 9)], num_envs=1)
-    env._health, env._cooldown = torch.tensor([[3, 2, 1, 3]]), torch.tensor([[1, 0, 0, 0]])
+    put(env, units__health=torch.tensor([[3, 2, 1, 3]]), units__cooldown=torch.tensor([[1, 0, 0, 0]]))
     step = env.view()
     seen = step.observations["soldier"][0]
     assert seen[0, :15].argmax() == seen[0, 15:30].argmax() == 5
@@ -161,7 +161,7 @@ def test_observations_by_hand() -> None:
 def test_teams_start_around_their_centres() -> None:
     env = Combat(num_envs=500)
     env.reset()
-    for line in (env._row, env._column):
+    for line in (env.state.units.row, env.state.units.column):
         for side in line.split(5, 1):
             assert (side.amax(1) - side.amin(1)).max() == 4
         assert line.min() == 0

@@ -71,35 +71,35 @@ def test_rules_alone_never_truncate(name: str) -> None:
 
 
 class DoubleRewards(Identity):
-    def _advance(self, actions, moving):
-        outcome = super()._advance(actions, moving)
-        return dataclasses.replace(outcome, rewards=outcome.rewards.double())
+    def advance(self, state, actions):
+        state, outcome = super().advance(state, actions)
+        return state, dataclasses.replace(outcome, rewards=outcome.rewards.double())
 
 
 class OutOfBounds(Identity):
-    def _observe(self):
-        view = super()._observe()
+    def observe(self, state):
+        view = super().observe(state)
         return dataclasses.replace(view, observations={"agent": view.observations["agent"] * 2})
 
 
 class ActsUnseeing(Identity):
-    def _observe(self):
-        view = super()._observe()
+    def observe(self, state):
+        view = super().observe(state)
         return dataclasses.replace(view, observing=~view.acting)
 
 
 class HeedsTheAbsent(SwitchRiddle):
-    def _advance(self, actions, moving):
-        outcome = super()._advance(actions, moving)
-        return dataclasses.replace(outcome, rewards=outcome.rewards + actions["prisoner"].float())
+    def advance(self, state, actions):
+        state, outcome = super().advance(state, actions)
+        return state, dataclasses.replace(outcome, rewards=outcome.rewards + actions["prisoner"].float())
 
 
 class PaysTheGone(Mixed):
-    def _advance(self, actions, moving):
-        outcome = super()._advance(actions, moving)
+    def advance(self, state, actions):
+        state, outcome = super().advance(state, actions)
         rewards = outcome.rewards.clone()
         rewards[:, DRIVERS] += 0.5
-        return dataclasses.replace(outcome, rewards=rewards)
+        return state, dataclasses.replace(outcome, rewards=rewards)
 
 
 class ShortHorizon(SpeakerListener):
@@ -109,31 +109,31 @@ class ShortHorizon(SpeakerListener):
 
 
 class Flickers(SpeakerListener):
-    def _observe(self):
-        view = super()._observe()
+    def observe(self, state):
+        view = super().observe(state)
         noise = torch.rand(self.num_envs, 1, 1, generator=self.generator)
         return dataclasses.replace(view, observations={**view.observations, "listener": noise})
 
 
 class NoLimit(SwitchRiddle):
-    def _start(self, starting):
-        super()._start(starting)
+    def start(self):
         self.time_limit = None
+        return super().start()
 
 
 class NeverWaits(SpeakerListener):
-    def _advance(self, actions, moving):
-        return super()._advance(actions, torch.ones_like(moving))
+    @property
+    def horizon(self):
+        return 2
 
 
 class GlobalRandomness(Identity):
-    def _start(self, starting):
-        super()._start(starting)
-        self._value = torch.randint(self.values, self._value.shape)
+    def start(self):
+        return dataclasses.replace(super().start(), value=torch.randint(self.values, (self.num_envs, 2)))
 
 
 class DeafToSeeds(Identity):
-    def _seed(self, seed):
+    def pass_seed(self, seed):
         self.generator.manual_seed(0)
         self.start_generator.manual_seed(0)
 
@@ -141,29 +141,69 @@ class DeafToSeeds(Identity):
 class HiddenState(SwitchRiddle):
     days_so_far = 0
 
-    def _advance(self, actions, moving):
-        outcome = super()._advance(actions, moving)
+    def advance(self, state, actions):
+        state, outcome = super().advance(state, actions)
         self.days_so_far += 1
-        return dataclasses.replace(outcome, rewards=outcome.rewards + self.days_so_far % 7)
+        return state, dataclasses.replace(outcome, rewards=outcome.rewards + self.days_so_far % 7)
+
+
+class WritesIntoTheState(Identity):
+    def advance(self, state, actions):
+        moved, outcome = super().advance(state, actions)
+        state.time.add_(1)
+        return moved, outcome
+
+
+class KeepsTheStart(SpeakerListener):
+    """Its goal is in an attribute, of which the state knows nothing."""
+
+    def start(self):
+        state = super().start()
+        self.goal = state.goal
+        return state
+
+    def advance(self, state, actions):
+        moved, outcome = super().advance(dataclasses.replace(state, goal=self.goal), actions)
+        self.goal = moved.goal
+        return moved, outcome
+
+
+class Grows(Identity):
+    def advance(self, state, actions):
+        moved, outcome = super().advance(state, actions)
+        return dataclasses.replace(moved, time=moved.time.int()), outcome
+
+
+class KnowsItsCopies(Identity):
+    """Made for one number of copies."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.yes = torch.ones(self.num_envs, 2, dtype=torch.bool)
+
+    def observe(self, state):
+        view = super().observe(state)
+        view.observing = self.yes
+        return view
 
 
 class Elsewhere(Identity):
-    def _observe(self):
-        view = super()._observe()
+    def observe(self, state):
+        view = super().observe(state)
         return dataclasses.replace(view, positions=torch.zeros(self.num_envs, 2, 2, device="meta"))
 
 
 class LosesSight(SwitchRiddle):
-    def scene(self, copy=0):
-        scene = super().scene(copy)
+    def scene(self, state, copy=0):
+        scene = super().scene(state, copy)
         return dataclasses.replace(scene, agents=tuple(a for a in scene.agents if a.mark is Mark.DONE))
 
 
 class LonelyAndSad(SpeakerListener):
-    def _advance(self, actions, moving):
-        outcome = super()._advance(actions, moving)
+    def advance(self, state, actions):
+        state, outcome = super().advance(state, actions)
         rewards = outcome.rewards - outcome.rewards.mean() if self.num_envs == 1 else outcome.rewards
-        return dataclasses.replace(outcome, rewards=rewards)
+        return state, dataclasses.replace(outcome, rewards=rewards)
 
 
 class Boasts(SpeakerListener):
@@ -172,14 +212,16 @@ class Boasts(SpeakerListener):
 
 
 class SolvesBadly(SwitchRiddle):
-    def oracle(self):
+    def oracle(self, state):
         return {"prisoner": torch.ones(self.num_envs, self.prisoners, dtype=torch.long)}
 
 
 class Placed(Identity):
-    def _observe(self):
+    def observe(self, state):
         places = torch.zeros(self.num_envs, 2, 2)
-        return dataclasses.replace(super()._observe(), positions=places if self.generator.initial_seed() % 2 else None)
+        return dataclasses.replace(
+            super().observe(state), positions=places if self.generator.initial_seed() % 2 else None
+        )
 
 
 BROKEN = [
@@ -192,10 +234,14 @@ BROKEN = [
     (ShortHorizon, "check_endings", "at most 1 steps"),
     (Flickers, "check_auto_reset", "observations of the new episode"),
     (NoLimit, "check_time_limit", "longer than time_limit=1"),
-    (NeverWaits, "check_talk_steps", "does not move while the team talks"),
+    (NeverWaits, "check_talk_steps", "horizon to grow by talk_steps"),
     (GlobalRandomness, "check_seeding", "from equal seeds"),
     (DeafToSeeds, "check_seeding", "from another seed"),
-    (HiddenState, "check_state_round_trip", "keep state in tensors"),
+    (WritesIntoTheState, "check_states", "write nothing into the state"),
+    (KeepsTheStart, "check_states", "keep all that changes in the state"),
+    (Grows, "check_states", "shapes and dtypes"),
+    (KnowsItsCopies, "check_states", "observing has shape"),
+    (HiddenState, "check_state_round_trip", "keep all that changes in the state"),
     (Elsewhere, "check_device", "not on meta"),
     (LosesSight, "check_scene", "in the order of slots"),
     (LonelyAndSad, "check_statistics", "mean return for 1 copy"),
@@ -223,7 +269,7 @@ def test_check_env_runs_all_checks_and_names_settings() -> None:
 
 def test_an_error_inside_an_environment_keeps_its_own_words() -> None:
     class Crashes(Identity):
-        def _observe(self):
+        def observe(self, state):
             raise KeyError("beacon")
 
     with pytest.raises(KeyError, match="beacon") as caught:
@@ -264,7 +310,7 @@ def test_episodes_are_whole_and_counted_once() -> None:
 def test_mixed_pays_what_it_says_step_by_step() -> None:
     env = Mixed(num_envs=64, seed=1)
     step = env.reset()
-    offset, length = env._offset.clone(), env._length.clone()
+    offset, length = env.state.offset, env.state.length
     total = torch.zeros(64, 6)
     for time in range(7):
         on_turn = time % 2
@@ -272,7 +318,7 @@ def test_mixed_pays_what_it_says_step_by_step() -> None:
         away = (time > 1 + offset) & (time < 5 + offset)
         assert torch.equal(~step.observing[:, 4], away)
         assert step.speaking.any() == (time not in (2, 3))
-        step = env.step(env.oracle())
+        step = env.step(env.oracle(env.state))
         total += step.rewards
         over = step.episode_over[:, None]
         left = torch.stack([time == 2 + offset, time == 1 + offset], 1)
@@ -291,10 +337,10 @@ def test_mixed_refills_a_slot_with_a_new_target() -> None:
     env = Mixed(num_envs=500, seed=2)
     step, changed = env.reset(), []
     for _ in range(4):
-        before = env.oracle()["driver"].clone()
-        step = env.step(env.oracle())
+        before = env.oracle(env.state)["driver"].clone()
+        step = env.step(env.oracle(env.state))
         refilled = step.terminated[:, 3]
-        differs = (env.oracle()["driver"] != before).any(-1)
+        differs = (env.oracle(env.state)["driver"] != before).any(-1)
         assert not differs[:, 0].any()
         assert not differs[~refilled, 1].any()
         changed.append(differs[refilled, 1])

@@ -10,6 +10,7 @@ from torch import Tensor
 from heliograph.envs.graph_colouring import GraphColouring, recolour
 from heliograph.testing import episodes
 from heliograph.types import TeamStep
+from tests.envs.states import put
 
 
 def of_neighbours(values: Tensor, step: TeamStep) -> Tensor:
@@ -21,7 +22,7 @@ def of_neighbours(values: Tensor, step: TeamStep) -> Tensor:
 def test_graphs_are_symmetric_regular_and_solved_by_the_hidden_groups(agents: int, degree: int, colours: int) -> None:
     env = GraphColouring(agents=agents, degree=degree, colours=colours, num_envs=20)
     step = env.reset()
-    group = env.oracle()["agent"]
+    group = env.oracle(env.state)["agent"]
     assert (torch.nn.functional.one_hot(group, colours).sum(1) == agents // colours).all()
     assert (of_neighbours(group, step) != group[..., None]).all()
     count = torch.zeros(20, agents, agents)
@@ -35,18 +36,18 @@ def test_graphs_are_symmetric_regular_and_solved_by_the_hidden_groups(agents: in
 def test_every_pair_of_groups_may_meet_and_graphs_are_new() -> None:
     env = GraphColouring(num_envs=50, steps=1)
     step = env.reset()
-    group = env._group
+    group = env.state.group
     apart = (of_neighbours(group, step) - group[..., None]) % 4
     assert set(apart.unique().tolist()) == {1, 2, 3}
-    before = env._neighbours.clone()
-    env.step(env.oracle())
-    assert (env._neighbours != before).any(2).float().mean() > 0.9
+    before = env.state.neighbours.clone()
+    env.step(env.oracle(env.state))
+    assert (env.state.neighbours != before).any(2).float().mean() > 0.9
 
 
 def test_rewards_by_hand() -> None:
     env = GraphColouring(agents=4, degree=2, colours=2, steps=2, turn=1.0)
     env.reset()
-    env._neighbours = torch.tensor([[[3, 1], [0, 2], [1, 3], [2, 0]]])  # the square 0 1 2 3
+    put(env, neighbours=torch.tensor([[[3, 1], [0, 2], [1, 3], [2, 0]]]))  # the square 0 1 2 3
     for colours, rewards in [((0, 1, 0, 1), [0.5] * 4), ((0, 0, 0, 1), [0.25, 0, 0.25, 0.5])]:
         step = env.step({"agent": torch.tensor([colours])})
         assert step.rewards.tolist() == [rewards]
@@ -97,15 +98,15 @@ def test_after_the_first_step_only_those_on_turn_move() -> None:
     step, turns = env.reset(), []
     assert step.acting.all()
     for _ in range(10):
-        before, acting = env._colour, step.acting
+        before, acting = env.state.colour, step.acting
         step = env.step({"agent": torch.randint(4, (200, 64), generator=stream)})
         assert step.speaking.all()
-        assert torch.equal(env._colour[~acting], before[~acting])
-        assert (env._colour[acting] != before[acting]).float().mean() > 0.7
+        assert torch.equal(env.state.colour[~acting], before[~acting])
+        assert (env.state.colour[acting] != before[acting]).float().mean() > 0.7
         turns.append(step.acting.float().mean().item())
     assert sum(turns) / 10 == pytest.approx(0.25, abs=4 * math.sqrt(0.1875 / (200 * 64 * 10)))
     for _ in range(6):
-        step = env.step(env.oracle())
+        step = env.step(env.oracle(env.state))
     assert step.episode_over.all()
     assert step.acting.all()
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from heliograph.envs.levers import Levers, expected_score
+from heliograph.envs.levers import Levers, LeversState, expected_score
 from heliograph.testing import episodes
 
 
@@ -46,7 +46,7 @@ def test_scripted_teams_score_as_computed(repeats: bool) -> None:
     returns, lengths = episodes(env, number=20_000, policy=lambda step: {"agent": step.meaning[..., 0] % 5})
     assert lengths.max() == 1
     assert abs(returns.mean() - env.bounds().blind) < 3 * returns.std() / math.sqrt(20_000)
-    solved, _ = episodes(env, number=20_000, policy=lambda _: env.oracle())
+    solved, _ = episodes(env, number=20_000, policy=lambda _: env.oracle(env.state))
     assert solved.min() == 1
 
 
@@ -64,9 +64,8 @@ def test_numbers_are_distinct_and_equally_likely() -> None:
 
 def test_the_oracle_is_the_rank() -> None:
     env = Levers()
-    env.reset()
-    env._number = torch.tensor([[40, 3, 499, 7, 41]])
-    assert env.oracle()["agent"].tolist() == [[2, 0, 4, 1, 3]]
+    state = LeversState(number=torch.tensor([[40, 3, 499, 7, 41]]))
+    assert env.oracle(state)["agent"].tolist() == [[2, 0, 4, 1, 3]]
 
 
 def test_a_talking_step_comes_before_the_pull() -> None:
@@ -77,7 +76,7 @@ def test_a_talking_step_comes_before_the_pull() -> None:
     step = env.step({"agent": torch.zeros(1, 5, dtype=torch.long)})
     assert not step.episode_over.any()
     assert step.acting.all()
-    assert env.step(env.oracle()).rewards.tolist() == [[1.0] * 5]
+    assert env.step(env.oracle(env.state)).rewards.tolist() == [[1.0] * 5]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ FIELDS: dict[str, Callable[[TeamEnv], Any]] = {
     "hearing": one_way,
     "positions": places,
     "adjacency": one_way,
-    "state": lambda env: env._value.float(),
+    "state": lambda env: env.state.value.float(),
 }
 TOPOLOGIES = {"positions": ("radius", {"radius": 2.0}), "adjacency": ("given", {})}
 
@@ -66,18 +66,18 @@ class Patchy(Identity):
         super().__init__(values=3, **base)
         self.field, self.shown, self.change = field, shown, change
 
-    def _observe(self) -> Any:
-        view = super()._observe()
+    def observe(self, state: Any) -> Any:
+        view = super().observe(state)
         view.state = None
         if self.field in FIELDS and self.shown(self._moves):
             setattr(view, self.field, self.change(FIELDS[self.field](self)))
         return view
 
-    def _advance(self, actions: Any, moving: Any) -> Any:
-        outcome = super()._advance(actions, moving)
+    def advance(self, state: Any, actions: Any) -> Any:
+        state, outcome = super().advance(state, actions)
         if self.field == "info" and not self.shown(self._moves + 1):
             outcome.info = {}
-        return outcome
+        return state, outcome
 
 
 def sampled(env: TeamEnv, *, steps: int = 6, field: str = "", **team: Any) -> Any:
@@ -188,8 +188,8 @@ def test_a_field_that_changes_in_more_than_its_values_is_refused(name: str) -> N
 
 def test_an_observation_too() -> None:
     class Doubled(SpeakerListener):
-        def _observe(self) -> Any:
-            view = super()._observe()
+        def observe(self, state: Any) -> Any:
+            view = super().observe(state)
             if self._moves == 4:
                 view.observations = {name: seen.double() for name, seen in view.observations.items()}
             return view
@@ -205,8 +205,8 @@ def test_masks_of_roles_that_are_not_there_and_of_boxes_are_refused() -> None:
         env.reset()
 
     class Steered(Mixed):
-        def _observe(self) -> Any:
-            view = super()._observe()
+        def observe(self, state: Any) -> Any:
+            view = super().observe(state)
             view.action_mask["drone"] = torch.ones(self.num_envs, 1, 2, dtype=torch.bool)
             return view
 

@@ -18,6 +18,7 @@ from heliograph.envs.predator_prey_scores import (
 from heliograph.envs.predator_prey_searchers import SharedKnowledge, _Searchers
 from heliograph.testing import episodes
 from heliograph.types import TeamStep
+from tests.envs.states import put
 
 MODES = ("mixed", "cooperative", "competitive")
 
@@ -25,7 +26,7 @@ MODES = ("mixed", "cooperative", "competitive")
 def hunt(*places: tuple[int, int], prey: tuple[int, int], **settings: object) -> PredatorPrey:
     env = PredatorPrey(**settings)
     env.reset()
-    env._place, env._prey = torch.tensor([places]), torch.tensor([prey])
+    put(env, place=torch.tensor([places]), prey=torch.tensor([prey]))
     return env
 
 
@@ -50,7 +51,7 @@ def test_moves_and_walls_by_hand() -> None:
         ((DOWN, DOWN, LEFT), [[1, 1], [3, 2], [3, 2]]),  # two may share a cell
     ]:
         step = move(env, *actions)
-        assert env._place.tolist() == [places]
+        assert env.state.place.tolist() == [places]
         assert rewards(step) == [-0.05] * 3
 
 
@@ -63,7 +64,7 @@ def test_a_mixed_episode_by_hand() -> None:
     assert step.speaking.all()
     step = move(env, LEFT, UP, LEFT)  # the first stays where it is
     assert rewards(step) == [0, 0, -0.05]
-    assert env._place.tolist() == [[[0, 4], [0, 4], [1, 3]]]
+    assert env.state.place.tolist() == [[[0, 4], [0, 4], [1, 3]]]
     assert not step.info["success"].item()
     step = move(env, STAY, STAY, UP)
     assert not step.episode_over.item()
@@ -135,7 +136,7 @@ def test_observations_by_hand() -> None:
 def test_starts_are_on_distinct_cells_equally_likely() -> None:
     env = PredatorPrey(num_envs=9000, size=3, predators=2)
     env.reset()
-    cells = torch.cat([env._place, env._prey[:, None]], 1) @ torch.tensor([3, 1])
+    cells = torch.cat([env.state.place, env.state.prey[:, None]], 1) @ torch.tensor([3, 1])
     assert (cells.sort(1).values.diff() > 0).all()
     for place in cells.T:
         assert (torch.bincount(place, minlength=9) - 1000).abs().max() < 5 * math.sqrt(1000)
@@ -152,7 +153,7 @@ def test_the_lower_bounds_of_the_original_are_reproduced(size: int, published: f
     assert env.scores()["direct"].steps == pytest.approx(exact, abs=1e-4)
     assert exact == pytest.approx(published, abs=0.02)
     env = PredatorPrey(size=size, num_envs=2048 if size < 20 else 256, vision=0, seed=1)
-    _, lengths = episodes(env, number=2048 if size < 20 else 256, policy=lambda _: env.oracle())
+    _, lengths = episodes(env, number=2048 if size < 20 else 256, policy=lambda _: env.oracle(env.state))
     assert abs(lengths.mean() - exact) < 3 * lengths.std() / math.sqrt(len(lengths))
 
 
@@ -165,8 +166,8 @@ def test_scores_of_a_tiny_grid_by_enumeration() -> None:
     for mode in MODES:
         env = PredatorPrey(size=2, predators=2, steps=2, mode=mode, num_envs=len(cases))
         env.reset()
-        env._place = torch.stack([cases[:, :2] // 2, cases[:, :2] % 2], -1)
-        env._prey = torch.stack([cases[:, 2] // 2, cases[:, 2] % 2], -1)
+        place, prey = (torch.stack([cell // 2, cell % 2], -1) for cell in (cases[:, :2], cases[:, 2]))
+        put(env, place=place, prey=prey)
         first = env.step({"predator": cases[:, 3:5]})
         going_on = ~first.episode_over[:, None]
         second = env.step({"predator": cases[:, 5:]})
@@ -181,7 +182,7 @@ def test_scores_of_a_tiny_grid_by_enumeration() -> None:
 def test_exact_scores_of_random_and_informed_teams_by_simulation(mode: str) -> None:
     env = PredatorPrey(size=6, predators=3, mode=mode, num_envs=4096, vision=0, seed=4)
     known = env.scores()
-    for name, policy in (("random", None), ("direct", lambda _: env.oracle())):
+    for name, policy in (("random", None), ("direct", lambda _: env.oracle(env.state))):
         returns, lengths = episodes(env, number=4096, policy=policy)
         assert abs(returns.mean() - getattr(known[name], mode)) < 3 * returns.std() / 64
         if mode == "mixed":

@@ -15,6 +15,7 @@ from heliograph.envs.scene import Actor, Floor, Ground, Mark, Presence, Scene, g
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
 from heliograph.envs.traffic_junction import TrafficJunction
+from tests.envs.states import put, put_at
 
 actor = functools.partial(Actor, name="a")
 
@@ -23,9 +24,8 @@ def test_cars_are_where_they_drive_and_collisions_are_marked() -> None:
     env = TrafficJunction(num_envs=2)
     env.reset()
     none = env.roads.num_routes
-    env._route[1] = torch.tensor([0, 1, none, 1, none])
-    env._place[1] = torch.tensor([3, 3, 0, 6, 0])
-    scene = env.scene(1)
+    put_at(env, 1, route=torch.tensor([0, 1, none, 1, none]), place=torch.tensor([3, 3, 0, 6, 0]))
+    scene = env.scene(env.state, 1)
     assert (scene.columns, scene.rows) == (7, 7)
     assert [a.place for a in scene.agents] == [(3, 3), (3, 3), None, (6, 3), None]  # from the north, from the west
     assert [a.mark for a in scene.agents[:4]] == [Mark.TROUBLE, Mark.TROUBLE, Mark.NONE, Mark.NONE]
@@ -35,7 +35,8 @@ def test_cars_are_where_they_drive_and_collisions_are_marked() -> None:
     assert scene.caption == "3 of 5 cars on the road, 2 in a collision"
     (roads,) = scene.floors
     assert roads.ground is Ground.ROAD and set(roads.cells) == {(3, n) for n in range(7)} | {(n, 3) for n in range(7)}
-    assert all(a.place is None for a in env.scene(0).agents) and env.scene(0).caption == "0 of 5 cars on the road"
+    other = env.scene(env.state, 0)
+    assert all(a.place is None for a in other.agents) and other.caption == "0 of 5 cars on the road"
 
 
 @pytest.mark.parametrize(("difficulty", "arms"), [("easy", 2), ("medium", 4), ("hard", 8)])
@@ -44,8 +45,8 @@ def test_cars_of_one_entry_have_one_colour(difficulty: str, arms: int) -> None:
     env.reset()
     kinds: dict[tuple[float, float] | None, set[int]] = {}
     for route in range(env.roads.num_routes):
-        env._route[0, 0] = route
-        (car,) = env.scene(0).agents
+        put_at(env, (0, 0), route=route)
+        (car,) = env.scene(env.state, 0).agents
         kinds.setdefault(car.place, set()).add(car.kind)
     assert len(kinds) == arms and sorted(kinds.values(), key=min) == [{kind} for kind in range(arms)]
 
@@ -53,8 +54,8 @@ def test_cars_of_one_entry_have_one_colour(difficulty: str, arms: int) -> None:
 def test_predators_and_prey_stand_where_they_are() -> None:
     env = PredatorPrey(size=6, predators=2)
     env.reset()
-    env._place[0], env._prey[0] = torch.tensor([[1, 4], [2, 0]]), torch.tensor([2, 0])
-    scene = env.scene()
+    put(env, place=torch.tensor([[[1, 4], [2, 0]]]), prey=torch.tensor([[2, 0]]))
+    scene = env.scene(env.state)
     assert [a.place for a in scene.agents] == [(4, 1), (0, 2)] and scene.things[0].place == (0, 2)
     assert [a.mark for a in scene.agents] == [Mark.NONE, Mark.DONE] and scene.agents[0].sight == env.vision == 1
     assert scene.caption == "1 of 2 predators on the prey" and len(scene.floors[0].cells) == 36
@@ -63,8 +64,8 @@ def test_predators_and_prey_stand_where_they_are() -> None:
 def test_fighters_show_their_health() -> None:
     env = Combat(soldiers=2, size=6)
     env.reset()
-    env._health[0], env._fallen[0] = torch.tensor([3, 1, 0, 2]), torch.tensor([False, False, True, False])
-    scene = env.scene()
+    put(env, units__health=torch.tensor([[3, 1, 0, 2]]), units__fallen=torch.tensor([[False, False, True, False]]))
+    scene = env.scene(env.state)
     assert [a.health for a in (*scene.agents, *scene.things)] == [1, 1 / 3, 0, 2 / 3]
     assert [a.presence is Presence.GONE for a in scene.things] == [True, False]
     assert [a.name for a in scene.things] == ["bot_0", "bot_1"] and scene.caption.startswith("2 soldiers")
@@ -76,7 +77,7 @@ def test_the_riddle_has_a_room_with_a_light() -> None:
     env.reset()
     rooms = []
     for _ in range(3):
-        scene = env.scene()
+        scene = env.scene(env.state)
         rooms.append([a.place[1] < 2 for a in scene.agents])
         env.step({"prisoner": torch.zeros(1, 3, dtype=torch.long)})
     assert rooms == [[False, True, False], [False, True, False], [False, False, True]]
@@ -87,20 +88,20 @@ def test_the_riddle_has_a_room_with_a_light() -> None:
 def test_levers_and_graphs_tell_apart_what_matters() -> None:
     env = Levers(levers=3)
     env.reset()
-    assert [int(a.label) for a in env.scene().agents] == env._number[0].tolist()
+    assert [int(a.label) for a in env.scene(env.state).agents] == env.state.number[0].tolist()
     graph = GraphColouring(agents=4, degree=2, colours=2)
     graph.reset()
-    assert {a.kind for a in graph.scene().agents} == {-1}
-    graph.step({"agent": graph._group})
-    assert {a.kind for a in graph.scene().agents} == {0, 1} and len(graph.scene().links) == 4
-    graph._colour[:] = 1
-    assert all(a.mark is Mark.TROUBLE for a in graph.scene().agents)
+    assert {a.kind for a in graph.scene(graph.state).agents} == {-1}
+    graph.step({"agent": graph.state.group})
+    assert {a.kind for a in graph.scene(graph.state).agents} == {0, 1} and len(graph.scene(graph.state).links) == 4
+    put(graph, colour=torch.ones_like(graph.state.colour))
+    assert all(a.mark is Mark.TROUBLE for a in graph.scene(graph.state).agents)
 
 
 def test_by_default_agents_stand_on_a_circle_and_are_told_apart_by_role() -> None:
     env = SpeakerListener()
     env.reset()
-    speaker, listener = env.scene().agents
+    speaker, listener = env.scene(env.state).agents
     assert (speaker.label, listener.label) == ("S0", "L0") and speaker.kind != listener.kind
     assert (speaker.presence, listener.presence) == (Presence.ACTIVE, Presence.WAITING)
     assert speaker.place[0] < listener.place[0] and speaker.place[1] == pytest.approx(listener.place[1])
@@ -117,17 +118,16 @@ def test_any_number_of_agents_finds_room(number: int) -> None:
 
 def test_the_end_of_an_episode_can_be_seen_before_it_restarts() -> None:
     env, seen = PredatorPrey(size=3, predators=2, steps=4, num_envs=3), []
-    env.on_end = lambda over: seen.append((over.tolist(), env.scene(0).caption))
+    env.on_end = lambda over: seen.append((over.tolist(), env.scene(env.state, 0).caption))
     env.reset()
     for time in range(4):
         assert not seen, f"called after {time} steps"
-        env._place[0] = env._prey[0]
-        env._reached[0] = time == 3
+        put_at(env, 0, place=env.state.prey[0], reached=time == 3)
         env.step({"predator": torch.full((3, 2), 4)})
         if seen:
             break
     assert seen[0][0][0] and seen[0][1] == "2 of 2 predators on the prey"
-    assert env.scene(0).caption == "0 of 2 predators on the prey"
+    assert env.scene(env.state, 0).caption == "0 of 2 predators on the prey"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_telling_as_soon_as_it_is_true_scores_20_of_27_over_all_sequences() -> N
 @pytest.mark.parametrize("prisoners", [3, 4])
 def test_the_oracle_scores_full_information(prisoners: int) -> None:
     env = SwitchRiddle(prisoners=prisoners, num_envs=4096, seed=5)
-    returns, lengths = episodes(env, number=20_000, policy=lambda _: env.oracle())
+    returns, lengths = episodes(env, number=20_000, policy=lambda _: env.oracle(env.state))
     error = returns.std() / len(returns) ** 0.5
     assert abs(returns.mean() - env.bounds().full_information) < 3 * error
     assert error < 0.004

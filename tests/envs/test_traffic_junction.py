@@ -12,6 +12,7 @@ from heliograph.envs.traffic_junction import TrafficJunction
 from heliograph.envs.traffic_roads import DIFFICULTIES, road_map
 from heliograph.testing import episodes
 from heliograph.types import TeamStep
+from tests.envs.states import put_at
 
 DOWN, ACROSS, NONE = 0, 1, 2
 """The two routes of the easy map, and no route."""
@@ -22,7 +23,7 @@ def junction(*cars: tuple[int, int], **settings: object) -> TrafficJunction:
     env = TrafficJunction(**{"p_arrive": 0.0, **settings})
     env.reset()
     for slot, (route, place) in enumerate(cars):
-        env._route[0, slot], env._place[0, slot] = route, place
+        put_at(env, (0, slot), route=route, place=place)
     return env
 
 
@@ -112,7 +113,7 @@ def test_a_collision_at_the_crossing_by_hand() -> None:
     assert rewards(step) == [-0.01, -0.01, 0, 0, 0]
     assert step.info["success"].item()
     step = drive(env, GAS, GAS)
-    assert env._cell()[0, :2].tolist() == [3 * 7 + 3] * 2
+    assert env.roads.routes[env.state.route, env.state.place][0, :2].tolist() == [3 * 7 + 3] * 2
     assert rewards(step) == [-10.02, -10.02, 0, 0, 0]
     assert step.info["collided"].tolist() == [[True, True, False, False, False]]
     step = drive(env, BRAKE, BRAKE)
@@ -140,7 +141,7 @@ def test_three_on_a_cell_pay_once_each() -> None:
 
 def test_a_car_that_leaves_is_paid_nothing_and_its_slot_is_empty() -> None:
     env = junction((DOWN, 6), (ACROSS, 6))
-    env._wait[0, :2] = 9
+    put_at(env, (0, slice(2)), wait=9)
     step = drive(env, GAS, BRAKE)
     assert rewards(step) == [0, -0.1, 0, 0, 0]
     assert step.terminated.tolist() == [[True, False, False, False, False]]
@@ -160,8 +161,8 @@ def test_arrivals_fill_empty_slots_up_to_the_limit_in_the_order_of_the_entries()
     for time, cars in enumerate((2, 4, 5, 5)):
         step = env.step(gas)
         assert (step.observing.sum(1) == cars).all()
-        entered = (env._place == 0) & env._alive()
-        routes = [sorted(row[on].tolist()) for row, on in zip(env._route, entered, strict=True)]
+        entered = (env.state.place == 0) & (env.state.route < NONE)
+        routes = [sorted(row[on].tolist()) for row, on in zip(env.state.route, entered, strict=True)]
         assert routes == [[DOWN, ACROSS] if time < 2 else [DOWN] if time == 2 else []] * 50
     used = [tuple(row.nonzero().flatten().tolist()) for row in env.view().observing]
     assert set(used) == {(0, 1, 2, 3, 4)}
@@ -173,14 +174,14 @@ def test_arrivals_fill_empty_slots_up_to_the_limit_in_the_order_of_the_entries()
 
 def test_a_slot_may_end_and_be_refilled_in_one_step() -> None:
     env = junction(*[(DOWN, 6)] * 5, p_arrive=1.0)
-    env._last[0, 0] = BRAKE
-    env._wait[0] = 4
+    put_at(env, (0, 0), last=BRAKE)
+    put_at(env, 0, wait=4)
     step = drive(env, *[GAS] * 5)
     assert step.terminated.all()
     assert step.observing.sum() == 2
     assert rewards(step) == [0] * 5
     alive = step.observing[0]
-    assert (env._place[0][alive] == 0).all()
+    assert (env.state.place[0][alive] == 0).all()
     assert (step.observations["car"][0, :, 0] == 0).all()
     step = drive(env, *[GAS] * 5)
     assert [value for value, on in zip(rewards(step), alive.tolist(), strict=True) if on] == [-0.01] * 2
@@ -189,7 +190,7 @@ def test_a_slot_may_end_and_be_refilled_in_one_step() -> None:
 def test_who_arrives_on_another_pays_with_its_first_own_step() -> None:
     env = junction((DOWN, 0), p_arrive=1.0)
     step = drive(env, BRAKE)
-    new = int(((env._route[0] == DOWN) & (torch.arange(5) > 0)).nonzero())
+    new = int(((env.state.route[0] == DOWN) & (torch.arange(5) > 0)).nonzero())
     assert not step.info["success"].item()
     assert rewards(step)[0] == -10.01
     assert rewards(step)[new] == 0
@@ -204,7 +205,7 @@ def test_routes_of_an_entry_are_equally_likely_and_arrivals_have_their_rate() ->
     env = TrafficJunction(difficulty="medium", vision=0, num_envs=20_000, seed=3)
     env.reset()
     env.step({"car": torch.zeros(20_000, 10, dtype=torch.long)})
-    counts = torch.bincount(env._route.flatten(), minlength=13)[:-1] / 20_000
+    counts = torch.bincount(env.state.route.flatten(), minlength=13)[:-1] / 20_000
     assert counts.sum() == pytest.approx(0.8, abs=3 * math.sqrt(0.64 / 20_000))
     assert (counts - 0.2 / 3).abs().max() < 4 * math.sqrt(0.0667 * 0.9333 / 20_000)
 
@@ -239,7 +240,7 @@ def test_at_the_edge_the_outside_is_seen_and_at_vision_0_only_the_own_cell() -> 
 def test_faithful_keeps_the_last_action_of_the_slot() -> None:
     for faithful in (True, False):
         env = junction(*[(DOWN, 6)] * 5, p_arrive=1.0, faithful=faithful)
-        env._last[0] = BRAKE
+        put_at(env, 0, last=BRAKE)
         step = drive(env, *[GAS] * 5)
         assert (step.observations["car"][0, step.observing[0], 0] == faithful).all()
 
@@ -286,7 +287,7 @@ def test_right_of_way_is_the_ceiling(difficulty: str, copies: int, score: float,
     env.reset()
     total = torch.zeros(copies)
     for _ in range(env.steps):
-        step = env.step(env.oracle())
+        step = env.step(env.oracle(env.state))
         total += step.rewards.mean(1)
     assert step.info["success"].float().mean() >= ceiling
     assert total.mean().item() == pytest.approx(score, abs=max(0.03, 3 * total.std().item() / math.sqrt(copies)))
@@ -294,12 +295,13 @@ def test_right_of_way_is_the_ceiling(difficulty: str, copies: int, score: float,
 
 def test_yielding_to_what_is_seen_needs_no_messages() -> None:
     env = TrafficJunction(vision=1, num_envs=2048, seed=7)
-    rate = success_rate(env, lambda: yield_to_seen(env.roads, route=env._route, place=env._place, vision=1))
+    rate = success_rate(env, lambda: yield_to_seen(env.roads, route=env.state.route, place=env.state.place, vision=1))
     assert within_three_errors(rate, 0.765, copies=2048)
     env = TrafficJunction(difficulty="medium", num_envs=256, seed=7)
     near = [
         success_rate(
-            env, lambda d=d: yield_to_seen(env.roads, route=env._route, place=env._place, vision=1, distance=d)
+            env,
+            lambda d=d: yield_to_seen(env.roads, route=env.state.route, place=env.state.place, vision=1, distance=d),
         )
         for d in (0, 1)
     ]
@@ -308,7 +310,7 @@ def test_yielding_to_what_is_seen_needs_no_messages() -> None:
 
 def test_right_of_way_by_hand() -> None:
     env = junction((ACROSS, 2), (DOWN, 2), (DOWN, 1), (DOWN, 0), (ACROSS, 1))
-    action = right_of_way(env.roads, route=env._route, place=env._place)
+    action = right_of_way(env.roads, route=env.state.route, place=env.state.place)
     assert action.tolist() == [[BRAKE, GAS, GAS, GAS, BRAKE]]  # the lane that is full up to its entry goes first
 
 
@@ -348,7 +350,7 @@ def test_a_new_arrival_rate_holds_for_episodes_that_start_afterwards() -> None:
     env.p_arrive = 1.0
     step = env.step(stay)
     assert step.episode_over.all()
-    assert not env.get_state()["tensors"]["_route"].lt(NONE).any()
+    assert not env.get_state()["tensors"]["route"].lt(NONE).any()
     assert env.step(stay).observing.sum(1).tolist() == [2, 2, 2]
     other = TrafficJunction(p_arrive=0.5, num_envs=3, steps=2)
     other.set_state(env.get_state())

@@ -19,13 +19,13 @@ MARK = "HELIOGRAPH_TEST_MARK"
 class _Misbehaving(SpeakerListener):
     steps, from_step = 0, 8
 
-    def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
+    def advance(self, state: Any, actions: dict[str, torch.Tensor]) -> tuple[Any, Outcome]:
         self.steps += 1
         if self.steps >= self.from_step:
             if MARK in os.environ:
                 pathlib.Path(os.environ[MARK]).touch()
             self._misbehave()
-        return super()._advance(actions, moving)
+        return super().advance(state, actions)
 
     def _misbehave(self) -> None:
         raise NotImplementedError

@@ -126,14 +126,14 @@ def test_a_learner_that_dies_ends_the_run_with_what_to_do(
 class Faulty(SpeakerListener):
     """Raises in its fifth step."""
 
-    def _advance(self, actions: dict[str, torch.Tensor], moving: torch.Tensor) -> Outcome:
+    def advance(self, state: Any, actions: dict[str, torch.Tensor]) -> tuple[Any, Outcome]:
         self.count = getattr(self, "count", 0) + 1
         if self.count == 5:
             raise ArithmeticError("the cage is open")
-        return super()._advance(actions, moving)
+        return super().advance(state, actions)
 
 
-TOLD = r"failed in env step 5 of Faulty: ArithmeticError: the cage is open(.|\n)*Traceback(.|\n)*in _advance"
+TOLD = r"failed in env step 5 of Faulty: ArithmeticError: the cage is open(.|\n)*Traceback(.|\n)*in advance"
 
 
 def test_an_environment_that_raises_here_is_told() -> None:

@@ -318,10 +318,10 @@ def test_bad_input_is_refused_before_training(make: Any, error: type[Exception],
 def test_an_environment_that_fails_is_named() -> None:
     trainer = LocalTrainer(config())
 
-    def broken(actions: Any, moving: Any) -> Any:
+    def broken(state: Any, actions: Any) -> Any:
         raise ArithmeticError("the cage is open")
 
-    trainer.env_runner.env._advance = broken
+    trainer.env_runner.env.advance = broken
     with pytest.raises(RuntimeError, match=r"env runner failed in env step 1 of SpeakerListener: Arith.*the cage"):
         trainer.train()
 

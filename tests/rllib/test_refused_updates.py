@@ -35,9 +35,9 @@ def weights(trainer: LocalTrainer) -> dict[str, Tensor]:
 class Gradless(SpeakerListener):
     """Switches gradients off and leaves them so."""
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def advance(self, state: Any, actions: dict[str, Tensor]) -> tuple[Any, Outcome]:
         torch.set_grad_enabled(False)
-        return super()._advance(actions, moving)
+        return super().advance(state, actions)
 
 
 @pytest.mark.filterwarnings("ignore:step.. of .*Gradless changed gradients:UserWarning")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heliograph.envs.base import View
-from heliograph.envs.identity import Identity
+from heliograph.envs.identity import Identity, IdentityState
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.experiments.choices import EnvChoice, PolicyChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_bits, say_symbol
@@ -90,10 +90,10 @@ def test_an_inbox_waits_until_its_owner_observes(model, topology) -> None:
 class Whisper(Identity):
     """Agent 1 hears in step 1 only, by a dense rule of hearing; both speak always; agent 1 looks again in step 2."""
 
-    def _observe(self) -> View:
-        view = super()._observe()
+    def observe(self, state: IdentityState) -> View:
+        view = super().observe(state)
         yes = torch.ones_like(view.speaking)
-        now = (self._time == 0)[:, None, None]
+        now = (state.time == 0)[:, None, None]
         mask = torch.tensor([[False, False], [True, False]]).expand(self.num_envs, 2, 2) & now
         return dataclasses.replace(view, speaking=yes, hearing=dense(mask))
 

@@ -106,14 +106,16 @@ class FromOpenSpiel(StackedEnv):
         tensor = state.information_state_tensor(player) if told else state.observation_tensor(player)
         return np.asarray(tensor, np.float32).reshape(_shape(match.game, self._tensor_shown))
 
-    def _extra_state(self) -> Any:
+    def extra_state(self) -> Any:
+        """Every match, and what those who wait last had."""
         matches = [match.saved() for match in self.envs]
         views = self._views
         shown = {"meaning": views.meaning, "flags": views.legal.flags}  # those who wait keep what they last had
         shown |= {"presence": vars(self._presence)}
         return {"matches": matches, "shown": copy.deepcopy(shown), "steps": list(self._steps)}
 
-    def _set_extra_state(self, extra: Any) -> None:
+    def set_extra_state(self, extra: Any) -> None:
+        """Take them back."""
         self._steps = list(extra["steps"])
         for number, (match, saved) in enumerate(zip(self.envs, extra["matches"], strict=True)):
             match.restore(copy.deepcopy(saved))

@@ -45,9 +45,9 @@ class Picture:
         said = tuple(() if w is None else (Said(symbols=w, vocabulary=talk.vocab_size),) for w in words)
         slots = {agent: slot for slot, agent in enumerate(talk.agents)}
         hears = [(slots[s], slots[h]) for s, hearers in talk.heard_by.items() for h in hearers if s != h]
-        scene = talk.env.scene() if talk.running or self._end is None else self._end
+        scene = talk.env.scene(talk.env.state) if talk.running or self._end is None else self._end
         heading = f"step {talk.num_steps}" + ("" if talk.running else ", the last")
         return draw(scene, speech=Speech(said=said, hears=tuple(hears)), heading=heading)
 
     def _keep_end(self, over: Tensor) -> None:
-        self._end = self.talk.env.scene()
+        self._end = self.talk.env.scene(self.talk.env.state)

@@ -28,9 +28,10 @@ from heliograph.adapters.settings import StackedSettings, check_stacked, of_base
 from heliograph.adapters.teams import teams_of
 from heliograph.adapters.views import Views
 from heliograph.adapters.workers import WorkedEnv, seeds_of
-from heliograph.envs.base import FinalViews, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import FinalViews, Outcome, Unpack, View
 from heliograph.envs.checking import EnvError, guarded, place_of
 from heliograph.envs.endings import endings
+from heliograph.envs.foreign import ForeignEnv
 from heliograph.observations import JoinedObservations
 from heliograph.types import TeamStep
 
@@ -40,7 +41,7 @@ NUMBERS = (float, int, np.float64, np.float32)
 """What almost every reward is."""
 
 
-class StackedEnv(TeamEnv):
+class StackedEnv(ForeignEnv):
     """Copies of a Python environment as a `TeamEnv`; an adapter fills in `_reset_one` and `_step_one`.
 
     An agent that leaves is terminated or truncated in its slot and observes no more; one that appears later is silent
@@ -132,10 +133,11 @@ class StackedEnv(TeamEnv):
         except SystemExit as error:  # it would end a whole run without a word
             raise EnvError(f"sys.exit({error.code!r}) was called (in {where}; {place_of(error)})") from error
 
-    # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
+    # ---- the hooks of ForeignEnv ---------------------------------------------------------------------------------
 
     @final
-    def _start(self, starting: Tensor) -> None:
+    def restart(self, starting: Tensor) -> None:
+        """Begin an episode in the copies of the mask `[B]`."""
         self.begin(starting, seeds=seeds_of(self).tolist())
 
     @final
@@ -213,7 +215,7 @@ class StackedEnv(TeamEnv):
         told |= {name: torch.from_numpy(flags) for name, flags in ends._asdict().items()}
         if not ends.episode_over.any():
             return self._show_stacked(**told)
-        last = self._observe() if self.final_views is FinalViews.ENDED or ends.truncated.any() else None
+        last = self.look() if self.final_views is FinalViews.ENDED or ends.truncated.any() else None
         return self._restarted(told, last)
 
     def _restarted(self, told: dict[str, Any], last: View | None) -> TeamStep:
@@ -222,7 +224,7 @@ class StackedEnv(TeamEnv):
         if self.on_end is not None:
             self.on_end(over)
         self._elapsed.masked_fill_(over, 0)
-        self._start(over)
+        self.restart(over)
         step = self._show_stacked(**told)
         if last is not None:
             step.final_observations, step.final_state = last.observations, self._state_of(last)
@@ -231,7 +233,7 @@ class StackedEnv(TeamEnv):
     def _show_stacked(self, **outcomes: Any) -> TeamStep:
         """What is seen now; its form can only be that of the first reset, which was looked at."""
         if self._moves <= 1 or not self.rivals_hear:
-            return self._show(self._observe(), **outcomes)
+            return self._show(self.look(), **outcomes)
         step: TeamStep = object.__new__(TeamStep)
         vars(step).update(self._unsaid, **self._views.fields(self.device), **outcomes)
         return step
@@ -274,7 +276,8 @@ class StackedEnv(TeamEnv):
         return happened
 
     @final
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def move(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        """Step the Python environments of the mask."""
         happened = self._moved(self._rows_of(actions), moving.nonzero().flatten().tolist())
         kept = {"rewards": happened.rewards, "terminated": happened.terminated, "truncated": happened.truncated}
         return Outcome(**self._tensors({**kept, "episode_over": happened.over, "info": self._info(happened)}))
@@ -283,7 +286,8 @@ class StackedEnv(TeamEnv):
         return {} if self._settings.get("success_fn") is None else {"success": happened.success}
 
     @final
-    def _observe(self) -> View:
+    def look(self) -> View:
+        """Show what they told last."""
         return self._views.shown(self.device)
 
     # ---- from dicts to arrays ----------------------------------------------------------------------------------

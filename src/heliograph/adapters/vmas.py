@@ -14,14 +14,15 @@ from torch import Tensor
 
 from heliograph.adapters.arrays import Spaces
 from heliograph.adapters.naming import group_by_role
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View, check_positive, where
+from heliograph.envs.base import BaseSettings, Outcome, View, check_positive, where
+from heliograph.envs.foreign import ForeignEnv
 from heliograph.types import Tree
 
 __all__ = ["FromVMAS"]
 
 
 @final
-class FromVMAS(TeamEnv):
+class FromVMAS(ForeignEnv):
     """`num_envs` copies of a VMAS scenario, moved at once; `make(num_envs=..., device=..., seed=...)` makes them.
 
     `functools.partial(vmas.make_env, "simple_reference", max_steps=25)` is such a function. All agents observe and act
@@ -66,7 +67,8 @@ class FromVMAS(TeamEnv):
         seen = self.env.scenario.observation(agent)
         return observation_space_of(seen), gymnasium_space(self.env.get_agent_action_space(agent))
 
-    def _seed(self, seed: int) -> None:
+    def pass_seed(self, seed: int) -> None:
+        """Seed VMAS."""
         with self._own_stream():
             self.env.seed(seed)
 
@@ -82,9 +84,10 @@ class FromVMAS(TeamEnv):
             self._stream = list(shared)
             shared[:] = others
 
-    # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
+    # ---- the hooks of ForeignEnv ---------------------------------------------------------------------------------
 
-    def _start(self, starting: Tensor) -> None:
+    def restart(self, starting: Tensor) -> None:
+        """Begin an episode in the copies of the mask `[B]`."""
         seeds = torch.randint(2**31 - 1, starting.shape, generator=self.start_generator, device=self.device).tolist()
         with self._own_stream():
             if bool(starting.all()):
@@ -101,7 +104,8 @@ class FromVMAS(TeamEnv):
         self._views = {name: where(starting, new, old[name]) for name, new in shown.items()}
         self._meaning = where(starting, self._meant(), self._meaning)
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def move(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        """Step all copies."""
         chosen = [self._action_of(name, actions) for name in self._names()]
         with self._own_stream():
             told, rewards, terminated, truncated, _ = self.env.step(chosen)
@@ -118,7 +122,8 @@ class FromVMAS(TeamEnv):
             info=info,
         )
 
-    def _observe(self) -> View:
+    def look(self) -> View:
+        """Show what VMAS told last."""
         seen = {role.name: stacked([self._views[agent] for agent in role.agents]) for role in self.roles}
         return View(
             observations=seen,

@@ -116,7 +116,7 @@ class Worker:
     def _step(self) -> Tree:
         env = self._adapted()
         with guarded(env, "step"):
-            outcome = env._advance(self._actions, self._orders.moving)
+            outcome = env.move(self._actions, self._orders.moving)
             self._show(env)
         if self._outcome is None:
             self._latest["outcome"] = outcome
@@ -132,7 +132,7 @@ class Worker:
         return None if self._view is not None else self._latest["view"]
 
     def _show(self, env: StackedEnv) -> None:
-        view = env._observe()
+        view = env.look()
         if self._view is None:
             self._latest["view"] = view
         else:

@@ -21,6 +21,7 @@ from heliograph.adapters.shared import Memory, leaves, mapped, stackable_form
 from heliograph.adapters.worker import WorkerHandle, all_ended
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
 from heliograph.envs.checking import EnvError
+from heliograph.envs.foreign import ForeignEnv
 from heliograph.types import Tree
 
 __all__ = ["WorkedEnv", "seeds_of"]
@@ -33,7 +34,7 @@ def seeds_of(env: TeamEnv) -> Tensor:
 
 
 @final
-class WorkedEnv(TeamEnv):
+class WorkedEnv(ForeignEnv):
     """The copies that `adapt(**settings)` would make, in `num_workers` processes; episodes are the same, bit for bit.
 
     `adapt` makes a `StackedEnv`; it and the settings are sent to the processes, which must be able to import what they
@@ -116,9 +117,10 @@ class WorkedEnv(TeamEnv):
         finally:
             self._end()
 
-    # ---- the hooks of TeamEnv ----------------------------------------------------------------------------------
+    # ---- the hooks of ForeignEnv ---------------------------------------------------------------------------------
 
-    def _start(self, starting: Tensor) -> None:
+    def restart(self, starting: Tensor) -> None:
+        """Begin an episode in the copies of the mask `[B]`."""
         self._orders.starting.copy_(starting)
         self._orders.seeds.copy_(seeds_of(self))
         self._orders.elapsed.copy_(self._elapsed)
@@ -127,7 +129,8 @@ class WorkedEnv(TeamEnv):
         if self._view is None:
             self._view = self._shared("view", views)
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def move(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+        """Let the processes step the copies of the mask."""
         found = [actions[role.name].detach() for role in self.roles]
         if [(each.dtype, each.shape) for each in found] != [(each.dtype, each.shape) for each in self._actions]:
             self._expect({role.name: action for role, action in zip(self.roles, found, strict=True)})
@@ -146,7 +149,8 @@ class WorkedEnv(TeamEnv):
         self._actions = list(leaves(self._memory.add(template, num_rows=self.num_envs)))
         self._called("expect", self._workers, actions=template)
 
-    def _observe(self) -> View:
+    def look(self) -> View:
+        """Show what the processes told last."""
         if self._view is None:
             raise RuntimeError("call reset() before view()")
         return mapped(self._view, self._taken)

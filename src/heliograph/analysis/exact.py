@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.state import EnvState, named_tensors, select
 from heliograph.experiments.choices import EnvChoice, opened
 from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.team.state import TeamState
@@ -40,18 +41,14 @@ class Enumerable(Protocol):
 class Branching(Enumerable, Protocol):
     """An enumerable environment whose starts are told step by step: those that are alike so far are played as one."""
 
-    @property
-    def num_branches(self) -> int:
-        """Ways in which a step may go on; 1 where nothing is left to be told."""
+    def first_branches(self) -> EnvState:
+        """The starts as far as the first step shows them: a state with a copy for each."""
 
-    def sprouted(self) -> TeamEnv:
-        """The environment with a copy for each start as far as its first step shows it, at the first step."""
+    def num_branches(self, state: Any) -> int:
+        """Ways in which each copy may go on, equally likely; 1 where nothing is left to be told."""
 
-    def branched(self, parents: Int[Tensor, " b"]) -> TeamEnv:
-        """The environment with `num_branches` copies for each of some copies, one for each way, in that order."""
-
-    def selected(self, copies: Int[Tensor, " b"]) -> TeamEnv:
-        """The environment with some of its copies, as they are."""
+    def branches(self, state: Any) -> EnvState:
+        """A state with `num_branches` copies for each copy, one for each way, in that order."""
 
 
 def enumerable(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> bool:
@@ -94,7 +91,7 @@ def exact_return(team: Team, choice: EnvChoice) -> float:
     """
     with opened(choice) as env:
         if isinstance(env, Branching) and enumerable(choice):
-            return _mean_over_branches(team, env.sprouted())
+            return _mean_over_branches(team, _sprouted(env))
     return mean_over_starts(choice, lambda env: play_episodes(Sampler(env, team), env.num_envs)[0].returns)
 
 
@@ -121,11 +118,32 @@ def _mean_over_branches(team: Team, env: TeamEnv) -> float:
         state = team.cut(acted.state, step.terminated | step.truncated, acted.edges)
         returns = bough.returns + step.rewards.mean(1)
         total += bough.share * float(returns[step.episode_over].double().sum())
-        on, ways = (~step.episode_over).nonzero().squeeze(1), bough.env.num_branches
+        on = (~step.episode_over).nonzero().squeeze(1)
         if len(on):
+            ways = bough.env.num_branches(select(bough.env.state, on))
             rows = on.repeat_interleave(ways)
-            boughs += _split(bough.env.branched(on), _rows(state, rows), returns[rows], share=bough.share / ways)
+            boughs += _split(_branched(bough.env, on), _rows(state, rows), returns[rows], share=bough.share / ways)
     return total
+
+
+def _sprouted(env: Any) -> TeamEnv:
+    """The environment in its first branches."""
+    env.reset()
+    first = env.first_branches()
+    number = len(next(iter(named_tensors(first).values())))
+    return _at(env, torch.zeros(number, dtype=torch.long, device=env.device), first)
+
+
+def _branched(env: Any, parents: Tensor) -> TeamEnv:
+    """The environment with the branches of some of its copies."""
+    state = select(env.state, parents)
+    return _at(env, parents.repeat_interleave(env.num_branches(state)), env.branches(state))
+
+
+def _at(env: TeamEnv, copies: Tensor, state: EnvState) -> TeamEnv:
+    part = env.selected(copies)
+    part.state = state
+    return part
 
 
 def _split(env: Any, state: TeamState, returns: Tensor, *, share: float) -> list[_Bough]:

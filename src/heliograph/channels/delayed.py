@@ -26,11 +26,11 @@ class Delayed(Wrapper):
         self.steps = steps
         self.delay_env_steps = inner.delay_env_steps + steps
 
-    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """Nothing: every message takes equally long."""
         return {}
 
-    def _own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+    def own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
         """For each round the messages on their way, `[B, steps, N, ...]`, the next to arrive first."""
         shape = (num_envs, self.steps, num_agents)
         return tuple(
@@ -42,7 +42,7 @@ class Delayed(Wrapper):
             for _ in range(rounds)
         )
 
-    def _arriving(
+    def change_arrivals(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int
     ) -> tuple[Arrivals, Tree]:
         """The first of the queue; what comes in now goes to its end."""
@@ -51,7 +51,7 @@ class Delayed(Wrapper):
         longer = map_tensors(lambda leaf, new: torch.cat([leaf[:, 1:], new.unsqueeze(1)], 1), queue, arrivals)
         return now, (*own[:round_index], longer, *own[round_index + 1 :])
 
-    def _cut_own(self, own: Tree, ended: Tensor) -> Tree:
+    def cut_own(self, own: Tree, ended: Tensor) -> Tree:
         """The queues without messages of agents whose part has ended."""
         return tuple(
             Arrivals(payload=queue.payload, bits=queue.bits, mask=queue.mask & ~ended.unsqueeze(1)) for queue in own

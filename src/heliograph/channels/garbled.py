@@ -20,10 +20,10 @@ class Garbled(Wrapper):
 
     is_garbled = True
 
-    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """The noise that is heard."""
         return {"heard": self.inner.babble(channel_input, generator=generator).payload}
 
-    def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
+    def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What was said, with the payload replaced."""
         return dataclasses.replace(message, payload=draw["heard"])

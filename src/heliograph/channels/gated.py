@@ -39,14 +39,14 @@ class Gated(Wrapper):
         found = distributions.categorical_log_prob(channel_input[..., -2:], draw["gate"])
         if not self.inner.scored:
             return found
-        return found + draw["gate"] * self.inner.log_prob(self._meant(channel_input), draw["said"])
+        return found + draw["gate"] * self.inner.log_prob(self.inner_input(channel_input), draw["said"])
 
     def entropy(self, channel_input: Tensor) -> Tensor:
         """That of the gate, and of the message as often as it is sent."""
         found = distributions.categorical_entropy(channel_input[..., -2:])
         if not self.inner.scored:
             return found
-        return found + _chance(channel_input) * self.inner.entropy(self._meant(channel_input))
+        return found + _chance(channel_input) * self.inner.entropy(self.inner_input(channel_input))
 
     def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
         """Of silence, and of each symbol."""
@@ -54,31 +54,31 @@ class Gated(Wrapper):
         closed, opened = gates.expand(*channel_input.shape[:-1], self.length, 2).chunk(2, -1)
         if self.inner.vocabulary is None:
             return torch.cat([closed, opened], -1)
-        return torch.cat([closed, opened + self.inner.symbol_log_probs(self._meant(channel_input))], -1)
+        return torch.cat([closed, opened + self.inner.symbol_log_probs(self.inner_input(channel_input))], -1)
 
     def expected_payload(self, channel_input: Tensor) -> Tensor:
         """That of the wrapped channel, as often as it is sent."""
-        return _chance(channel_input).unsqueeze(-1) * self.inner.expected_payload(self._meant(channel_input))
+        return _chance(channel_input).unsqueeze(-1) * self.inner.expected_payload(self.inner_input(channel_input))
 
     def expected_bits(self, channel_input: Tensor) -> Tensor:
         """Those of the wrapped channel, as often as it is sent."""
-        return _chance(channel_input) * self.inner.expected_bits(self._meant(channel_input))
+        return _chance(channel_input) * self.inner.expected_bits(self.inner_input(channel_input))
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
         """Noise of the wrapped channel, sent half of the time."""
-        said = self.inner.babble(self._meant(like), generator=generator)
+        said = self.inner.babble(self.inner_input(like), generator=generator)
         gate = torch.randint(2, like.shape[:-1], generator=generator, device=like.device)
-        return self._said(said, draw={"gate": gate})
+        return self.change_message(said, draw={"gate": gate})
 
-    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """The gates: 1 where open."""
         return {"gate": distributions.categorical(channel_input[..., -2:], choice=choice, generator=generator)}
 
-    def _meant(self, channel_input: Tensor) -> Tensor:
+    def inner_input(self, channel_input: Tensor) -> Tensor:
         """All but the gate."""
         return channel_input[..., :-2]
 
-    def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
+    def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What is said where the gate is open, zeros elsewhere."""
         gate = draw["gate"]
         words = torch.ones_like(gate).unsqueeze(-1) if message.symbols is None else message.symbols + 1

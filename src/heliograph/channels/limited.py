@@ -38,15 +38,15 @@ class Limited(Wrapper):
                 raise ValueError(f"max_bits={max_bits!r}: nothing would get through, for {cost}")
         self.max_messages, self.max_bits = max_messages, max_bits
 
-    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """A number for each speaker: the smallest goes first."""
         return {"turn": torch.rand(channel_input.shape[:-1], generator=generator, device=channel_input.device)}
 
-    def _own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+    def own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
         """Messages and bits `[B, 2]` that got through in this step so far; None where there is one round."""
         return torch.zeros(num_envs, 2, device=device) if rounds > 1 else None
 
-    def _arriving(
+    def change_arrivals(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int
     ) -> tuple[Arrivals, Tree]:
         """Those that fit, in the order that was drawn."""

@@ -27,13 +27,13 @@ class Lossy(Wrapper):
         check_number("drop", drop, minimum=0, maximum=1)
         self.drop = drop
 
-    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """Which messages are lost."""
         return {
             "lost": torch.rand(channel_input.shape[:-1], generator=generator, device=channel_input.device) < self.drop
         }
 
-    def _arriving(
+    def change_arrivals(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int
     ) -> tuple[Arrivals, Tree]:
         """All but those that are lost."""

@@ -47,7 +47,7 @@ class Noisy(Wrapper):
         others = sum(self.inner.shifted(said, k * place) for k in range(1, self.alphabet))
         return (1 - self.flip) * said + self.flip / (self.alphabet - 1) * others
 
-    def _draw(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
+    def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """How many symbols further each one is heard; or standard normal noise."""
         lead, device = channel_input.shape[:-1], channel_input.device
         if self.alphabet is None:
@@ -56,7 +56,7 @@ class Noisy(Wrapper):
         flipped = torch.rand(shape, generator=generator, device=device) < self.flip
         return {"shift": flipped * torch.randint(1, self.alphabet, shape, generator=generator, device=device)}
 
-    def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
+    def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What was said, with noise."""
         if self.alphabet is None:
             heard = message.payload + self.heard_sigma * draw["noise"]

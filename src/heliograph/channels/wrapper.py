@@ -1,24 +1,30 @@
 """The base of wrappers: channels that hold another one, change a little, and pass everything else on."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.channels.base import Channel
+from heliograph.renamed import HOOKS, adopt_older_hooks, keep_older_hooks
 from heliograph.types import Arrivals, Choice, Message, MessageForm, Tree
 
 __all__ = ["Wrapper"]
 
 
 class Wrapper(Channel):
-    """Wraps a channel, `inner`; one of its own overrides the hooks `_...` of what it changes.
+    """Wraps a channel, `inner`; a subclass overrides the hooks of what it changes.
 
     A message passes the innermost channel first and the outermost last, both when it is said and when it arrives.
-    The draw is a dict: `said` is the wrapped channel's, the rest what `_draw` returned. The state of a wrapper that has
-    one lies beside that of the wrapped channel, under `own` and `inner`.
+    The draw is a dict: `said` is the wrapped channel's, the rest what `draw_own` returned. The state of a wrapper that
+    has one lies beside that of the wrapped channel, under `own` and `inner`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adopt_older_hooks(cls, HOOKS["Wrapper"])
 
     def __init__(self, inner: Channel):
         super().__init__(
@@ -37,30 +43,30 @@ class Wrapper(Channel):
     # ---- what a wrapper changes -------------------------------------------------------------------------------
 
     @abstractmethod
-    def _draw(
+    def draw_own(
         self, channel_input: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
     ) -> dict[str, Tree]:
         """All randomness of its own, recorded beside the wrapped channel's; {} where it has none."""
 
-    def _meant(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch C2"]:
+    def inner_input(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch C2"]:
         """What the wrapped channel takes of a channel input; all of it, as a rule."""
         return channel_input
 
-    def _said(self, message: Message, *, draw: dict[str, Tree]) -> Message:
+    def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
         """What becomes of a message when it is said."""
         return message
 
-    def _arriving(
+    def change_arrivals(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int
     ) -> tuple[Arrivals, Tree]:
         """What becomes of the messages that would arrive now; with the next state of its own."""
         return arrivals, own
 
-    def _own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
+    def own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
         """State of its own, all tensors [B, ...]; None where it has none."""
         return None
 
-    def _cut_own(self, own: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
+    def cut_own(self, own: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
         """State of its own without what belongs to agents whose part has ended."""
         return own
 
@@ -80,16 +86,16 @@ class Wrapper(Channel):
         self, channel_input: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None, choice: Choice
     ) -> Tree:
         """The wrapped channel's draw, then its own."""
-        said = self.inner.sample(self._meant(channel_input), generator=generator, choice=choice)
-        return {"said": said, **self._draw(channel_input, generator=generator, choice=choice)}
+        said = self.inner.sample(self.inner_input(channel_input), generator=generator, choice=choice)
+        return {"said": said, **self.draw_own(channel_input, generator=generator, choice=choice)}
 
     def send(
         self, channel_input: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
     ) -> tuple[Message, Tree]:
         """What the wrapped channel says, changed."""
         inner, own = _parts(state)
-        message, inner = self.inner.send(self._meant(channel_input), draw=draw["said"], form=form, state=inner)
-        return self._said(message, draw=draw), _joined(inner, own)
+        message, inner = self.inner.send(self.inner_input(channel_input), draw=draw["said"], form=form, state=inner)
+        return self.change_message(message, draw=draw), _joined(inner, own)
 
     def transit(
         self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
@@ -99,7 +105,7 @@ class Wrapper(Channel):
         arrivals, inner = self.inner.transit(
             message, speaking=speaking, draw=draw["said"], state=inner, round_index=round_index
         )
-        arrivals, own = self._arriving(arrivals, draw=draw, own=own, round_index=round_index)
+        arrivals, own = self.change_arrivals(arrivals, draw=draw, own=own, round_index=round_index)
         return arrivals, _joined(inner, own)
 
     def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:
@@ -108,23 +114,23 @@ class Wrapper(Channel):
 
     def log_prob(self, channel_input: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
         """That of what was said."""
-        return self.inner.log_prob(self._meant(channel_input), draw["said"])
+        return self.inner.log_prob(self.inner_input(channel_input), draw["said"])
 
     def entropy(self, channel_input: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
         """That of the wrapped channel."""
-        return self.inner.entropy(self._meant(channel_input))
+        return self.inner.entropy(self.inner_input(channel_input))
 
     def symbol_log_probs(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
         """Of what is said on the wrapped channel."""
-        return self.inner.symbol_log_probs(self._meant(channel_input))
+        return self.inner.symbol_log_probs(self.inner_input(channel_input))
 
     def expected_payload(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
         """That of the wrapped channel."""
-        return self.inner.expected_payload(self._meant(channel_input))
+        return self.inner.expected_payload(self.inner_input(channel_input))
 
     def expected_bits(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
         """That of the wrapped channel."""
-        return self.inner.expected_bits(self._meant(channel_input))
+        return self.inner.expected_bits(self.inner_input(channel_input))
 
     def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
         """That of the wrapped channel."""
@@ -132,17 +138,20 @@ class Wrapper(Channel):
 
     def initial_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:
         """The wrapped channel's, and its own."""
-        own = self._own_state(num_envs, num_agents, device, rounds=rounds)
+        own = self.own_state(num_envs, num_agents, device, rounds=rounds)
         return _joined(self.inner.initial_state(num_envs, num_agents, device, rounds=rounds), own)
 
     def cut(self, state: Tree, ended: Bool[Tensor, "B N"]) -> Tree:
         """The wrapped channel's state and its own, without what belongs to agents whose part has ended."""
         inner, own = _parts(state)
-        return _joined(self.inner.cut(inner, ended), self._cut_own(own, ended))
+        return _joined(self.inner.cut(inner, ended), self.cut_own(own, ended))
 
     def schedule(self, num_env_steps: int) -> None:
         """Pass on to the wrapped channel."""
         self.inner.schedule(num_env_steps)
+
+
+keep_older_hooks(Wrapper, HOOKS["Wrapper"])
 
 
 def _parts(state: Tree) -> tuple[Tree, Tree]:

@@ -1,4 +1,4 @@
-"""The command `migrate`: old names of Heliograph's modules and classes rewritten in the user's own files."""
+"""The command `migrate`: old names of Heliograph's modules, classes and hooks rewritten in the user's own files."""
 
 import ast
 import difflib
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from heliograph.cli.migrating_hooks import left_to_do, with_present_hooks
 from heliograph.models.base import OLDER_MEMBERS
 from heliograph.moved import MODULES, NAMES
 from heliograph.renamed import KEYWORDS
@@ -27,13 +28,15 @@ PLACES = re.compile(rf"\b({'|'.join(map(re.escape, NAMES))})(?!\w)")
 
 def run_migrate(given: Any) -> Shown:
     """`heliograph migrate`."""
-    changes = {}
+    changes, by_hand = {}, []
     for path in _files(given.files):
         before = path.read_text(encoding="utf-8")
         try:
             after = rewritten(before, is_python=path.suffix == ".py")
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        if path.suffix == ".py" and "heliograph" in after:
+            by_hand += [f"{path}:{line}: {what}" for line, what in left_to_do(after)]
         if after == before:
             continue
         changes[str(path)] = "".join(
@@ -42,7 +45,7 @@ def run_migrate(given: Any) -> Shown:
         if given.write:
             with replacing(path) as draft:
                 draft.write_text(after, encoding="utf-8")
-    return {"changed": changes, "written": bool(given.write)}, _show
+    return {"changed": changes, "written": bool(given.write), "by_hand": by_hand}, _show
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -51,6 +54,8 @@ def _show(found: dict[str, Any]) -> None:
     number = len(found["changed"])
     done = "rewritten" if found["written"] else "to be rewritten: add --write to do so" if number else "to be rewritten"
     print(f"{number} file{'s' * (number != 1)} {done}")
+    if found["by_hand"]:
+        print("to be rewritten by hand:", *found["by_hand"], sep="\n")
 
 
 def _files(given: list[str]) -> Iterator[pathlib.Path]:
@@ -65,11 +70,11 @@ def _files(given: list[str]) -> Iterator[pathlib.Path]:
 def rewritten(text: str, *, is_python: bool = True) -> str:
     """A text with present names in the place of old ones: import paths anywhere, and in Python imports of any form.
 
-    In Python files that name Heliograph, keyword arguments and attributes are called as they are now, too.
+    In Python files that name Heliograph, keyword arguments, attributes and hooks are called as they are now, too.
     """
     text = _with_moved_names(text) if is_python else text
     if is_python and "heliograph" in text:
-        text = WORDS.sub(lambda found: PLAIN_WORDS[found[1]], text)
+        text = with_present_hooks(WORDS.sub(lambda found: PLAIN_WORDS[found[1]], text))
     text = PLACES.sub(lambda found: NAMES[found[0]], text)
     return PATHS.sub(lambda found: MODULES[found[1]], text)
 

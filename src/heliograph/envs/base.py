@@ -1,28 +1,31 @@
 """The contract of an environment: `B` independent copies of one task for a team, all in tensors.
 
-`reset` and `step` are final. An environment fills in `_start`, `_advance` and `_observe`, keeps everything that
-changes in tensor attributes (they are its saved state), and draws randomness from `self.start_generator` in `_start`
-and from `self.generator` elsewhere, always for all `B` copies before masking: interventions then stay paired.
+`reset` and `step` are final. An environment fills in `start`, `advance` and `observe`, which take its state (see
+`EnvState`) and return the next one. It draws randomness from `self.start_generator` in `start` and from
+`self.generator` elsewhere, always for all `B` copies: interventions then stay paired.
 """
 
+import copy
 import dataclasses
-import enum
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypedDict, Unpack, final
+from typing import Any, ClassVar, Generic, TypedDict, Unpack, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph import distributions, functional
 from heliograph.checks import check_positive
-from heliograph.envs.checking import EnvError, check_outcome, check_view, guarded
+from heliograph.envs.checking import EnvError, check_env_state, check_outcome, check_view, guarded
 from heliograph.envs.endings import endings
 from heliograph.envs.fields import Fields
 from heliograph.envs.hearing import with_all_edges, within_teams
+from heliograph.envs.older_hooks import OlderHooks, state_may_lack
+from heliograph.envs.saved_state import restored, saved
 from heliograph.envs.scene import Scene, gathered
+from heliograph.envs.state import EnvState, S, merge, select
+from heliograph.envs.view import FinalViews, Outcome, View
 from heliograph.observations import (
     JoinedObservations,
     check_observation_space,
@@ -32,7 +35,7 @@ from heliograph.observations import (
 )
 from heliograph.registry import UnknownNameError
 from heliograph.renamed import renamed
-from heliograph.types import Bounds, Edges, Role, StateMaker, TeamStep, Tree, where
+from heliograph.types import Bounds, Role, StateMaker, TeamStep, where
 
 
 class BaseSettings(TypedDict, total=False):
@@ -45,53 +48,7 @@ class BaseSettings(TypedDict, total=False):
     talk_steps: int
 
 
-@dataclasses.dataclass(kw_only=True)
-class Outcome:
-    """What happened in a step: rewards, agents whose part ended, copies whose episode ended.
-
-    An episode that is over terminates all agents but those in `truncated`: the agents that a wrapped environment cut
-    off by a limit of its own. (The limit `time_limit` of this class is counted by `step`.)
-    """
-
-    rewards: Float[Tensor, "B N"]
-    terminated: Bool[Tensor, "B N"]
-    episode_over: Bool[Tensor, " B"]
-    truncated: Bool[Tensor, "B N"] | None = None
-    info: dict[str, Tensor] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(kw_only=True)
-class View:
-    """What the agents see now, who takes part in this step, and what an analyst may know.
-
-    `state` is what a team with full information would see; it defaults to all observations side by side.
-    `meaning` is what each agent privately knows (-1: nothing); never an input of a network.
-    """
-
-    observations: dict[str, Tree]
-    observing: Bool[Tensor, "B N"]
-    acting: Bool[Tensor, "B N"]
-    speaking: Bool[Tensor, "B N"]
-    meaning: Int[Tensor, "B N Z"]
-    state: Float[Tensor, "B S"] | None = None
-    hearing: Edges | None = None
-    action_mask: dict[str, Bool[Tensor, "B _A _n"]] | None = None
-    positions: Float[Tensor, "B N D"] | None = None
-    adjacency: Edges | None = None
-
-
-class FinalViews(enum.Enum):
-    """After which endings of a copy `step` shows what its finished episode came to: all, or where a part was cut off.
-
-    Nobody learns from what was seen after an episode has ended by its rules, and to show it costs time: a `Sampler`
-    sets `TRUNCATED` on the environment that it is given.
-    """
-
-    ENDED = "ended"
-    TRUNCATED = "truncated"
-
-
-class TeamEnv(ABC):
+class TeamEnv(OlderHooks, ABC, Generic[S]):
     """`num_envs` independent copies of an environment for a team of agents, stepped together.
 
     Settings: `num_envs` (B), `device`, `seed`, `time_limit` (env steps; longer episodes are truncated) and
@@ -111,11 +68,6 @@ class TeamEnv(ABC):
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
     on_end: Callable[[Bool[Tensor, " B"]], None] | None = None
     """Called in `step` with the copies whose episode has ended, while they still are as it ended."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__init__" in vars(cls):
-            cls.__init__ = renamed(cls.__init__)  # type: ignore[method-assign]
 
     @renamed
     def __init__(
@@ -143,7 +95,8 @@ class TeamEnv(ABC):
         self.generator = distributions.stream_on(self.device)
         self.start_generator = distributions.stream_on(self.device)
         self._elapsed = torch.zeros(num_envs, dtype=torch.long, device=device)
-        self._is_reset = False
+        self._state: S | None = None
+        self._planned: tuple[S, Tensor] | None = None
         self._moves, self._fields = 0, Fields()
         for role in roles:
             check_observation_space(role.observation_space, role.name)
@@ -153,28 +106,48 @@ class TeamEnv(ABC):
     # ---- what an environment fills in --------------------------------------------------------------------------
 
     @abstractmethod
-    def _start(self, starting: Bool[Tensor, " B"]) -> None:
-        """Begin a new episode in the copies of the mask, leaving the others untouched."""
+    def start(self) -> S:
+        """Draw a new episode for all copies, from `self.start_generator`; only those that start now will have it."""
 
     @abstractmethod
-    def _advance(self, actions: dict[str, Tensor], moving: Bool[Tensor, " B"]) -> Outcome:
-        """Apply the rules to the copies of the mask; what is returned for the others is ignored."""
+    def advance(self, state: S, actions: dict[str, Tensor]) -> tuple[S, Outcome]:
+        """Apply the rules to all copies: the next state and what happened. Writes nothing into `state`.
+
+        Copies that are still talking keep their state, and what happened in them is ignored.
+        """
 
     @abstractmethod
-    def _observe(self) -> View:
-        """Show the present state of all copies."""
+    def observe(self, state: S) -> View:
+        """Show a state of all copies."""
 
     def bounds(self) -> Bounds | None:
         """Mean episode returns of a random, a blind and a fully informed team; None where nobody knows them."""
         return None
 
-    def oracle(self) -> dict[str, Tensor]:
-        """Best actions for the present state, seeing everything: the scripted solver beside the environment."""
+    @state_may_lack
+    def oracle(self, state: S) -> dict[str, Tensor]:
+        """Best actions for a state, seeing everything: the scripted solver beside the environment."""
         raise NotImplementedError(f"{type(self).__name__} has no scripted solver")
 
-    def scene(self, copy: int = 0) -> Scene:
-        """What a copy looks like now, as plain data to be drawn; by default agents on a circle, by role and number."""
-        return gathered(self.roles, present=self.view().observing[copy].tolist())
+    @state_may_lack
+    def scene(self, state: S, copy: int = 0) -> Scene:
+        """What a copy in a state looks like, as plain data to be drawn; by default agents on a circle."""
+        present = self.observe(state).observing[copy] | (self._elapsed[copy] < self.talk_steps)
+        return gathered(self.roles, present=present.tolist())
+
+    def pass_seed(self, seed: int) -> None:
+        """Pass the seed on, where a wrapped environment has randomness of its own."""
+
+    def set_adjustable(self, name: str, value: Any) -> None:
+        """Take a new value of an adjustable setting: by default the attribute of that name, which checks it."""
+        setattr(self, name, value)
+
+    def extra_state(self) -> Any:
+        """What decides the future and is in no state, as settings that can be adjusted: saved beside it."""
+        return None
+
+    def set_extra_state(self, extra: Any) -> None:
+        """Take back what `extra_state` gave."""
 
     def try_out(self) -> None:
         """Look for what would surprise, before training, and warn of it; `reset()` follows. By default nothing."""
@@ -197,12 +170,6 @@ class TeamEnv(ABC):
         return len(self.agents)
 
     @property
-    def num_copies(self) -> int:
-        """The older name of `num_envs`."""
-        warnings.warn("TeamEnv.num_copies is called num_envs now", DeprecationWarning, stacklevel=2)
-        return self.num_envs
-
-    @property
     def agent_ids(self) -> tuple[Any, ...]:
         """What functions of the user are given for each agent: its name, or the id that another library knows it by."""
         return self.agents
@@ -222,10 +189,7 @@ class TeamEnv(ABC):
         self.generator.manual_seed(seed)
         self.start_generator.manual_seed(seed ^ 0x5EED)
         with guarded(self, "seed"):
-            self._seed(seed)
-
-    def _seed(self, seed: int) -> None:
-        """Pass the seed on, where a wrapped environment has randomness of its own."""
+            self.pass_seed(seed)
 
     @final
     def change(self, settings: Mapping[str, Any]) -> None:
@@ -237,67 +201,106 @@ class TeamEnv(ABC):
                 )
         with guarded(self, "change"):
             for name, value in settings.items():
-                self._change(name, value)
+                self.set_adjustable(name, value)
 
-    def _change(self, name: str, value: Any) -> None:
-        """Take a new value of an adjustable setting: by default the attribute of that name, which checks it."""
-        setattr(self, name, value)
+    @property
+    def state(self) -> S:
+        """The state of all copies, as the hooks are given it; to set it goes on from there. Nobody writes into it."""
+        if self._state is None:
+            raise RuntimeError("call reset() first: there is no state before")
+        return self._state
+
+    @state.setter
+    def state(self, state: S) -> None:
+        check_env_state(state, num_envs=self.num_envs, when="a state that was set")
+        self._state = state
+
+    def plan_start(self, state: S) -> None:
+        """Let the next episode of every copy start in this state, not in one that is drawn; later ones are drawn."""
+        check_env_state(state, num_envs=self.num_envs, when="a planned start")
+        self._planned = state, torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+
+    def selected(self, copies: Int[Tensor, " b"]) -> "TeamEnv[S]":
+        """An environment that goes on from some of these copies, by number, on its own; random streams are copied."""
+        env = copy.copy(self)
+        env.num_envs, env._elapsed = len(copies), self._elapsed[copies]
+        env._state = None if self._state is None else select(self._state, copies)
+        env._planned = None if self._planned is None else (select(self._planned[0], copies), self._planned[1][copies])
+        env.generator, env.start_generator = self.generator.clone_state(), self.start_generator.clone_state()
+        return env
 
     @final
     def reset(self) -> TeamStep:
         """Start a new episode in every copy."""
-        everywhere = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._elapsed.zero_()
         self._moves = 0
         with guarded(self, "reset"):
-            self._start(everywhere)
-            self._is_reset = True
+            self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
             return self._beginning()
 
     @final
     def step(self, actions: dict[str, Tensor]) -> TeamStep:
         """Move every copy once; finished episodes restart at once. Actions come per role, `[B, A, ...]`."""
-        if not self._is_reset:
+        if self._state is None:
             raise RuntimeError("call reset() before step()")
         with guarded(self, "step"):
             return self._stepped(actions)
 
     def _stepped(self, actions: dict[str, Tensor]) -> TeamStep:
-        moving = self._elapsed >= self.talk_steps
         legal = {r.name: distributions.legal(r.action_space, actions[r.name]) for r in self.roles}
-        outcome = self._advance(legal, moving)
+        moving = self._elapsed >= self.talk_steps if self.talk_steps else None
+        outcome = self._advanced(legal, moving)
         self._elapsed += 1
         self._moves += 1
         when = self._when()
         check_outcome(outcome, num_envs=self.num_envs, num_agents=self.num_agents, when=when)
         self._fields.hold_info(outcome.info, num_envs=self.num_envs, when=when)
-        inside = None if outcome.truncated is None else outcome.truncated & moving.unsqueeze(1)
+        outcome = outcome if moving is None else outcome.only_in(moving)
         ends = endings(
-            terminated=outcome.terminated & moving.unsqueeze(1),
-            truncated=inside,
-            episode_over=outcome.episode_over & moving,
+            terminated=outcome.terminated,
+            truncated=outcome.truncated,
+            episode_over=outcome.episode_over,
             elapsed=self._elapsed,
             time_limit=self.time_limit,
         )
-        outcomes = {
-            "rewards": torch.where(moving.unsqueeze(1), outcome.rewards, 0.0),
-            **ends._asdict(),
-            "info": outcome.info,
-        }
+        rewards = outcome.rewards if outcome.rewards.is_floating_point() else outcome.rewards.float()
+        outcomes = {"rewards": rewards, **ends._asdict(), "info": outcome.info}
         over = ends.episode_over
         if functional.surely_none(over):
-            return self._show(self._observe(), **outcomes)
+            return self._show(self._look(), **outcomes)
         shown = self.final_views is FinalViews.ENDED or self._may_cut(outcome, ends.truncated)
-        last = self._observe() if shown else None
+        last = self._look() if shown else None
         if self.on_end is not None:
             self.on_end(over)
         self._elapsed.masked_fill_(over, 0)
-        self._start(over)
-        step = self._show(self._observe(), **outcomes)
+        self._restart(over)
+        step = self._show(self._look(), **outcomes)
         if last is not None:
             self._fields.hold(last, num_envs=self.num_envs, when=when)
             step.final_observations, step.final_state = last.observations, self._state_of(last)
         return step
+
+    def _restart(self, starting: Tensor) -> None:
+        """Begin a new episode in the copies of the mask."""
+        new = self.start()
+        if self._moves <= 1:
+            check_env_state(new, num_envs=self.num_envs, when=self._when())
+        if self._planned is not None:
+            planned, waiting = self._planned
+            new = merge(waiting & starting, planned, new)
+            self._planned = None if functional.surely_none(waiting & ~starting) else (planned, waiting & ~starting)
+        self._state = new if self._state is None or self._moves == 0 else merge(starting, new, self._state)
+
+    def _advanced(self, actions: dict[str, Tensor], moving: Tensor | None) -> Outcome:
+        """Move the copies of the mask; None: all."""
+        new, outcome = self.advance(self.state, actions)
+        if self._moves == 0:
+            check_env_state(new, num_envs=self.num_envs, when="step 1 after reset()")
+        self._state = new if moving is None else merge(moving, new, self.state)
+        return outcome
+
+    def _look(self) -> View:
+        return self.observe(self.state)
 
     def _may_cut(self, outcome: Outcome, truncated: Tensor) -> bool:
         return (self.time_limit is not None or outcome.truncated is not None) and not functional.surely_none(truncated)
@@ -307,28 +310,36 @@ class TeamEnv(ABC):
         """Everything that decides the future of all copies: tensors, random streams, and what `_extra_state` adds."""
         if not self.resumable:
             raise RuntimeError(f"{type(self).__name__} cannot save its state (resumable = False)")
-        tensors = {key: value.clone() for key, value in vars(self).items() if isinstance(value, Tensor)}
-        streams = {"generator": self.generator.get_state(), "start_generator": self.start_generator.get_state()}
+        streams = {name: getattr(self, name).get_state() for name in ("generator", "start_generator")}
         with guarded(self, "get_state"):
-            return {"tensors": tensors, "streams": streams, "is_reset": self._is_reset, "extra": self._extra_state()}
+            return {
+                "tensors": {} if self._state is None else saved(self.state),
+                "elapsed": self._elapsed.clone(),
+                "planned": None if self._planned is None else (saved(self._planned[0]), self._planned[1].clone()),
+                "streams": streams,
+                "is_reset": self._state is not None,
+                "extra": self.extra_state(),
+            }
 
     @final
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `get_state` was called."""
-        for key, value in state["tensors"].items():
-            setattr(self, key, value.clone().to(self.device))
-        self.generator.set_state(state["streams"]["generator"])
-        self.start_generator.set_state(state["streams"]["start_generator"])
-        self._is_reset = state["is_reset"]
+        """Continue exactly where `get_state` was called; raises ValueError where that was another environment."""
+        tensors, planned = state["tensors"], state.get("planned")
         with guarded(self, "set_state"):
-            self._set_extra_state(state["extra"])
+            form = self._form()
+            self._state = None
+            if state["is_reset"]:
+                self.state = restored(form, tensors)
+            self._planned = None if planned is None else (restored(form, planned[0]), planned[1].to(self.device))
+            elapsed = state["elapsed"] if "elapsed" in state else tensors["_elapsed"]
+            self._elapsed = elapsed.clone().to(self.device)
+            for name, stream in state["streams"].items():
+                getattr(self, name).set_state(stream)
+            self.set_extra_state(state["extra"])
 
-    def _extra_state(self) -> Any:
-        """State that is not in tensor attributes."""
-        return None
-
-    def _set_extra_state(self, extra: Any) -> None:
-        """Take back what `_extra_state` gave."""
+    def _form(self) -> S:
+        """Any state: what it is made of."""
+        return self.start() if self._state is None else self._state
 
     @final
     def view(self) -> TeamStep:
@@ -343,7 +354,7 @@ class TeamEnv(ABC):
         nothing = torch.zeros(self.num_envs, self.num_agents, dtype=torch.float32, device=self.device)
         never = torch.zeros_like(nothing, dtype=torch.bool)
         return self._show(
-            self._observe(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
+            self._look(), rewards=nothing, terminated=never, truncated=never.clone(), episode_over=never.any(1)
         )
 
     def _show(self, view: View, **outcomes: Any) -> TeamStep:
@@ -379,6 +390,6 @@ class TeamEnv(ABC):
 
 
 __all__ = [
-    "BaseSettings", "EnvError", "FinalViews", "Outcome", "TeamEnv", "Unpack", "View", "check_observation_space",
-    "check_positive", "flat_observation", "flat_size", "pixel_scale", "where",
+    "BaseSettings", "EnvError", "EnvState", "FinalViews", "Outcome", "TeamEnv", "Unpack", "View",
+    "check_observation_space", "check_positive", "flat_observation", "flat_size", "pixel_scale", "where",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from heliograph import distributions
+from heliograph.envs.state import EnvState, named_tensors
 from heliograph.isolation import isolated
 from heliograph.types import Role, Tree, map_tensors, own_state
 
@@ -97,6 +98,21 @@ def check_view(roles: Sequence[Role], view: Any, *, num_envs: int, when: str) ->
     single = map_tensors(lambda leaf: leaf[None], (view.observations, state))
     check_values(roles, single[0], {}, single[1], when=lambda t, copy: when)
     check_legal(roles, map_tensors(lambda mask: mask[None], view.action_mask), view.acting[None], when=lambda *_: when)
+
+
+def check_env_state(state: Any, *, num_envs: int, when: str) -> None:
+    """Raise `EnvError` where a state is no `EnvState`, or holds anything but tensors with a row for each copy."""
+    if not isinstance(state, EnvState):
+        raise EnvError(f"{when}: the state is a {type(state).__name__}: must be of a class derived from EnvState")
+    try:
+        tensors = named_tensors(state)
+    except TypeError as error:
+        raise EnvError(f"{when}: {error}") from error
+    for name, tensor in tensors.items():
+        if tensor.shape[:1] != (num_envs,):
+            raise EnvError(
+                f"{when}: {name} of the state has shape {list(tensor.shape)}: must begin with B = {num_envs}"
+            )
 
 
 def check_outcome(outcome: Any, *, num_envs: int, num_agents: int, when: str) -> None:
@@ -272,6 +288,15 @@ def _check_hearing(view: Any, num_agents: int, when: str) -> None:
 
 
 __all__ = [
-    "ELSEWHERE", "PLACE", "EnvError", "check_legal", "check_outcome", "check_values", "check_view", "close", "guarded",
+    "ELSEWHERE",
+    "PLACE",
+    "EnvError",
+    "check_env_state",
+    "check_legal",
+    "check_outcome",
+    "check_values",
+    "check_view",
+    "close",
+    "guarded",
     "place_of",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from heliograph.envs.base import Unpack
-from heliograph.envs.digit_game import DigitGame, DigitSettings
+from heliograph.envs.digit_game import DigitGame, DigitSettings, DigitState
 from heliograph.types import Bounds
 
 __all__ = ["ColourDigit", "answer_colour", "answer_parity", "payoff"]
@@ -42,19 +42,22 @@ class ColourDigit(DigitGame):
         """Exact: whatever a player does, the other's digit and colour make each term +1 or -1 equally often."""
         return Bounds(random=0.0, blind=0.0, full_information=BEST_TERM * self._scale, source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: DigitState) -> dict[str, Tensor]:
         """Win the larger term: it always outweighs the other."""
-        return {"player": answer_parity(self._digit.flip(1) % 2, colour=self._colour)}
+        return {"player": answer_parity(state.digit.flip(1) % 2, colour=state.colour)}
 
-    def _rewards(self, action: Tensor) -> Tensor:
-        earned = payoff(action, digit=self._digit, colour=self._colour)
+    def rewards(self, state: DigitState, action: Tensor) -> Tensor:
+        """The mean or the sum of what both earned."""
+        earned = payoff(action, digit=state.digit, colour=state.colour)
         return (self._scale * earned.mean(1, keepdim=True)).expand(-1, 2)
 
-    def _solved(self, action: Tensor) -> Tensor:
-        return (payoff(action, digit=self._digit, colour=self._colour) > 0).all(1)
+    def solved(self, state: DigitState, action: Tensor) -> Tensor:
+        """Whether both won the larger term."""
+        return (payoff(action, digit=state.digit, colour=state.colour) > 0).all(1)
 
-    def _meaning(self) -> Tensor:
-        return torch.stack([self._digit, self._colour], -1)
+    def meaning(self, state: DigitState) -> Tensor:
+        """The digit and the colour."""
+        return torch.stack([state.digit, state.colour], -1)
 
 
 def payoff(

@@ -1,23 +1,25 @@
 """Combat: a team of soldiers that see little fights as many scripted bots on a grid."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_positive
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.combat_tactics import SHOOT, STAY, Units, bot_action, charge, patrol
 from heliograph.envs.grid_world import check_vision
 from heliograph.envs.scene import Actor, Floor, Ground, Presence, Scene, Shape, grid_cells
 from heliograph.envs.simulation import simulate
+from heliograph.envs.state import clone
 from heliograph.types import Bounds, Role
 
-__all__ = ["Combat"]
+__all__ = ["Combat", "CombatState"]
 
 MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Up, down, left, right; then come staying and one shot for each bot."""
@@ -31,7 +33,15 @@ SCORES = (-2.451, -1.751, -0.656)
 SOURCE = "simulated; blind: a scripted patrol, full information: the best scripted attack known"
 
 
-class Combat(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CombatState(EnvState):
+    """All units, and env steps since the start."""
+
+    units: Units
+    time: Int[Tensor, " B"]
+
+
+class Combat(TeamEnv[CombatState]):
     """Soldiers move (0 to 3), stay (4) or shoot at a bot (5 and more); each of as many bots does the same to them.
 
     A step is a turn for each of the living, in a random order that is drawn anew. A shot at whoever is within one cell,
@@ -76,13 +86,6 @@ class Combat(TeamEnv):
             action_space=spaces.Discrete(SHOOT + soldiers),
         )
         super().__init__((role,), **base)
-        shape, device = (self.num_envs, 2 * soldiers), self.device
-        self._row, self._column, self._cooldown = (
-            torch.zeros(shape, dtype=torch.long, device=device) for _ in range(3)
-        )
-        self._health = torch.full(shape, HEALTH, device=device)
-        self._fallen = torch.zeros(shape, dtype=torch.bool, device=device)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=device)
 
     @property
     def horizon(self) -> int:
@@ -96,18 +99,13 @@ class Combat(TeamEnv):
             return Bounds(random=SCORES[0], blind=SCORES[1], full_information=SCORES[2], source=SOURCE)
         return _simulated_bounds(*settings)
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: CombatState) -> dict[str, Tensor]:
         """All know where everyone is, and attack one bot after another."""
-        return {"soldier": charge(self._units(), size=self.size)}
+        return {"soldier": charge(state.units, size=self.size)}
 
-    def _units(self) -> Units:
-        return Units(
-            row=self._row, column=self._column, health=self._health, cooldown=self._cooldown, fallen=self._fallen
-        )
-
-    def scene(self, copy: int = 0) -> Scene:
+    def scene(self, state: CombatState, copy: int = 0) -> Scene:
         """Soldiers with what they see, bots, and the health of all."""
-        units = tuple(self._actor(copy, unit) for unit in range(2 * self.soldiers))
+        units = tuple(self._actor(state.units, copy, unit) for unit in range(2 * self.soldiers))
         soldiers, bots = units[: self.soldiers], units[self.soldiers :]
         standing = [sum(unit.presence is Presence.ACTIVE for unit in side) for side in (soldiers, bots)]
         return Scene(
@@ -119,58 +117,59 @@ class Combat(TeamEnv):
             caption=f"{standing[0]} soldiers (discs) against {standing[1]} bots (squares)",
         )
 
-    def _actor(self, copy: int, unit: int) -> Actor:
+    def _actor(self, units: Units, copy: int, unit: int) -> Actor:
         number, ours = unit % self.soldiers, unit < self.soldiers
-        alive = not bool(self._fallen[copy, unit])
+        alive = not bool(units.fallen[copy, unit])
         return Actor(
             name=self.agents[number] if ours else f"bot_{number}",
             label=str(number),
-            place=(float(self._column[copy, unit]), float(self._row[copy, unit])),
+            place=(float(units.column[copy, unit]), float(units.row[copy, unit])),
             kind=0 if ours else 1,
             shape=Shape.DISC if ours else Shape.SQUARE,
             presence=Presence.ACTIVE if alive else Presence.GONE,
-            health=int(self._health[copy, unit]) / HEALTH,
+            health=int(units.health[copy, unit]) / HEALTH,
             sight=self.vision if ours and alive else None,
         )
 
     # ---- the rules --------------------------------------------------------------------------------------------
 
-    def _start(self, starting: Tensor) -> None:
+    def start(self) -> CombatState:
+        """Each team around a centre of its own."""
         copies, stream, device = self.num_envs, self.start_generator, self.device
         centre = torch.randint(self.size, (copies, 2, 2), generator=stream, device=device)
         reach = 2 * self.dispersion + 1
         offset = torch.randint(reach, (copies, 2 * self.soldiers, 2), generator=stream, device=device)
         place = centre.repeat_interleave(self.soldiers, 1) + offset - self.dispersion
         row, column = place.clamp(0, self.size - 1).unbind(-1)
-        new = starting[:, None]
-        self._row, self._column = torch.where(new, row, self._row), torch.where(new, column, self._column)
-        self._health = self._health.masked_fill(new, HEALTH)
-        self._cooldown = self._cooldown.masked_fill(new, 0)
-        self._fallen = self._fallen & ~new
-        self._time = self._time.masked_fill(starting, 0)
+        units = Units(
+            row=row,
+            column=column,
+            health=torch.full_like(row, HEALTH),
+            cooldown=torch.zeros_like(row),
+            fallen=torch.zeros_like(row, dtype=torch.bool),
+        )
+        return CombatState(units=units, time=torch.zeros_like(row[:, 0]))
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        shape = self._row.shape
+    def advance(self, state: CombatState, actions: dict[str, Tensor]) -> tuple[CombatState, Outcome]:
+        """A turn for each of the living, in a random order."""
+        shape = state.units.row.shape
         order = torch.rand(shape, generator=self.generator, device=self.device).argsort(1)
         luck = torch.rand(shape, generator=self.generator, device=self.device)
         idle = torch.full_like(actions["soldier"], STAY)
         orders = torch.cat([actions["soldier"], idle], 1)
         ways = torch.tensor([*MOVES, (0, 0)], device=self.device)
-        units = self._units().clone()
+        units = clone(state.units)
         for turn in range(shape[1]):
-            self._take_turn(units, order[:, turn, None], orders, luck[:, turn, None], moving[:, None], ways)
-        self._row, self._column, self._cooldown, self._health = units.row, units.column, units.cooldown, units.health
-        self._fallen = units.fallen | (units.health <= 0)
-        self._time = self._time + moving
-        return self._outcome()
+            self._take_turn(units, order[:, turn, None], orders, luck[:, turn, None], ways)
+        units = dataclasses.replace(units, fallen=units.fallen | (units.health <= 0))
+        moved = CombatState(units=units, time=state.time + 1)
+        return moved, self._outcome(moved)
 
-    def _take_turn(
-        self, units: Units, unit: Tensor, orders: Tensor, luck: Tensor, moving: Tensor, ways: Tensor
-    ) -> None:
+    def _take_turn(self, units: Units, unit: Tensor, orders: Tensor, luck: Tensor, ways: Tensor) -> None:
         """One unit of each copy, `unit` [B, 1], acts if it has not fallen; changes `units`."""
         fallen = units.fallen.gather(1, unit) | (units.health.gather(1, unit) <= 0)
         units.fallen.scatter_(1, unit, fallen)
-        does = moving & ~fallen
+        does = ~fallen
         distance = units.distance(unit)
         bot = bot_action(units, unit, distance=distance, luck=luck, vision=self.vision)
         action = torch.where(unit < self.soldiers, orders.gather(1, unit), bot).where(does, STAY)
@@ -195,11 +194,11 @@ class Combat(TeamEnv):
         units.health.scatter_add_(1, target, -hits.long()).clamp_(min=0)
         units.cooldown.scatter_(1, unit, (torch.where(shoots, COOLDOWN, wait) - rests.long()).clamp(min=0))
 
-    def _outcome(self) -> Outcome:
-        ours, theirs = self._fallen.split(self.soldiers, 1)
+    def _outcome(self, state: CombatState) -> Outcome:
+        ours, theirs = state.units.fallen.split(self.soldiers, 1)
         won = theirs.all(1)
-        over = won | ours.all(1) | (self._time >= self.steps)
-        left = self._health[:, self.soldiers :].sum(1)
+        over = won | ours.all(1) | (state.time >= self.steps)
+        left = state.units.health[:, self.soldiers :].sum(1)
         paid = torch.where(won, 0.0, LOSS) + BOT_HEALTH * left
         return Outcome(
             rewards=torch.where(over, paid, 0.0)[:, None].expand(-1, self.soldiers),
@@ -210,11 +209,12 @@ class Combat(TeamEnv):
 
     # ---- what is seen -----------------------------------------------------------------------------------------
 
-    def _observe(self) -> View:
-        alive = ~self._fallen[:, : self.soldiers]
-        row, column = self._row[:, : self.soldiers], self._column[:, : self.soldiers]
+    def observe(self, state: CombatState) -> View:
+        """Show each soldier the cells around it."""
+        units = state.units
+        alive = ~units.fallen[:, : self.soldiers]
+        row, column = units.row[:, : self.soldiers], units.column[:, : self.soldiers]
         place = torch.stack([row, column], -1).float()
-        units = self._units()
         window, seen = self._seen(units, alive)
         bots = window[..., self.soldiers : 2 * self.soldiers].sum((-1, -2)).long()
         known = torch.stack([row * self.size + column, bots], -1)
@@ -224,7 +224,7 @@ class Combat(TeamEnv):
             acting=alive,
             speaking=alive,
             meaning=torch.where(alive[..., None], known, -1),
-            state=self._state(units),
+            state=self._of_all(state),
             positions=torch.where(alive[..., None], place, FAR_AWAY),
         )
 
@@ -249,9 +249,10 @@ class Combat(TeamEnv):
         health = F.one_hot(units.health, HEALTH + 1)[..., 1:]
         return torch.cat([who, health, (units.cooldown > 0)[..., None]], -1)
 
-    def _state(self, units: Units) -> Float[Tensor, "B S"]:
+    def _of_all(self, state: CombatState) -> Float[Tensor, "B S"]:
+        units = state.units
         numbers = [units.row / self.size, units.column / self.size, units.health / HEALTH, units.cooldown / COOLDOWN]
-        return torch.cat([*numbers, self._time[:, None] / self.steps], 1)
+        return torch.cat([*numbers, state.time[:, None] / self.steps], 1)
 
 
 @functools.lru_cache(maxsize=16)
@@ -261,10 +262,10 @@ def _simulated_bounds(soldiers: int, size: int, steps: int, vision: int, dispers
     )
     stream = torch.Generator().manual_seed(1)
     shape = (env.num_envs, soldiers)
-    policies: list[Callable[[int], dict[str, Tensor]]] = [
-        lambda _: {"soldier": torch.randint(SHOOT + soldiers, shape, generator=stream)},
-        lambda time: {"soldier": patrol(env._units(), size=size, time=time, vision=vision)},
-        lambda _: env.oracle(),
+    policies: list[Callable[[CombatState, int], dict[str, Tensor]]] = [
+        lambda state, time: {"soldier": torch.randint(SHOOT + soldiers, shape, generator=stream)},
+        lambda state, time: {"soldier": patrol(state.units, size=size, time=time, vision=vision)},
+        lambda state, time: env.oracle(state),
     ]
     chance, patrolling, informed = (simulate(env, policy).episode_return for policy in policies)
     return Bounds(random=chance, blind=max(chance, patrolling), full_information=informed, source=SOURCE)

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from heliograph.envs.state import EnvState
+
 __all__ = ["SHOOT", "STAY", "Units", "bot_action", "charge", "patrol"]
 
 UP, DOWN, LEFT, RIGHT, STAY, SHOOT = range(6)
@@ -17,7 +19,7 @@ NOWHERE_NEAR = 10_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Units:
+class Units(EnvState):
     """Where all units stand, their health, the steps until they may shoot, and who has fallen."""
 
     row: Int[Tensor, "B units"]
@@ -25,10 +27,6 @@ class Units:
     health: Int[Tensor, "B units"]
     cooldown: Int[Tensor, "B units"]
     fallen: Bool[Tensor, "B units"]
-
-    def clone(self) -> "Units":
-        """A copy that may be written to."""
-        return Units(**{field.name: getattr(self, field.name).clone() for field in dataclasses.fields(self)})
 
     def distance(self, unit: Tensor) -> Tensor:
         """Cells from one unit of each copy, `unit` [B, 1], to all [B, units], diagonals counting as one."""

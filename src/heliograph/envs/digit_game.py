@@ -1,5 +1,6 @@
 """What the two digit games of Foerster et al. 2016 share: two players, an image each, one action at the end."""
 
+import dataclasses
 from abc import abstractmethod
 from typing import final
 
@@ -9,11 +10,11 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.digit_images import NUM_DIGITS, load_digit_images
 from heliograph.types import Role
 
-__all__ = ["DigitGame", "DigitSettings"]
+__all__ = ["DigitGame", "DigitSettings", "DigitState"]
 
 PLAYERS = 2
 OBSERVATIONS = ("flat", "image")
@@ -27,7 +28,17 @@ class DigitSettings(BaseSettings, total=False):
     observation: str
 
 
-class DigitGame(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DigitState(EnvState):
+    """The digit of each player, its colour, the number of its image, and env steps since the start."""
+
+    digit: Int[Tensor, "B 2"]
+    colour: Int[Tensor, "B 2"]
+    image: Int[Tensor, "B 2"]
+    time: Int[Tensor, " B"]
+
+
+class DigitGame(TeamEnv[DigitState]):
     """Two players each see an image of a digit in every step, speak in all but the last, and act in the last.
 
     Digits and colours are uniform, images uniform among those of a digit. `split` ("train" or "test") and `mnist_dir`
@@ -61,9 +72,6 @@ class DigitGame(TeamEnv):
         )
         super().__init__((role,), **base)
         self._images = images.to(self.device)
-        self._digit = torch.zeros(self.num_envs, PLAYERS, dtype=torch.long, device=self.device)
-        self._colour, self._image = torch.zeros_like(self._digit), torch.zeros_like(self._digit)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -71,62 +79,62 @@ class DigitGame(TeamEnv):
         return self.steps + self.talk_steps
 
     @abstractmethod
-    def _rewards(self, action: Int[Tensor, "B 2"]) -> Float[Tensor, "B 2"]:
+    def rewards(self, state: DigitState, action: Int[Tensor, "B 2"]) -> Float[Tensor, "B 2"]:
         """What the last actions earn."""
 
     @abstractmethod
-    def _solved(self, action: Int[Tensor, "B 2"]) -> Bool[Tensor, " B"]:
+    def solved(self, state: DigitState, action: Int[Tensor, "B 2"]) -> Bool[Tensor, " B"]:
         """Whether both players did the best they could."""
 
     @abstractmethod
-    def _meaning(self) -> Int[Tensor, "B 2 Z"]:
+    def meaning(self, state: DigitState) -> Int[Tensor, "B 2 Z"]:
         """What each player knows."""
 
     @final
-    def _start(self, starting: Tensor) -> None:
-        shape, stream = self._digit.shape, self.start_generator
+    def start(self) -> DigitState:
+        """New digits, colours and images."""
+        shape, stream = (self.num_envs, PLAYERS), self.start_generator
         digit = torch.randint(NUM_DIGITS, shape, generator=stream, device=self.device)
         colour = torch.randint(self.colours, shape, generator=stream, device=self.device)
         image = self._images.draw(digit, generator=stream)
-        new = starting[:, None]
-        self._digit = torch.where(new, digit, self._digit)
-        self._colour = torch.where(new, colour, self._colour)
-        self._image = torch.where(new, image, self._image)
-        self._time = self._time.masked_fill(starting, 0)
+        return DigitState(digit=digit, colour=colour, image=image, time=torch.zeros_like(digit[:, 0]))
 
     @final
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def advance(self, state: DigitState, actions: dict[str, Tensor]) -> tuple[DigitState, Outcome]:
+        """Pay in the last step."""
         action = actions["player"]
-        paid = (self._time == self.steps - 1) & moving
-        self._time = self._time + moving
-        over = self._time >= self.steps
-        return Outcome(
-            rewards=torch.where(paid[:, None], self._rewards(action), 0.0),
+        paid = state.time == self.steps - 1
+        next_state = dataclasses.replace(state, time=state.time + 1)
+        over = next_state.time >= self.steps
+        outcome = Outcome(
+            rewards=torch.where(paid[:, None], self.rewards(state, action), 0.0),
             terminated=over[:, None].expand(-1, PLAYERS),
             episode_over=over,
-            info={"success": self._solved(action) & paid},
+            info={"success": self.solved(state, action) & paid},
         )
+        return next_state, outcome
 
     @final
-    def _observe(self) -> View:
-        acting = (self._time >= self.steps - 1)[:, None].expand(-1, PLAYERS)
+    def observe(self, state: DigitState) -> View:
+        """Show each agent its image."""
+        acting = (state.time >= self.steps - 1)[:, None].expand(-1, PLAYERS)
         return View(
-            observations={"player": self._seen()},
+            observations={"player": self._seen(state)},
             observing=torch.ones_like(acting),
             acting=acting,
             speaking=~acting,
-            meaning=self._meaning(),
-            state=self._state(),
+            meaning=self.meaning(state),
+            state=self._of_all(state),
         )
 
-    def _seen(self) -> Tensor:
-        grey = self._images.pixels[self._image]
-        colour = F.one_hot(self._colour, self.colours).to(grey.dtype)
+    def _seen(self, state: DigitState) -> Tensor:
+        grey = self._images.pixels[state.image]
+        colour = F.one_hot(state.colour, self.colours).to(grey.dtype)
         if self.observation == "image":
             return grey[..., None] * colour[:, :, None, None]
         return (grey.float() / 255)[:, :, None].mul(colour[..., None, None]).flatten(2)
 
-    def _state(self) -> Float[Tensor, "B S"]:
-        parts = [F.one_hot(self._digit, NUM_DIGITS), F.one_hot(self._colour, self.colours)]
+    def _of_all(self, state: DigitState) -> Float[Tensor, "B S"]:
+        parts = [F.one_hot(state.digit, NUM_DIGITS), F.one_hot(state.colour, self.colours)]
         told = [part.flatten(1) for part in (parts if self.colours > 1 else parts[:1])]
-        return torch.cat([*told, self._time[:, None] / self.steps], 1)
+        return torch.cat([*told, state.time[:, None] / self.steps], 1)

@@ -5,18 +5,29 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.scene import Mark, Scene
 from heliograph.types import Bounds, Edges, Role
 
-__all__ = ["GraphColouring", "recolour"]
+__all__ = ["ColouringState", "GraphColouring", "recolour"]
 
 
-class GraphColouring(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ColouringState(EnvState):
+    """The hidden group and the colour (-1: none yet) of each agent, whose turn it is, the graph, and the time."""
+
+    group: Int[Tensor, "B N"]
+    colour: Int[Tensor, "B N"]
+    on_turn: Bool[Tensor, "B N"]
+    neighbours: Int[Tensor, "B N degree"]
+    time: Int[Tensor, " B"]
+
+
+class GraphColouring(TeamEnv[ColouringState]):
     """Agents on a random graph pick one of `colours` when it is their turn; each neighbour with another colour pays.
 
     In the first step all pick, then each with probability `turn` a step (who does not keeps its colour; if all moved at
@@ -56,12 +67,6 @@ class GraphColouring(TeamEnv):
             action_space=spaces.Discrete(colours),
         )
         super().__init__((role,), **base)
-        shape, device = (self.num_envs, agents), self.device
-        self._group = torch.zeros(shape, dtype=torch.long, device=device)
-        self._colour = torch.full(shape, -1, device=device)
-        self._on_turn = torch.ones(shape, dtype=torch.bool, device=device)
-        self._neighbours = torch.zeros(*shape, degree, dtype=torch.long, device=device)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=device)
 
     @property
     def horizon(self) -> int:
@@ -73,14 +78,14 @@ class GraphColouring(TeamEnv):
         same = (self.num_agents // self.colours - 1) / (self.num_agents - 1)
         return Bounds(random=1 - 1 / self.colours, blind=1 - same, full_information=1.0, source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: ColouringState) -> dict[str, Tensor]:
         """A colour for each hidden group."""
-        return {"agent": self._group}
+        return {"agent": state.group}
 
-    def scene(self, copy: int = 0) -> Scene:
+    def scene(self, state: ColouringState, copy: int = 0) -> Scene:
         """Agents in their colours, the graph between them, and who has the colour of a neighbour."""
-        scene = super().scene(copy)
-        colours, neighbours = self._colour[copy].tolist(), self._neighbours[copy].tolist()
+        scene = super().scene(state, copy)
+        colours, neighbours = state.colour[copy].tolist(), state.neighbours[copy].tolist()
         clash = [any(c == colours[n] >= 0 for n in around) for c, around in zip(colours, neighbours, strict=True)]
         agents = [
             dataclasses.replace(agent, kind=colour, mark=Mark.TROUBLE if clashes else Mark.NONE)
@@ -90,7 +95,8 @@ class GraphColouring(TeamEnv):
         caption = f"{sum(clash)} of {self.num_agents} agents have the colour of a neighbour"
         return dataclasses.replace(scene, agents=tuple(agents), links=tuple(sorted(links)), caption=caption)
 
-    def _start(self, starting: Tensor) -> None:
+    def start(self) -> ColouringState:
+        """A new graph, all without a colour."""
         members = self._shuffled_slots()
         shape = (self.num_envs, self.num_agents)
         group = torch.arange(self.colours, device=self.device).expand(members.shape)
@@ -99,11 +105,13 @@ class GraphColouring(TeamEnv):
         )
         cycles = [self._cycle(members) for _ in range(self.degree // 2)]
         neighbours = torch.cat(cycles, -1)
-        self._group = torch.where(starting[:, None], group, self._group)
-        self._neighbours = torch.where(starting[:, None, None], neighbours, self._neighbours)
-        self._colour = self._colour.masked_fill(starting[:, None], -1)
-        self._on_turn = self._on_turn | starting[:, None]
-        self._time = self._time.masked_fill(starting, 0)
+        return ColouringState(
+            group=group,
+            colour=torch.full_like(group, -1),
+            on_turn=torch.ones_like(group, dtype=torch.bool),
+            neighbours=neighbours,
+            time=torch.zeros_like(group[:, 0]),
+        )
 
     def _shuffled_slots(self) -> Int[Tensor, "B members colours"]:
         """The agents of each hidden group."""
@@ -120,34 +128,36 @@ class GraphColouring(TeamEnv):
         beside = torch.stack([cycle.roll(1, 1), cycle.roll(-1, 1)], -1)
         return torch.zeros_like(beside).scatter(1, cycle[..., None].expand(beside.shape), beside)
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        colour = torch.where(self._on_turn & moving[:, None], actions["agent"], self._colour)
-        around = colour.gather(1, self._neighbours.flatten(1)).view(self._neighbours.shape)
+    def advance(self, state: ColouringState, actions: dict[str, Tensor]) -> tuple[ColouringState, Outcome]:
+        """Take the colours of those whose turn it is, pay, and draw whose turn is next."""
+        colour = torch.where(state.on_turn, actions["agent"], state.colour)
+        around = colour.gather(1, state.neighbours.flatten(1)).view(state.neighbours.shape)
         differ = around != colour[..., None]
         luck = torch.rand(colour.shape, generator=self.generator, device=self.device)
-        self._colour, self._on_turn = colour, torch.where(moving[:, None], luck < self.turn, self._on_turn)
-        self._time = self._time + moving
-        over = self._time >= self.steps
-        return Outcome(
+        time = state.time + 1
+        over = time >= self.steps
+        outcome = Outcome(
             rewards=differ.float().mean(-1) / self.steps,
             terminated=over[:, None].expand(-1, self.num_agents),
             episode_over=over,
             info={"success": differ.flatten(1).all(1)},
         )
+        return dataclasses.replace(state, colour=colour, on_turn=luck < self.turn, time=time), outcome
 
-    def _observe(self) -> View:
-        everyone = torch.ones_like(self._colour, dtype=torch.bool)
+    def observe(self, state: ColouringState) -> View:
+        """Show each agent its colour; only neighbours hear each other."""
+        everyone = torch.ones_like(state.colour, dtype=torch.bool)
         shades = torch.arange(self.colours, device=self.device)
-        picked = (self._colour[..., None] == shades).float()
-        group = F.one_hot(self._group, self.colours).float()
-        time = self._time[:, None] / self.steps
-        edges = Edges(senders=self._neighbours, mask=torch.ones_like(self._neighbours, dtype=torch.bool))
+        picked = (state.colour[..., None] == shades).float()
+        group = F.one_hot(state.group, self.colours).float()
+        time = state.time[:, None] / self.steps
+        edges = Edges(senders=state.neighbours, mask=torch.ones_like(state.neighbours, dtype=torch.bool))
         return View(
             observations={"agent": picked},
             observing=everyone,
-            acting=self._on_turn,
+            acting=state.on_turn,
             speaking=everyone.clone(),
-            meaning=self._colour[..., None],
+            meaning=state.colour[..., None],
             state=torch.cat([group.flatten(1), picked.flatten(1), time], 1),
             hearing=edges,
             adjacency=edges,

@@ -1,17 +1,28 @@
 """Identity: the smallest game that needs a message."""
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
+from jaxtyping import Int
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.types import Bounds, Role
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "IdentityState"]
 
 
-class Identity(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IdentityState(EnvState):
+    """The number of each agent, and env steps since the start."""
+
+    value: Int[Tensor, "B 2"]
+    time: Int[Tensor, " B"]
+
+
+class Identity(TeamEnv[IdentityState]):
     """Two agents each see a private number; one step later each must name the other's number.
 
     Step 1: both see and may speak. Step 2: both act, blind. Each gets 1 for naming the other's number out of `values`.
@@ -29,8 +40,6 @@ class Identity(TeamEnv):
             action_space=spaces.Discrete(values),
         )
         super().__init__((role,), **base)
-        self._value = torch.zeros(self.num_envs, 2, dtype=torch.long, device=self.device)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -42,35 +51,38 @@ class Identity(TeamEnv):
         guess = 1 / self.values
         return Bounds(random=guess, blind=guess, full_information=1.0, source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: IdentityState) -> dict[str, Tensor]:
         """Name the other's number."""
-        return {"agent": self._value.flip(1)}
+        return {"agent": state.value.flip(1)}
 
-    def _start(self, starting: Tensor) -> None:
-        value = torch.randint(self.values, self._value.shape, generator=self.start_generator, device=self.device)
-        self._value = torch.where(starting[:, None], value, self._value)
-        self._time = self._time.masked_fill(starting, 0)
+    def start(self) -> IdentityState:
+        """New numbers."""
+        value = torch.randint(self.values, (self.num_envs, 2), generator=self.start_generator, device=self.device)
+        return IdentityState(value=value, time=torch.zeros_like(value[:, 0]))
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        answering = (self._time == 1) & moving
-        hit = actions["agent"] == self._value.flip(1)
-        self._time = self._time + moving
-        over = self._time >= 2
-        return Outcome(
+    def advance(self, state: IdentityState, actions: dict[str, Tensor]) -> tuple[IdentityState, Outcome]:
+        """Pay in the second step."""
+        answering = state.time == 1
+        hit = actions["agent"] == state.value.flip(1)
+        time = state.time + 1
+        over = time >= 2
+        outcome = Outcome(
             rewards=(hit & answering[:, None]).float(),
             terminated=over[:, None].expand(-1, 2),
             episode_over=over,
             info={"success": hit.all(1) & answering},
         )
+        return IdentityState(value=state.value, time=time), outcome
 
-    def _observe(self) -> View:
-        seeing = (self._time == 0)[:, None].expand(-1, 2)
-        value = F.one_hot(self._value, self.values).float()
+    def observe(self, state: IdentityState) -> View:
+        """Show each agent its number in the first step."""
+        seeing = (state.time == 0)[:, None].expand(-1, 2)
+        value = F.one_hot(state.value, self.values).float()
         return View(
             observations={"agent": value * seeing[..., None]},
             observing=torch.ones_like(seeing),
             acting=~seeing,
             speaking=seeing,
-            meaning=self._value[..., None],
+            meaning=state.value[..., None],
             state=value.flatten(1),
         )

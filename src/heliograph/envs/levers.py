@@ -10,15 +10,22 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.checks import check_positive
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import draw_distinct
 from heliograph.envs.scene import Scene
 from heliograph.types import Bounds, Role
 
-__all__ = ["Levers", "expected_score"]
+__all__ = ["Levers", "LeversState", "expected_score"]
 
 
-class Levers(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeversState(EnvState):
+    """Who of the pool each agent is."""
+
+    number: Int[Tensor, "B N"]
+
+
+class Levers(TeamEnv[LeversState]):
     """`levers` agents are drawn from a `pool`; each sees its own number, says something, and pulls one of the levers.
 
     All get (distinct levers - 1) / (levers - 1), so 1 where nobody pulls the same. The episode is one step: messages
@@ -47,7 +54,6 @@ class Levers(TeamEnv):
             action_space=spaces.Discrete(levers),
         )
         super().__init__((role,), **base)
-        self._number = torch.zeros(self.num_envs, levers, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -60,47 +66,49 @@ class Levers(TeamEnv):
         source = "exact; blind: agents that do not know their slot"
         return Bounds(random=expected_score(self.levers), blind=blind, full_information=1.0, source=source)
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: LeversState) -> dict[str, Tensor]:
         """The rank of each number among those drawn; ties by slot."""
-        return {"agent": self._number.argsort(dim=1, stable=True).argsort(1)}
+        return {"agent": state.number.argsort(dim=1, stable=True).argsort(1)}
 
-    def scene(self, copy: int = 0) -> Scene:
+    def scene(self, state: LeversState, copy: int = 0) -> Scene:
         """Agents on a circle, each with its number."""
-        scene = super().scene(copy)
-        numbers = self._number[copy].tolist()
+        scene = super().scene(state, copy)
+        numbers = state.number[copy].tolist()
         agents = [dataclasses.replace(a, label=str(n)) for a, n in zip(scene.agents, numbers, strict=True)]
         return dataclasses.replace(scene, agents=tuple(agents), caption=f"{self.levers} levers")
 
-    def _start(self, starting: Tensor) -> None:
-        number = self._draw()
-        self._number = torch.where(starting[:, None], number, self._number)
-
-    def _draw(self) -> Int[Tensor, "B N"]:
+    def start(self) -> LeversState:
+        """Agents drawn from the pool."""
+        stream, device = self.start_generator, self.device
         if self.repeats:
-            shape = self._number.shape
-            return torch.randint(self.pool, shape, generator=self.start_generator, device=self.device)
-        return draw_distinct(
-            self.num_envs, number=self.levers, among=self.pool, generator=self.start_generator, device=self.device
-        )
+            number = torch.randint(self.pool, (self.num_envs, self.levers), generator=stream, device=device)
+        else:
+            number = draw_distinct(self.num_envs, number=self.levers, among=self.pool, generator=stream, device=device)
+        return LeversState(number=number)
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
+    def advance(self, state: LeversState, actions: dict[str, Tensor]) -> tuple[LeversState, Outcome]:
+        """Pay for the levers that are pulled."""
         distinct = F.one_hot(actions["agent"], self.levers).any(1).sum(1)
         reward = ((distinct - 1) / (self.levers - 1))[:, None].expand(-1, self.levers)
         everyone = torch.ones_like(reward, dtype=torch.bool)
-        over = torch.ones_like(moving)
-        return Outcome(
-            rewards=reward, terminated=everyone, episode_over=over, info={"success": distinct == self.levers}
+        outcome = Outcome(
+            rewards=reward,
+            terminated=everyone,
+            episode_over=everyone[:, 0],
+            info={"success": distinct == self.levers},
         )
+        return state, outcome
 
-    def _observe(self) -> View:
-        everyone = torch.ones_like(self._number, dtype=torch.bool)
+    def observe(self, state: LeversState) -> View:
+        """Show each agent its number."""
+        everyone = torch.ones_like(state.number, dtype=torch.bool)
         return View(
-            observations={"agent": self._number},
+            observations={"agent": state.number},
             observing=everyone,
             acting=everyone.clone(),
             speaking=everyone.clone(),
-            meaning=self._number[..., None],
-            state=self._number / self.pool,
+            meaning=state.number[..., None],
+            state=state.number / self.pool,
         )
 
 

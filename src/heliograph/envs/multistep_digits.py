@@ -6,7 +6,7 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import Unpack
-from heliograph.envs.digit_game import DigitGame, DigitSettings
+from heliograph.envs.digit_game import DigitGame, DigitSettings, DigitState
 from heliograph.envs.digit_images import NUM_DIGITS
 from heliograph.types import Bounds
 
@@ -38,19 +38,22 @@ class MultistepDigits(DigitGame):
         guess = 1 / NUM_DIGITS
         return Bounds(random=guess, blind=guess, full_information=1.0, source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: DigitState) -> dict[str, Tensor]:
         """Name the other's digit."""
-        return {"player": self._digit.flip(1)}
+        return {"player": state.digit.flip(1)}
 
-    def _rewards(self, action: Tensor) -> Tensor:
-        named = (action == self._digit.flip(1)).float()
+    def rewards(self, state: DigitState, action: Tensor) -> Tensor:
+        """A share for each digit that is named."""
+        named = (action == state.digit.flip(1)).float()
         return SHARE * named.sum(1, keepdim=True).expand(-1, 2)
 
-    def _solved(self, action: Tensor) -> Tensor:
-        return (action == self._digit.flip(1)).all(1)
+    def solved(self, state: DigitState, action: Tensor) -> Tensor:
+        """Whether both digits are named."""
+        return (action == state.digit.flip(1)).all(1)
 
-    def _meaning(self) -> Tensor:
-        return torch.stack([self._digit, self._time[:, None].expand_as(self._digit)], -1)
+    def meaning(self, state: DigitState) -> Tensor:
+        """The digit and the step."""
+        return torch.stack([state.digit, state.time[:, None].expand_as(state.digit)], -1)
 
 
 def best_code_score(steps: int, *, vocabulary: int = 2) -> float:

@@ -1,22 +1,23 @@
 """Predator-Prey: predators with a short sight look for a prey that does not move, and help each other to find it."""
 
+import dataclasses
 import functools
 
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_positive
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, draw_distinct, grid_sights
 from heliograph.envs.predator_prey_scores import PREY_REWARD, STEP_PENALTY, TeamScores, team_scores
 from heliograph.envs.predator_prey_searchers import Found, SharedKnowledge, searched
 from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, Shape, grid_cells
 from heliograph.types import Bounds, Role
 
-__all__ = ["PredatorPrey"]
+__all__ = ["PredatorPrey", "PreyState"]
 
 MODES = ("mixed", "cooperative", "competitive")
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (0, 0))
@@ -24,7 +25,17 @@ MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (0, 0))
 UP, RIGHT, DOWN, LEFT, STAY = range(5)
 
 
-class PredatorPrey(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreyState(EnvState):
+    """Row and column of each predator and of the prey, who has reached it, and env steps since the start."""
+
+    place: Int[Tensor, "B N 2"]
+    prey: Int[Tensor, "B 2"]
+    reached: Bool[Tensor, "B N"]
+    time: Int[Tensor, " B"]
+
+
+class PredatorPrey(TeamEnv[PreyState]):
     """Predators start on different cells of a grid, one prey stands on another; each may move to a neighbouring cell.
 
     A predator that reaches the prey stays there. In every step each predator that is not on the prey is paid -0.05;
@@ -74,10 +85,6 @@ class PredatorPrey(TeamEnv):
         super().__init__((role,), **base)
         grid = torch.arange(cells, device=self.device).view(size, size)
         self._sights = grid_sights(grid, vision=self.vision, outside=cells + 1, vocabulary=vocabulary)
-        self._place = torch.zeros(self.num_envs, self.predators, 2, dtype=torch.long, device=self.device)
-        self._prey = torch.zeros(self.num_envs, 2, dtype=torch.long, device=self.device)
-        self._reached = torch.zeros(self.num_envs, self.predators, dtype=torch.bool, device=self.device)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -103,17 +110,17 @@ class PredatorPrey(TeamEnv):
         told = functools.partial(searched, self.size, self.predators, self.steps, self.vision)
         return {telling.value: told(telling=telling, num_episodes=num_episodes) for telling in SharedKnowledge}
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: PreyState) -> dict[str, Tensor]:
         """Straight to the prey, along its column last."""
-        down, right = (self._prey[:, None] - self._place).unbind(-1)
+        down, right = (state.prey[:, None] - state.place).unbind(-1)
         sideways = torch.where(right > 0, RIGHT, LEFT)
         upright = torch.where(down > 0, DOWN, UP)
         action = torch.where(right != 0, sideways, torch.where(down != 0, upright, STAY))
         return {"predator": action}
 
-    def scene(self, copy: int = 0) -> Scene:
+    def scene(self, state: PreyState, copy: int = 0) -> Scene:
         """The grid, what each predator can see, the prey, and who has reached it."""
-        there = (self._place[copy] == self._prey[copy]).all(-1).tolist()
+        there = (state.place[copy] == state.prey[copy]).all(-1).tolist()
         predators = tuple(
             Actor(
                 name=name,
@@ -123,10 +130,10 @@ class PredatorPrey(TeamEnv):
                 sight=self.vision,
             )
             for slot, (name, (row, column), reached) in enumerate(
-                zip(self.agents, self._place[copy].tolist(), there, strict=True)
+                zip(self.agents, state.place[copy].tolist(), there, strict=True)
             )
         )
-        row, column = self._prey[copy].tolist()
+        row, column = state.prey[copy].tolist()
         prey = Actor(name="prey", place=(float(column), float(row)), kind=1, shape=Shape.STAR)
         return Scene(
             columns=self.size,
@@ -139,34 +146,34 @@ class PredatorPrey(TeamEnv):
 
     # ---- the rules --------------------------------------------------------------------------------------------
 
-    def _start(self, starting: Tensor) -> None:
+    def start(self) -> PreyState:
+        """Predators and the prey on different cells."""
         cell = draw_distinct(
             self.num_envs, number=self.predators + 1, among=self.size**2, generator=self.start_generator,
             device=self.device,
         )  # fmt: skip
         place = torch.stack([cell // self.size, cell % self.size], -1)
-        self._place = torch.where(starting[:, None, None], place[:, :-1], self._place)
-        self._prey = torch.where(starting[:, None], place[:, -1], self._prey)
-        self._reached = self._reached & ~starting[:, None]
-        self._time = self._time.masked_fill(starting, 0)
+        reached = torch.zeros(self.num_envs, self.predators, dtype=torch.bool, device=self.device)
+        time = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
+        return PreyState(place=place[:, :-1], prey=place[:, -1], reached=reached, time=time)
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        free = ~self._reached & moving[:, None]
+    def advance(self, state: PreyState, actions: dict[str, Tensor]) -> tuple[PreyState, Outcome]:
+        """Move who has not reached the prey, and pay."""
         step = torch.tensor(MOVES, device=self.device)[actions["predator"]]
-        moved = (self._place + step).clamp(0, self.size - 1)
-        self._place = torch.where(free[..., None], moved, self._place)
-        there = (self._place == self._prey[:, None]).all(-1)
-        self._reached = self._reached | (there & moving[:, None])
-        self._time = self._time + moving
+        moved = (state.place + step).clamp(0, self.size - 1)
+        place = torch.where(state.reached[..., None], state.place, moved)
+        there = (place == state.prey[:, None]).all(-1)
+        time = state.time + 1
         everyone = there.all(1)
-        over = self._time >= self.steps
+        over = time >= self.steps
         over = over | everyone if self.mode == "mixed" else over
-        return Outcome(
+        outcome = Outcome(
             rewards=torch.where(there, self._prey_reward(there), STEP_PENALTY),
             terminated=torch.zeros_like(there),
             episode_over=over,
             info={"success": everyone},
         )
+        return PreyState(place=place, prey=state.prey, reached=state.reached | there, time=time), outcome
 
     def _prey_reward(self, there: Tensor) -> Float[Tensor, "B 1"]:
         """What a predator on the prey is paid."""
@@ -179,21 +186,22 @@ class PredatorPrey(TeamEnv):
 
     # ---- what is seen -----------------------------------------------------------------------------------------
 
-    def _observe(self) -> View:
-        cell = self._cells(self._place)
-        prey = self._cells(self._prey)[:, None]
+    def observe(self, state: PreyState) -> View:
+        """Show each predator the cells around it."""
+        cell = self._cells(state.place)
+        prey = self._cells(state.prey)[:, None]
         window = self._sights.cells[cell]
         prey_seen = window == prey[..., None]
-        everyone = torch.ones_like(self._reached)
+        everyone = torch.ones_like(state.reached)
         known = torch.where(prey_seen.any(-1), prey, -1)
         return View(
             observations={"predator": self._seen(cell, window, prey_seen)},
             observing=everyone,
-            acting=~self._reached,
+            acting=~state.reached,
             speaking=everyone.clone(),
             meaning=torch.stack([cell, known], -1),
-            state=self._state(),
-            positions=self._place.float(),
+            state=self._of_all(state),
+            positions=state.place.float(),
         )
 
     def _cells(self, place: Tensor) -> Tensor:
@@ -202,13 +210,13 @@ class PredatorPrey(TeamEnv):
     def _seen(self, cell: Tensor, window: Tensor, prey_seen: Tensor) -> Float[Tensor, "B N O"]:
         seen = self._sights.numbers[cell]
         width = self._predator_feature + 1
-        predators = count_on(cell, torch.ones_like(self._reached), num_cells=self.size**2)
+        predators = count_on(cell, torch.ones_like(cell, dtype=torch.bool), num_cells=self.size**2)
         predators = predators.gather(1, window.flatten(1)).view(window.shape)
         seen[..., self._prey_feature :: width] = prey_seen.float()
         seen[..., self._predator_feature :: width] = predators
         return seen
 
-    def _state(self) -> Float[Tensor, "B S"]:
+    def _of_all(self, state: PreyState) -> Float[Tensor, "B S"]:
         """Row and column of every predator and of the prey, one-hot, and the time."""
-        places = torch.cat([self._place, self._prey[:, None]], 1)
-        return torch.cat([F.one_hot(places, self.size).flatten(1), self._time[:, None] / self.steps], 1)
+        places = torch.cat([state.place, state.prey[:, None]], 1)
+        return torch.cat([F.one_hot(places, self.size).flatten(1), state.time[:, None] / self.steps], 1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from heliograph.envs.base import TeamEnv
+from heliograph.envs.state import S, merge
 
 __all__ = ["Simulated", "simulate"]
 
@@ -20,19 +21,20 @@ class Simulated:
     episodes: int
 
 
-def simulate(env: TeamEnv, policy: Callable[[int], dict[str, Tensor]], *, seed: int = 0) -> Simulated:
-    """Play one episode in each copy; `policy` gives the actions of a step, which it may read off the environment.
+def simulate(env: TeamEnv[S], policy: Callable[[S, int], dict[str, Tensor]], *, seed: int = 0) -> Simulated:
+    """Play one episode in each copy, without talking; `policy` gives the actions for a state and the step, from 0.
 
-    The environment must have a horizon and report success; it is left in the middle of things.
+    The environment must have a horizon and report success. It is seeded, and keeps the state that it had.
     """
     assert env.horizon is not None, "episodes must end"
     env.seed(seed)
     playing = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    env._start(playing)
+    state = env.start()
     total = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
     successes = 0
     for time in range(env.horizon - env.talk_steps):
-        outcome = env._advance(policy(time), playing)
+        moved, outcome = env.advance(state, policy(state, time))
+        state = merge(playing, moved, state)
         total += outcome.rewards.double().mean(1) * playing
         successes += int((outcome.info["success"] & outcome.episode_over & playing).sum())
         playing = playing & ~outcome.episode_over

@@ -1,16 +1,28 @@
 """Speaker and listener: one sees a goal and only speaks, the other must name it and cannot see."""
 
+import dataclasses
+
 import torch
 from gymnasium import spaces
+from jaxtyping import Int
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.types import Bounds, Role
 
-__all__ = ["SpeakerListener"]
+__all__ = ["SpeakerListener", "SpeakerState"]
 
 
-class SpeakerListener(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpeakerState(EnvState):
+    """The goal of the present round, env steps since the start, and rounds in which the goal was named."""
+
+    goal: Int[Tensor, " B"]
+    time: Int[Tensor, " B"]
+    hits: Int[Tensor, " B"]
+
+
+class SpeakerListener(TeamEnv[SpeakerState]):
     """A speaker sees one of `goals` goals and speaks; then the listener, which cannot see, names a goal.
 
     Both get +1 for the right goal and -1 for a wrong one, so a random or silent team gets 2/G - 1 a round. Each of
@@ -34,9 +46,6 @@ class SpeakerListener(TeamEnv):
             Role(name="listener", agents=("listener_0",), observation_space=listener, action_space=guess),
         )
         super().__init__(roles, **base)
-        self._goal = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
-        self._time = torch.zeros_like(self._goal)
-        self._hits = torch.zeros_like(self._goal)
 
     @property
     def horizon(self) -> int:
@@ -48,39 +57,45 @@ class SpeakerListener(TeamEnv):
         guess = self.rounds * (2 / self.goals - 1)
         return Bounds(random=guess, blind=guess, full_information=float(self.rounds), source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: SpeakerState) -> dict[str, Tensor]:
         """Name the goal."""
-        return {"speaker": torch.zeros_like(self._goal)[:, None], "listener": self._goal[:, None]}
+        return {"speaker": torch.zeros_like(state.goal)[:, None], "listener": state.goal[:, None]}
 
-    def _start(self, starting: Tensor) -> None:
-        goal = torch.randint(self.goals, starting.shape, generator=self.start_generator, device=self.device)
-        self._goal = torch.where(starting, goal, self._goal)
-        self._time = self._time.masked_fill(starting, 0)
-        self._hits = self._hits.masked_fill(starting, 0)
+    def start(self) -> SpeakerState:
+        """A new goal."""
+        goal = torch.randint(self.goals, (self.num_envs,), generator=self.start_generator, device=self.device)
+        zero = torch.zeros_like(goal)
+        return SpeakerState(goal=goal, time=zero, hits=zero)
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        answering = (self._time % 2 == 1) & moving
-        hit = actions["listener"][:, 0] == self._goal
+    def advance(self, state: SpeakerState, actions: dict[str, Tensor]) -> tuple[SpeakerState, Outcome]:
+        """Pay in every second step, and go on with another goal."""
+        answering = state.time % 2 == 1
+        hit = actions["listener"][:, 0] == state.goal
         reward = torch.where(answering, torch.where(hit, 1.0, -1.0), 0.0)
-        self._hits = self._hits + (hit & answering)
-        self._time = self._time + moving
-        over = self._time >= 2 * self.rounds
+        hits = state.hits + (hit & answering)
+        time = state.time + 1
+        over = time >= 2 * self.rounds
         next_goal = torch.randint(self.goals, over.shape, generator=self.generator, device=self.device)
-        self._goal = torch.where(answering & ~over, next_goal, self._goal)
-        both = reward[:, None].expand(-1, 2)
-        info = {"success": self._hits == self.rounds}
-        return Outcome(rewards=both, terminated=over[:, None].expand(-1, 2), episode_over=over, info=info)
+        goal = torch.where(answering & ~over, next_goal, state.goal)
+        outcome = Outcome(
+            rewards=reward[:, None].expand(-1, 2),
+            terminated=over[:, None].expand(-1, 2),
+            episode_over=over,
+            info={"success": hits == self.rounds},
+        )
+        return SpeakerState(goal=goal, time=time, hits=hits), outcome
 
-    def _observe(self) -> View:
-        goal = torch.nn.functional.one_hot(self._goal, self.goals).float()[:, None]
-        listening = self._time % 2 == 1
+    def observe(self, state: SpeakerState) -> View:
+        """The goal for the speaker, for the listener whether it is its turn."""
+        goal = torch.nn.functional.one_hot(state.goal, self.goals).float()[:, None]
+        listening = state.time % 2 == 1
         turn = listening.float()[:, None, None]
         observations = {"speaker": goal, "listener": turn}
         if self.observation == "dict":
             observations = {"speaker": {"goal": goal}, "listener": {"turn": turn}}
         speaks = torch.stack([~listening, torch.zeros_like(listening)], 1)
         acts = torch.stack([torch.zeros_like(listening), listening], 1)
-        meaning = torch.stack([self._goal, torch.full_like(self._goal, -1)], 1)[..., None]
+        meaning = torch.stack([state.goal, torch.full_like(state.goal, -1)], 1)[..., None]
         return View(
             observations=observations,
             observing=speaks | acts,

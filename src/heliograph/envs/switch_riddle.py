@@ -1,6 +1,6 @@
 """Switch riddle: one prisoner a day enters a room with a switch; say when all have been there, and be right."""
 
-import copy
+import dataclasses
 import math
 
 import torch
@@ -8,11 +8,12 @@ from gymnasium import spaces
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View, check_positive
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, grid_cells
+from heliograph.envs.state import select
 from heliograph.types import Bounds, Edges, Role
 
-__all__ = ["SwitchRiddle", "scripted_n3", "scripted_n4"]
+__all__ = ["RiddleState", "SwitchRiddle", "scripted_n3", "scripted_n4"]
 
 TELL = 1
 MAX_COUNT = 3
@@ -20,7 +21,16 @@ BEST_SILENT_N3 = 390 / 729
 LAST_DAY_N4 = 9
 
 
-class SwitchRiddle(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RiddleState(EnvState):
+    """Who enters on each day (-1: not told yet), the day, from 0, and how often each has been in the room."""
+
+    visits: Int[Tensor, "B T"]
+    day: Int[Tensor, " B"]
+    counts: Int[Tensor, "B N"]
+
+
+class SwitchRiddle(TeamEnv[RiddleState]):
     """Each day one of n prisoners, drawn anew, enters the room, reads what the last one left, and may tell.
 
     Telling ends the episode: +1 for all if everyone has been in the room by then, else -1; never telling gives 0 after
@@ -44,14 +54,8 @@ class SwitchRiddle(TeamEnv):
             action_space=spaces.Discrete(2),
         )
         super().__init__((role,), **base)
-        copies = self.num_envs
         self._prisoners = torch.arange(prisoners, device=self.device)
         self._today_and_tomorrow = torch.arange(2, device=self.device)
-        self._visits = torch.zeros(copies, self.days, dtype=torch.long, device=self.device)
-        self._fixed = torch.full_like(self._visits, -1)
-        self._day = torch.zeros(copies, dtype=torch.long, device=self.device)
-        self._counts = torch.zeros(copies, prisoners, dtype=torch.long, device=self.device)
-        self._num_told = self.days
 
     @property
     def horizon(self) -> int:
@@ -61,18 +65,19 @@ class SwitchRiddle(TeamEnv):
     @property
     def visits(self) -> Int[Tensor, "B T"]:
         """Who enters the room on each day of the present episode."""
-        return self._visits.clone()
+        return self.state.visits.clone()
 
     def fix_visits(self, visits: Int[Tensor, "B T"]) -> None:
         """Set who enters on each day of the next episode of every copy; later episodes are drawn again.
 
         Raises ValueError where the shape is not [B, T] or a prisoner does not exist.
         """
-        if visits.shape != self._visits.shape:
-            raise ValueError(f"visits has shape {list(visits.shape)}: must be [B, T] = {list(self._visits.shape)}")
+        shape = (self.num_envs, self.days)
+        if visits.shape != shape:
+            raise ValueError(f"visits has shape {list(visits.shape)}: must be [B, T] = {list(shape)}")
         if bool(((visits < 0) | (visits >= self.prisoners)).any()):
             raise ValueError(f"visits={visits.tolist()}: must name prisoners 0 to {self.prisoners - 1}")
-        self._fixed = visits.to(self._visits)
+        self.plan_start(self._first_day(visits.to(self.device, torch.long)))
 
     @property
     def num_starts(self) -> int:
@@ -84,38 +89,25 @@ class SwitchRiddle(TeamEnv):
         places = self.prisoners ** torch.arange(self.days - 1, -1, -1, device=numbers.device)
         self.fix_visits(numbers[:, None] // places % self.prisoners)
 
-    def sprouted(self) -> "SwitchRiddle":
-        """The riddle on its first day, with a copy for each way in which visits begin as far as that day shows them."""
+    def first_branches(self) -> RiddleState:
+        """The ways in which visits begin, as far as the first day shows them."""
         shown = min(2, self.days)
-        ways = torch.arange(self.prisoners**shown, device=self.device)
-        env = self.selected(torch.zeros_like(ways))
-        env._num_told = shown
-        env.fix_starts(ways * self.prisoners ** (self.days - shown))
-        env.reset()
-        return env
+        first = torch.cartesian_prod(*[self._prisoners] * shown).view(-1, shown)
+        later = first.new_full((len(first), self.days - shown), -1)
+        return self._first_day(torch.cat([first, later], 1))
 
-    @property
-    def num_branches(self) -> int:
-        """As many as prisoners, where who enters on the next day is not told yet; else 1."""
-        needed = min(int(self._day.max()) + 2, self.days)
-        return self.prisoners if needed > self._num_told else 1
+    def num_branches(self, state: RiddleState) -> int:
+        """As many as prisoners, where who enters tomorrow is not told yet; else 1."""
+        return self.prisoners if bool((self._occupants(state) < 0).any()) else 1
 
-    def branched(self, parents: Int[Tensor, " b"]) -> "SwitchRiddle":
-        """The riddle with a copy for each of some copies and each visitor of the first day that is not told yet."""
-        ways = self.num_branches
-        env = self.selected(parents.repeat_interleave(ways))
-        if ways > 1:
-            env._visits[:, self._num_told] = self._prisoners.repeat(len(parents))
-            env._num_told = self._num_told + 1
-        return env
-
-    def selected(self, copies: Int[Tensor, " b"]) -> "SwitchRiddle":
-        """The riddle with some of its copies, as they are."""
-        env = copy.copy(self)
-        env.num_envs = len(copies)
-        for name in ("_visits", "_fixed", "_day", "_counts", "_elapsed"):
-            setattr(env, name, getattr(self, name)[copies])
-        return env
+    def branches(self, state: RiddleState) -> RiddleState:
+        """Each copy with each visitor of tomorrow, where that is not told yet."""
+        copies, ways = len(state.day), self.num_branches(state)
+        grown = select(state, torch.arange(copies, device=self.device).repeat_interleave(ways))
+        if ways == 1:
+            return grown
+        visits = grown.visits.scatter(1, grown.day[:, None] + 1, self._prisoners.repeat(copies)[:, None])
+        return dataclasses.replace(grown, visits=visits)
 
     def bounds(self) -> Bounds:
         """Exact scores; `blind` is the best silent policy known, `full_information` tells as soon as it is true."""
@@ -129,17 +121,17 @@ class SwitchRiddle(TeamEnv):
             source="exact; blind: " + ("best policy found by search" if known else "last day, by own visits"),
         )
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: RiddleState) -> dict[str, Tensor]:
         """Tell if and only if all have visited."""
-        in_room = self._in_room()
-        return {"prisoner": (in_room & self._visited(in_room).all(1, keepdim=True)).long()}
+        in_room = self._in_room(state)
+        return {"prisoner": (in_room & _visited(state, in_room).all(1, keepdim=True)).long()}
 
-    def scene(self, copy: int = 0) -> Scene:
+    def scene(self, state: RiddleState, copy: int = 0) -> Scene:
         """The room with its light (the last message), who is in it, the others in their cells; done: has been there."""
         width = max(3, self.prisoners)
         middle, cells_row = (width - 1) / 2, 3
-        inside = self._in_room()[copy].tolist()
-        been = self._visited(self._in_room())[copy].tolist()
+        in_room = self._in_room(state)
+        inside, been = in_room[copy].tolist(), _visited(state, in_room)[copy].tolist()
         prisoners = tuple(
             Actor(
                 name=name,
@@ -149,7 +141,7 @@ class SwitchRiddle(TeamEnv):
             )
             for slot, (name, here, visited) in enumerate(zip(self.agents, inside, been, strict=True))
         )
-        day = min(int(self._day[copy]) + 1, self.days)
+        day = min(int(state.day[copy]) + 1, self.days)
         return Scene(
             columns=width,
             rows=cells_row + 1,
@@ -162,63 +154,68 @@ class SwitchRiddle(TeamEnv):
             caption=f"day {day} of {self.days}; {sum(been)} of {self.prisoners} have been in the room (ringed)",
         )
 
-    def _occupants(self) -> Int[Tensor, "B 2"]:
+    def _first_day(self, visits: Int[Tensor, "b T"]) -> RiddleState:
+        counts = torch.zeros(len(visits), self.prisoners, dtype=torch.long, device=self.device)
+        return RiddleState(visits=visits, day=torch.zeros_like(visits[:, 0]), counts=counts)
+
+    def _occupants(self, state: RiddleState) -> Int[Tensor, "B 2"]:
         """Who is in the room today and tomorrow, on the last day at the latest."""
-        days = self._day[:, None] + self._today_and_tomorrow
-        return self._visits.gather(1, days.clamp_(max=self.days - 1))
+        days = state.day[:, None] + self._today_and_tomorrow
+        return state.visits.gather(1, days.clamp_(max=self.days - 1))
 
-    def _in_room(self, occupants: Int[Tensor, "B 2"] | None = None) -> Bool[Tensor, "B N"]:
-        today = (self._occupants() if occupants is None else occupants)[:, :1]
-        return (today == self._prisoners) & (self._day < self.days)[:, None]
+    def _in_room(self, state: RiddleState, occupants: Int[Tensor, "B 2"] | None = None) -> Bool[Tensor, "B N"]:
+        today = (self._occupants(state) if occupants is None else occupants)[:, :1]
+        return (today == self._prisoners) & (state.day < self.days)[:, None]
 
-    def _visited(self, in_room: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
-        return (self._counts > 0) | in_room
+    def start(self) -> RiddleState:
+        """Who enters on each day."""
+        shape = (self.num_envs, self.days)
+        return self._first_day(torch.randint(self.prisoners, shape, generator=self.start_generator, device=self.device))
 
-    def _start(self, starting: Tensor) -> None:
-        visits = torch.randint(self.prisoners, self._visits.shape, generator=self.start_generator, device=self.device)
-        visits = torch.where(self._fixed >= 0, self._fixed, visits)
-        self._visits = torch.where(starting[:, None], visits, self._visits)
-        self._fixed = self._fixed.masked_fill(starting[:, None], -1)
-        self._day = self._day.masked_fill(starting, 0)
-        self._counts = self._counts.masked_fill(starting[:, None], 0)
-
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        today = self._visits.gather(1, self._day[:, None])
-        told = (actions["prisoner"].gather(1, today).squeeze(1) == TELL) & moving
-        self._counts = self._counts.scatter_add(1, today, moving.long()[:, None])
-        right = (self._counts > 0).all(1)
-        self._day = self._day + moving
+    def advance(self, state: RiddleState, actions: dict[str, Tensor]) -> tuple[RiddleState, Outcome]:
+        """Heed today's occupant alone, and go on to the next day."""
+        today = state.visits.gather(1, state.day[:, None])
+        told = actions["prisoner"].gather(1, today).squeeze(1) == TELL
+        counts = state.counts.scatter_add(1, today, torch.ones_like(today))
+        right = (counts > 0).all(1)
+        day = state.day + 1
         reward = torch.where(told, torch.where(right, 1.0, -1.0), 0.0)
-        over = told | (self._day >= self.days)
+        over = told | (day >= self.days)
         everyone = (-1, self.prisoners)
-        return Outcome(
+        outcome = Outcome(
             rewards=reward[:, None].expand(everyone),
             terminated=over[:, None].expand(everyone),
             episode_over=over,
             info={"success": told & right},
         )
+        return RiddleState(visits=state.visits, day=day, counts=counts), outcome
 
-    def _observe(self) -> View:
-        occupants = self._occupants()
-        in_room = self._in_room(occupants)
+    def observe(self, state: RiddleState) -> View:
+        """Show each agent whether it is in the room."""
+        occupants = self._occupants(state)
+        in_room = self._in_room(state, occupants)
         inside = in_room.float()
-        day = self._day[:, None].expand(-1, self.prisoners)
-        meaning = torch.stack([self._counts.clamp(max=MAX_COUNT), day], -1)
-        state = [self._visited(in_room).float(), inside, self._day[:, None] / self.days]
+        day = state.day[:, None].expand(-1, self.prisoners)
+        meaning = torch.stack([state.counts.clamp(max=MAX_COUNT), day], -1)
+        told = [_visited(state, in_room).float(), inside, state.day[:, None] / self.days]
         return View(
             observations={"prisoner": inside[..., None]},
             observing=torch.ones_like(in_room),
             acting=in_room,
             speaking=in_room,
             meaning=torch.where(in_room[..., None], meaning, -1),
-            state=torch.cat(state, 1),
-            hearing=self._hearing(occupants),
+            state=torch.cat(told, 1),
+            hearing=self._hearing(state, occupants),
         )
 
-    def _hearing(self, occupants: Int[Tensor, "B 2"]) -> Edges:
+    def _hearing(self, state: RiddleState, occupants: Int[Tensor, "B 2"]) -> Edges:
         today, tomorrow = occupants[:, :1], occupants[:, 1:]
-        reads = (tomorrow == self._prisoners) & (self._day < self.days - 1)[:, None]
+        reads = (tomorrow == self._prisoners) & (state.day < self.days - 1)[:, None]
         return Edges(senders=today[:, :, None].expand(-1, self.prisoners, 1), mask=reads[..., None])
+
+
+def _visited(state: RiddleState, in_room: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
+    return (state.counts > 0) | in_room
 
 
 def all_visited(prisoners: int, *, days: int) -> float:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.grid_world import check_vision, count_on, grid_sights
 from heliograph.envs.scene import Actor, Floor, Ground, Mark, Presence, Scene
 from heliograph.envs.simulation import Simulated, simulate
@@ -19,7 +19,7 @@ from heliograph.envs.traffic_drivers import BRAKE, GAS, right_of_way, yield_to_s
 from heliograph.envs.traffic_roads import DIFFICULTIES, RoadMap, road_map
 from heliograph.types import Bounds, Role
 
-__all__ = ["TrafficJunction"]
+__all__ = ["TrafficJunction", "TrafficState"]
 
 WAITING_PENALTY = -0.01
 COLLISION_PENALTY = -10.0
@@ -37,7 +37,25 @@ PUBLISHED_SCORES = {
 SOURCE = "simulated; blind: the best of always gas and yielding to what is seen"
 
 
-class TrafficJunction(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrafficState(EnvState):
+    """Each slot's car: its route (the last number: no car), its place on it, steps since it arrived, its last action.
+
+    `owed` is the penalty that is paid with a car's first own step. Of a copy: whether cars have collided, env steps
+    since the start, and the probability of an arrival in this episode.
+    """
+
+    route: Int[Tensor, "B N"]
+    place: Int[Tensor, "B N"]
+    wait: Int[Tensor, "B N"]
+    last: Int[Tensor, "B N"]
+    owed: Float[Tensor, "B N"]
+    failed: Bool[Tensor, " B"]
+    time: Int[Tensor, " B"]
+    rate: Float[Tensor, " B"]
+
+
+class TrafficJunction(TeamEnv[TrafficState]):
     """Cars arrive at the entries with probability `p_arrive` a step, and drive their routes by gas (0) and brake (1).
 
     In every step all cars on the road move, then at each entry a car may arrive while fewer than `cars` are there,
@@ -97,13 +115,6 @@ class TrafficJunction(TeamEnv):
         )
         self._sights = dataclasses.replace(sights, numbers=F.pad(sights.numbers, (2, 0)))
         self._slots = _one_hot_slots(self.roads)
-        shape, device = (self.num_envs, self.cars), self.device
-        self._route = torch.full(shape, roads.num_routes, device=device)
-        self._place, self._wait, self._last = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(3))
-        self._owed = torch.zeros(shape, device=device)
-        self._failed = torch.zeros(self.num_envs, dtype=torch.bool, device=device)
-        self._time = torch.zeros(self.num_envs, dtype=torch.long, device=device)
-        self._rate = torch.full((self.num_envs,), self.p_arrive, device=device)
 
     @property
     def p_arrive(self) -> float:
@@ -140,14 +151,14 @@ class TrafficJunction(TeamEnv):
         """
         return _simulated(self.difficulty, self.cars, self.steps, self.p_arrive, self.vision)
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: TrafficState) -> dict[str, Tensor]:
         """A right of way that sees all: who has less room behind goes first, and nobody enters a cell that is taken."""
-        return {"car": right_of_way(self.roads, route=self._route, place=self._place)}
+        return {"car": right_of_way(self.roads, route=state.route, place=state.place)}
 
-    def scene(self, copy: int = 0) -> Scene:
+    def scene(self, state: TrafficState, copy: int = 0) -> Scene:
         """The roads, each car with the rest of its way in the colour of its entry, and who shares a cell."""
-        routes, places = self._route[copy].tolist(), self._place[copy].tolist()
-        collided = self._collided()[copy].tolist()
+        routes, places = state.route[copy].tolist(), state.place[copy].tolist()
+        collided = self._collided(state)[copy].tolist()
         cars = tuple(self._car(n, *now) for n, now in enumerate(zip(routes, places, collided, strict=True)))
         there, trouble = sum(car.place is not None for car in cars), sum(collided)
         return Scene(
@@ -177,52 +188,60 @@ class TrafficJunction(TeamEnv):
 
     # ---- the rules --------------------------------------------------------------------------------------------
 
-    def _start(self, starting: Tensor) -> None:
-        new = starting[:, None]
-        self._route = self._route.masked_fill(new, self.roads.num_routes)
-        self._place, self._wait, self._last = (x.masked_fill(new, 0) for x in (self._place, self._wait, self._last))
-        self._owed = self._owed.masked_fill(new, 0.0)
-        self._failed = self._failed & ~starting
-        self._time = self._time.masked_fill(starting, 0)
-        self._rate = self._rate.masked_fill(starting, self.p_arrive)
-
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        going = moving[:, None]
-        left = self._drive(actions["car"], self._alive() & going)
-        arrived = self._arrive(going)
-        collided = self._collided() & going
-        self._failed = self._failed | collided.any(1)
-        crashes = COLLISION_PENALTY * collided
-        rewards = self._owed + WAITING_PENALTY * self._wait + crashes.masked_fill(arrived, 0.0)
-        self._owed = torch.where(going, crashes * arrived, self._owed)
-        self._time = self._time + moving
-        return Outcome(
-            rewards=rewards,
-            terminated=left,
-            episode_over=self._time >= self.steps,
-            info={"success": ~self._failed, "collided": collided},
+    def start(self) -> TrafficState:
+        """An empty road."""
+        shape, device = (self.num_envs, self.cars), self.device
+        zero = torch.zeros(shape, dtype=torch.long, device=device)
+        return TrafficState(
+            route=torch.full(shape, self.roads.num_routes, device=device),
+            place=zero,
+            wait=zero,
+            last=zero,
+            owed=torch.zeros(shape, device=device),
+            failed=torch.zeros(self.num_envs, dtype=torch.bool, device=device),
+            time=torch.zeros(self.num_envs, dtype=torch.long, device=device),
+            rate=torch.full((self.num_envs,), self.p_arrive, device=device),
         )
 
-    def _drive(self, action: Tensor, asked: Tensor) -> Bool[Tensor, "B N"]:
-        """Move the cars on the road; returns those that leave it."""
-        self._place = self._place + (asked & (action == GAS))
-        left = asked & (self._place >= self.roads.lengths[self._route])
-        stayed = asked & ~left
-        self._last = torch.where(stayed, action, self._last)
-        self._wait = (self._wait + asked).masked_fill(left, 0)
-        self._place = self._place.masked_fill(left, 0)
-        self._route = self._route.masked_fill(left, self.roads.num_routes)
-        return left
+    def advance(self, state: TrafficState, actions: dict[str, Tensor]) -> tuple[TrafficState, Outcome]:
+        """Move the cars, let others arrive, and pay."""
+        driven, left = self._drive(state, actions["car"])
+        moved, arrived = self._arrive(driven)
+        collided = self._collided(moved)
+        failed = state.failed | collided.any(1)
+        crashes = COLLISION_PENALTY * collided
+        time = state.time + 1
+        outcome = Outcome(
+            rewards=state.owed + WAITING_PENALTY * moved.wait + crashes.masked_fill(arrived, 0.0),
+            terminated=left,
+            episode_over=time >= self.steps,
+            info={"success": ~failed, "collided": collided},
+        )
+        return dataclasses.replace(moved, owed=crashes * arrived, failed=failed, time=time), outcome
 
-    def _arrive(self, going: Tensor) -> Bool[Tensor, "B N"]:
+    def _drive(self, state: TrafficState, action: Tensor) -> tuple[TrafficState, Bool[Tensor, "B N"]]:
+        """Move the cars on the road; with those that leave it."""
+        alive = self._alive(state)
+        place = state.place + (alive & (action == GAS))
+        left = alive & (place >= self.roads.lengths[state.route])
+        moved = dataclasses.replace(
+            state,
+            route=state.route.masked_fill(left, self.roads.num_routes),
+            place=place.masked_fill(left, 0),
+            wait=(state.wait + alive).masked_fill(left, 0),
+            last=torch.where(alive & ~left, action, state.last),
+        )
+        return moved, left
+
+    def _arrive(self, state: TrafficState) -> tuple[TrafficState, Bool[Tensor, "B N"]]:
         """Put arriving cars into empty slots drawn at random, entry after entry, while there are any."""
         copies, arms = self.num_envs, self.roads.num_arms
         per_arm = self.roads.num_routes // arms
         luck = torch.rand(copies, arms, generator=self.generator, device=self.device)
         way = torch.randint(per_arm, (copies, arms), generator=self.generator, device=self.device)
         order = torch.rand(copies, self.cars, generator=self.generator, device=self.device)
-        alive = self._alive()
-        arrives = (luck < self._rate[:, None]) & going
+        alive = self._alive(state)
+        arrives = luck < state.rate[:, None]
         nth = arrives.cumsum(1) - 1
         arrives = arrives & (alive.sum(1, keepdim=True) + nth < self.cars)
         empty = order.masked_fill(alive, 2.0).argsort(1)
@@ -231,56 +250,57 @@ class TrafficJunction(TeamEnv):
         taken = torch.full((copies, self.cars + 1), self.roads.num_routes, device=self.device)
         taken = taken.scatter(1, slot, route)[:, :-1]
         arrived = taken < self.roads.num_routes
-        self._route = torch.where(arrived, taken, self._route)
-        if not self.faithful:
-            self._last = self._last.masked_fill(arrived, GAS)
-        return arrived
+        last = state.last if self.faithful else state.last.masked_fill(arrived, GAS)
+        return dataclasses.replace(state, route=torch.where(arrived, taken, state.route), last=last), arrived
 
-    def _alive(self) -> Bool[Tensor, "B N"]:
-        return self._route < self.roads.num_routes
+    def _alive(self, state: TrafficState) -> Bool[Tensor, "B N"]:
+        return state.route < self.roads.num_routes
 
-    def _cell(self) -> Int[Tensor, "B N"]:
-        return self.roads.routes[self._route, self._place]
+    def _cell(self, state: TrafficState) -> Int[Tensor, "B N"]:
+        return self.roads.routes[state.route, state.place]
 
-    def _collided(self) -> Bool[Tensor, "B N"]:
-        alive, cell = self._alive(), self._cell()
+    def _collided(self, state: TrafficState) -> Bool[Tensor, "B N"]:
+        alive, cell = self._alive(state), self._cell(state)
         return alive & (count_on(cell, alive, num_cells=self.roads.nowhere).gather(1, cell) > 1)
 
     # ---- what is seen -----------------------------------------------------------------------------------------
 
-    def _observe(self) -> View:
-        alive, cell = self._alive(), self._cell()
+    def observe(self, state: TrafficState) -> View:
+        """Show each car its route and the cells around it."""
+        alive, cell = self._alive(state), self._cell(state)
         row = torch.where(alive, cell // self.roads.size, FAR_AWAY)
         column = torch.where(alive, cell % self.roads.size, FAR_AWAY)
-        known = torch.stack([self._route, self._place], -1)
+        known = torch.stack([state.route, state.place], -1)
         return View(
-            observations={"car": self._seen(alive, cell)},
+            observations={"car": self._seen(state, alive, cell)},
             observing=alive,
             acting=alive,
             speaking=alive,
             meaning=torch.where(alive[..., None], known, -1),
-            state=self._state(cell),
+            state=self._of_all(state, cell),
             positions=torch.stack([row, column], -1),
         )
 
-    def _seen(self, alive: Tensor, cell: Tensor) -> Float[Tensor, "B N O"]:
+    def _seen(self, state: TrafficState, alive: Tensor, cell: Tensor) -> Float[Tensor, "B N O"]:
         seen = self._sights.numbers[cell]
-        seen[..., 0] = self._last * alive
-        seen[..., 1] = self._route * alive / max(1, self.roads.num_routes - 1)
+        seen[..., 0] = state.last * alive
+        seen[..., 1] = state.route * alive / max(1, self.roads.num_routes - 1)
         cars = count_on(cell, alive, num_cells=self.roads.nowhere)
         cars = cars.gather(1, self._sights.cells[cell].flatten(1)).view(self.num_envs, self.cars, -1)
         seen[..., 2 + self.roads.car_id :: self.roads.vocabulary] = cars
         return seen
 
-    def _state(self, cell: Tensor) -> Float[Tensor, "B S"]:
+    def _of_all(self, state: TrafficState, cell: Tensor) -> Float[Tensor, "B S"]:
         """Slot by slot the number of the cell and the route of its car, zeros for none; then the time."""
-        cars = torch.cat([self._slots["cell"][cell], self._slots["route"][self._route]], -1)
-        return torch.cat([cars.flatten(1), self._time[:, None] / self.steps], 1)
+        cars = torch.cat([self._slots["cell"][cell], self._slots["route"][state.route]], -1)
+        return torch.cat([cars.flatten(1), state.time[:, None] / self.steps], 1)
 
-    def _extra_state(self) -> float:
+    def extra_state(self) -> float:
+        """The rate of the episodes that start from now on."""
         return self.p_arrive
 
-    def _set_extra_state(self, extra: float) -> None:
+    def set_extra_state(self, extra: float) -> None:
+        """Take that rate back."""
         self.p_arrive = extra
 
 
@@ -298,19 +318,19 @@ def _simulated(difficulty: str, cars: int, steps: int, p_arrive: float, vision: 
     )
     stream = torch.Generator().manual_seed(1)
 
-    def yielding(distance: int) -> Tensor:
-        return yield_to_seen(env.roads, route=env._route, place=env._place, vision=vision, distance=distance)
+    def yielding(state: TrafficState, distance: int) -> Tensor:
+        return yield_to_seen(env.roads, route=state.route, place=state.place, vision=vision, distance=distance)
 
-    drivers: dict[str, Callable[[], Tensor]] = {
-        "random": lambda: torch.randint(2, env._route.shape, generator=stream),
-        "gas": lambda: torch.full_like(env._route, GAS),
-        "brake": lambda: torch.full_like(env._route, BRAKE),
-        "right_of_way": lambda: env.oracle()["car"],
+    drivers: dict[str, Callable[[TrafficState], Tensor]] = {
+        "random": lambda state: torch.randint(2, state.route.shape, generator=stream),
+        "gas": lambda state: torch.full_like(state.route, GAS),
+        "brake": lambda state: torch.full_like(state.route, BRAKE),
+        "right_of_way": lambda state: env.oracle(state)["car"],
     }
     if vision:
-        drivers |= {"yield": lambda: yielding(0), "distance": lambda: yielding(1)}
+        drivers |= {"yield": lambda state: yielding(state, 0), "distance": lambda state: yielding(state, 1)}
     return {name: simulate(env, functools.partial(_driven, driver)) for name, driver in drivers.items()}
 
 
-def _driven(driver: Callable[[], Tensor], time: int) -> dict[str, Tensor]:
-    return {"car": driver()}
+def _driven(driver: Callable[[TrafficState], Tensor], state: TrafficState, time: int) -> dict[str, Tensor]:
+    return {"car": driver(state)}

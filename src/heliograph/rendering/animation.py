@@ -97,14 +97,14 @@ def scenes_of(env: TeamEnv, rollout: Rollout) -> list[list[Scene]]:
     def at_end(over: Tensor) -> None:
         for copy in over.nonzero().flatten().tolist():
             if copy in playing:
-                found[copy].append(env.scene(copy))
+                found[copy].append(env.scene(env.state, copy))
                 playing.remove(copy)
 
     env.on_end = at_end
     env.reset()
     for time in range(rollout.num_steps):
         for copy in sorted(playing):
-            found[copy].append(env.scene(copy))
+            found[copy].append(env.scene(env.state, copy))
         valid = rollout.valid[time]
         step = env.step({name: actions[time] for name, actions in rollout.actions.items()})
         if not torch.equal(step.rewards[valid], rollout.rewards[time][valid].to(step.rewards)):

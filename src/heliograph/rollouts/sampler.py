@@ -230,7 +230,7 @@ class Sampler:
 
     def _asked_oracle(self) -> dict[str, Tensor]:
         with guarded(self.env, "oracle"):
-            return self.env.oracle()
+            return self.env.oracle(self.env.state)
 
     def _count(self, seen: TeamStep, step: TeamStep, alive: Tensor | None) -> None:
         self._returns += step.rewards

@@ -27,6 +27,7 @@ from heliograph.testing.play import episodes, random_actions
 from heliograph.testing.recipe_checks import MakeRecipe
 from heliograph.testing.runs import check_bounds, check_device, check_seeding, check_state_round_trip, check_statistics
 from heliograph.testing.scenes import check_scene
+from heliograph.testing.states import check_states
 from heliograph.testing.steps import check_fields, check_masks, check_shapes, check_spaces
 from heliograph.testing.topology_checks import MakeTopology
 
@@ -57,6 +58,7 @@ __all__ = [
     "check_shapes",
     "check_spaces",
     "check_state_round_trip",
+    "check_states",
     "check_statistics",
     "check_talk_steps",
     "check_time_limit",
@@ -77,6 +79,7 @@ CHECKS = {
         check_time_limit,
         check_talk_steps,
         check_seeding,
+        check_states,
         check_state_round_trip,
         check_device,
         check_scene,

@@ -1,12 +1,14 @@
 """A purpose-made environment in which everything happens that a runner or a learner can get wrong."""
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, Unpack, View
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.types import Bounds, Role
 
 SCOUTS, DRIVERS, DRONES = slice(0, 2), slice(2, 5), slice(5, 6)
@@ -16,7 +18,21 @@ SILENCE = (2, 3)
 """The days on which nobody may speak."""
 
 
-class Mixed(TeamEnv):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MixedState(EnvState):
+    """The time, what each copy drew, what each agent is shown, drivers' steps since they joined, and scouts' pay."""
+
+    time: Int[Tensor, " B"]
+    offset: Int[Tensor, " B"]
+    length: Int[Tensor, " B"]
+    scout: Int[Tensor, "B 2"]
+    driver: Int[Tensor, "B 3 2"]
+    age: Int[Tensor, "B 3"]
+    drone: Float[Tensor, "B 1 2"]
+    owed: Float[Tensor, "B 2"]
+
+
+class Mixed(TeamEnv[MixedState]):
     """Two scouts, three drivers and a rival drone: heterogeneous spaces, agents that come and go, known rewards.
 
     Every agent is shown, where it observes, the action that is right: an oracle gets what `bounds` says to the cent.
@@ -40,13 +56,6 @@ class Mixed(TeamEnv):
         super().__init__(_roles(), **base)
         self.team_of_agent[DRONES] = 1
         self.teams = ("carers", "rivals")
-        zero = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
-        self._time, self._offset, self._length = zero, zero.clone(), zero.clone()
-        self._scout = torch.zeros(self.num_envs, 2, dtype=torch.long, device=self.device)
-        self._driver = torch.zeros(self.num_envs, 3, 2, dtype=torch.long, device=self.device)
-        self._age = torch.zeros(self.num_envs, 3, dtype=torch.long, device=self.device)
-        self._drone = torch.zeros(self.num_envs, 1, 2, device=self.device)
-        self._owed = torch.zeros(self.num_envs, 2, device=self.device)
 
     @property
     def horizon(self) -> int:
@@ -61,71 +70,69 @@ class Mixed(TeamEnv):
         by_chance = (steps / 3 + (3 * steps - 3) / 6 + bonus - 0.25 * steps) / 6
         return Bounds(random=by_chance, blind=solved, full_information=solved, source="exact")
 
-    def oracle(self) -> dict[str, Tensor]:
+    def oracle(self, state: MixedState) -> dict[str, Tensor]:
         """What each agent is shown to be right."""
-        return {"scout": self._scout, "driver": self._driver, "drone": self._drone}
+        return {"scout": state.scout, "driver": state.driver, "drone": state.drone}
 
-    def _present(self) -> Bool[Tensor, "B 3"]:
-        away = (self._time > 1 + self._offset) & (self._time < 5 + self._offset)
-        here = torch.ones_like(away)
-        return torch.stack([here, here, ~away], 1)
+    def start(self) -> MixedState:
+        """Lengths, offsets and targets."""
+        draw = torch.randint(2, (2, self.num_envs), generator=self.start_generator, device=self.device)
+        scout, driver, drone = self._targets(self.start_generator)
+        return MixedState(
+            time=torch.zeros_like(draw[0]),
+            offset=draw[0],
+            length=self.length - draw[1],
+            scout=scout,
+            driver=driver,
+            age=torch.zeros_like(driver[..., 0]),
+            drone=drone,
+            owed=torch.zeros(self.num_envs, 2, device=self.device),
+        )
 
-    def _on_turn(self) -> Bool[Tensor, "B 2"]:
-        return torch.stack([self._time % 2 == 0, self._time % 2 == 1], 1)
-
-    def _start(self, starting: Tensor) -> None:
-        draw = torch.randint(2, (2, *starting.shape), generator=self.start_generator, device=self.device)
-        self._offset = torch.where(starting, draw[0], self._offset)
-        self._length = torch.where(starting, self.length - draw[1], self._length)
-        self._time = self._time.masked_fill(starting, 0)
-        self._owed = self._owed.masked_fill(starting[:, None], 0.0)
-        self._age = self._age.masked_fill(starting[:, None], 0)
-        self._draw_targets(starting, joining=starting[:, None].expand(-1, 3), generator=self.start_generator)
-
-    def _draw_targets(self, new: Tensor, *, joining: Tensor, generator: torch.Generator) -> None:
-        """Targets of scouts and the drone are new in every step, those of a driver when it joins."""
+    def _targets(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         copies, device = self.num_envs, self.device
         scout = torch.randint(4, (copies, 2), generator=generator, device=device)
         parts = [torch.randint(n, (copies, 3), generator=generator, device=device) for n in (3, 2)]
         drone = torch.randint(2, (copies, 1, 2), generator=generator, device=device) - 0.5
-        self._scout = torch.where(new[:, None], scout, self._scout)
-        self._driver = torch.where(joining[..., None], torch.stack(parts, -1), self._driver)
-        self._drone = torch.where(new[:, None, None], drone, self._drone)
+        return scout, torch.stack(parts, -1), drone
 
-    def _advance(self, actions: dict[str, Tensor], moving: Tensor) -> Outcome:
-        present, last = self._present(), self._time + 1 >= self._length
+    def advance(self, state: MixedState, actions: dict[str, Tensor]) -> tuple[MixedState, Outcome]:
+        """Pay, let drivers leave and join, and draw new targets: for drivers where they join."""
+        present, last = _present(state), state.time + 1 >= state.length
         leaving = torch.zeros_like(present)
-        leaving[:, 1] = self._time == 2 + self._offset
-        leaving[:, 2] = self._time == 1 + self._offset
+        leaving[:, 1] = state.time == 2 + state.offset
+        leaving[:, 2] = state.time == 1 + state.offset
         rewards = torch.zeros(self.num_envs, 6, device=self.device)
-        rewards[:, SCOUTS] = self._pay_scouts(actions["scout"], last, moving)
-        right = (actions["driver"] == self._driver).all(-1) & present
+        earned = _earned_by_scouts(state, actions["scout"])
+        rewards[:, SCOUTS] = state.owed + earned * last[:, None]
+        right = (actions["driver"] == state.driver).all(-1) & present
         rewards[:, DRIVERS] = right.float() + LEAVING_BONUS * leaving
-        rewards[:, DRONES] = 1 - (actions["drone"] - self._drone).abs().sum(-1)
-        self._time = self._time + moving
-        joining = (leaving | ~present) & self._present() & moving[:, None]
-        self._age = torch.where(joining, 0, self._age + moving[:, None])
-        self._draw_targets(moving, joining=joining, generator=self.generator)
+        rewards[:, DRONES] = 1 - (actions["drone"] - state.drone).abs().sum(-1)
+        moved = dataclasses.replace(state, time=state.time + 1, owed=earned)
+        joining = (leaving | ~present) & _present(moved)
+        scout, driver, drone = self._targets(self.generator)
+        moved = dataclasses.replace(
+            moved,
+            scout=scout,
+            driver=torch.where(joining[..., None], driver, state.driver),
+            age=torch.where(joining, 0, state.age + 1),
+            drone=drone,
+        )
         terminated = torch.zeros_like(rewards, dtype=torch.bool)
         terminated[:, DRIVERS] = leaving
-        return Outcome(rewards=rewards, terminated=terminated, episode_over=last, info={"success": right.any(1) & last})
+        info = {"success": right.any(1) & last}
+        return moved, Outcome(rewards=rewards, terminated=terminated, episode_over=last, info=info)
 
-    def _pay_scouts(self, action: Tensor, last: Tensor, moving: Tensor) -> Tensor:
-        earned = (action == self._scout).float() + ILLEGAL_PENALTY * (action == (self._scout + 1) % 4)
-        earned = earned * self._on_turn()
-        paid = self._owed + earned * last[:, None]
-        self._owed = torch.where(moving[:, None], earned, self._owed)
-        return paid
-
-    def _observe(self) -> View:
-        on_turn, present = self._on_turn(), self._present()
+    def observe(self, state: MixedState) -> View:
+        """Show each agent what is right, where it observes."""
+        on_turn, present = _on_turn(state), _present(state)
         observing = torch.cat([on_turn, present, torch.ones_like(on_turn[:, :1])], 1)
-        silent = torch.isin(self._time, torch.tensor(SILENCE, device=self.device))
-        meaning = [self._scout, self._driver[..., 0] * 2 + self._driver[..., 1], (self._drone[..., 0] > 0).long()]
+        silent = torch.isin(state.time, torch.tensor(SILENCE, device=self.device))
+        meaning = [state.scout, state.driver[..., 0] * 2 + state.driver[..., 1], (state.drone[..., 0] > 0).long()]
         meaning = torch.where(observing, torch.cat(meaning, 1), -1)
-        allowed = ~F.one_hot((self._scout + 1) % 4, 4).bool()
+        allowed = ~F.one_hot((state.scout + 1) % 4, 4).bool()
         return View(
-            observations=self._observations(on_turn, present),
+            observations=self._observations(state, on_turn, present),
             observing=observing,
             acting=observing.clone(),
             speaking=observing & ~silent[:, None],
@@ -133,16 +140,33 @@ class Mixed(TeamEnv):
             action_mask={"scout": allowed},
         )
 
-    def _observations(self, on_turn: Tensor, present: Tensor) -> dict[str, Tensor | dict[str, Tensor]]:
+    def _observations(
+        self, state: MixedState, on_turn: Tensor, present: Tensor
+    ) -> dict[str, Tensor | dict[str, Tensor]]:
         image = torch.zeros(self.num_envs, 2, 4, 4, 3, dtype=torch.uint8, device=self.device)
-        image[:, :, 0] = 255 * F.one_hot(self._scout, 4)[..., None].to(torch.uint8)
+        image[:, :, 0] = 255 * F.one_hot(state.scout, 4)[..., None].to(torch.uint8)
         image = image * on_turn[..., None, None, None]
-        clock = (self._time / self.length)[:, None, None].expand(-1, 2, 1) * on_turn[..., None]
-        parts = [F.one_hot(self._driver[..., 0], 3), F.one_hot(self._driver[..., 1], 2)]
-        drivers = torch.cat([*parts, self._age[..., None] / self.length], -1) * present[..., None]
+        clock = (state.time / self.length)[:, None, None].expand(-1, 2, 1) * on_turn[..., None]
+        parts = [F.one_hot(state.driver[..., 0], 3), F.one_hot(state.driver[..., 1], 2)]
+        drivers = torch.cat([*parts, state.age[..., None] / self.length], -1) * present[..., None]
         sky = torch.zeros(self.num_envs, 1, 2, 2, 3, dtype=torch.uint8, device=self.device)
-        sky[..., 0, :, 0] = (255 * (self._drone > 0)).to(torch.uint8)
+        sky[..., 0, :, 0] = (255 * (state.drone > 0)).to(torch.uint8)
         return {"scout": {"clock": clock, "picture": image}, "driver": drivers, "drone": sky}
+
+
+def _present(state: MixedState) -> Bool[Tensor, "B 3"]:
+    away = (state.time > 1 + state.offset) & (state.time < 5 + state.offset)
+    here = torch.ones_like(away)
+    return torch.stack([here, here, ~away], 1)
+
+
+def _on_turn(state: MixedState) -> Bool[Tensor, "B 2"]:
+    return torch.stack([state.time % 2 == 0, state.time % 2 == 1], 1)
+
+
+def _earned_by_scouts(state: MixedState, action: Int[Tensor, "B 2"]) -> Float[Tensor, "B 2"]:
+    earned = (action == state.scout).float() + ILLEGAL_PENALTY * (action == (state.scout + 1) % 4)
+    return earned * _on_turn(state)
 
 
 def _roles() -> tuple[Role, ...]:

@@ -26,6 +26,6 @@ def check_scene(make_env: MakeEnv) -> None:
 
 def _check_scenes(env: TeamEnv) -> None:
     for copy in range(env.num_envs):
-        scene = env.scene(copy)
+        scene = env.scene(env.state, copy)
         names = tuple(actor.name for actor in scene.agents)
         expect(names == env.agents, f"scene({copy}).agents to be those of the team, in the order of slots, not {names}")

@@ -1,17 +1,18 @@
 """The contract of a topology: who can hear whom."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from heliograph.renamed import HOOKS, adopt_older_hooks
 from heliograph.types import Edges, TeamStep
 
 
 class Topology(ABC):
-    """A hearing pattern; fills in `_edges`, and says whether it looks at the step at all (`static`)."""
+    """A hearing pattern; fills in `pattern`, and says whether it looks at the step at all (`static`)."""
 
     static = True
     yields_to_env = False
@@ -21,24 +22,28 @@ class Topology(ABC):
     hears_nobody = False
     """True where no message ever reaches anyone: a control."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adopt_older_hooks(cls, HOOKS["Topology"])
+
     @abstractmethod
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
         """The pattern for this step, `[1 or B, N, K]`."""
 
     @final
     def edges(self, step: TeamStep) -> Edges:
         """Who hears what is said in this step: the pattern, intersected with the environment's rule of hearing."""
         if step.hearing is None:
-            return self._pattern(step)
-        return step.hearing if self.yields_to_env else intersect(self._pattern(step), step.hearing)
+            return self._known_pattern(step)
+        return step.hearing if self.yields_to_env else intersect(self._known_pattern(step), step.hearing)
 
-    def _pattern(self, step: TeamStep) -> Edges:
+    def _known_pattern(self, step: TeamStep) -> Edges:
         """The pattern; one that does not look at the step is made once for each team size and device."""
         if not self.static:
-            return self._edges(step)
+            return self.pattern(step)
         key, known = (step.speaking.shape[1], step.speaking.device), self.__dict__.setdefault("_known", {})
         if key not in known:
-            known[key] = self._edges(step)
+            known[key] = self.pattern(step)
         return known[key]
 
 

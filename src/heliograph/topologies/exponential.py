@@ -15,7 +15,8 @@ class Exponential(Topology):
     (Exponential graph is provably efficient for decentralized deep training), as used by ExpoComm.
     """
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges from those 1, 2, 4, ... places ahead."""
         num_agents, device = step.speaking.shape[1], step.speaking.device
         hops = [2**k for k in range(max(1, (num_agents - 1).bit_length()))]
         return fixed(torch.arange(num_agents, device=device).unsqueeze(1) + torch.tensor(hops, device=device))

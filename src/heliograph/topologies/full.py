@@ -13,6 +13,7 @@ class Full(Topology):
 
     yields_to_env = True
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges from all others."""
         num_agents = step.speaking.shape[1]
         return dense(~torch.eye(num_agents, dtype=torch.bool, device=step.speaking.device).unsqueeze(0))

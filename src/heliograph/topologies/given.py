@@ -21,7 +21,8 @@ class Given(Topology):
         self.static = self.mask is not None
         self.yields_to_env = self.needs_hearing = self.mask is None
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges of the given mask, or of the environment's graph."""
         if self.mask is None:
             if step.adjacency is None:
                 raise ValueError("topology 'given': the environment gives neither hearing nor adjacency; set mask=")

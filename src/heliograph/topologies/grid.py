@@ -21,7 +21,8 @@ class Grid(Topology):
         check_positive("columns", columns)
         self.columns, self.wrap = columns, wrap
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges from those beside, above and below."""
         num_agents, device = step.speaking.shape[1], step.speaking.device
         rows = -(-num_agents // self.columns)
         if self.wrap and rows * self.columns != num_agents:

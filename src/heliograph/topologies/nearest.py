@@ -1,4 +1,4 @@
-"""The nearest others."""
+"""Edges from the nearest others."""
 
 from heliograph.checks import check_positive
 from heliograph.topologies.base import Topology
@@ -17,5 +17,6 @@ class Nearest(Topology):
         check_positive("number", number)
         self.number = number
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges from the nearest others."""
         return nearest_of(step, number=self.number, topology="nearest")

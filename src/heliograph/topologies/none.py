@@ -11,5 +11,6 @@ class NoTopology(Topology):
 
     hears_nobody = True
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """No edges."""
         return no_edges(step.speaking.shape[1], step.speaking.device)

@@ -23,7 +23,8 @@ class Radius(Topology):
             check_positive("at_most", at_most)
         self.radius, self.at_most = radius, at_most
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges from those within the radius."""
         if self.at_most is None or self.at_most >= step.speaking.shape[1] - 1:
             return dense(distances_of(step, topology="radius") <= self.radius)
         return nearest_of(step, number=self.at_most, within=self.radius, topology="radius")

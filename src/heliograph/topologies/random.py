@@ -18,7 +18,8 @@ class Random(Topology):
         check_positive("degree", degree)
         self.degree, self.seed = degree, seed
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges drawn once for each hearer."""
         num_agents, device = step.speaking.shape[1], step.speaking.device
         generator = torch.Generator().manual_seed(self.seed)
         degree = min(self.degree, num_agents - 1)

@@ -16,7 +16,8 @@ class Ring(Topology):
         check_positive("reach", reach)
         self.reach = reach
 
-    def _edges(self, step: TeamStep) -> Edges:
+    def pattern(self, step: TeamStep) -> Edges:
+        """Edges from those next to each in the circle."""
         num_agents, device = step.speaking.shape[1], step.speaking.device
         near = [h for hop in range(1, self.reach + 1) for h in (hop, -hop)]
         return fixed(torch.arange(num_agents, device=device).unsqueeze(1) + torch.tensor(near, device=device))
