@@ -53,6 +53,7 @@ def settings_from_arguments(given: Any) -> Chosen:
     settings, controls = _base(given.target)
     for name in ("env", "model", "channel", "topology", "algorithm"):
         value = getattr(given, name, None)
+        value = _layers(value) if name == "channel" else value
         if value is not None and value != settings.get(name):
             settings[name] = value
             settings.pop(f"{name}_settings", None)
@@ -70,6 +71,18 @@ def settings_from_arguments(given: Any) -> Chosen:
     numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
     settings |= {key: value for key, value in numbers.items() if value is not None}
     return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
+
+
+def _layers(text: str | None) -> Any:
+    """A channel in its short form, or in full as JSON."""
+    if text is None or not text.lstrip().startswith("["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f'--channel {text}: is no JSON ({error}); write \'[["delayed", {{"steps": 2}}], "dru"]\''
+        ) from None
 
 
 def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -> list[Job]:

@@ -17,6 +17,7 @@ from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
+from heliograph.experiments.channel_layers import channel_text, layers_of
 from heliograph.importing import imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
@@ -64,7 +65,8 @@ class PolicyChoice(Choices):
 class TeamChoices(Choices):
     """Model, channel and topology of a team, by name, with their settings; and its policies (default: one per role).
 
-    Channel wrappers are written outermost first, joined by `+`: "garbled+dru". Names with a colon
+    Channel wrappers are written outermost first, joined by `+`: "garbled+dru", or in full as a list of layers (see
+    `channel_layers`). Names with a colon
     ("package.module:Name") are imported; classes may be given as they are.
     """
 
@@ -294,22 +296,26 @@ def _made(
         raise ValueError(f"{what} cannot be made with the settings {dict(settings)}: {problem}") from problem
 
 
-def build_channel(name: Any, settings: Mapping[str, Any]) -> Channel:
-    """The channel of a name, wrappers outermost first ("garbled+dru"); each takes the settings that it knows."""
-    parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [name]
-    *wrappers, innermost = [resolve("channel", part) for part in parts]
-    _check_wrapping(parts, [*wrappers, innermost])
-    known = [*{key: None for cls in (*wrappers, innermost) for key in registry.settings_of(cls)}]
+def build_channel(channel: Any, settings: Mapping[str, Any]) -> Channel:
+    """The channel of its layers, in full or in the short form ("garbled+dru"; see `channel_layers`)."""
+    layers = layers_of(channel, settings)
+    classes = [resolve("channel", layer.channel) for layer in layers]
+    _check_wrapping([layer.channel for layer in layers], classes)
+    what, known = (
+        f"channel {channel_text(channel)!r}",
+        [*{key: None for c in classes for key in registry.settings_of(c)}],
+    )
     for key in settings:
         if key not in known:
-            raise registry.UnknownNameError(what=f"setting of channel {name!r}", name=key, valid=known)
-    what = f"channel {name!r}"
-    for cls in (*wrappers, innermost):
-        registry.check_kinds(cls, _own(cls, settings), what=what)
-    channel = _made(innermost, (), _own(innermost, settings), what=what)
-    for wrapper in reversed(wrappers):
-        channel = _made(wrapper, (channel,), _own(wrapper, settings), what=what)
-    return channel
+            raise registry.UnknownNameError(what=f"setting of {what}", name=key, valid=known)
+    built: tuple[Channel, ...] = ()
+    for cls, layer in reversed([*zip(classes, layers, strict=True)]):
+        if layer.settings is not None:
+            registry.check_settings(cls, layer.settings, what=f"channel {layer.channel!r}")
+        own = _own(cls, settings) if layer.settings is None else present_settings(layer.settings)
+        registry.check_kinds(cls, own, what=what)
+        built = (_made(cls, built, own, what=what),)
+    return built[0]
 
 
 def _check_wrapping(parts: list[Any], classes: list[Any]) -> None:

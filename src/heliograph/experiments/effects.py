@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from heliograph import registry
+from heliograph.experiments.channel_layers import layers_of
 from heliograph.experiments.choices import TeamChoices, build_topology, resolve
 from heliograph.topologies.base import Topology
 from heliograph.types import changed
@@ -171,8 +172,8 @@ def _components(
 def _channels(experiment: "Experiment") -> Iterator[tuple[Any, Mapping[str, Any]]]:
     """The channel that was chosen and its wrappers, with those of the settings that are their own."""
     choices = experiment.choices
-    parts = choices.channel.split("+") if isinstance(choices.channel, str) else [choices.channel]
-    for part in parts:
-        component = resolve("channel", part.strip() if isinstance(part, str) else part)
+    for layer in layers_of(choices.channel, choices.channel_settings):
+        component = resolve("channel", layer.channel)
         known = registry.settings_of(component)
-        yield component, {name: value for name, value in choices.channel_settings.items() if name in known}
+        own = {name: value for name, value in choices.channel_settings.items() if name in known}
+        yield component, own if layer.settings is None else layer.settings

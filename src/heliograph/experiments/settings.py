@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_vali
 
 from heliograph import registry
 from heliograph.checks import check_number
+from heliograph.experiments.channel_layers import wrapped_in
 from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import schedules_of, task_settings
@@ -167,7 +168,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
-    changes: dict[str, Any] = {"channel": f"garbled+{settings.channel}"}
+    changes: dict[str, Any] = {"channel": wrapped_in("garbled", settings.channel)}
     if kind == "silent":
         kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}

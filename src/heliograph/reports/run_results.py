@@ -3,10 +3,12 @@
 import dataclasses
 import os
 import pathlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from heliograph.analysis.verdict import word_in
+from heliograph.experiments.channel_layers import channel_text, layers_of
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.shipped import card_of, is_shipped, located
@@ -135,16 +137,30 @@ def _flat(training: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         section = key.removesuffix("_settings").replace("algorithm", "training")
         if key in NOT_COMPARED or value is None or value in ({}, []):
             continue
+        if key == "channel" and isinstance(value, list):
+            yield from _of_layers(value)
+            continue
         if (key.endswith("_settings") or key == "curriculum") and isinstance(value, dict):
             yield from ((f"{section}.{name}", inner) for name, inner in value.items())
         else:
             yield (key if key in plain else f"team.{key}"), value
 
 
+def _of_layers(layers: list[Any]) -> Iterator[tuple[str, Any]]:
+    """A channel in full, as names and as settings of each layer; those of a second one of a name are numbered."""
+    yield "channel", channel_text(layers)
+    seen: Counter[str] = Counter()
+    for layer in layers_of(layers, {}):
+        name = channel_text(layer.channel)
+        seen[name] += 1
+        place = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        yield from ((f"channel.{place}.{key}", value) for key, value in (layer.settings or {}).items())
+
+
 def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration of the run that this one is a control of."""
     folder = folder.absolute()
-    channel = str(config["team"].get("channel"))
+    channel = channel_text(config["team"].get("channel"))
     begins = CONTROLS.get(folder.name)
     if begins is None or not channel.startswith(begins) or not (folder.parent / CONFIG).exists():
         return None

@@ -14,6 +14,8 @@ from heliograph.analysis.interventions import Messages
 from heliograph.analysis.measures.mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import NeighbourPurity, neighbour_purity
 from heliograph.analysis.verdict import Word, verdict
+from heliograph.experiments.channel_layers import layers_of
+from heliograph.experiments.choices import TeamChoices
 from heliograph.protocols.labels import MINUS, NOTHING, count, number, percent, shortened
 from heliograph.protocols.replay_text import HEADINGS, MAX_ROWS, replay
 from heliograph.reports import plots
@@ -64,7 +66,7 @@ def choices_by_name(findings: Findings) -> dict[str, str]:
     return {
         "environment": _with_settings(run.env.env, run.env.settings),
         "model": _with_settings(team.model, team.model_settings),
-        "channel": _with_settings(team.channel, team.channel_settings),
+        "channel": _channel(team),
         "topology": _with_settings(team.topology, team.topology_settings),
         "algorithm": _name(run.algorithm or "not recorded"),
     }
@@ -305,6 +307,13 @@ def about(findings: Findings) -> Iterator[Safe]:
         "Read from " + findings.folder.name + " with " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".",
     ]
     yield element("ul", *(element("li", note) for note in notes), class_="note")
+
+
+def _channel(team: TeamChoices) -> str:
+    layers = layers_of(team.channel, team.channel_settings)
+    if layers[0].settings is None:
+        return _with_settings(team.channel, team.channel_settings)
+    return " + ".join(_with_settings(layer.channel, dict(layer.settings or {})) for layer in layers)
 
 
 def _with_settings(name: Any, settings: dict[str, Any]) -> str:
