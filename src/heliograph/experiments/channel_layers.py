@@ -12,7 +12,7 @@ __all__ = ["ChannelLayer", "channel_text", "layers_of", "wrapped_in"]
 
 
 class ChannelLayer(NamedTuple):
-    """One layer by name, import path or class; `settings` None: it takes what it knows of those of the whole channel."""
+    """One layer by name, import path or class; `settings` None: what it knows of those of the whole channel."""
 
     channel: Any
     settings: Mapping[str, Any] | None
@@ -26,8 +26,8 @@ def layers_of(channel: Any, settings: Mapping[str, Any]) -> tuple[ChannelLayer, 
         return (ChannelLayer(channel, None),)
     if settings:
         raise ValueError(
-            f"channel_settings={dict(settings)}: the layers of channel={channel_text(channel)!r} are a list, so put each "
-            'setting beside its layer, as in [("delayed", {"steps": 2}), "dru"]'
+            f"channel_settings={dict(settings)}: the layers of channel={channel_text(channel)!r} are a list, so put "
+            'each setting beside its layer, as in [("delayed", {"steps": 2}), "dru"]'
         )
     if not channel:
         raise ValueError("channel=[]: needs at least one layer; 'none' is the channel on which nothing is said")
@@ -54,9 +54,7 @@ def channel_text(channel: Any) -> str:
     """Return the names of a channel's layers as in its short form, for tables and messages."""
     if isinstance(channel, str) or not isinstance(channel, Sequence):
         return _name(channel)
-    return "+".join(
-        _name(part if isinstance(part, str) or not isinstance(part, Sequence) else part[0]) for part in channel
-    )
+    return "+".join(_name(layer.channel) for layer in map(_layer, channel))
 
 
 def _name(channel: Any) -> str:
