@@ -9,11 +9,11 @@ import numpy as np
 from heliograph.analysis.measures.measure import AppliesTo, Better, Measure
 from heliograph.analysis.measures.probability_tables import in_unit, nats_of, probabilities
 
-__all__ = ["MEASURE", "PositiveSignalling", "positive_signalling", "positive_signalling_loss"]
+__all__ = ["MEASURE", "Signalling", "positive_signalling", "positive_signalling_loss"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PositiveSignalling:
+class Signalling:
     """`information` is `entropy`, that of the mean message, less `given_situation`, the mean entropy in one."""
 
     information: float
@@ -21,7 +21,7 @@ class PositiveSignalling:
     given_situation: float
 
 
-def positive_signalling(message_probabilities: Any, *, unit: str = "bits") -> PositiveSignalling:
+def positive_signalling(message_probabilities: Any, *, unit: str = "bits") -> Signalling:
     """H(mean over x of p(m | x)) and the mean of H(p(m | x)), in bits or "nats" (Eccles et al. 2019).
 
     `message_probabilities` [n, M] is how likely the speaker says each message in each of n situations that are equally
@@ -32,7 +32,7 @@ def positive_signalling(message_probabilities: Any, *, unit: str = "bits") -> Po
     table = probabilities(message_probabilities, what="message_probabilities", num_axes=2)
     entropy, given = float(nats_of(table.mean(0))), float(nats_of(table).mean())
     told = max(0.0, entropy - given)
-    return PositiveSignalling(
+    return Signalling(
         entropy=in_unit(entropy, unit), given_situation=in_unit(given, unit), information=in_unit(told, unit)
     )
 
