@@ -60,7 +60,8 @@ def test_a_speaker_of_one_message_has_influence_only_by_those_it_never_says() ->
 
 MODELS = {
     "next step": ("commnet", {"channel": "symbols", "channel_settings": {"vocabulary": 3}}),
-    "same step": ("tarmac", {"timing": "same_step", "rounds": 2, "channel": "symbols"}),
+    "same step": ("tarmac", {"timing": "same_step", "channel": "symbols"}),
+    "rounds": ("tarmac", {"timing": "same_step", "rounds": 2, "channel": "symbols"}),
     "words": ("tarmac", {"channel": "symbols", "channel_settings": {"vocabulary": 2, "length": 2}}),
     "bits": ("feedforward", {"channel": "dru", "channel_settings": {"bits": 2}}),
     "gate": ("commnet", {"channel": "gated+symbols", "channel_settings": {"vocabulary": 3}}),
