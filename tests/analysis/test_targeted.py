@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from heliograph.analysis.evaluate import interventions_table, play_run
 from heliograph.analysis.interventions import Messages, intervention, shuffled
-from heliograph.analysis.targeted import Heeded, Late, OfSymbol, OnEdge, Target, heeded, targeted_table
+from heliograph.analysis.targeted import Heed, Late, OfSymbol, OnEdge, Target, heeded, targeted_table
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.rollout import Keeping
 from heliograph.types import Message
@@ -159,9 +159,9 @@ def test_what_was_said_in_another_episode_is_forgotten() -> None:
 
 
 def test_verdicts_need_messages_that_were_replaced() -> None:
-    assert heeded({"num_replaced": 29, "changed_share": 0.5})[0] is Heeded.UNKNOWN
-    assert heeded({"num_replaced": 30, "changed_share": 0.5})[0] is Heeded.YES
-    assert heeded({"num_replaced": 30, "changed_share": 0.0})[0] is Heeded.NO
+    assert heeded({"num_replaced": 29, "changed_share": 0.5})[0] is Heed.UNKNOWN
+    assert heeded({"num_replaced": 30, "changed_share": 0.5})[0] is Heed.YES
+    assert heeded({"num_replaced": 30, "changed_share": 0.0})[0] is Heed.NO
     (row,) = targeted_table(scripted_run(collapsed), [Target()], num_episodes=100)
     assert row["heeded"] == "unknown" and row["replaced_share"] == 0.0
 

@@ -282,8 +282,8 @@ def interventions_table(
 ) -> list[dict[str, Any]]:
     """The return under each intervention and its difference from messages as sent, paired over episodes.
 
-    One row for each kind of `IN_TABLES`, as sent first; a team that says nothing has that row alone. `replaced_share` tells
-    how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
+    One row for each kind of `IN_TABLES`, as sent first; a team that says nothing has that row alone. `replaced_share`
+    tells how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
     """
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
     as_sent = play_run(run, **how, keeping=Keeping.SAID)

@@ -24,10 +24,10 @@ from heliograph.team.inbox import of_senders
 from heliograph.team.state import Inbox
 from heliograph.types import Arrivals, Choice, Edges, Message, TeamStep, map_tensors
 
-__all__ = ["Heeded", "Late", "OfSymbol", "OnEdge", "Target", "heeded", "targeted_table"]
+__all__ = ["Heed", "Late", "OfSymbol", "OnEdge", "Target", "heeded", "targeted_table"]
 
 
-class Heeded(enum.StrEnum):
+class Heed(enum.StrEnum):
     """Whether hearers do otherwise where these messages are replaced."""
 
     YES = "heeded"
@@ -192,15 +192,15 @@ def targeted_table(
     return [_row(run, as_sent, target, Messages(messages), **how) for target in targets]
 
 
-def heeded(row: Mapping[str, Any]) -> tuple[Heeded, str]:
+def heeded(row: Mapping[str, Any]) -> tuple[Heed, str]:
     """The verdict of a row, and what it means."""
     number, changed = row["num_replaced"], row["changed_share"]
     if number < MIN_REPLACED:
         few = f"only {number} messages got another content, fewer than {MIN_REPLACED}: play more, or other ones"
-        return Heeded.UNKNOWN, few
+        return Heed.UNKNOWN, few
     if changed >= MIN_CHANGED:
-        return Heeded.YES, f"somebody does otherwise in {100 * changed:.0f} % of the episodes"
-    return Heeded.NO, f"with {number} messages replaced nobody does otherwise"
+        return Heed.YES, f"somebody does otherwise in {100 * changed:.0f} % of the episodes"
+    return Heed.NO, f"with {number} messages replaced nobody does otherwise"
 
 
 def _row(run: Run, as_sent: Played, target: Target, kind: Messages, **how: Any) -> dict[str, Any]:
