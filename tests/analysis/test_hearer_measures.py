@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from heliograph.analysis.measures.bandwidth import bandwidth, bits_of_numbers
 from heliograph.analysis.measures.causal_influence import causal_influence, influence_by_situation, mixed_actions
+from heliograph.analysis.measures.communication_value import communication_value
 from heliograph.analysis.measures.majority_decoder import majority_decoder
 from heliograph.analysis.measures.positive_listening import positive_listening
 from heliograph.analysis.measures.positive_signalling import positive_signalling, positive_signalling_loss
@@ -219,3 +220,9 @@ def test_talk_counted_by_hand() -> None:
 def test_vectors_cost_the_bits_of_their_numbers() -> None:
     assert bits_of_numbers(np.zeros((2, 3), dtype=np.float32)).tolist() == [96.0, 96.0]
     assert bits_of_numbers(["abc", "d"]).tolist() == [6.0, 2.0]
+
+
+def test_value_of_communication_lies_between_silence_and_full_information() -> None:
+    assert communication_value(0.8, 0.3, 1.0) == pytest.approx(0.714285714286, **EXACT)
+    assert communication_value(8.0 - 50, 3.0 - 50, 10.0 - 50) == pytest.approx(0.714285714286, **EXACT)
+    assert "gains nothing" in str(reason_of(communication_value(0.8, 1.0, 1.0)))

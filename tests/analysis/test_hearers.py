@@ -10,6 +10,9 @@ import torch
 from heliograph.analysis.candidate_messages import candidates_of, words_of_channel
 from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.hearers import effects_table, hearer_probabilities, influence_between
+from heliograph.analysis.measures.causal_influence import causal_influence
+from heliograph.analysis.measures.measure import measure_of
+from heliograph.analysis.measures.positive_listening import positive_listening
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.sampler import Sampler, play_episodes
@@ -145,6 +148,15 @@ def test_vectors_are_taken_from_what_was_said() -> None:
     assert told["causal_influence"] is None and told["causal_influence_uniform"] > 0.0
     with pytest.raises(ValueError, match="messages are vectors"):
         hearer_probabilities(run, sender=sender, hearer=hearer, words=[[0]])
+
+
+def test_answers_are_columns_of_measures() -> None:
+    columns = hearer_probabilities(scripted_run(), sender=SPEAKER, hearer=LISTENER, num_episodes=30).as_columns()
+    assert {len(column) for column in columns.values()} == {30}
+    given = {name: columns[name] for name in measure_of(causal_influence).needs}
+    assert causal_influence(**given) == pytest.approx(0.0, abs=1e-5)
+    given = {name: columns[name] for name in measure_of(positive_listening).needs}
+    assert positive_listening(**given) > 0.5
 
 
 def test_only_one_of_a_crowd_is_heeded() -> None:

@@ -28,6 +28,7 @@ from heliograph.analysis.interventions import (
     intervention,
     num_replaced,
 )
+from heliograph.analysis.measures.communication_value import communication_value
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.experiments.choices import opened
@@ -346,5 +347,5 @@ def value_of_communication(episode_return: float, *, silent: float, full_informa
 
     None where full information gains nothing over silence.
     """
-    room = full_information - silent
-    return (episode_return - silent) / room if room > 1e-9 else None
+    found = communication_value(episode_return, silent, full_information)
+    return None if math.isnan(found) else found

@@ -13,6 +13,7 @@ from heliograph.analysis.candidate_messages import candidates_of
 from heliograph.analysis.counterfactuals import Moments, moments_in
 from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.measures.causal_influence import causal_influence, mixed_actions
+from heliograph.analysis.measures.measure import Needs
 from heliograph.analysis.measures.positive_listening import positive_listening
 from heliograph.analysis.measures.symbol_effects import SymbolEffects, symbol_effects
 from heliograph.registry import UnknownNameError
@@ -62,6 +63,21 @@ class HearerProbabilities:
             return None
         total = self.says.sum(1, keepdims=True)
         return np.where(total > 0, self.says, 1.0) / np.where(total > 0, total, float(self.says.shape[1]))
+
+    def as_columns(self) -> dict[str, Any]:
+        """The situations as columns by the names that measures take them by, of those whose message is among `words`.
+
+        `silent_probabilities` are those had the sender not spoken; `message_probabilities` are uniform where the sender
+        does not tell.
+        """
+        known = self.said >= 0
+        uniform = np.full(self.actions.shape[:2], 1.0 / self.actions.shape[1])
+        return {
+            Needs.MESSAGES.value: self.words[self.said[known]],
+            Needs.ACTION_PROBABILITIES.value: self.actions[known],
+            Needs.MESSAGE_PROBABILITIES.value: (uniform if self.weights is None else self.weights)[known],
+            Needs.SILENT_PROBABILITIES.value: self.silenced[known],
+        }
 
 
 def hearer_probabilities(
