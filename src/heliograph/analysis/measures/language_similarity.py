@@ -55,6 +55,6 @@ def _alike(one: tuple[Any, ...], other: tuple[Any, ...]) -> float:
 
 MEASURE = Measure(
     name="language_similarity", function=language_similarity, range=(0.0, 1.0), applies_to=AppliesTo.SYMBOLS,
-    source="Rita et al. 2022", example=lambda: {"messages": [[1, 2], [2, 2], [1, 1]], "others": [[1, 3], [2, 2], [2, 2]]},
-    listed=False,
+    source="Rita et al. 2022", listed=False,
+    example=lambda: {"messages": [[1, 2], [2, 2], [1, 1]], "others": [[1, 3], [2, 2], [2, 2]]},
 )  # fmt: skip
