@@ -2,10 +2,10 @@
 
     python benchmarks/verdict_errors.py --out benchmarks/results/verdict_errors.json
 
-A planted team is not trained and plays nothing: utterances, guesses and returns are drawn by a rule, with and without the
-messages of another episode, and judged by the functions that judge every run. Prints how often each kind of team gets
-each word, as data. Kinds that do not communicate must not be called `used`; those that do must be, where the return
-falls by at least four standard errors.
+A planted team is not trained and plays nothing: utterances, guesses and returns are drawn by a rule, with and without
+the messages of another episode, and judged by the functions that judge every run. Prints how often each kind of team
+gets each word, as data. Kinds that do not communicate must not be called `used`; those that do must be, where the
+return falls by at least four standard errors.
 """
 
 import argparse

@@ -4,11 +4,11 @@ import enum
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
-from heliograph.analysis.measures.base import ids_of
+from heliograph.analysis.measures.base import entropy_of_ids, ids_of, joined
 from heliograph.analysis.measures.levenshtein import levenshtein
 from heliograph.analysis.measures.measure import AppliesTo, Measure
-from heliograph.analysis.measures.mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.words import words_of
 
 __all__ = ["MEASURE", "Likeness", "language_similarity"]
@@ -37,7 +37,7 @@ def language_similarity(
     if len(one) != len(two):
         raise ValueError(f"{len(one)} messages and {len(two)} others: row by row they must be of the same thing")
     if kind is Likeness.NMI:
-        return normalised_mutual_information(one, two)
+        return _shared(ids_of(one), ids_of(two))
     alike = np.array([_alike(a, b) for a, b in zip(one, two, strict=True)])
     if meanings is None:
         return float(alike.mean())
@@ -46,6 +46,14 @@ def language_similarity(
         raise ValueError(f"{len(one)} messages and {len(meant)} meanings: there must be one meaning for each")
     counts = np.bincount(meant)
     return float((np.bincount(meant, weights=alike)[counts > 0] / counts[counts > 0]).mean())
+
+
+def _shared(one: Int[np.ndarray, " n"], other: Int[np.ndarray, " n"]) -> float:
+    """I / mean entropy: 1 where neither ever varies, 0 where one does not."""
+    own, theirs = entropy_of_ids(one), entropy_of_ids(other)
+    if min(own, theirs) == 0.0:
+        return float(max(own, theirs) == 0.0)
+    return max(0.0, own + theirs - entropy_of_ids(joined(one, other))) / ((own + theirs) / 2)
 
 
 def _alike(one: tuple[Any, ...], other: tuple[Any, ...]) -> float:
