@@ -14,6 +14,7 @@ from heliograph.analysis.measures.complexity import complexity, lempel_ziv
 from heliograph.analysis.measures.effective_length import effective_length
 from heliograph.analysis.measures.excess_length import excess_length, optimal_lengths
 from heliograph.analysis.measures.law_of_abbreviation import abbreviation_of, law_of_abbreviation
+from heliograph.analysis.measures.measure import measure_of
 from heliograph.analysis.measures.message_length import message_length
 from heliograph.analysis.measures.rank_frequency import rank_frequency, rank_frequency_of
 from heliograph.analysis.measures.undefined import reason_of
@@ -203,7 +204,7 @@ def test_references_to_what_was_meant_before() -> None:
 def test_references_look_as_far_back_as_asked_and_only_to_the_nearest() -> None:
     assert back_references([0, 1, 2, 3], [5, 6, 7, 5], horizon=3).tolist() == [0.0, 0.0, 100.0]
     assert back_references([0, 0, 0, 9], [5, 5, 5, 5], horizon=3).tolist() == pytest.approx([100.0, 0.0, 0.0])
-    assert back_references([0, 1, 1], [5, 5, 5], given=[0, 1, 1], horizon=2).tolist() == [50.0, 0.0]
+    assert back_references([0, 1, 1], [5, 5, 5], episodes=[0, 1, 1], horizon=2).tolist() == [50.0, 0.0]
     with pytest.raises(ValueError, match="horizon=0"):
         back_reference([0], [1], horizon=0)
 
@@ -217,3 +218,15 @@ def test_references_are_shares_of_uses(pairs: list[tuple[int, int]]) -> None:
     assert back_references([9 - s for s in said], [f"m{m}" for m in meant], horizon=3).tolist() == pytest.approx(
         back_references(said, meant, horizon=3).tolist()
     )
+
+
+def test_what_depends_on_the_order_of_rows_is_not_drawn_anew() -> None:
+    resampling = measure_of(complexity).resampling(messages=[[0], [1]], given=None)
+    assert reason_of(resampling.drawn(np.array([2, 0]))) and reason_of(resampling.shuffled(np.array([1, 0])))
+
+
+def test_draws_of_lengths_are_weighted_means() -> None:
+    resampling = measure_of(law_of_abbreviation).resampling(SAID, MEANT)
+    times = np.arange(len(SAID))
+    drawn = law_of_abbreviation(np.repeat(SAID, times), np.repeat(MEANT, times)).token_length
+    assert resampling.drawn(times) == pytest.approx(drawn, **EXACT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from heliograph.analysis.measures.bandwidth import bandwidth, bits_of_numbers
 from heliograph.analysis.measures.causal_influence import causal_influence, influence_by_situation, mixed_actions
 from heliograph.analysis.measures.communication_value import communication_value
-from heliograph.analysis.measures.majority_decoder import majority_decoder
+from heliograph.analysis.measures.majority_decoder import MEASURE, majority_decoder
 from heliograph.analysis.measures.positive_listening import positive_listening
 from heliograph.analysis.measures.positive_signalling import positive_signalling, positive_signalling_loss
 from heliograph.analysis.measures.probe_selectivity import probe_selectivity
@@ -226,3 +226,17 @@ def test_value_of_communication_lies_between_silence_and_full_information() -> N
     assert communication_value(0.8, 0.3, 1.0) == pytest.approx(0.714285714286, **EXACT)
     assert communication_value(8.0 - 50, 3.0 - 50, 10.0 - 50) == pytest.approx(0.714285714286, **EXACT)
     assert "gains nothing" in str(reason_of(communication_value(0.8, 1.0, 1.0)))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=20), st.data())
+def test_majority_decoder_of_draws_is_that_of_the_rows_themselves(rows: list, data) -> None:
+    said, meant, group = (np.array(column) for column in zip(*rows, strict=True))
+    resampling = MEASURE.resampling(said, meant, given=group)
+    order = np.array(data.draw(st.permutations(range(len(rows)))))
+    shuffled = majority_decoder(said, meant[order], given=group, num_permutations=1).accuracy
+    assert resampling.shuffled(order) == pytest.approx(shuffled, **EXACT)
+    times = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(rows), max_size=len(rows)))) + (order == 0)
+    chosen = np.repeat(np.arange(len(rows)), times)
+    drawn = majority_decoder(said[chosen], meant[chosen], given=group[chosen], num_permutations=1).accuracy
+    assert resampling.drawn(times) == pytest.approx(drawn, **EXACT)

@@ -21,32 +21,32 @@ class BackReference:
     num_uses: int
 
 
-def back_reference(messages: Any, meanings: Any, *, given: Any = None, horizon: int = 4) -> BackReference:
+def back_reference(messages: Any, meanings: Any, *, episodes: Any = None, horizon: int = 4) -> BackReference:
     """The largest percentage of the uses of a message that mean what was meant h steps before (Lipinski et al. 2023).
 
     Over all messages and h = 1 ... `horizon`. Rows are in the order of time; only the nearest earlier row of the same
-    meaning counts, within the same value of `given` (the episode, say). Of equal percentages the one of the most uses
+    meaning counts, within the same episode. Of equal percentages the one of the most uses
     is told: a message that is used once has 0 or 100. Raises ValueError where there is no message, not one meaning for
     each, or a horizon below 1.
     """
-    shares, uses = _shares(messages, meanings, given=given, horizon=horizon)
+    shares, uses = _shares(messages, meanings, episodes=episodes, horizon=horizon)
     best = max(np.ndindex(shares.shape), key=lambda at: (shares[at], uses[at[1]], -at[0]))
     return BackReference(percentage=100.0 * float(shares[best]), back=best[0] + 1, num_uses=int(uses[best[1]]))
 
 
 def back_references(
-    messages: Any, meanings: Any, *, given: Any = None, horizon: int = 4
+    messages: Any, meanings: Any, *, episodes: Any = None, horizon: int = 4
 ) -> Float[np.ndarray, " horizon"]:
     """The largest percentage over all messages for each number of steps back, from 1 to `horizon`."""
-    found: np.ndarray = 100.0 * _shares(messages, meanings, given=given, horizon=horizon)[0].max(1)
+    found: np.ndarray = 100.0 * _shares(messages, meanings, episodes=episodes, horizon=horizon)[0].max(1)
     return found
 
 
-def _shares(messages: Any, meanings: Any, *, given: Any, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+def _shares(messages: Any, meanings: Any, *, episodes: Any, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """For each number of steps back and each message the share of its uses, and how many uses each has."""
     if horizon < 1:
         raise ValueError(f"horizon={horizon}: must be at least 1")
-    said, meant, group = aligned(messages, meanings, given)
+    said, meant, group = aligned(messages, meanings, episodes)
     episode = np.zeros_like(said) if group is None else group
     last: dict[tuple[int, int], int] = {}
     count: dict[int, int] = {}
@@ -62,5 +62,5 @@ def _shares(messages: Any, meanings: Any, *, given: Any, horizon: int) -> tuple[
 
 MEASURE = Measure(
     name="back_reference", function=back_reference, unit="%", range=(0.0, 100.0), chance=Chance.SHUFFLED_MEANINGS,
-    applies_to=AppliesTo.BOTH, source="Lipinski et al. 2023",
+    applies_to=AppliesTo.BOTH, listed=False, source="Lipinski et al. 2023",
 )  # fmt: skip

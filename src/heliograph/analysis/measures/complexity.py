@@ -112,6 +112,21 @@ class _Occurred:
         return len(self.longest) - 1
 
 
+class _AsItIs:
+    """No other order, and no draw, of rows has the same repetitions: neither tells how sure the value is."""
+
+    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
+        return Undefined("complexity depends on the order of rows")
+
+    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
+        return Undefined("rows that are drawn twice repeat themselves")
+
+
 MEASURE = Measure(
-    name="complexity", function=complexity, unit="phrases", range=(1.0, math.inf), source="Lempel & Ziv 1976"
+    name="complexity",
+    function=complexity,
+    unit="phrases",
+    range=(1.0, math.inf),
+    source="Lempel & Ziv 1976",
+    resampling=lambda messages, given: _AsItIs(),
 )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from heliograph.analysis.measures.base import aligned
+from heliograph.analysis.measures.base import aligned, joined
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
 from heliograph.analysis.measures.permutation_baseline import shuffled_within
 from heliograph.analysis.measures.undefined import Undefined
@@ -44,7 +44,7 @@ def majority_decoder(
     """
     said, meant, group = aligned(messages, meanings, given)
     where = np.zeros_like(said) if group is None else group
-    said = np.unique(np.stack([where, said]), axis=1, return_inverse=True)[1].reshape(-1)
+    said = joined(where, said)
     rng, accuracy = np.random.default_rng(seed), _right(said, meant)
     chance = np.array([_right(said, shuffled_within(meant, group, rng)) for _ in range(num_permutations)])
     return MajorityDecoder(
@@ -63,9 +63,10 @@ def _counts(said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"], shape: tu
 
 def _right(said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"]) -> float:
     """The in-sample accuracy; in memory of the pairs that occur."""
-    pairs, counts = np.unique(np.stack([said, meant]), axis=1, return_counts=True)
+    kinds = int(meant.max()) + 1
+    pairs, counts = np.unique(said * kinds + meant, return_counts=True)
     best = np.zeros(int(said.max()) + 1, dtype=np.int64)
-    np.maximum.at(best, pairs[0], counts)
+    np.maximum.at(best, pairs // kinds, counts)
     return float(best.sum() / len(said))
 
 
@@ -88,7 +89,23 @@ def _held_out(
     return float(right.mean())
 
 
+class _Counted:
+    """Pairs of message and meaning, to be counted in another order or of some utterances."""
+
+    def __init__(self, messages: Any, meanings: Any, *, given: Any = None):
+        self.said, self.meant, group = aligned(messages, meanings, given)
+        if group is not None:
+            self.said = joined(group, self.said)
+
+    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
+        return _right(self.said, self.meant[order])
+
+    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
+        rows = np.repeat(np.arange(len(times)), times)
+        return _right(self.said[rows], self.meant[rows])
+
+
 MEASURE = Measure(
-    name="majority_decoder", function=majority_decoder, range=(0.0, 1.0), better=Better.HIGHER, chance=Chance.OWN,
-    applies_to=AppliesTo.BOTH, source="Kharitonov et al. 2019",
+    name="majority_decoder", function=majority_decoder, range=(0.0, 1.0), better=Better.HIGHER,
+    chance=Chance.SHUFFLED_MEANINGS, applies_to=AppliesTo.BOTH, source="Kharitonov et al. 2019", resampling=_Counted,
 )  # fmt: skip

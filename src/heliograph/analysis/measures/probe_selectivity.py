@@ -78,5 +78,5 @@ def _accuracy(features: Float[np.ndarray, "n D"], labels: Int[np.ndarray, " n"],
 
 MEASURE = Measure(
     name="probe_selectivity", function=probe_selectivity, range=(-1.0, 1.0), better=Better.HIGHER,
-    applies_to=AppliesTo.BOTH, source="Hewitt & Liang 2019",
+    applies_to=AppliesTo.BOTH, source="Hewitt & Liang 2019", listed=False,
 )  # fmt: skip
