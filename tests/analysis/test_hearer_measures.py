@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heliograph.analysis.evaluate import record
 from heliograph.analysis.measures.bandwidth import bandwidth, bits_of_numbers
 from heliograph.analysis.measures.causal_influence import causal_influence, influence_by_situation, mixed_actions
 from heliograph.analysis.measures.communication_value import communication_value
@@ -16,6 +17,9 @@ from heliograph.analysis.measures.positive_signalling import positive_signalling
 from heliograph.analysis.measures.probe_selectivity import probe_selectivity
 from heliograph.analysis.measures.symbol_effects import symbol_effects
 from heliograph.analysis.measures.undefined import reason_of
+from heliograph.analysis.talk import talk_table
+from tests.analysis.teams import scripted_run
+from tests.analysis.test_hearers import run_of
 
 EXACT = {"abs": 1e-9}
 HEEDS = [[0.8, 0.2], [0.4, 0.6]]
@@ -215,6 +219,26 @@ def test_talk_counted_by_hand() -> None:
         bandwidth(["a"], num_episodes=0)
     with pytest.raises(ValueError, match="gates of 1"):
         bandwidth(["a", "b"], gates=[True])
+
+
+def test_talk_of_a_team_by_role_and_step() -> None:
+    corpus = record(scripted_run(rounds=2), num_episodes=50)
+    (row,) = talk_table(corpus, null=[0]).to_dict("records")
+    assert (row["role"], row["utterances_per_episode"], row["bits_per_episode"]) == ("speaker", 2.0, 4.0)
+    assert row["null_share"] == pytest.approx((corpus.messages() == 0).mean()) and math.isnan(row["open_share"])
+    steps = talk_table(corpus, by=("role", "step"))
+    assert steps["step"].tolist() == [0, 2] and steps["bits_per_episode"].tolist() == [2.0, 2.0]
+    assert talk_table(corpus, by=())["utterances_per_episode"].tolist() == [2.0]
+    with pytest.raises(ValueError, match="'reward' is none of role"):
+        talk_table(corpus, by=("reward",))
+
+
+def test_talk_through_gates() -> None:
+    run = run_of("gate")
+    (row,) = talk_table(record(run, num_episodes=20)).to_dict("records")
+    corpus = record(run, num_episodes=20)
+    assert row["open_share"] == pytest.approx(corpus.utterances["gate"].astype(float).mean())
+    assert len(talk_table(corpus.where([]))) == 0
 
 
 def test_vectors_cost_the_bits_of_their_numbers() -> None:

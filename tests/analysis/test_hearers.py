@@ -1,6 +1,7 @@
 """A team is asked what its hearers would do after other messages: it answers as it would have acted."""
 
 import dataclasses
+import math
 import pathlib
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 
 from heliograph.analysis.candidate_messages import candidates_of, words_of_channel
 from heliograph.analysis.evaluate import play_run
-from heliograph.analysis.hearers import effects_table, hearer_probabilities, influence_between
+from heliograph.analysis.hearers import effects_table, hearer_probabilities, heeded_places, influence_between
 from heliograph.analysis.measures.causal_influence import causal_influence
 from heliograph.analysis.measures.measure import measure_of
 from heliograph.analysis.measures.positive_listening import positive_listening
+from heliograph.analysis.measures.undefined import reason_of
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.sampler import Sampler, play_episodes
@@ -43,6 +45,7 @@ def test_a_listener_that_names_the_symbol() -> None:
     told = influence_between(found)
     assert told["causal_influence_uniform"] == pytest.approx(1.5, abs=1e-5)
     assert told["causal_influence"] == pytest.approx(0.0, abs=1e-5)  # a speaker that is sure says one message
+    assert told["signalling"] == pytest.approx(math.log2(3), abs=0.1)
     assert told["l1_silenced"] == pytest.approx(2 * (found.said > 0).mean(), abs=1e-5)
 
 
@@ -148,6 +151,22 @@ def test_vectors_are_taken_from_what_was_said() -> None:
     assert told["causal_influence"] is None and told["causal_influence_uniform"] > 0.0
     with pytest.raises(ValueError, match="messages are vectors"):
         hearer_probabilities(run, sender=sender, hearer=hearer, words=[[0]])
+
+
+def test_places_that_a_hearer_heeds() -> None:
+    found = hearer_probabilities(scripted_run(), sender=SPEAKER, hearer=LISTENER, num_episodes=100)
+    assert heeded_places(found) == 1.0
+    third = (found.said == 2).mean() / 3  # symbol 3 is as good as symbol 2
+    assert heeded_places(found, replacing="mean") == pytest.approx(1.0 - third)
+    deaf = dataclasses.replace(found, actions=np.full_like(found.actions, 1 / 3))
+    assert heeded_places(deaf) == 0.0
+    words = hearer_probabilities(run_of("words"), sender="predator_0", hearer="predator_1", num_episodes=3)
+    changed = words.actions.argmax(-1)
+    by_hand = [
+        sum(changed[i, words.said[i] ^ bit] != changed[i, words.said[i]] for bit in (1, 2)) for i in range(len(words))
+    ]
+    assert heeded_places(words) == pytest.approx(np.mean(by_hand))
+    assert reason_of(heeded_places(dataclasses.replace(found, words=found.words.astype(float))))
 
 
 def test_answers_are_columns_of_measures() -> None:

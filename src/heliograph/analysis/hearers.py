@@ -13,15 +13,18 @@ from heliograph.analysis.candidate_messages import candidates_of
 from heliograph.analysis.counterfactuals import Moments, moments_in
 from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.measures.causal_influence import causal_influence, mixed_actions
+from heliograph.analysis.measures.effective_length import Replacing
 from heliograph.analysis.measures.measure import Needs
 from heliograph.analysis.measures.positive_listening import positive_listening
+from heliograph.analysis.measures.positive_signalling import positive_signalling
 from heliograph.analysis.measures.symbol_effects import SymbolEffects, symbol_effects
+from heliograph.analysis.measures.undefined import Undefined
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.run_folder import Run
 from heliograph.types import Choice
 
-__all__ = ["HearerProbabilities", "effects_table", "hearer_probabilities", "influence_between"]
+__all__ = ["HearerProbabilities", "effects_table", "hearer_probabilities", "heeded_places", "influence_between"]
 
 MAX_TURNS = 50_000
 """Turns of agents that are asked about at once."""
@@ -147,7 +150,8 @@ def influence_between(found: HearerProbabilities, *, unit: str = "bits") -> dict
 
     Keys: `num_situations`; `causal_influence` by the sender's own p(m) (None: unknown) and `..._uniform`; distances
     `l1_silenced`, `l1_zeroed`, `l1_mixed`, and `js_...`, of what the hearer does after the message that was said from
-    what it does without: had the sender not spoken, had zeros arrived, or the mean over messages.
+    what it does without: had the sender not spoken, had zeros arrived, or the mean over messages. `signalling` is
+    what the sender's own probabilities of messages tell of the situation (`positive_signalling`; None: unknown).
     """
     heard = found.said >= 0
     after = found.actions[heard, found.said[heard]]
@@ -164,8 +168,34 @@ def influence_between(found: HearerProbabilities, *, unit: str = "bits") -> dict
         "num_situations": len(found),
         "causal_influence": None if says is None else causal_influence(found.actions, says, unit=unit),
         "causal_influence_uniform": causal_influence(found.actions, unit=unit),
+        "signalling": None if says is None else positive_signalling(says, unit=unit).information,
         **apart,
     }
+
+
+def heeded_places(found: HearerProbabilities, *, replacing: Replacing | str = "some") -> float:
+    """The effective length of the sender's words: mean number of places whose replacement changes the likeliest action.
+
+    As `effective_length`, of the team itself: a place counts where "some" other symbol there changes what the hearer
+    would most likely do, or as the share ("mean") of those that do. Of situations whose word is among `words`;
+    undefined where no two of the words differ in one place alone.
+    """
+    kind = Replacing(replacing)
+    acts = found.actions.argmax(-1)
+    differs = found.words[:, None] != found.words[None, :]
+    single = np.where(differs.sum(-1) == 1, differs.argmax(-1), -1)  # the only place in which two words differ
+    known = np.flatnonzero(found.said >= 0)
+    if found.words.dtype.kind == "f" or not (single >= 0).any() or not len(known):
+        return Undefined("no two of the words differ in one place alone")
+    said = found.said[known]
+    changed = acts[known] != acts[known, said][:, None]
+    total = 0.0
+    for place in range(found.words.shape[1]):
+        others = single[said] == place
+        number = np.maximum(others.sum(1), 1)
+        share = (changed & others).sum(1) / number
+        total += float((share > 0).mean() if kind is Replacing.SOME else share.mean())
+    return total
 
 
 def effects_table(found: HearerProbabilities) -> pd.DataFrame:

@@ -101,5 +101,6 @@ def _example() -> dict[str, Any]:
 
 MEASURE = Measure(
     name="law_of_abbreviation", function=law_of_abbreviation, unit="symbols", range=(0.0, math.inf),
-    better=Better.LOWER, chance=Chance.OWN, source="Chaabouni et al. 2019; Ueda et al. 2023", example=_example, resampling=_Lengths,
+    better=Better.LOWER, chance=Chance.OWN, source="Chaabouni et al. 2019; Ueda et al. 2023", example=_example,
+    resampling=_Lengths,
 )  # fmt: skip
