@@ -17,9 +17,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 REPEATS = 100
 FALSE, POWER, CERTAINTY = 0.05, 0.95, 0.95
 QUIET = {
-    "SILENT": (2, 200), "CONSTANT": (8, 400), "BABBLING": (2, 400), "UNREAD": (64, 2000), "REDUNDANT": (2, 1000),
+    "SILENT": (2, 200), "CONSTANT": (8, 200), "BABBLING": (2, 200), "UNREAD": (64, 2000), "REDUNDANT": (2, 400),
 }  # fmt: skip
-TALKING = {"PARTLY": (2, 400), "ONE_KNOWS": (8, 1000), "OPPOSITE": (4, 800)}
+TALKING = {"PARTLY": (2, 200), "ONE_KNOWS": (8, 1000), "OPPOSITE": (4, 400)}
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,13 @@ def test_units_and_origins_of_rewards_do_not_matter(benchmark) -> None:
     assert benchmark.word_for(plant) is benchmark.word_for(changed)
 
 
-@pytest.mark.parametrize("number", [3, 8, 1000])
+@pytest.mark.parametrize("number", [3, 1000])
 def test_chance_is_as_rare_in_few_episodes_as_in_many(number: int) -> None:
     """Of returns that do not differ about 2.5 % seem to fall, by Student's t."""
     rng, falls = np.random.default_rng(number), 0
-    for values in rng.standard_normal((800, number)):
+    for values in rng.standard_normal((500, number)):
         error = float(values.std(ddof=1) / np.sqrt(number))
         row = {"episode_return_mean": 1.0, "difference_mean": float(values.mean()), "difference_se": error}
         told = {"information": "above_chance", "episode_return_mean": 1.0, "num_episodes": number}
         falls += evidence_of(told, row | {"num_replaced": 99, "changed_share": 1.0}).pays is True
-    assert binom.ppf(0.001, 800, LEVEL) <= falls <= binom.ppf(0.999, 800, LEVEL)
+    assert binom.ppf(0.001, 500, LEVEL) <= falls <= binom.ppf(0.999, 500, LEVEL)
