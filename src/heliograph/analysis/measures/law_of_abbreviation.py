@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 from scipy.stats import spearmanr
 
 from heliograph.analysis.measures.base import ids_of
@@ -70,7 +69,7 @@ def abbreviation_of(
         p = float((length[orders] @ share <= observed + least).mean())
     else:
         rng = np.random.default_rng(seed)
-        found = np.array([rng.permutation(length) @ share for _ in range(num_permutations)])
+        found = rng.permuted(np.tile(length, (num_permutations, 1)), axis=1) @ share
         p = float((1 + (found <= observed + least).sum()) / (1 + num_permutations))
     varies = np.ptp(share) > ROUNDING and np.ptp(length) > ROUNDING
     return Abbreviation(
@@ -82,19 +81,6 @@ def abbreviation_of(
     )
 
 
-class _Lengths:
-    """The lengths of utterances, to be drawn."""
-
-    def __init__(self, messages: Any, meanings: Any, *, given: Any = None):
-        self.lengths = words_of(messages).lengths
-
-    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
-        return float(self.lengths.mean())
-
-    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
-        return float(self.lengths @ times / times.sum())
-
-
 def _example() -> dict[str, Any]:
     return {"messages": [[1, 0], [1, 0], [2, 0], [1, 1]], "meanings": [0, 0, 1, 2], "eos": 0}
 
@@ -102,5 +88,4 @@ def _example() -> dict[str, Any]:
 MEASURE = Measure(
     name="law_of_abbreviation", function=law_of_abbreviation, unit="symbols", range=(0.0, math.inf),
     better=Better.LOWER, chance=Chance.OWN, source="Chaabouni et al. 2019; Ueda et al. 2023", example=_example,
-    resampling=_Lengths,
 )  # fmt: skip
