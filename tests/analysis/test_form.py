@@ -209,6 +209,11 @@ def test_references_look_as_far_back_as_asked_and_only_to_the_nearest() -> None:
         back_reference([0], [1], horizon=0)
 
 
+def test_references_are_not_rounded() -> None:
+    found = back_references([0, 0, 0], [5, 5, 6], horizon=2)
+    assert found[0] == pytest.approx(100 / 3, **EXACT) and found[1] == 0.0
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=25))
 def test_references_are_shares_of_uses(pairs: list[tuple[int, int]]) -> None:
     said, meant = [p[0] for p in pairs], [p[1] for p in pairs]

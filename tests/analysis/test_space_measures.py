@@ -77,6 +77,13 @@ def test_similarity_depends_on_centring_and_is_undefined_without_direction() -> 
         linear_cka([[math.nan], [0.0]], [[1.0], [2.0]])
 
 
+def test_random_spaces_of_few_rows_are_alike() -> None:
+    """The bias of CKA: it takes more rows than columns for tables that share nothing to look so."""
+    rng = np.random.default_rng(0)
+    few, many = (linear_cka(rng.normal(size=(n, 40)), rng.normal(size=(n, 40))) for n in (6, 2000))
+    assert few > 0.8 and many < 0.1
+
+
 def test_consistency_of_inputs_with_the_same_message() -> None:
     found = semantic_consistency(["a", "a", "b", "b"], [0.0, 2.0, 10.0, 12.0])
     assert (found.within_share, found.chance, found.num_messages) == pytest.approx((1 / 26, 2 / 3, 2), **EXACT)
@@ -189,6 +196,21 @@ def test_deviation_takes_the_argmin_of_the_difference_and_then_divides() -> None
     assert (wrong.deviation, wrong.beta) == pytest.approx((1.0, 1.0), abs=1e-6)
     bits, nats = (bound_deviation([0.25] * 4, np.eye(4), world, unit=unit) for unit in ("bits", "nats"))
     assert bits.deviation > 0.0 and nats.deviation == pytest.approx(bits.deviation * math.log(2), **EXACT)
+
+
+def test_deviation_is_no_minimum_of_ratios() -> None:
+    """At a large beta the ratio may be smaller than where the difference is least: it is not what is asked for."""
+    prior, naming = [0.25] * 4, np.repeat(np.eye(2), 2, axis=0)
+    found, betas = bound_deviation(prior, naming, WORLD), np.geomspace(1.5, 500.0, 60)
+    plane = information_plane(prior, naming, WORLD)
+    bound = information_bottleneck(prior, WORLD, list(betas))
+    apart = np.array(
+        [plane.complexity - b * plane.accuracy - t.objective(b) for b, t in zip(betas, bound, strict=True)]
+    )
+    best = int(apart.argmin())
+    assert found.beta == pytest.approx(betas[best], rel=0.1)
+    assert found.deviation == pytest.approx(apart[best] / betas[best], rel=0.1)
+    assert (apart / betas).argmin() != best
 
 
 def test_cross_play_of_two_pairs() -> None:

@@ -63,15 +63,15 @@ class Bottleneck:
             naming = self._found[beta] = self.fixed_point(naming, beta)
 
     def best(self, beta: float, *, start: Float[np.ndarray, "M W"] | None = None) -> Tradeoff:
-        """The best that is known for a beta: from the nearest that was found, from `start`, or one word for all.
+        """The best that is known for a beta: from the next larger one, from `start`, or one word for all.
 
         At beta 1 and below that is the best of all: words never tell more of the world than of meanings.
         """
         if beta <= 1.0:
             return Tradeoff(complexity=0.0, accuracy=0.0)
         starts = [] if start is None else [start]
-        if self._found:
-            starts.append(self._found[min(self._found, key=lambda known: abs(np.log(known / beta)))])
+        larger = [known for known in self._found if known >= beta]  # below it words have merged, and stay so
+        starts.append(self._found[min(larger)] if larger else np.eye(len(self.prior)))
         namings = [np.ones((len(self.prior), 1)), *(self.fixed_point(naming, beta) for naming in starts)]
         return min((self.plane(naming) for naming in namings), key=lambda found: found.objective(beta))
 
