@@ -73,6 +73,7 @@ MODELS = {
     "gate": ("commnet", {"channel": "gated+symbols", "channel_settings": {"vocabulary": 3}}),
     "delay": ("commnet", {"channel": "delayed+symbols", "channel_settings": {"vocabulary": 3, "steps": 1}}),
     "loss": ("commnet", {"channel": "lossy+symbols", "channel_settings": {"vocabulary": 3, "drop": 0.5}}),
+    "nearest": ("commnet", {"channel": "symbols", "topology": "nearest", "topology_settings": {"number": 1}}),
     "choice": ("magic", {"channel": "symbols", "channel_settings": {"vocabulary": 3}}),
 }
 each_model = pytest.mark.parametrize("name", MODELS)

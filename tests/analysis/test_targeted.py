@@ -84,7 +84,7 @@ def test_one_edge_counts_what_one_hearer_hears() -> None:
     assert made[0].taken(played.rollouts) == {"num_replaced": 70, "replaced_share": 1.0}
 
 
-@pytest.mark.parametrize("name", ["next step", "rounds", "delay", "loss"])
+@pytest.mark.parametrize("name", ["next step", "rounds", "delay", "loss", "nearest"])
 def test_an_edge_whose_messages_stay_as_they_are_changes_nothing(name: str) -> None:
     """Whatever the timing of the model and the way of the channel, and with inboxes of each hearer's own."""
     run = run_of(name)
