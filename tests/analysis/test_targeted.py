@@ -15,6 +15,7 @@ from tests.analysis.crowd import crowd_run, repeating
 from tests.analysis.teams import collapsed, scripted_run
 from tests.analysis.test_hearers import run_of
 from tests.analysis.test_interventions import FULL, numbered, step_of
+from tests.analysis.test_team_verdicts import run_of as spied_run
 
 EDGE = Target(sender="speaker_0", hearer="listener_0")
 
@@ -69,6 +70,16 @@ def test_one_edge_of_a_crowd_is_heeded() -> None:
     assert rows[0]["episode_return_mean"] == rows[2]["episode_return_mean"]
     assert rows[1]["num_replaced"] > 100 and rows[1]["difference_mean"] == 0.0
     assert rows[0]["num_replaced"] == rows[1]["num_replaced"] == rows[2]["num_replaced"]
+
+
+def test_a_rival_is_misled_alone() -> None:
+    """Bob and the eavesdropper guess what Alice says: whoever's edge is replaced guesses wrong, and the other does not."""
+    run = spied_run()
+    to_bob, to_eve = targeted_table(
+        run, [Target(sender="alice", hearer=hearer) for hearer in ("bob", "eve")], num_episodes=60
+    )
+    assert to_bob["team_returns_mean"]["spies"] == 1.0 and to_bob["team_returns_mean"]["ours"] < 0.0
+    assert to_eve["team_returns_mean"]["spies"] < 0.6 and to_eve["team_returns_mean"]["ours"] > 1.4
 
 
 def test_one_edge_counts_what_one_hearer_hears() -> None:
