@@ -73,7 +73,7 @@ def test_one_edge_of_a_crowd_is_heeded() -> None:
 
 
 def test_a_rival_is_misled_alone() -> None:
-    """Bob and the eavesdropper guess what Alice says: whoever's edge is replaced guesses wrong, and the other does not."""
+    """Bob and the eavesdropper guess what Alice says: the one misled guesses wrong, the other does not."""
     run = spied_run()
     to_bob, to_eve = targeted_table(
         run, [Target(sender="alice", hearer=hearer) for hearer in ("bob", "eve")], num_episodes=60
