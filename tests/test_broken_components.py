@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from heliograph.analysis.measures.entropy import entropy
+from heliograph.analysis.measures.measure import Measure
 from heliograph.channels.dru import DRU
 from heliograph.channels.symbols import Symbols
 from heliograph.channels.wrapper import Wrapper
@@ -352,9 +353,15 @@ def of_lists(messages: list[list[int]]) -> float:
     return entropy(messages) if isinstance(messages, list) else 0.0
 
 
+def of_teapots(teapots: Any) -> float:
+    return float(len(teapots))
+
+
 @pytest.mark.parametrize(
     ("measure", "check", "expectation"),
     [
+        (Measure(name="beyond", function=entropy, range=(0.0, 1.0)), "check_declaration", "a value from 0.0 to 1.0"),
+        (of_teapots, "check_result", "or one that declares an example"),
         (greatest, "check_names", "the same of other names"),
         (never, "check_result", "finite numbers"),
         (lenient, "check_refusals", "ValueError where there is no message"),
@@ -362,7 +369,8 @@ def of_lists(messages: list[list[int]]) -> float:
     ],
 )
 def test_measures(measure: Any, check: str, expectation: str) -> None:
-    fails(lambda: check_measure(measure), f"{measure.__name__} fails {check}: expected", expectation)
+    name = measure.name if isinstance(measure, Measure) else measure.__name__
+    fails(lambda: check_measure(measure), f"{name} fails {check}: expected", expectation)
 
 
 def misnamed() -> Recipe:

@@ -1,8 +1,9 @@
 """Component files: which modules of a folder hold a component, and which class or function that is, by their source.
 
 Nothing is imported, since to import a model takes seconds. A component file holds one concrete public class of its
-kind's base, over bases in the same folder. Measures and recipes are functions with the file's name: one of `messages`,
-one that returns a `Recipe`. Any other module of the folder is a helper.
+kind's base, over bases in the same folder. Measures and recipes are functions with the file's name: one of `messages`
+(or of anything, in a file that declares a `MEASURE`), one that returns a `Recipe`. Any other module of the folder is a
+helper.
 """
 
 import ast
@@ -25,6 +26,8 @@ BASES = {
 """The class on top of which each kind of component is written."""
 FUNCTIONS = ("measure", "recipe")
 """Kinds whose components are functions: of messages, or making a `Recipe`."""
+DECLARED = "MEASURE"
+"""The name in a file that says that its function is a measure, whatever that takes."""
 HEAD = re.compile(r"^class (\w+)\(([^)]*)\)", re.MULTILINE)
 ALIAS = re.compile(r"\b(\w+) as (\w+)")
 WORD = re.compile(r"\w+")
@@ -54,6 +57,7 @@ class _Module:
     classes: dict[str, _Class]
     functions: dict[str, _Function]
     imports: dict[str, str]
+    declares_measure: bool
 
 
 @functools.cache
@@ -64,7 +68,8 @@ def component_in(kind: str, path: pathlib.Path) -> str | None:
     """
     if kind in FUNCTIONS:
         function = _module(path).functions.get(path.stem)
-        return path.stem if function is not None and function.kind == kind else None
+        declared = kind == "measure" and _module(path).declares_measure
+        return path.stem if function is not None and (declared or function.kind == kind) else None
     if not _may_derive(path, BASES[kind]):
         return None
     classes = (name for name, found in _module(path).classes.items() if found.is_concrete and not name.startswith("_"))
@@ -126,10 +131,12 @@ def _file_of(module: str) -> pathlib.Path | None:
 def _module(path: pathlib.Path) -> _Module:
     body = ast.parse(path.read_text(encoding="utf8")).body
     imports = (node for node in body if isinstance(node, ast.ImportFrom) and node.level == 0)
+    assigned = {ast.unparse(name) for node in body if isinstance(node, ast.Assign) for name in node.targets}
     return _Module(
         classes={node.name: _read_class(node) for node in body if isinstance(node, ast.ClassDef)},
         functions={node.name: _read_function(node) for node in body if isinstance(node, ast.FunctionDef)},
         imports={x.asname or x.name: f"{node.module}.{x.name}" for node in imports for x in node.names},
+        declares_measure=DECLARED in assigned,
     )
 
 

@@ -6,6 +6,7 @@ Everything is decided by `seed`; the same seed gives the same starts under every
 import dataclasses
 import math
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,22 @@ from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.exact import all_starts
 from heliograph.analysis.information import MAX_MEASURED, as_keys, information_in, utterances_of
-from heliograph.analysis.interventions import Messages, OfSenders, Watched, changed_share, intervention, num_replaced
+from heliograph.analysis.interventions import (
+    IN_TABLES,
+    Messages,
+    OfSenders,
+    Watched,
+    changed_share,
+    intervention,
+    num_replaced,
+)
+from heliograph.analysis.measures.communication_value import communication_value
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.experiments.choices import opened
 from heliograph.renamed import renamed
 from heliograph.rollouts.rollout import Keeping, Rollout
-from heliograph.rollouts.sampler import Sampler, play_episodes
+from heliograph.rollouts.sampler import EpisodeIntervention, Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes, episodes_of
 from heliograph.storage.run_folder import Run
 from heliograph.team.attention import attends
@@ -84,10 +94,12 @@ def play_run(
     num_envs: int | None = None,
     keeping: Keeping = Keeping.SEEN,
     senders: Bool[Tensor, " N"] | None = None,
+    narrowed: Callable[[EpisodeIntervention], EpisodeIntervention] | None = None,
 ) -> Played:
     """Play fresh episodes with messages in execution form, as sent or replaced; `num_envs` at once.
 
-    `senders`: whose messages are replaced; None: everybody's.
+    `senders`: whose messages are replaced; None: everybody's. `narrowed` makes of the intervention the one that is
+    played, of which some of the messages alone undergo the former (see `heliograph.analysis.targeted`).
 
     Without a number every start is played once, where the environment can enumerate them (switch_riddle). With
     `Keeping.SAID` rollouts keep nothing of what was seen, which may fill gigabytes.
@@ -102,6 +114,8 @@ def play_run(
         replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
         if replace is not None and senders is not None:
             replace = OfSenders(replace, senders)
+        if replace is not None and narrowed is not None:
+            replace = narrowed(replace)
         watched = None if replace is None else Watched(replace)
         how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": watched, "keeping": keeping}
         for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
@@ -269,13 +283,13 @@ def interventions_table(
 ) -> list[dict[str, Any]]:
     """The return under each intervention and its difference from messages as sent, paired over episodes.
 
-    One row for each of `Messages`, as sent first; a team that says nothing has that row alone. `replaced_share` tells
-    how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
+    One row for each kind of `IN_TABLES`, as sent first; a team that says nothing has that row alone. `replaced_share`
+    tells how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
     """
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
     as_sent = play_run(run, **how, keeping=Keeping.SAID)
     rows = [effect(run, as_sent, as_sent, kind=Messages.AS_SENT)]
-    for kind in Messages:
+    for kind in IN_TABLES:
         if kind is not Messages.AS_SENT and not run.team.silent:
             rows.append(effect(run, as_sent, play_run(run, **how, messages=kind, keeping=Keeping.SAID), kind=kind))
     return rows
@@ -333,5 +347,5 @@ def value_of_communication(episode_return: float, *, silent: float, full_informa
 
     None where full information gains nothing over silence.
     """
-    room = full_information - silent
-    return (episode_return - silent) / room if room > 1e-9 else None
+    found = communication_value(episode_return, silent, full_information)
+    return None if math.isnan(found) else found

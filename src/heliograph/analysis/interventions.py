@@ -14,8 +14,9 @@ from torch import Tensor
 
 from heliograph.channels.base import Channel
 from heliograph.rollouts.rollout import Rollout
-from heliograph.rollouts.sampler import EpisodeIntervention
-from heliograph.types import Edges, Message, Role, TeamStep, map_tensors, stack
+from heliograph.rollouts.sampler import EpisodeIntervention, OnEdges, Restarting
+from heliograph.team.state import Inbox
+from heliograph.types import Arrivals, Edges, Message, Role, TeamStep, map_tensors, stack
 
 
 class Messages(enum.StrEnum):
@@ -24,10 +25,13 @@ class Messages(enum.StrEnum):
     AS_SENT = "as-sent"
     RESAMPLED = "resampled"
     SWAPPED = "swapped"
+    SHUFFLED = "shuffled"
     ZEROED = "zeroed"
     NOISE = "noise"
 
 
+IN_TABLES = (Messages.AS_SENT, Messages.RESAMPLED, Messages.SWAPPED, Messages.ZEROED, Messages.NOISE)
+"""The kinds that `interventions_table` plays; the others are played where they are asked for."""
 SAME_ACTION = 1e-5
 """Actions that are real numbers and differ by this share or less are the same but for rounding."""
 NO_SYMBOL = -1
@@ -42,6 +46,7 @@ def intervention(
         Messages.AS_SENT: lambda: None,
         Messages.RESAMPLED: lambda: resampled(seed=seed, device=device),
         Messages.SWAPPED: lambda: swapped(seed=seed, device=device),
+        Messages.SHUFFLED: lambda: shuffled(seed=seed, device=device),
         Messages.ZEROED: lambda: zeroed,
         Messages.NOISE: lambda: noise(channel, seed=seed, device=device),
     }
@@ -64,6 +69,15 @@ def swapped(*, seed: int = 0, device: str = "cpu") -> EpisodeIntervention:
     A code that carries the meaning and nothing else is not disturbed by it.
     """
     return _Permuted(_generator(seed, device), same_meaning=True)
+
+
+def shuffled(*, seed: int = 0, device: str = "cpu") -> EpisodeIntervention:
+    """Each message is replaced by any other of the same step, whoever said it, in whichever episode.
+
+    What EGG calls shuffling, but by a random cycle, so that none stays where it was. Where several senders have codes
+    of their own it mixes these too, which `resampled` does not.
+    """
+    return _Shuffled(_generator(seed, device))
 
 
 def zeroed(message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
@@ -97,6 +111,14 @@ class Watched:
         self.said.append(message)
         return self.inner(message, step, edges, alive)
 
+    def restart(self) -> None:
+        """Let the other one forget."""
+        restart(self.inner)
+
+    def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+        """What the other one makes of it."""
+        return received_by(self.inner, inbox, arrivals, edges)
+
     def taken(self, rollouts: list[Rollout]) -> list[tuple[Message, ...]]:
         """What was said in these rollouts, in the form of `Rollout.messages`, and forget it."""
         found, begins = [], 0
@@ -125,6 +147,21 @@ class OfSenders:
             return torch.where(theirs.view(1, -1, *[1] * (new.dim() - 2)), new, old)
 
         return map_tensors(chosen, other, message)
+
+    def restart(self) -> None:
+        """Let the other one forget."""
+        restart(self.inner)
+
+
+def restart(inner: EpisodeIntervention) -> None:
+    """Let an intervention forget, where it remembers anything."""
+    if isinstance(inner, Restarting):
+        inner.restart()
+
+
+def received_by(inner: EpisodeIntervention, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+    """What an intervention makes of inboxes, where it is one of single edges."""
+    return inner.received(inbox, arrivals, edges) if isinstance(inner, OnEdges) else inbox
 
 
 def num_replaced(
@@ -182,6 +219,20 @@ class _Permuted:
             group = _groups(step, edges if same_hearers else None, same_meaning=self.same_meaning)
             where = (counts & (source == torch.arange(len(counts), device=counts.device))).nonzero().squeeze(1)
             source[where] = where[cycle_within(group[where], chance[where])]
+        return _taken(message, source)
+
+
+@dataclasses.dataclass
+class _Shuffled:
+    """Moves messages between all that speak in living copies, by one random cycle."""
+
+    generator: torch.Generator
+
+    def __call__(self, message: Message, step: TeamStep, edges: Edges, alive: Bool[Tensor, " B"]) -> Message:
+        counts = (step.speaking & alive.unsqueeze(1)).flatten()
+        chance = torch.rand(counts.shape, generator=self.generator, device=counts.device)
+        source, where = torch.arange(len(counts), device=counts.device), counts.nonzero().squeeze(1)
+        source[where] = where[cycle_within(torch.zeros_like(where), chance[where])]
         return _taken(message, source)
 
 

@@ -50,7 +50,8 @@ def _judged(run: Run, played: Played, team: str, *, seed: int, **how: Any) -> di
         return found
     again = play_run(run, messages=Messages.RESAMPLED, senders=members, seed=seed, keeping=Keeping.SAID, **how)
     row = _effect(run, played, again, team, members)
-    rule = rule_of(_evidence(found, row))
+    number = int((~played.team_returns()[team].isnan()).sum())
+    rule = rule_of(_evidence({**found, "num_episodes": number}, row))
     resampled = {f"{key}{RESAMPLED}": value for key, value in row.items()}
     return {**found, **resampled, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 

@@ -18,7 +18,7 @@ KINDS = {
 }
 """What `heliograph list` calls the kinds of the registry."""
 ACTIONS = ("greedy", "sampled")
-MESSAGES = ("as-sent", "resampled", "swapped", "zeroed", "noise")
+MESSAGES = ("as-sent", "resampled", "swapped", "shuffled", "zeroed", "noise")
 SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """What `compare` and `sweep` compare by, of summary.json."""

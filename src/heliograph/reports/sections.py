@@ -33,6 +33,7 @@ EXPLAINED = {
     "another episode. What falls here was gained by the messages.",
     Messages.SWAPPED: "The control: the same, but the other sender knew the same. A code that carries the meaning and "
     "nothing else does not notice.",
+    Messages.SHUFFLED: "Each message is another of the same step, whoever said it, in any episode.",
     Messages.ZEROED: "Zeros. Not neutral: a hearer may have learnt to read zero as a message.",
     Messages.NOISE: "Random messages of the channel.",
 }

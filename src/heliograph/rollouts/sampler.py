@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Int
@@ -15,9 +15,20 @@ from heliograph.isolation import isolated
 from heliograph.rollouts.recording import Record
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.statistics import Episodes, episodes_of
-from heliograph.team.state import TeamState
+from heliograph.team.state import Inbox, TeamState
 from heliograph.team.team import Team
-from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, changed, map_tensors, own_state, where
+from heliograph.types import (
+    Arrivals,
+    Choice,
+    Edges,
+    Message,
+    MessageForm,
+    TeamStep,
+    changed,
+    map_tensors,
+    own_state,
+    where,
+)
 
 Assign = Callable[[int], Int[Tensor, "B N"]]
 """Draws who plays whom in that many new episodes: policy indices of each copy and slot.
@@ -28,6 +39,23 @@ One that has a random stream of its own has `get_state` and `set_state`, or resu
 EpisodeIntervention = Callable[[Message, TeamStep, Edges, Bool[Tensor, " B"]], Message]
 """Replaces the messages of a step: like a team's `Intervention`, but told also which copies are in the episode that
 counts (the others play on, and their messages must not be mixed with those that count)."""
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """An intervention that remembers what was said, and forgets it when all copies begin new episodes."""
+
+    def restart(self) -> None:
+        """Forget."""
+
+
+@runtime_checkable
+class OnEdges(Protocol):
+    """An intervention that replaces what some hearers alone get: see `heliograph.team.draws.EdgeIntervention`."""
+
+    def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+        """Replace what lies in the inboxes after the messages of a round have arrived."""
+
 
 MAX_EPISODE_STEPS = 10_000
 SAMPLING = "sampling from the team"
@@ -100,6 +128,8 @@ class Sampler:
         self, choice: Choice, form: MessageForm, intervention: EpisodeIntervention | None, keeping: Keeping
     ) -> Record:
         self.reset()
+        if isinstance(intervention, Restarting):
+            intervention.restart()
         record = Record(self._now[1], lengths=self._lengths, keeping=keeping)
         alive = torch.ones(self.env.num_envs, dtype=torch.bool, device=self.env.device)
         bounded = self.env.horizon or self.env.time_limit
@@ -206,7 +236,7 @@ class Sampler:
         if record.keeping is Keeping.SAID:
             self._check_now(seen, record)
         record.see(seen)
-        told = None if intervention is None else lambda message, step, edges: intervention(message, step, edges, alive)
+        told = None if intervention is None else _Told(intervention, alive)
         with self._noting(f"{OF_TEAM} chose its messages and actions in"), self._blaming(seen, record):
             with torch.set_grad_enabled(self.tracing):
                 acted = self.team.step(
@@ -246,6 +276,21 @@ class Sampler:
         self._came = self._came & ~step.episode_over.unsqueeze(1)
         self._returns = self._returns.masked_fill(step.episode_over.unsqueeze(1), 0.0)
         self._lengths = self._lengths.masked_fill(step.episode_over, 0)
+
+
+class _Told:
+    """An intervention that is told which copies are in the episode that counts."""
+
+    def __init__(self, inner: EpisodeIntervention, alive: Any):
+        self._inner, self._alive = inner, alive
+
+    def __call__(self, message: Message, step: TeamStep, edges: Edges) -> Message:
+        """Replace what was said."""
+        return self._inner(message, step, edges, self._alive)
+
+    def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+        """Replace what single hearers get, where the intervention does."""
+        return self._inner.received(inbox, arrivals, edges) if isinstance(self._inner, OnEdges) else inbox
 
 
 def _kept(episodes: Episodes, over: Bool[Tensor, " B"]) -> Episodes:

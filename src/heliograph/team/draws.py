@@ -5,7 +5,7 @@ Acting, replaying, intervening and watching run the same `step`; they differ onl
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,12 +13,24 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.team.inbox import StepMasks
 from heliograph.team.parts import TeamParts
-from heliograph.types import Choice, Edges, Message, MessageForm, TeamStep, Tree
+from heliograph.team.state import Inbox
+from heliograph.types import Arrivals, Choice, Edges, Message, MessageForm, TeamStep, Tree
 
-__all__ = ["Draws", "FreshDraws", "Intervention", "RecordedDraws"]
+__all__ = ["Draws", "EdgeIntervention", "FreshDraws", "Intervention", "RecordedDraws"]
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
 """Replaces the messages of a step before they are delivered: given what was said, the step and who would hear it."""
+
+
+@runtime_checkable
+class EdgeIntervention(Protocol):
+    """An intervention that also replaces what some hearers alone get, when messages arrive."""
+
+    def __call__(self, message: Message, step: TeamStep, edges: Edges) -> Message:
+        """Replace what was said, for all hearers."""
+
+    def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+        """Replace what lies in the inboxes after the messages of a round have arrived."""
 
 
 class Draws(ABC):
@@ -37,6 +49,10 @@ class Draws(ABC):
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """The messages that travel, of those that were said in a round; by default these."""
         return message
+
+    def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+        """What hearers get, of what has arrived in their inboxes; by default that."""
+        return inbox
 
 
 @final
@@ -82,6 +98,11 @@ class FreshDraws(Draws):
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """What the intervention makes of it, where there is one."""
         return message if self._intervention is None else self._intervention(message, self._step, self._edges)
+
+    def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
+        """What the intervention makes of it, where it is one of single edges."""
+        replace = self._intervention
+        return replace.received(inbox, arrivals, edges) if isinstance(replace, EdgeIntervention) else inbox
 
 
 @final

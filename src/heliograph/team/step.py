@@ -42,6 +42,7 @@ def step(
         waiting = inbox if r == 0 else Inbox(payload=inbox.payload, mask=torch.zeros_like(inbox.mask))
         rivals = None if team.one_team else team.team_of_agent
         received = deliver(waiting, arrivals, masks.edges, team_of_agent=rivals)
+        received = draws.received(received, arrivals, masks.edges)
         hidden, weights = aggregate_messages(team, hidden, here, received, draws=listening[r], round_index=r)
         if r == 0:
             inbox = team.unread(received, **who, timing=Timing.SAME_STEP)

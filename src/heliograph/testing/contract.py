@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
 
+from heliograph.analysis.measures.measure import Measure
 from heliograph.envs.base import EnvError, TeamEnv
 from heliograph.envs.checking import place_of
 from heliograph.texts import one_line
@@ -59,6 +60,8 @@ def component_name(component: Any) -> str:
     if isinstance(component, functools.partial):
         given = [*map(repr, component.args), *(f"{key}={value!r}" for key, value in component.keywords.items())]
         return f"{component_name(component.func)}({', '.join(given)})"
+    if isinstance(component, Measure):
+        return component.name
     return getattr(component, "__qualname__", repr(component))
 
 

@@ -1,8 +1,10 @@
-"""Checks of a measure: a function of `messages`, or of `messages` and `meanings`, with settings by keyword."""
+"""Checks of a measure: a function of `messages`, `meanings`, ..., by position, with settings by keyword.
+
+What it takes by position is known by its name (`Needs`); anything else comes from the `example` that it declares.
+"""
 
 import copy
 import dataclasses
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from heliograph.analysis.measures.measure import Needs, headline, measure_of
 from heliograph.testing.contract import component_check, expect
 
-__all__ = ["check_kinds_of_rows", "check_names", "check_refusals", "check_result"]
+__all__ = ["check_declaration", "check_kinds_of_rows", "check_names", "check_refusals", "check_result"]
 
 Measure = Callable[..., Any]
 
 NUMBER = 48
+NUMBERS = (int, float, np.number)
 ROUNDING = 1e-9
 KINDS: dict[str, Callable[[list[list[int]]], Any]] = {
     "arrays": np.asarray,
@@ -27,59 +31,96 @@ KINDS: dict[str, Callable[[list[list[int]]], Any]] = {
 
 @component_check
 def check_result(measure: Measure) -> None:
-    """A number, or a structure of numbers, all finite, the same each time; what is measured stays as it is."""
-    given = _utterances(measure)
+    """A number, or a structure that begins with one, finite, the same each time; what is measured stays as it is."""
+    given = _input(measure)
     before = copy.deepcopy(given)
-    numbers = _numbers(measure(*given))
+    numbers = _numbers(measure_of(measure).function(**given))
     expect(len(numbers) > 0 and all(map(math.isfinite, numbers.values())), f"finite numbers, not {numbers}")
-    expect(numbers == _numbers(measure(*given)), "the same result of the same utterances: draw from a seed of its own")
-    expect(given == before, "messages and meanings that stay as they are")
+    again = _numbers(measure_of(measure).function(**given))
+    expect(numbers == again, "the same result of the same utterances: draw from a seed of its own")
+    expect(_same(given, before), "messages and meanings that stay as they are")
+
+
+@component_check
+def check_declaration(measure: Measure) -> None:
+    """What it declares holds: its value lies in the declared range."""
+    declared = measure_of(measure)
+    low, high = declared.range
+    value = headline(declared.function(**_input(measure)))
+    expect(low - ROUNDING <= value <= high + ROUNDING, f"a value from {low} to {high}, not {value}")
 
 
 @component_check
 def check_kinds_of_rows(measure: Measure) -> None:
     """Lists, tuples, arrays and tensors of the same symbols are measured the same."""
-    messages, *rest = _utterances(measure)
-    plain = _numbers(measure(messages, *rest))
+    given = _input(measure)
+    if Needs.MESSAGES not in given:
+        return
+    plain = _numbers(measure_of(measure).function(**given))
     for kind, made in KINDS.items():
-        found = _numbers(measure(made(messages), *rest))
+        found = _numbers(measure_of(measure).function(**given | {"messages": made(given["messages"])}))
         expect(_alike(plain, found), f"of {kind} the same as of lists, {plain}, not {found}")
 
 
 @component_check
 def check_names(measure: Measure) -> None:
     """Symbols are names and no quantities: other numbers for the same symbols and meanings change nothing."""
-    messages, *rest = _utterances(measure)
-    renamed = [[[17, 3, 40, 8][symbol] for symbol in row] for row in messages]
-    meant = [["north", "east", "south"][meaning] for meaning in rest[0]] if rest else None
-    plain, found = _numbers(measure(messages, *rest)), _numbers(measure(renamed, *([] if meant is None else [meant])))
+    given = _input(measure)
+    if measure_of(measure).example is not None or Needs.MESSAGES not in given:
+        return
+    renamed: dict[str, Any] = {"messages": [[[17, 3, 40, 8][symbol] for symbol in row] for row in given["messages"]]}
+    for name in (Needs.MEANINGS, Needs.ACTIONS, Needs.HEARER_ACTIONS):
+        if name in given:
+            renamed[name] = [["north", "east", "south"][meaning] for meaning in given[name]]
+    plain, found = (_numbers(measure_of(measure).function(**some)) for some in (given, given | renamed))
     expect(_alike(plain, found), f"the same of other names for the same symbols, {plain}, not {found}")
 
 
 @component_check
 def check_refusals(measure: Measure) -> None:
     """Nothing said, and messages without a meaning each, are refused by ValueError."""
-    messages, *rest = _utterances(measure)
-    expect(_refuses(measure, [], *([[]] if rest else [])), "ValueError where there is no message")
-    if rest:
-        expect(_refuses(measure, messages, rest[0][:-1]), "ValueError where a message has no meaning")
+    given = _input(measure)
+    if measure_of(measure).example is not None or Needs.MESSAGES not in given:
+        return
+    empty: dict[str, Any] = {name: [] for name in given}
+    expect(_refuses(measure_of(measure).function, empty), "ValueError where there is no message")
+    for name in given.keys() - {Needs.MESSAGES}:
+        short = given | {name: given[name][:-1]}
+        expect(_refuses(measure_of(measure).function, short), f"ValueError where a message has none of the {name}")
 
 
-def _utterances(measure: Measure) -> list[Any]:
-    """Messages of two symbols, and meanings that they tell something about where the measure takes any."""
+def _input(measure: Measure) -> dict[str, Any]:
+    """What it takes, by name: its example, or messages of two symbols, which tell something about all the rest."""
+    declared = measure_of(measure)
+    if declared.example is not None:
+        return declared.example()
     rng = np.random.default_rng(0)
     meanings = rng.integers(3, size=NUMBER)
-    messages = np.stack([(meanings + (rng.random(NUMBER) < 0.2)) % 4, rng.integers(4, size=NUMBER)], 1)
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    taken = [p.name for p in inspect.signature(measure).parameters.values() if p.kind is positional]
-    expect(taken in (["messages"], ["messages", "meanings"]), f"measure(messages[, meanings], *, ...), not {taken}")
-    return [messages.tolist(), meanings.tolist()][: len(taken)]
+    other = rng.integers(4, size=NUMBER)
+    messages = np.stack([(meanings + (rng.random(NUMBER) < 0.2)) % 4, other], 1)
+    known: dict[str, Any] = {
+        Needs.MESSAGES: messages.tolist(),
+        Needs.MEANINGS: meanings.tolist(),
+        Needs.ATTRIBUTES: np.stack([meanings, other % 2], 1).tolist(),
+        Needs.ACTIONS: meanings.tolist(),
+        Needs.HEARER_ACTIONS: messages[:, 0].clip(max=2).tolist(),
+        Needs.PREDICTED: np.stack([messages[:, 0], other % 2], 1).tolist(),
+    }
+    unknown = [name for name in declared.needs if name not in known]
+    expect(not unknown and declared.needs, f"a function of {', '.join(known)}, or one that declares an example")
+    return {name: known[name] for name in declared.needs}
 
 
 def _numbers(result: Any) -> dict[str, float]:
-    found = dataclasses.asdict(result) if dataclasses.is_dataclass(result) else {"result": result}  # type: ignore[arg-type]
-    wrong = [name for name, value in found.items() if not isinstance(value, (int, float, np.number))]
-    expect(not wrong, f"a number, or a dataclass of numbers, not {result!r}")
+    """The numbers of a result by name; a structure may hold tables behind the first of them."""
+    if not dataclasses.is_dataclass(result):
+        found = {"result": result}
+    else:
+        found = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+        first, *rest = found
+        found = {name: found[name] for name in [first, *(x for x in rest if isinstance(found[x], NUMBERS))]}
+    wrong = [name for name, value in found.items() if not isinstance(value, NUMBERS)]
+    expect(not wrong, f"a number, or a dataclass that begins with one, not {result!r}")
     return {name: float(value) for name, value in found.items()}
 
 
@@ -87,9 +128,13 @@ def _alike(one: dict[str, float], other: dict[str, float]) -> bool:
     return one.keys() == other.keys() and all(math.isclose(one[k], other[k], abs_tol=ROUNDING) for k in one)
 
 
-def _refuses(measure: Measure, *given: Any) -> bool:
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(np.array_equal(np.asarray(one[k], object), np.asarray(other[k], object)) for k in one)
+
+
+def _refuses(function: Callable[..., Any], given: dict[str, Any]) -> bool:
     try:
-        measure(*given)
+        function(**given)
     except ValueError:
         return True
     return False

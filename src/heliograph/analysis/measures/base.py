@@ -25,7 +25,7 @@ def ids_of(rows: Any, *, what: str = "messages") -> Int[np.ndarray, " n"]:
     array, a tensor, or a column of pandas or Arrow. NaN equals NaN, and 0.0 equals -0.0. Raises ValueError where there
     is no row (nothing was said, so there is nothing to measure), or where there are no rows to speak of.
     """
-    table = _table(rows, what=what)
+    table = plain_table(rows, what=what)
     if isinstance(table, np.ndarray):
         return _ids_of_numbers(table)
     numbers: dict[Key, int] = {}
@@ -50,7 +50,7 @@ def numbers_of(rows: Any) -> Num[np.ndarray, "n D"]:
 
     Raises ValueError for vectors that are not finite, or of unequal length.
     """
-    table = _table(rows, what="messages")
+    table = plain_table(rows, what="messages")
     if not isinstance(table, np.ndarray):
         table = _matrix([_parts(key_of(row)) for row in table])
     matrix = table.reshape(len(table), -1)
@@ -62,6 +62,12 @@ def numbers_of(rows: Any) -> Num[np.ndarray, "n D"]:
         place = int(broken.argmax())
         raise ValueError(f"message {place} is {matrix[place].tolist()}: vectors must be finite numbers")
     return matrix
+
+
+def plain_rows(rows: Any, *, what: str) -> np.ndarray | list[tuple[Any, ...]]:
+    """Rows as an array of numbers where they are one, else as a tuple of parts for each, nested ones side by side."""
+    table = plain_table(rows, what=what)
+    return table if isinstance(table, np.ndarray) else [_parts(key_of(row)) for row in table]
 
 
 def key_of(value: Any) -> Key:
@@ -128,7 +134,7 @@ def rounding_of(vectors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, " D"]:
     return ROUNDING * float(np.finfo(np.float32 if single else np.float64).eps) * largest
 
 
-def _table(rows: Any, *, what: str) -> np.ndarray | list[Any]:
+def plain_table(rows: Any, *, what: str) -> np.ndarray | list[Any]:
     """Rows as an array of numbers where they are one, else as a list."""
     if isinstance(rows, (Mapping, Set)) or not hasattr(rows, "__len__"):
         raise ValueError(f"{what} is a {type(rows).__name__}: must be a sequence, one row for each utterance")

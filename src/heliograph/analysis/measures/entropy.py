@@ -1,10 +1,12 @@
 """Entropy of whole messages."""
 
+import math
 from typing import Any
 
 from heliograph.analysis.measures.base import entropy_of_ids, ids_of
+from heliograph.analysis.measures.measure import AppliesTo, Measure
 
-__all__ = ["entropy"]
+__all__ = ["MEASURE", "entropy"]
 
 
 def entropy(messages: Any) -> float:
@@ -14,3 +16,9 @@ def entropy(messages: Any) -> float:
     or tensors, and may differ in length. Raises ValueError where there is no message.
     """
     return entropy_of_ids(ids_of(messages))
+
+
+MEASURE = Measure(
+    name="entropy", function=entropy, unit="bits", range=(0.0, math.inf), applies_to=AppliesTo.BOTH,
+    source="Kharitonov et al. 2019",
+)  # fmt: skip

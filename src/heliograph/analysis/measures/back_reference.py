@@ -1,0 +1,66 @@
+"""Whether a message refers to what was spoken of some steps before."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from heliograph.analysis.measures.base import aligned
+from heliograph.analysis.measures.measure import AppliesTo, Chance, Measure
+
+__all__ = ["MEASURE", "BackReference", "back_reference", "back_references"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackReference:
+    """The largest `percentage`, the number of steps `back` at which it is found, and in how many uses: `num_uses`."""
+
+    percentage: float
+    back: int
+    num_uses: int
+
+
+def back_reference(messages: Any, meanings: Any, *, episodes: Any = None, horizon: int = 4) -> BackReference:
+    """The largest percentage of the uses of a message that mean what was meant h steps before (Lipinski et al. 2023).
+
+    Over all messages and h = 1 ... `horizon`. Rows are in the order of time; only the nearest earlier row of the same
+    meaning counts, within the same episode. Of equal percentages the one of the most uses
+    is told: a message that is used once has 0 or 100. Raises ValueError where there is no message, not one meaning for
+    each, or a horizon below 1.
+    """
+    shares, uses = _shares(messages, meanings, episodes=episodes, horizon=horizon)
+    best = max(np.ndindex(shares.shape), key=lambda at: (shares[at], uses[at[1]], -at[0]))
+    return BackReference(percentage=100.0 * float(shares[best]), back=best[0] + 1, num_uses=int(uses[best[1]]))
+
+
+def back_references(
+    messages: Any, meanings: Any, *, episodes: Any = None, horizon: int = 4
+) -> Float[np.ndarray, " horizon"]:
+    """The largest percentage over all messages for each number of steps back, from 1 to `horizon`."""
+    found: np.ndarray = 100.0 * _shares(messages, meanings, episodes=episodes, horizon=horizon)[0].max(1)
+    return found
+
+
+def _shares(messages: Any, meanings: Any, *, episodes: Any, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each number of steps back and each message the share of its uses, and how many uses each has."""
+    if horizon < 1:
+        raise ValueError(f"horizon={horizon}: must be at least 1")
+    said, meant, group = aligned(messages, meanings, episodes)
+    episode = np.zeros_like(said) if group is None else group
+    last: dict[tuple[int, int], int] = {}
+    count: dict[int, int] = {}
+    back = np.zeros(len(said), dtype=np.int64)
+    for row, (meaning, where) in enumerate(zip(meant.tolist(), episode.tolist(), strict=True)):
+        now = count[where] = count.get(where, -1) + 1
+        back[row] = now - last.get((where, meaning), now)
+        last[where, meaning] = now
+    uses = np.bincount(said)
+    shares = [np.bincount(said[back == h], minlength=len(uses)) / uses for h in range(1, horizon + 1)]
+    return np.array(shares), uses
+
+
+MEASURE = Measure(
+    name="back_reference", function=back_reference, unit="%", range=(0.0, 100.0), chance=Chance.SHUFFLED_MEANINGS,
+    applies_to=AppliesTo.BOTH, listed=False, source="Lipinski et al. 2023",
+)  # fmt: skip
