@@ -12,7 +12,7 @@ from heliograph.experiments.choices import TeamChoices, build_channel
 from heliograph.experiments.settings import settings_from, twin_of
 from heliograph.registry import UnknownNameError
 from heliograph.reports.run_results import flat_settings
-from heliograph.storage.run_folder import read_run
+from heliograph.storage.run_folder import read_config, read_run
 
 TWICE = [("delayed", {"steps": 2}), ("delayed", {"steps": 1}), ("dru", {"bits": 3})]
 
@@ -68,7 +68,7 @@ def test_a_team_on_layers_is_trained_by_command_beside_its_twins_and_read_again(
     assert run.choices == TeamChoices(
         model_settings={"size": 8}, channel=[["delayed", {"steps": 1}], ["dru", {"bits": 2}]]
     )
-    flat = flat_settings(out)
+    flat = flat_settings(out, read_config(out))
     assert (flat["channel"], flat["channel.delayed.steps"], flat["channel.dru.bits"]) == ("delayed+dru", 1, 2)
 
 

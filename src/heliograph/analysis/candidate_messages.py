@@ -87,7 +87,7 @@ def _payload_of(channel: Channel, words: Int[Tensor, "W L"], *, seed: int) -> Fl
     """What travels for each word: that of some word that the channel makes up, moved on to this one."""
     device = next((buffer.device for buffer in channel.buffers()), torch.device("cpu"))
     generator, words = torch.Generator(device=device).manual_seed(seed), words.to(device)
-    like = torch.zeros(1, 1, channel.intent_size, device=device)
+    like = torch.zeros(1, 1, channel.input_size, device=device)
     made = _made_up(channel, like, generator)
     assert made.symbols is not None
     shift = (words - made.symbols[0]).remainder(int(channel.alphabet or 1))

@@ -86,7 +86,7 @@ class _Question:
         self.features = recorded_features(team, rollout, presence_in(rollout, team.layout))
         steps = list(replayed(team, rollout, self.features, lambda now: self._draws(now, self.said[now.time])))
         self.before = [rollout.initial, *(step.state for step in steps[:-1])]
-        self.intents = [step.output.intents[round_index] for step in steps]
+        self.channel_inputs = [step.output.channel_inputs[round_index] for step in steps]
 
     def rows(self) -> Bool[Tensor, "T B"]:
         """The steps and copies in which the sender said something that the hearer read, and acted on."""
@@ -168,9 +168,9 @@ class _Question:
         """How likely the sender was to say each of the candidates; None where its channel cannot tell."""
         if candidates.words is None or not self.has_odds:
             return None
-        intents = torch.stack([intent[:, self.sender] for intent in self.intents])[rows]
+        channel_inputs = torch.stack([channel_input[:, self.sender] for channel_input in self.channel_inputs])[rows]
         try:
-            logs = self.team.channel.symbol_log_probs(intents).double()
+            logs = self.team.channel.symbol_log_probs(channel_inputs).double()
         except NotImplementedError:
             return None
         words = candidates.words.to(logs.device)
