@@ -1,51 +1,55 @@
-"""Utterances as measures count them: words, what was meant by each, and within what they are counted."""
+"""Utterances as measures count them: words, what was meant by each, and how often each counts."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from heliograph.analysis.measures.base import ids_of, joined, key_of, plain_table
 from heliograph.analysis.measures.undefined import Undefined, reason_of
-from heliograph.analysis.measures.words import Words, words_of
+from heliograph.analysis.measures.words import Words, whole_words, words_of
 
-__all__ = ["Said", "attributes_of", "mean_within", "said_in", "weighted_mean"]
+__all__ = ["Resampled", "Said", "attributes_of", "mean_within", "resampled_by", "said_in", "weighted_mean"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Said:
     """Utterances side by side: `words`; `meant`, an id of each meaning; `attributes` of it; `group`, an id of `given`.
 
-    What a measure does not take is all zeros, of `attributes` one column.
+    `times` says how often each counts. What a measure does not take is all zeros, of `attributes` one column.
     """
 
     words: Words
     meant: Int[np.ndarray, " n"]
     attributes: Int[np.ndarray, "n K"]
     group: Int[np.ndarray, " n"]
+    times: Float[np.ndarray, " n"]
 
     def __len__(self) -> int:
         return len(self.meant)
 
     def __getitem__(self, rows: Any) -> "Said":
         """Some of the utterances, by a mask or numbers."""
-        return Said(
-            words=self.words[rows], meant=self.meant[rows], attributes=self.attributes[rows], group=self.group[rows]
-        )
+        parts = {field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)}
+        return Said(**parts)
+
+    def meaning_otherwise(self, order: Int[np.ndarray, " n"]) -> "Said":
+        """The same words in their order, with meanings in another."""
+        return dataclasses.replace(self, meant=self.meant[order], attributes=self.attributes[order])
 
 
 def said_in(
     messages: Any, *, meanings: Any = None, attributes: Any = None, given: Any = None, eos: Any = None,
-    unique: bool = False,
+    unique: bool = False, whole: bool = False,
 ) -> Said:  # fmt: skip
     """Utterances of any form; raises ValueError where there is none, and for columns of unequal length.
 
     `eos` is the symbol before which words end; `unique` keeps one of the utterances with the same word, meaning and
-    value of `given`.
+    value of `given`. With `whole` messages may be vectors, each different one a word of one symbol.
     """
-    words = words_of(messages, eos=eos)
+    words = whole_words(messages) if whole and eos is None else words_of(messages, eos=eos)
     zeros = np.zeros(len(words), dtype=np.int64)
     table = zeros[:, None] if attributes is None else attributes_of(attributes)
     meant = ids_of(meanings, what="meanings") if meanings is not None else joined(*table.T)
@@ -54,7 +58,7 @@ def said_in(
         raise ValueError(f"{len(words)} messages and {len(meant)} meanings: there must be one meaning for each")
     if len(group) != len(words):
         raise ValueError(f"{len(words)} messages and given= of {len(group)}: there must be one value for each message")
-    found = Said(words=words, meant=meant, attributes=table, group=group)
+    found = Said(words=words, meant=meant, attributes=table, group=group, times=np.ones(len(words)))
     if not unique:
         return found
     first = np.unique(joined(words.ids(), meant, group), return_index=True)[1]
@@ -66,18 +70,57 @@ def mean_within(measure: Callable[[Said], float], said: Said) -> float:
 
     Undefined, for the reason of the first, where none has any.
     """
-    sizes = np.bincount(said.group)
-    if len(sizes) == 1:
+    if not said.group.any():
         return measure(said)
+    sizes = np.bincount(said.group, weights=said.times)
     return weighted_mean([measure(said[said.group == group]) for group in range(len(sizes))], sizes.tolist())
 
 
 def weighted_mean(values: list[float], weights: list[float]) -> float:
     """The weighted mean of the values that are defined; undefined, for the reason of the first, where none is."""
-    known = [not np.isnan(value) for value in values]
+    known = [not np.isnan(value) and weight > 0 for value, weight in zip(values, weights, strict=True)]
     if not any(known):
         return Undefined(reason_of(values[0]) or "it is undefined within every value of given")
     return float(np.average(np.array(values)[known], weights=np.array(weights)[known]))
+
+
+class Resampled:
+    """A measure of utterances whose meanings are shuffled, or that occur several times, within what is given."""
+
+    def __init__(self, measure: Callable[[Said], float], said: Said):
+        self.measure = measure
+        self.rows = [np.flatnonzero(said.group == group) for group in range(int(said.group.max()) + 1)]
+        self.parts = [said[rows] for rows in self.rows]
+        self.place = np.zeros(len(said), dtype=np.int64)
+        for rows in self.rows:
+            self.place[rows] = np.arange(len(rows))
+
+    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
+        """The value with meanings in another order, which keeps each within its group."""
+        orders = [self.place[order[rows]] for rows in self.rows]
+        values = [self.measure(p.meaning_otherwise(o)) for p, o in zip(self.parts, orders, strict=True)]
+        return weighted_mean(values, [len(rows) for rows in self.rows])
+
+    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
+        """The value of utterances that occur so many times each."""
+        weights = [times[rows].astype(np.float64) for rows in self.rows]
+        said = [dataclasses.replace(part, times=w) for part, w in zip(self.parts, weights, strict=True)]
+        values = [self.measure(part) if w.any() else np.nan for part, w in zip(said, weights, strict=True)]
+        return weighted_mean(values, [float(w.sum()) for w in weights])
+
+
+def resampled_by(measure: Callable[..., float], *, whole: bool = False) -> Callable[..., Resampled]:
+    """What shuffles and draws of a measure are computed by, where it is a function of `Said` that heeds its `times`."""
+
+    def made(
+        messages: Any, meanings: Any = None, *, attributes: Any = None, given: Any = None, eos: Any = None,
+        unique: bool = False, **settings: Any,
+    ) -> Resampled:  # fmt: skip
+        which: dict[str, Any] = {"given": given, "eos": eos, "unique": unique, "whole": whole}
+        said = said_in(messages, meanings=meanings, attributes=attributes, **which)
+        return Resampled(lambda part: measure(part, **settings), said)
+
+    return made
 
 
 def attributes_of(attributes: Any) -> Int[np.ndarray, "n K"]:

@@ -1,0 +1,76 @@
+"""Rank correlation of the distances between the same things in two spaces, over all pairs."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from heliograph.analysis.measures.distances import Apart
+from heliograph.analysis.measures.undefined import Undefined
+
+__all__ = ["PairsOfDistances", "spearman_of"]
+
+MOST_CELLS = 2**20
+"""Pairs of levels so many of which are counted in a table; more are ranked one by one."""
+BLOCK = 4_000_000
+"""Pairs of things that are counted at the same time."""
+
+
+class PairsOfDistances:
+    """Spearman's correlation over pairs i < j of how far messages and meanings lie apart, in other orders too."""
+
+    def __init__(self, messages: Apart, meanings: Apart):
+        self.messages, self.meanings = messages, meanings
+        self.in_table = messages.num_levels * meanings.num_levels <= MOST_CELLS
+
+    def value(self) -> float:
+        """That of things as they are."""
+        return self._correlation(self.meanings)
+
+    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
+        """The value of messages in their order, with meanings in another."""
+        return self._correlation(self.meanings.otherwise(order))
+
+    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
+        """The value of things that occur so many times each; a thing has no distance to itself, drawn again or not."""
+        kept = np.flatnonzero(times)
+        some = PairsOfDistances(self.messages.otherwise(kept), self.meanings.otherwise(kept))
+        return some._correlation(some.meanings, weights=times[kept].astype(np.float64))
+
+    def _correlation(self, meanings: Apart, weights: Float[np.ndarray, " n"] | None = None) -> float:
+        if not self.in_table:
+            return self._of_each(meanings, weights)
+        num, others = len(self.messages.kind), meanings.num_levels
+        cells = self.messages.num_levels * others
+        table = np.zeros(cells)
+        step = max(1, BLOCK // num)
+        for start in range(0, num, step):
+            rows = np.arange(start, min(start + step, num))
+            code = self.messages.rows(rows).astype(np.intp) * others + meanings.rows(rows)
+            heavy = None if weights is None else (weights[rows, None] * weights).ravel()
+            table += np.bincount(code.ravel(), weights=heavy, minlength=cells)
+        table[0] -= num if weights is None else float((weights**2).sum())
+        one, other = np.nonzero(table.reshape(-1, others) > 0.5)
+        return spearman_of(one, other, table.reshape(-1, others)[one, other])
+
+    def _of_each(self, meanings: Apart, weights: Float[np.ndarray, " n"] | None) -> float:
+        upper = np.triu_indices(len(self.messages.kind), 1)
+        everything: Any = slice(None)
+        one, other = (apart.rows(everything)[upper] for apart in (self.messages, meanings))
+        heavy = np.ones(len(one)) if weights is None else weights[upper[0]] * weights[upper[1]]
+        return spearman_of(one, other, heavy)
+
+
+def spearman_of(one: Num[np.ndarray, " m"], other: Num[np.ndarray, " m"], times: Float[np.ndarray, " m"]) -> float:
+    """Spearman's correlation of two columns of levels, whole numbers from 0, each row counted so many times."""
+    if not len(one):
+        return Undefined("there are no two utterances to compare")
+    ranks = []
+    for levels, what in ((one, "messages"), (other, "meanings")):
+        counts = np.bincount(levels, weights=times)
+        if (counts > 0).sum() < 2:
+            return Undefined(f"all {what} lie equally far apart")
+        ranks.append((counts.cumsum() - counts / 2)[levels])
+    first, second = (rank - np.average(rank, weights=times) for rank in ranks)
+    spread = float((times * first**2).sum()) ** 0.5 * float((times * second**2).sum()) ** 0.5
+    return float(np.clip((times * first * second).sum() / spread, -1.0, 1.0))
