@@ -7,9 +7,9 @@ import numpy as np
 from scipy.special import gammaln
 
 from heliograph.analysis.measures.counting import counts_of, of_words_and_meanings
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
-from heliograph.analysis.measures.normalised_mutual_information import MEANS, check_mean
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
+from heliograph.analysis.measures.normalised_mutual_information import MEANS, check_kind_of_mean
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "adjusted_mutual_information", "expected_information"]
@@ -29,8 +29,8 @@ def adjusted_mutual_information(
     is): chance then tells as much as any code, 0/0; scikit-learn returns rounding noise there. Raises ValueError for
     another mean, where there is no message, or not one meaning for each.
     """
-    check_mean(mean)
-    said = said_in(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
+    check_kind_of_mean(mean)
+    said = language_of(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
     return mean_within(lambda part: _adjusted(part, mean=mean), said)
 
 
@@ -64,7 +64,7 @@ def _log_choose(n: Any, k: Any) -> Any:
     return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
 
-def _adjusted(said: Said, *, mean: str = "arithmetic") -> float:
+def _adjusted(said: Language, *, mean: str = "arithmetic") -> float:
     words, meant, both = of_words_and_meanings(said)
     counts = [counts_of(ids, said.times) for ids in (said.words.ids(), said.meant)]
     if any((found[found > 0] == 1).all() or (found > 0).sum() == 1 for found in counts):

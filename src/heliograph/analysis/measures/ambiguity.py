@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from heliograph.analysis.measures.counting import of_words_and_meanings
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 
 __all__ = ["MEASURE", "ambiguity"]
 
@@ -16,11 +16,11 @@ def ambiguity(messages: Any, meanings: Any, *, given: Any = None, eos: Any = Non
     The names of this and of `synonymy` are swapped in some papers. Plug-in: few utterances of each message understate
     it. Raises ValueError where there is no message, or not one meaning for each.
     """
-    said = said_in(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
+    said = language_of(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
     return mean_within(_ambiguity, said)
 
 
-def _ambiguity(said: Said) -> float:
+def _ambiguity(said: Language) -> float:
     of_words, _, both = of_words_and_meanings(said)
     return max(0.0, both - of_words)
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from heliograph.analysis.measures.base import check_convention
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import Slot, mean_gap
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
+from heliograph.analysis.measures.places import Feature, mean_gap
 
 __all__ = ["MEASURE", "bosdis"]
 
@@ -32,20 +32,20 @@ def bosdis(
     meaning for each.
     """
     check_convention(convention, CONVENTIONS)
-    said = said_in(messages, attributes=attributes, given=given, eos=eos, unique=unique)
+    said = language_of(messages, attributes=attributes, given=given, eos=eos, unique=unique)
     return mean_within(lambda part: _bosdis(part, convention=convention, vocabulary=vocabulary), said)
 
 
-def _bosdis(said: Said, *, convention: str = "all", vocabulary: int | None = None) -> float:
+def _bosdis(said: Language, *, convention: str = "all", vocabulary: int | None = None) -> float:
     return mean_gap(_numbers_of_symbols(said, convention=convention, vocabulary=vocabulary))
 
 
-def _numbers_of_symbols(said: Said, *, convention: str, vocabulary: int | None) -> Iterator[Slot]:
+def _numbers_of_symbols(said: Language, *, convention: str, vocabulary: int | None) -> Iterator[Feature]:
     counts = np.asfortranarray(said.words.counts())
     for column, name in zip(counts.T, said.words.names, strict=True):
         out_of = convention == "egg" and (name == 0 or (vocabulary is not None and name >= vocabulary))
         if not out_of:
-            yield Slot(ids=column, attributes=said.attributes, times=said.times)
+            yield Feature(ids=column, attributes=said.attributes, times=said.times)
 
 
 MEASURE = Measure(

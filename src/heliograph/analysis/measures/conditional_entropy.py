@@ -5,9 +5,9 @@ from typing import Any
 
 from heliograph.analysis.measures.base import check_convention
 from heliograph.analysis.measures.counting import entropy_bits
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
 from heliograph.analysis.measures.ngram_entropy import ngrams_of
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "conditional_entropy"]
@@ -26,11 +26,11 @@ def conditional_entropy(messages: Any, *, convention: str = "elcc", given: Any =
     there is no message.
     """
     check_convention(convention, CONVENTIONS)
-    said = said_in(messages, given=given, eos=eos)
+    said = language_of(messages, given=given, eos=eos)
     return mean_within(lambda part: _conditional_entropy(part, convention=convention), said)
 
 
-def _conditional_entropy(said: Said, *, convention: str = "elcc") -> float:
+def _conditional_entropy(said: Language, *, convention: str = "elcc") -> float:
     pairs, singles = ngrams_of(said, size=2), ngrams_of(said, size=1)
     if pairs is None or singles is None:
         return Undefined("no message has 2 symbols")

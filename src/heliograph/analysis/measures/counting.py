@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from heliograph.analysis.measures.base import renumbered
-from heliograph.analysis.measures.said import Said
+from heliograph.analysis.measures.language import Language
 
 __all__ = ["bits_of", "counts_of", "entropy_bits", "joint_ids", "joint_table", "of_words_and_meanings", "shared_bits"]
 
@@ -57,7 +57,7 @@ def shared_bits(one: Int[np.ndarray, " n"], other: Int[np.ndarray, " n"], times:
     return max(0.0, entropy_bits(one, times) + entropy_bits(other, times) - both)
 
 
-def of_words_and_meanings(said: Said) -> tuple[float, float, float]:
+def of_words_and_meanings(said: Language) -> tuple[float, float, float]:
     """Entropies of whole messages, of meanings, and of both together, in bits."""
     words: Any = said.words.ids()
     together = entropy_bits(joint_ids(words, said.meant), said.times)

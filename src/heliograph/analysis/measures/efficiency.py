@@ -5,8 +5,8 @@ from typing import Any
 
 from heliograph.analysis.measures.base import check_convention
 from heliograph.analysis.measures.counting import bits_of, counts_of
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "efficiency"]
@@ -28,13 +28,13 @@ def efficiency(
     given. Undefined where one message is all there is, or could be. Raises ValueError where there is no message.
     """
     check_convention(convention, CONVENTIONS)
-    said = said_in(messages, given=given, eos=eos)
+    said = language_of(messages, given=given, eos=eos)
     how: dict[str, Any] = {"convention": convention, "vocabulary": vocabulary, "length": length}
     return mean_within(lambda part: _efficiency(part, **how), said)
 
 
 def _efficiency(
-    said: Said, *, convention: str = "distinct", vocabulary: int | None = None, length: int | None = None
+    said: Language, *, convention: str = "distinct", vocabulary: int | None = None, length: int | None = None
 ) -> float:
     counts = counts_of(said.words.ids(), said.times)
     if convention == "distinct":

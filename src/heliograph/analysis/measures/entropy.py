@@ -5,8 +5,8 @@ from typing import Any
 
 from heliograph.analysis.measures.base import entropy_of_ids
 from heliograph.analysis.measures.counting import entropy_bits
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 
 __all__ = ["MEASURE", "entropy"]
 
@@ -17,11 +17,11 @@ def entropy(messages: Any, *, given: Any = None, eos: Any = None) -> float:
     H(M) = -sum_m p(m) log2 p(m). 0 where the same is always said, log2(n) where n messages are equally frequent. Rows
     may be numbers, strings, arrays or tensors, and may differ in length. Raises ValueError where there is no message.
     """
-    said = said_in(messages, given=given, eos=eos, whole=True)
+    said = language_of(messages, given=given, eos=eos, whole=True)
     return mean_within(lambda part: entropy_of_ids(part.words.ids()), said)
 
 
-def _entropy(said: Said) -> float:
+def _entropy(said: Language) -> float:
     return entropy_bits(said.words.ids(), said.times)
 
 

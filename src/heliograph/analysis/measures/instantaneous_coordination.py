@@ -7,8 +7,8 @@ import numpy as np
 
 from heliograph.analysis.measures.base import check_convention, ids_of
 from heliograph.analysis.measures.counting import shared_bits
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Chance, Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 from heliograph.analysis.measures.words import whole_words
 
@@ -46,11 +46,11 @@ def instantaneous_coordination(
         return Undefined(f"no episode has a message with an action {shift} steps later")
     rows = np.flatnonzero(heard)
     within = None if given is None else ids_of(given, what="given")[rows]
-    said = said_in(words[rows], meanings=actions[rows + shift], given=within, whole=True)
+    said = language_of(words[rows], meanings=actions[rows + shift], given=within, whole=True)
     return mean_within(lambda part: _shared(part, convention=convention), said)
 
 
-def _shared(said: Said, *, convention: str = "bits") -> float:
+def _shared(said: Language, *, convention: str = "bits") -> float:
     return shared_bits(said.words.ids(), said.meant, said.times) * (math.log(2) if convention == "lowe" else 1.0)
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Int
 
 from heliograph.analysis.measures.base import entropies_within
 from heliograph.analysis.measures.counting import of_words_and_meanings
+from heliograph.analysis.measures.language import Language, language_of, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
-from heliograph.analysis.measures.said import Said, resampled_by, said_in
 from heliograph.moved import moved_name
 
 __all__ = ["MEASURE", "mutual_information", "mutual_information_of_ids"]
@@ -25,7 +25,7 @@ def mutual_information(
     its values, so that roles may use different codes. Raises ValueError where there is no message, or not one meaning
     for each.
     """
-    said = said_in(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
+    said = language_of(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
     return mutual_information_of_ids(said.words.ids(), said.meant, given=said.group)
 
 
@@ -39,7 +39,7 @@ def mutual_information_of_ids(
     return max(0.0, float(np.average(bits, weights=np.bincount(group))))
 
 
-def _bits(said: Said) -> float:
+def _bits(said: Language) -> float:
     of_words, of_meanings, both = of_words_and_meanings(said)
     return max(0.0, of_words + of_meanings - both)
 

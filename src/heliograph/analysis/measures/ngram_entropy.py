@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 
 from heliograph.analysis.measures.base import joined
 from heliograph.analysis.measures.counting import entropy_bits
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "ngram_entropy", "ngrams_of"]
@@ -22,10 +22,10 @@ def ngram_entropy(messages: Any, *, size: int = 2, given: Any = None, eos: Any =
     """
     if size < 1:
         raise ValueError(f"size={size}: must be 1 or more")
-    return mean_within(lambda part: _ngram_entropy(part, size=size), said_in(messages, given=given, eos=eos))
+    return mean_within(lambda part: _ngram_entropy(part, size=size), language_of(messages, given=given, eos=eos))
 
 
-def ngrams_of(said: Said, *, size: int) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]] | None:
+def ngrams_of(said: Language, *, size: int) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]] | None:
     """An id of each run of symbols, and how often it counts; None where there is none."""
     codes, lengths = said.words.codes, said.words.lengths
     starts = codes.shape[1] - size + 1
@@ -35,7 +35,7 @@ def ngrams_of(said: Said, *, size: int) -> tuple[Int[np.ndarray, " m"], Float[np
     return joined(*(codes[rows, places + at] for at in range(size))), said.times[rows]
 
 
-def _ngram_entropy(said: Said, *, size: int = 2) -> float:
+def _ngram_entropy(said: Language, *, size: int = 2) -> float:
     found = ngrams_of(said, size=size)
     return Undefined(f"no message has {size} symbols") if found is None else entropy_bits(*found)
 

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Int
 
 from heliograph.analysis.measures.counting import entropy_bits, joint_ids
+from heliograph.analysis.measures.language import Language, Resampled, language_of
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
-from heliograph.analysis.measures.said import Resampled, Said, said_in
 
-__all__ = ["MEANS", "MEASURE", "check_mean", "normalised_mutual_information"]
+__all__ = ["MEANS", "MEASURE", "check_kind_of_mean", "normalised_mutual_information"]
 
 MEANS: dict[str, Callable[[float, float], float]] = {
     "min": min,
@@ -29,12 +29,12 @@ def normalised_mutual_information(
     scikit-learn has it). With `given` all three are means within its values. Raises ValueError for another mean, where
     there is no message, or not one meaning for each.
     """
-    check_mean(mean)
-    said = said_in(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
+    check_kind_of_mean(mean)
+    said = language_of(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
     return _Normalised(said, mean=mean).drawn(np.ones(len(said), dtype=np.int64))
 
 
-def check_mean(mean: str) -> None:
+def check_kind_of_mean(mean: str) -> None:
     """Refuse a mean that there is not."""
     if mean not in MEANS:
         raise ValueError(f"mean={mean!r}: must be one of {', '.join(map(repr, MEANS))}")
@@ -46,22 +46,22 @@ def _share(words: float, meant: float, both: float, *, mean: str) -> float:
     return max(0.0, words + meant - both) / MEANS[mean](words, meant)
 
 
-def _of_words(said: Said) -> float:
+def _of_words(said: Language) -> float:
     return entropy_bits(said.words.ids(), said.times)
 
 
-def _of_meanings(said: Said) -> float:
+def _of_meanings(said: Language) -> float:
     return entropy_bits(said.meant, said.times)
 
 
-def _of_both(said: Said) -> float:
+def _of_both(said: Language) -> float:
     return entropy_bits(joint_ids(said.words.ids(), said.meant), said.times)
 
 
 class _Normalised:
     """The share of the means within groups of all three entropies."""
 
-    def __init__(self, said: Said, *, mean: str = "arithmetic"):
+    def __init__(self, said: Language, *, mean: str = "arithmetic"):
         kinds = (_of_words, _of_meanings, _of_both)
         self.parts = [Resampled(kind, said) for kind in kinds]
         self.mean = mean
@@ -76,7 +76,7 @@ class _Normalised:
 
 
 def _resampling(messages: Any, meanings: Any, *, mean: str = "arithmetic", **how: Any) -> _Normalised:
-    return _Normalised(said_in(messages, meanings=meanings, whole=True, **how), mean=mean)
+    return _Normalised(language_of(messages, meanings=meanings, whole=True, **how), mean=mean)
 
 
 MEASURE = Measure(

@@ -7,17 +7,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from heliograph.analysis.measures.counting import entropy_bits, shared_bits
-from heliograph.analysis.measures.said import Said
+from heliograph.analysis.measures.language import Language
 from heliograph.analysis.measures.undefined import Undefined
 
-__all__ = ["NOTHING", "Slot", "best_less_second", "mean_gap", "slots_of"]
+__all__ = ["NOTHING", "Feature", "best_less_second", "mean_gap", "places_of"]
 
 NOTHING = 1e-12
 """Bits that are none but for rounding."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Slot:
+class Feature:
     """What varies with messages, such as the symbol at a place: an id of it, in some utterances, with attributes."""
 
     ids: Int[np.ndarray, " m"]
@@ -33,14 +33,14 @@ class Slot:
         return [shared_bits(self.ids, column, self.times) for column in self.attributes.T]
 
 
-def slots_of(said: Said, *, padded: bool = False) -> Iterator[Slot]:
+def places_of(said: Language, *, padded: bool = False) -> Iterator[Feature]:
     """The symbol at each place: of messages that reach it, or `padded`, of all, where the end counts as a symbol."""
     for column in said.words.codes.T:
         here = column >= 0
         if padded or here.all():
-            yield Slot(ids=column + 1 if padded else column, attributes=said.attributes, times=said.times)
+            yield Feature(ids=column + 1 if padded else column, attributes=said.attributes, times=said.times)
         else:
-            yield Slot(ids=column[here], attributes=said.attributes[here], times=said.times[here])
+            yield Feature(ids=column[here], attributes=said.attributes[here], times=said.times[here])
 
 
 def best_less_second(told: list[float]) -> float:
@@ -49,11 +49,11 @@ def best_less_second(told: list[float]) -> float:
     return ordered[0] - ordered[1]
 
 
-def mean_gap(slots: Iterator[Slot]) -> float:
+def mean_gap(features: Iterator[Feature]) -> float:
     """The mean over what varies of (largest - second largest information about an attribute) / entropy."""
     found = []
-    for slot in slots:
-        bits = slot.bits() if slot.times.any() else 0.0
+    for feature in features:
+        bits = feature.bits() if feature.times.any() else 0.0
         if bits > NOTHING:
-            found.append(best_less_second(slot.told()) / bits)
+            found.append(best_less_second(feature.told()) / bits)
     return float(np.mean(found)) if found else Undefined("every message is the same in this respect: nothing varies")

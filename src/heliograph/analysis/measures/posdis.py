@@ -3,9 +3,9 @@
 from typing import Any
 
 from heliograph.analysis.measures.base import check_convention
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import mean_gap, slots_of
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
+from heliograph.analysis.measures.places import mean_gap, places_of
 
 __all__ = ["MEASURE", "posdis"]
 
@@ -29,12 +29,12 @@ def posdis(
     length. Undefined where no place varies. Raises ValueError where there is no message, or not one meaning for each.
     """
     check_convention(convention, CONVENTIONS)
-    said = said_in(messages, attributes=attributes, given=given, eos=eos, unique=unique)
+    said = language_of(messages, attributes=attributes, given=given, eos=eos, unique=unique)
     return mean_within(lambda part: _posdis(part, convention=convention), said)
 
 
-def _posdis(said: Said, *, convention: str = "reached") -> float:
-    return mean_gap(slots_of(said, padded=convention == "egg"))
+def _posdis(said: Language, *, convention: str = "reached") -> float:
+    return mean_gap(places_of(said, padded=convention == "egg"))
 
 
 MEASURE = Measure(

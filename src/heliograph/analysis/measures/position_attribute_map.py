@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from heliograph.analysis.measures.language import Language, language_of, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import slots_of
-from heliograph.analysis.measures.said import Said, resampled_by, said_in
+from heliograph.analysis.measures.places import places_of
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "PositionAttributeMap", "position_attribute_map"]
@@ -32,17 +32,17 @@ def position_attribute_map(
     before a place do not count there. Undefined where no message has a symbol. Raises ValueError where there is no
     message, or not one meaning for each.
     """
-    said = said_in(messages, attributes=attributes, eos=eos, unique=unique)
-    slots = [slot for slot in slots_of(said) if len(slot.ids)]
+    said = language_of(messages, attributes=attributes, eos=eos, unique=unique)
+    features = [feature for feature in places_of(said) if len(feature.ids)]
     return PositionAttributeMap(
         mean_largest=_mean_largest(said),
-        information=tuple(tuple(slot.told()) for slot in slots),
-        entropies=tuple(slot.bits() for slot in slots),
+        information=tuple(tuple(feature.told()) for feature in features),
+        entropies=tuple(feature.bits() for feature in features),
     )
 
 
-def _mean_largest(said: Said) -> float:
-    largest = [max(slot.told(), default=0.0) for slot in slots_of(said) if slot.times.any()]
+def _mean_largest(said: Language) -> float:
+    largest = [max(feature.told(), default=0.0) for feature in places_of(said) if feature.times.any()]
     return float(np.mean(largest)) if largest else Undefined("no message has a symbol")
 
 

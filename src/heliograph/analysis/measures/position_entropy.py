@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from heliograph.analysis.measures.counting import entropy_bits
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "PositionEntropy", "position_entropy"]
@@ -28,13 +28,13 @@ def position_entropy(messages: Any, *, given: Any = None, eos: Any = None) -> Po
     Messages that end before a place do not count there. `mean` is undefined where no message has a symbol. Raises
     ValueError where there is no message.
     """
-    said = said_in(messages, given=given, eos=eos)
+    said = language_of(messages, given=given, eos=eos)
     num_places = said.words.codes.shape[1]
     places = [mean_within(lambda part, at=at: _at_place(part, at), said) for at in range(num_places)]  # type: ignore[misc]
     return PositionEntropy(mean=_mean(places), places=tuple(places))
 
 
-def _at_place(said: Said, place: int) -> float:
+def _at_place(said: Language, place: int) -> float:
     if place >= said.words.codes.shape[1] or not (here := said.words.said[:, place] & (said.times > 0)).any():
         return Undefined("no message is so long")
     return entropy_bits(said.words.codes[here, place], said.times[here])
@@ -44,7 +44,7 @@ def _mean(places: list[float]) -> float:
     return float(np.nanmean(places)) if not np.isnan(places).all() else Undefined("no message has a symbol")
 
 
-def _position_entropy(said: Said) -> float:
+def _position_entropy(said: Language) -> float:
     return _mean([_at_place(said, place) for place in range(said.words.codes.shape[1])])
 
 

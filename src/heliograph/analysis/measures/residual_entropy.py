@@ -9,8 +9,8 @@ from jaxtyping import Int
 
 from heliograph.analysis.measures.base import joined
 from heliograph.analysis.measures.counting import bits_of, counts_of, entropy_bits, joint_ids
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 from heliograph.analysis.measures.words import Words
 
@@ -38,20 +38,20 @@ def residual_entropy(
     symbol. Undefined where no attribute varies, and for messages of more than 10 places. Raises ValueError where there
     is no message, or not one meaning for each.
     """
-    said = said_in(messages, attributes=attributes, given=given, eos=eos, unique=unique)
+    said = language_of(messages, attributes=attributes, given=given, eos=eos, unique=unique)
     return mean_within(_residual_entropy, said)
 
 
 def best_partition(messages: Any, attributes: Any, *, eos: Any = None) -> Partition:
     """The same with the partition behind it; of several equally good ones the first."""
-    return _partition(said_in(messages, attributes=attributes, eos=eos))
+    return _partition(language_of(messages, attributes=attributes, eos=eos))
 
 
-def _residual_entropy(said: Said) -> float:
+def _residual_entropy(said: Language) -> float:
     return _partition(said).residual
 
 
-def _partition(said: Said) -> Partition:
+def _partition(said: Language) -> Partition:
     places = said.words.codes.shape[1]
     if places > MOST_PLACES:
         why = Undefined(f"messages have {places} places: at most {MOST_PLACES} are tried")

@@ -5,8 +5,8 @@ from typing import Any
 
 from heliograph.analysis.measures.base import check_convention
 from heliograph.analysis.measures.counting import of_words_and_meanings
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Chance, Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 
 __all__ = ["MEASURE", "speaker_consistency"]
 
@@ -22,11 +22,11 @@ def speaker_consistency(
     ValueError where there is no message, or not one action for each.
     """
     check_convention(convention, CONVENTIONS)
-    said = said_in(messages, meanings=actions, given=given, eos=eos, whole=True)
+    said = language_of(messages, meanings=actions, given=given, eos=eos, whole=True)
     return mean_within(lambda part: _shared(part, convention=convention), said)
 
 
-def _shared(said: Said, *, convention: str = "bits") -> float:
+def _shared(said: Language, *, convention: str = "bits") -> float:
     of_words, of_actions, both = of_words_and_meanings(said)
     return max(0.0, of_words + of_actions - both) * (math.log(2) if convention == "lowe" else 1.0)
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from heliograph.analysis.measures.counting import entropy_bits
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "symbol_entropy"]
@@ -19,10 +19,10 @@ def symbol_entropy(messages: Any, *, given: Any = None, eos: Any = None) -> floa
     It mixes places: see `position_entropy`. Padding counts as a symbol unless `eos` cuts it off. Undefined where no
     message has a symbol. Raises ValueError where there is no message.
     """
-    return mean_within(_symbol_entropy, said_in(messages, given=given, eos=eos))
+    return mean_within(_symbol_entropy, language_of(messages, given=given, eos=eos))
 
 
-def _symbol_entropy(said: Said) -> float:
+def _symbol_entropy(said: Language) -> float:
     where = said.words.said
     if not where.any():
         return Undefined("no message has a symbol")

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from heliograph.analysis.measures.counting import of_words_and_meanings
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
-from heliograph.analysis.measures.said import Said, mean_within, resampled_by, said_in
 
 __all__ = ["MEASURE", "synonymy"]
 
@@ -16,11 +16,11 @@ def synonymy(messages: Any, meanings: Any, *, given: Any = None, eos: Any = None
     The names of this and of `ambiguity` are swapped in some papers. Plug-in: few utterances of each meaning understate
     it. Raises ValueError where there is no message, or not one meaning for each.
     """
-    said = said_in(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
+    said = language_of(messages, meanings=meanings, given=given, eos=eos, unique=unique, whole=True)
     return mean_within(_synonymy, said)
 
 
-def _synonymy(said: Said) -> float:
+def _synonymy(said: Language) -> float:
     _, of_meanings, both = of_words_and_meanings(said)
     return max(0.0, both - of_meanings)
 

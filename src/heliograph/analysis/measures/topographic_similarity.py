@@ -7,9 +7,9 @@ from jaxtyping import Int
 
 from heliograph.analysis.measures.base import check_convention, ids_of, numbers_of, plain_rows, plain_table
 from heliograph.analysis.measures.distances import Apart, between_places, between_vectors, between_words
+from heliograph.analysis.measures.language import Language, language_of, weighted_mean
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
 from heliograph.analysis.measures.rank_correlation import PairsOfDistances
-from heliograph.analysis.measures.said import Said, said_in, weighted_mean
 from heliograph.analysis.measures.undefined import Undefined
 from heliograph.analysis.measures.words import Words
 
@@ -92,7 +92,7 @@ def _resampling(
     if (convention in ("euclidean", "cosine")) != (vectors is not None):
         kind = "symbols" if vectors is None else "vectors"
         raise ValueError(f"convention={convention!r}: messages are {kind}, which it does not compare")
-    said = said_in(messages, attributes=attributes, given=given, eos=eos, whole=vectors is not None)
+    said = language_of(messages, attributes=attributes, given=given, eos=eos, whole=vectors is not None)
     numbers = None if meaning_distance == "hamming" else _numbers(attributes)
     kept = np.arange(len(said)) if not unique else _first_of_each(said)
     groups = said.group[kept]
@@ -127,12 +127,12 @@ def _numbers(attributes: Any) -> np.ndarray:
         raise ValueError("meanings must be rows of numbers, all of one length, for distances of numbers") from error
 
 
-def _first_of_each(said: Said) -> Int[np.ndarray, " m"]:
+def _first_of_each(said: Language) -> Int[np.ndarray, " m"]:
     pairs = np.stack([said.words.ids(), said.meant, said.group], 1)
     return np.sort(np.unique(ids_of(pairs), return_index=True)[1])
 
 
-def _of_messages(said: Said, vectors: np.ndarray | None, convention: str) -> Apart | Undefined:
+def _of_messages(said: Language, vectors: np.ndarray | None, convention: str) -> Apart | Undefined:
     if vectors is not None:
         return between_vectors(vectors, metric=convention)
     if convention == "hamming":
@@ -140,7 +140,7 @@ def _of_messages(said: Said, vectors: np.ndarray | None, convention: str) -> Apa
     return between_words(said.words, over=OVER[convention])
 
 
-def _of_meanings(said: Said, numbers: np.ndarray | None, metric: str) -> Apart | Undefined:
+def _of_meanings(said: Language, numbers: np.ndarray | None, metric: str) -> Apart | Undefined:
     if numbers is None:
         return between_places(said.attributes, ids_of(said.meant))
     return between_vectors(numbers, metric=metric)

@@ -11,11 +11,11 @@ from heliograph.analysis.measures.base import ids_of, joined, key_of, plain_tabl
 from heliograph.analysis.measures.undefined import Undefined, reason_of
 from heliograph.analysis.measures.words import Words, whole_words, words_of
 
-__all__ = ["Resampled", "Said", "attributes_of", "mean_within", "resampled_by", "said_in", "weighted_mean"]
+__all__ = ["Language", "Resampled", "attributes_of", "language_of", "mean_within", "resampled_by", "weighted_mean"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Said:
+class Language:
     """Utterances side by side: `words`; `meant`, an id of each meaning; `attributes` of it; `group`, an id of `given`.
 
     `times` says how often each counts. What a measure does not take is all zeros, of `attributes` one column.
@@ -30,20 +30,20 @@ class Said:
     def __len__(self) -> int:
         return len(self.meant)
 
-    def __getitem__(self, rows: Any) -> "Said":
+    def __getitem__(self, rows: Any) -> "Language":
         """Some of the utterances, by a mask or numbers."""
         parts = {field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)}
-        return Said(**parts)
+        return Language(**parts)
 
-    def meaning_otherwise(self, order: Int[np.ndarray, " n"]) -> "Said":
+    def meaning_otherwise(self, order: Int[np.ndarray, " n"]) -> "Language":
         """The same words in their order, with meanings in another."""
         return dataclasses.replace(self, meant=self.meant[order], attributes=self.attributes[order])
 
 
-def said_in(
+def language_of(
     messages: Any, *, meanings: Any = None, attributes: Any = None, given: Any = None, eos: Any = None,
     unique: bool = False, whole: bool = False,
-) -> Said:  # fmt: skip
+) -> Language:  # fmt: skip
     """Utterances of any form; raises ValueError where there is none, and for columns of unequal length.
 
     `eos` is the symbol before which words end; `unique` keeps one of the utterances with the same word, meaning and
@@ -58,14 +58,14 @@ def said_in(
         raise ValueError(f"{len(words)} messages and {len(meant)} meanings: there must be one meaning for each")
     if len(group) != len(words):
         raise ValueError(f"{len(words)} messages and given= of {len(group)}: there must be one value for each message")
-    found = Said(words=words, meant=meant, attributes=table, group=group, times=np.ones(len(words)))
+    found = Language(words=words, meant=meant, attributes=table, group=group, times=np.ones(len(words)))
     if not unique:
         return found
     first = np.unique(joined(words.ids(), meant, group), return_index=True)[1]
     return found[np.sort(first)]
 
 
-def mean_within(measure: Callable[[Said], float], said: Said) -> float:
+def mean_within(measure: Callable[[Language], float], said: Language) -> float:
     """The mean of a measure within each value of what is given, weighted by utterances; those that have none left out.
 
     Undefined, for the reason of the first, where none has any.
@@ -87,7 +87,7 @@ def weighted_mean(values: list[float], weights: list[float]) -> float:
 class Resampled:
     """A measure of utterances whose meanings are shuffled, or that occur several times, within what is given."""
 
-    def __init__(self, measure: Callable[[Said], float], said: Said):
+    def __init__(self, measure: Callable[[Language], float], said: Language):
         self.measure = measure
         self.rows = [np.flatnonzero(said.group == group) for group in range(int(said.group.max()) + 1)]
         self.parts = [said[rows] for rows in self.rows]
@@ -110,14 +110,14 @@ class Resampled:
 
 
 def resampled_by(measure: Callable[..., float], *, whole: bool = False) -> Callable[..., Resampled]:
-    """What shuffles and draws of a measure are computed by, where it is a function of `Said` that heeds its `times`."""
+    """What shuffles and draws of a measure are computed by, where it is a function of `Language` that heeds its `times`."""
 
     def made(
         messages: Any, meanings: Any = None, *, attributes: Any = None, given: Any = None, eos: Any = None,
         unique: bool = False, **settings: Any,
     ) -> Resampled:  # fmt: skip
         which: dict[str, Any] = {"given": given, "eos": eos, "unique": unique, "whole": whole}
-        said = said_in(messages, meanings=meanings, attributes=attributes, **which)
+        said = language_of(messages, meanings=meanings, attributes=attributes, **which)
         return Resampled(lambda part: measure(part, **settings), said)
 
     return made
