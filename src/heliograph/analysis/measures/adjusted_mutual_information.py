@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import gammaln
 
 from heliograph.analysis.measures.counting import counts_of, of_words_and_meanings
@@ -43,21 +44,27 @@ def expected_information(one: np.ndarray, other: np.ndarray) -> float:
 @functools.lru_cache(maxsize=512)
 def _expected(sizes: tuple, times: tuple, other_sizes: tuple, other_times: tuple) -> float:
     """Sum over pairs of kinds with such counts of the hypergeometric mean of their share."""
+    if len(sizes) > len(other_sizes):
+        sizes, times, other_sizes, other_times = other_sizes, other_times, sizes, times
     total = sum(size * number for size, number in zip(sizes, times, strict=True))
-    bits = 0.0
-    for size, number in zip(sizes, times, strict=True):
-        for other, other_number in zip(other_sizes, other_times, strict=True):
-            bits += number * other_number * _of_pair(size, other, total)
-    return bits
+    others, numbers = np.array(other_sizes, dtype=np.float64)[:, None], np.array(other_times, dtype=np.float64)
+    return sum(
+        number * float(numbers @ _of_pairs(size, others, total)) for size, number in zip(sizes, times, strict=True)
+    )
 
 
-def _of_pair(a: int, b: int, n: int) -> float:
+def _of_pairs(a: int, b: Float[np.ndarray, "kinds 1"], n: int) -> Float[np.ndarray, " kinds"]:
+    """The mean of a pair's share of the information, for kinds that occur a and b times among n."""
     middle = a * b / n
     reach = SPREADS * np.sqrt(middle * (1 - a / n) * (1 - b / n)) + SPARE
-    low, high = max(1, a + b - n, int(middle - reach)), min(a, b, int(middle + reach))
-    both = np.arange(low, high + 1, dtype=np.float64)
-    chance = _log_choose(b, both) + _log_choose(n - b, a - both) - _log_choose(n, a)
-    return float((both / n * np.log2(n * both / (a * b)) * np.exp(chance)).sum())
+    low = np.maximum(np.maximum(1, a + b - n), np.floor(middle - reach))
+    high = np.minimum(np.minimum(a, b), np.floor(middle + reach))
+    both = low + np.arange(int((high - low).max()) + 1)
+    inside = both <= high
+    both = np.where(inside, both, low)
+    chance = np.exp(_log_choose(b, both) + _log_choose(n - b, a - both) - _log_choose(n, a))
+    found: np.ndarray = np.where(inside, both / n * np.log2(n * both / (a * b)) * chance, 0.0).sum(1)
+    return found
 
 
 def _log_choose(n: Any, k: Any) -> Any:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from heliograph.analysis.measures.base import check_convention
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import Feature, mean_gap
+from heliograph.analysis.measures.places import Feature, attributes_of_meanings, mean_gap
 
 __all__ = ["MEASURE", "bosdis"]
 
@@ -41,11 +39,11 @@ def _bosdis(said: Language, *, convention: str = "all", vocabulary: int | None =
 
 
 def _numbers_of_symbols(said: Language, *, convention: str, vocabulary: int | None) -> Iterator[Feature]:
-    counts = np.asfortranarray(said.words.counts())
-    for column, name in zip(counts.T, said.words.names, strict=True):
+    table = attributes_of_meanings(said)
+    for column, name in zip(said.words.counts().T, said.words.names, strict=True):
         out_of = convention == "egg" and (name == 0 or (vocabulary is not None and name >= vocabulary))
         if not out_of:
-            yield Feature(ids=column, attributes=said.attributes, times=said.times)
+            yield Feature(ids=column, meant=said.meant, times=said.times, attributes=table)
 
 
 MEASURE = Measure(

@@ -8,7 +8,16 @@ from jaxtyping import Float, Int, Num
 from heliograph.analysis.measures.base import renumbered
 from heliograph.analysis.measures.language import Language
 
-__all__ = ["bits_of", "counts_of", "entropy_bits", "joint_ids", "joint_table", "of_words_and_meanings", "shared_bits"]
+__all__ = [
+    "SMALL",
+    "bits_of",
+    "counts_of",
+    "entropy_bits",
+    "joint_ids",
+    "joint_table",
+    "of_words_and_meanings",
+    "shared_bits",
+]
 
 TINY = 10_000
 """Cells of a table whose sums are quicker than to count anew."""

@@ -110,7 +110,7 @@ class Resampled:
 
 
 def resampled_by(measure: Callable[..., float], *, whole: bool = False) -> Callable[..., Resampled]:
-    """What shuffles and draws of a measure are computed by, where it is a function of `Language` that heeds its `times`."""
+    """What shuffles and draws are computed by, where a measure is a function of `Language` that heeds its `times`."""
 
     def made(
         messages: Any, meanings: Any = None, *, attributes: Any = None, given: Any = None, eos: Any = None,

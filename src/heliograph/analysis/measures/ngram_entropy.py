@@ -1,5 +1,6 @@
 """Entropy of runs of symbols within messages."""
 
+import functools
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ from heliograph.analysis.measures.counting import entropy_bits
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
 from heliograph.analysis.measures.undefined import Undefined
+from heliograph.analysis.measures.words import Words
 
 __all__ = ["MEASURE", "ngram_entropy", "ngrams_of"]
 
@@ -27,12 +29,16 @@ def ngram_entropy(messages: Any, *, size: int = 2, given: Any = None, eos: Any =
 
 def ngrams_of(said: Language, *, size: int) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]] | None:
     """An id of each run of symbols, and how often it counts; None where there is none."""
-    codes, lengths = said.words.codes, said.words.lengths
-    starts = codes.shape[1] - size + 1
-    if starts < 1 or lengths.max() < size:
-        return None
-    rows, places = np.nonzero(np.arange(starts) + size <= lengths[:, None])
-    return joined(*(codes[rows, places + at] for at in range(size))), said.times[rows]
+    ids, rows = _runs(said.words, size)
+    return (ids, said.times[rows]) if len(ids) and said.times[rows].any() else None
+
+
+@functools.lru_cache(maxsize=4)
+def _runs(words: Words, size: int) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """An id of each run, and the message that it lies in."""
+    starts = max(0, words.codes.shape[1] - size + 1)
+    rows, places = np.nonzero(np.arange(starts) + size <= words.lengths[:, None])
+    return (joined(*(words.codes[rows, places + at] for at in range(size))) if len(rows) else rows), rows
 
 
 def _ngram_entropy(said: Language, *, size: int = 2) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from heliograph.analysis.measures.counting import entropy_bits, shared_bits
+from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, shared_bits
 from heliograph.analysis.measures.language import Language
 from heliograph.analysis.measures.undefined import Undefined
 
-__all__ = ["NOTHING", "Feature", "best_less_second", "mean_gap", "places_of"]
+__all__ = ["NOTHING", "Feature", "attributes_of_meanings", "best_less_second", "mean_gap", "places_of"]
 
 NOTHING = 1e-12
 """Bits that are none but for rounding."""
@@ -18,29 +18,57 @@ NOTHING = 1e-12
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Feature:
-    """What varies with messages, such as the symbol at a place: an id of it, in some utterances, with attributes."""
+    """What varies with messages, such as the symbol at a place: an id of it, in some utterances, with their meanings.
+
+    `attributes` [U, K] holds the attributes of each meaning.
+    """
 
     ids: Int[np.ndarray, " m"]
-    attributes: Int[np.ndarray, "m K"]
+    meant: Int[np.ndarray, " m"]
     times: Float[np.ndarray, " m"]
+    attributes: Int[np.ndarray, "U K"]
 
-    def bits(self) -> float:
-        """Its entropy."""
-        return entropy_bits(self.ids, self.times)
+    def told(self) -> tuple[float, list[float]]:
+        """Its entropy, and the bits that it shares with each attribute."""
+        if not self.times.any():
+            return 0.0, [0.0] * self.attributes.shape[1]
+        num_ids = int(self.ids.max()) + 1
+        if num_ids * len(self.attributes) > max(SMALL, len(self.ids)):
+            columns = self.attributes[self.meant].T
+            told = [shared_bits(self.ids, column, self.times) for column in columns]
+            return entropy_bits(self.ids, self.times), told
+        code = self.ids * len(self.attributes) + self.meant
+        table = np.bincount(code, weights=self.times, minlength=num_ids * len(self.attributes)).reshape(num_ids, -1)
+        return bits_of(table.sum(1)), [_shared(_by_value(table, column)) for column in self.attributes.T]
 
-    def told(self) -> list[float]:
-        """Bits that it shares with each attribute."""
-        return [shared_bits(self.ids, column, self.times) for column in self.attributes.T]
+
+def _by_value(table: Float[np.ndarray, "ids U"], value_of: Int[np.ndarray, " U"]) -> Float[np.ndarray, "ids values"]:
+    """Counts of each id with each meaning, added up over the meanings with the same value of an attribute."""
+    found = np.zeros((int(value_of.max()) + 1, len(table)))
+    np.add.at(found, value_of, table.T)
+    return found.T
+
+
+def _shared(table: Float[np.ndarray, "ids values"]) -> float:
+    return max(0.0, bits_of(table.sum(1)) + bits_of(table.sum(0)) - bits_of(table))
+
+
+def attributes_of_meanings(said: Language) -> Int[np.ndarray, "U K"]:
+    """The attributes of each meaning, by its id."""
+    found = np.zeros((int(said.meant.max()) + 1, said.attributes.shape[1]), dtype=np.int64)
+    found[said.meant] = said.attributes
+    return found
 
 
 def places_of(said: Language, *, padded: bool = False) -> Iterator[Feature]:
     """The symbol at each place: of messages that reach it, or `padded`, of all, where the end counts as a symbol."""
-    for column in said.words.codes.T:
+    table = attributes_of_meanings(said)
+    for column in said.words.columns():
         here = column >= 0
         if padded or here.all():
-            yield Feature(ids=column + 1 if padded else column, attributes=said.attributes, times=said.times)
+            yield Feature(ids=column + 1 if padded else column, meant=said.meant, times=said.times, attributes=table)
         else:
-            yield Feature(ids=column[here], attributes=said.attributes[here], times=said.times[here])
+            yield Feature(ids=column[here], meant=said.meant[here], times=said.times[here], attributes=table)
 
 
 def best_less_second(told: list[float]) -> float:
@@ -53,7 +81,7 @@ def mean_gap(features: Iterator[Feature]) -> float:
     """The mean over what varies of (largest - second largest information about an attribute) / entropy."""
     found = []
     for feature in features:
-        bits = feature.bits() if feature.times.any() else 0.0
+        bits, told = feature.told()
         if bits > NOTHING:
-            found.append(best_less_second(feature.told()) / bits)
+            found.append(best_less_second(told) / bits)
     return float(np.mean(found)) if found else Undefined("every message is the same in this respect: nothing varies")

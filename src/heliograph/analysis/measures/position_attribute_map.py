@@ -33,16 +33,16 @@ def position_attribute_map(
     message, or not one meaning for each.
     """
     said = language_of(messages, attributes=attributes, eos=eos, unique=unique)
-    features = [feature for feature in places_of(said) if len(feature.ids)]
+    told = [feature.told() for feature in places_of(said) if len(feature.ids)]
     return PositionAttributeMap(
         mean_largest=_mean_largest(said),
-        information=tuple(tuple(feature.told()) for feature in features),
-        entropies=tuple(feature.bits() for feature in features),
+        information=tuple(tuple(bits) for _, bits in told),
+        entropies=tuple(bits for bits, _ in told),
     )
 
 
 def _mean_largest(said: Language) -> float:
-    largest = [max(feature.told(), default=0.0) for feature in places_of(said) if feature.times.any()]
+    largest = [max(feature.told()[1], default=0.0) for feature in places_of(said) if feature.times.any()]
     return float(np.mean(largest)) if largest else Undefined("no message has a symbol")
 
 

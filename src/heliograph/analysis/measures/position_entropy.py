@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from heliograph.analysis.measures.counting import entropy_bits
+from heliograph.analysis.measures.counting import bits_of, counts_of
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Measure
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "PositionEntropy", "position_entropy"]
+
+NONE = np.zeros(0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,8 @@ def position_entropy(messages: Any, *, given: Any = None, eos: Any = None) -> Po
 
 
 def _at_place(said: Language, place: int) -> float:
-    if place >= said.words.codes.shape[1] or not (here := said.words.said[:, place] & (said.times > 0)).any():
-        return Undefined("no message is so long")
-    return entropy_bits(said.words.codes[here, place], said.times[here])
+    counts = counts_of(said.words.columns()[place] + 1, said.times)[1:] if place < said.words.codes.shape[1] else NONE
+    return bits_of(counts) if counts.any() else Undefined("no message is so long")
 
 
 def _mean(places: list[float]) -> float:

@@ -51,8 +51,16 @@ class Words:
     @functools.cached_property
     def _counts(self) -> Int[np.ndarray, "n V"]:
         rows, places = np.nonzero(self.said)
-        code = rows * len(self.names) + self.codes[rows, places]
-        return np.bincount(code, minlength=len(self) * len(self.names)).reshape(len(self), len(self.names))
+        code = self.codes[rows, places] * len(self) + rows
+        return np.bincount(code, minlength=len(self) * len(self.names)).reshape(len(self.names), len(self)).T
+
+    def columns(self) -> Int[np.ndarray, "L n"]:
+        """The symbols at each place, side by side in memory."""
+        return self._columns
+
+    @functools.cached_property
+    def _columns(self) -> Int[np.ndarray, "L n"]:
+        return np.ascontiguousarray(self.codes.T)
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """Every message as its symbols, by name."""
