@@ -9,10 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.analysis.measures.bosdis import bosdis
+from heliograph.analysis.measures.c_topsim import c_topsim
+from heliograph.analysis.measures.concept_best_matching import best_matching, concept_best_matching
+from heliograph.analysis.measures.conflict_count import conflict_count
+from heliograph.analysis.measures.context_independence import context_independence
+from heliograph.analysis.measures.context_independence_bag import context_independence_bag
 from heliograph.analysis.measures.distances import edit_distances
+from heliograph.analysis.measures.harris_segmentation import branching_entropies, harris_segmentation
+from heliograph.analysis.measures.morpheme_inventory import morpheme_inventory, morpheme_scores
+from heliograph.analysis.measures.npmi import npmi, npmi_table
 from heliograph.analysis.measures.posdis import posdis
 from heliograph.analysis.measures.topographic_similarity import topographic_similarity
+from heliograph.analysis.measures.tree_reconstruction_error import tree_reconstruction_error
 from heliograph.analysis.measures.undefined import reason_of
+from heliograph.analysis.measures.unseen_combinations import unseen_combinations
+from heliograph.analysis.measures.w_topsim import w_topsim
 from heliograph.analysis.measures.words import words_of
 from tests.analysis.languages import (
     GRID,
@@ -26,6 +37,7 @@ from tests.analysis.languages import (
     reordered,
 )
 
+CORPUS = [[int(c) for c in word] for word in "011 012 013 011 411 213 412 314 115".split()]
 OF_LANGUAGES: dict[str, tuple[float | None, ...]] = {
     "by place": (1.0, 0.41557541312502355, 0.42284036758887655, 0.8171301036103101, 0.8164965809277261),
     "bag of symbols": (0.4291632919807064, 1.0, 1.0, 0.7453559924999299, 0.7453559924999299),
@@ -191,3 +203,135 @@ def test_similarity_of_thousands_fits_into_memory() -> None:
     expected = spearmanr(pdist(meant[:300], "hamming"), pdist(said[:300], "hamming")).statistic
     assert close(topographic_similarity(said[:300], meant[:300], convention="hamming"), expected)
     assert 0.3 < topographic_similarity(said, meant) < 0.9
+
+
+# ---- concepts, segments, parts -----------------------------------------------------------------------------------
+
+COMPOSED = [[a, 5 + b] for a in range(5) for b in range(5)]
+FIVE = [[a, b] for a in range(5) for b in range(5)]
+TWO, THREE = ([[a, b] for a in range(k) for b in range(k)] for k in (2, 3))
+OF_PARTS: dict[str, tuple[Any, float]] = {
+    "whole messages and meanings": (lambda: context_independence(MESSAGES, MEANINGS), 0.833333333333),
+    "a bijection": (lambda: context_independence(range(4), [3, 2, 1, 0]), 1.0),
+    "one message for four": (lambda: context_independence([7] * 4, range(4)), 0.25),
+    "two synonyms": (lambda: context_independence(range(4), [0, 0, 1, 1]), 0.5),
+    "two homonyms": (lambda: context_independence([0, 0, 1, 1], range(4)), 0.5),
+    "Lowe's eight": (lambda: context_independence([0, 0, 1, 1, 2, 2, 3, 3], [0, 0, 1, 1, 0, 1, 1, 0]), 0.5),
+    "a bag of the reference": (lambda: context_independence_bag(MESSAGES, MEANINGS), 0.253670634921),
+    "a bag of a perfect code": (lambda: context_independence_bag(COMPOSED, FIVE), 0.25),
+    "sums of the reference": (lambda: tree_reconstruction_error(MESSAGES, MEANINGS), 0.151515151515),
+    "sums over utterances": (
+        lambda: tree_reconstruction_error(MESSAGES, MEANINGS, convention="korbak"), 8 * 0.151515151515151,
+    ),
+    "holistic 3x3": (lambda: tree_reconstruction_error(range(9), THREE), 4 / 9),
+    "holistic 2x2": (lambda: tree_reconstruction_error(range(4), TWO), 0.25),
+    "attributes as message": (lambda: tree_reconstruction_error(FIVE, FIVE), 0.0),
+    "conflicts of the reference": (lambda: conflict_count(MESSAGES, MEANINGS), 1.0),
+    "conflicts of a perfect code": (lambda: conflict_count(COMPOSED, FIVE), 0.0),
+    "conflicts of attributes in another order": (lambda: conflict_count([m[::-1] for m in FIVE], FIVE), 0.0),
+    "conflicts of four words": (
+        lambda: conflict_count(["ax", "ay", "bx", "bx"], [["b", "s"], ["b", "c"], ["r", "s"], ["r", "c"]]), 1.0,
+    ),
+    "the best dictionary": (lambda: best_matching(["12", "12", "13"], ["ab", "ab", "c"]).score, 5 / 6),
+    "a dictionary of a holistic code": (lambda: concept_best_matching(range(4), TWO), 0.5),
+    "a dictionary of a perfect code": (lambda: concept_best_matching(COMPOSED, FIVE), 1.0),
+    "pointwise, ambiguous": (lambda: npmi_table(MESSAGES, MEANINGS).of((1, 2), (1, 1)), 1 / 3),
+    "pointwise, own": (lambda: npmi_table(MESSAGES, MEANINGS).of((1, 2), (1, 2)), 2 / 3),
+    "pointwise, never": (lambda: npmi_table(MESSAGES, MEANINGS).of((0, 0), (1, 2)), -1.0),
+    "pointwise of a bijection": (lambda: npmi(range(4), range(4)), 1.0),
+    "h((4)) over all": (lambda: branching_entropies(CORPUS, convention="harris")[(4,)], 0.389975000481),
+    "h((4)) over successors": (lambda: branching_entropies(CORPUS)[(4,)], 0.0),
+    "h((1)) over all": (lambda: branching_entropies(CORPUS, convention="harris")[(1,)], 1.923415167801),
+    "h((1)) over successors": (lambda: branching_entropies(CORPUS)[(1,)], 2.121928094887),
+    "all combinations": (lambda: unseen_combinations(["00", "01", "11"], ["00", "11", "11"]).all_attributes, 2 / 3),
+    "by attribute": (lambda: unseen_combinations(["00", "01", "11"], ["00", "11", "11"]).per_attribute, 5 / 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_PARTS)
+def test_values_of_parts(name: str) -> None:
+    measure, expected = OF_PARTS[name]
+    assert close(measure(), expected)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 1.0])
+def test_segments_of_the_reference(threshold: float) -> None:
+    found = harris_segmentation(CORPUS, threshold=threshold, convention="harris")
+    cut = {0, 1, 2, 3, 4, 6} if threshold == 0.5 else {0, 1, 2, 3}
+    assert [len(parts) == 2 for parts in found.segments] == [row in cut for row in range(9)]
+    assert all(len(parts[0]) == 2 for row, parts in enumerate(found.segments) if row in cut)
+    assert found.num_segments == (8 if threshold == 0.5 else 9)
+    assert close(found.mean_boundaries, len(cut) / 9)
+
+
+def test_similarity_of_segments_that_are_attributes() -> None:
+    """Words of two symbols each, some of which share one: segments are alike as meanings are, symbols are not."""
+    first, second = ["ab", "ac", "de", "df"], ["gh", "ij", "kl", "mn"]
+    said = [first[a] + second[b] for a, b in GRID]
+    assert close(w_topsim(said, GRID, threshold=0.9), 1.0)
+    assert c_topsim(said, GRID) < 0.99
+    assert close(c_topsim(RAGGED, RAGGED_MEANINGS), 0.5)
+    assert math.isnan(w_topsim(["a", "b"], [0, 1])) and w_topsim(["a", "b"], [0, 1], convention="harris") == 0.0
+
+
+def test_context_independence_of_a_bag_does_not_depend_on_names_or_order() -> None:
+    rotated = [[(a + b) % 5, 5 + (a - b) % 5] for a, b in FIVE]
+    found = {round(context_independence_bag(renamed(rotated, seed), FIVE), 12) for seed in range(9)}
+    assert len(found) == 1
+
+
+def test_more_places_than_attributes_have_no_conflict_count() -> None:
+    assert "3 places for 2 attributes" in str(reason_of(conflict_count(LANGUAGES["by place"], GRID)))
+
+
+def test_morphemes_of_a_code_with_own_symbols() -> None:
+    said = [[a, 4 + b] for a, b in GRID]
+    found = morpheme_inventory(said, GRID)
+    assert found.num_morphemes == 8 and all(close(m.bits, 0.811278124459) for m in found.morphemes)
+    gold = [((k * 4 + v,), [(k, v)]) for k in range(2) for v in range(4)]
+    assert morpheme_scores(found, gold).f1 == 1.0
+    assert close(morpheme_scores(found, [*gold, ((9,), [(0, 9)])]).recall, 8 / 9)
+    named = morpheme_inventory(["bc", "bt", "rc", "rt"], [["blue", "car"], ["blue", "truck"], ["red", "car"],
+                                                       ["red", "truck"]], atoms=True)  # fmt: skip
+    assert {(m.form, *m.meaning) for m in named.morphemes} == {
+        (("b",), "blue"), (("r",), "red"), (("c",), "car"), (("t",), "truck"),
+    }  # fmt: skip
+
+
+def test_a_holistic_code_has_whole_words() -> None:
+    found = morpheme_inventory(range(4), TWO)
+    assert [(len(m.form), len(m.meaning)) for m in found.morphemes] == [(1, 2)] * 4
+
+
+def test_only_untrained_combinations_of_trained_values_count() -> None:
+    trained = [[0, 0], [0, 1], [1, 0]]
+    found = unseen_combinations([[0, 0], [1, 0], [2, 2]], [[0, 0], [1, 1], [2, 2]], trained=trained)
+    assert (found.num_utterances, found.all_attributes, found.per_attribute) == (1, 0.0, 0.5)
+    assert math.isnan(unseen_combinations([[0, 0]], [[0, 0]], trained=trained).all_attributes)
+    with pytest.raises(ValueError, match="row 1: predicted has 1"):
+        unseen_combinations([[0, 0], [0]], [[0, 0], [0, 0]])
+
+
+def test_emlangkit_has_no_number_for_what_always_or_never_goes_together() -> None:
+    assert math.isnan(npmi_table([1, 1], [2, 2], convention="emlangkit").of(1, 2))
+    assert npmi_table([1, 1], [2, 2]).of(1, 2) == 1.0
+    said = [[0, 0], [0, 5], [0, 5], [0, 0], [0, 1], [0, 1], [0, 1], [0, 2], [0, 3], [0, 3]]
+    meant = [[0, 0], [0, 0], [0, 0], [0, 0], [0, 1], [0, 1], [0, 1], [0, 2], [0, 3], [0, 4]]
+    assert close(npmi_table(said, meant).of([0, 5], [0, 0]), 0.5693234419266069)
+
+
+@settings(deadline=None, max_examples=25)
+@given(ROWS, st.integers(0, 99))
+def test_parts_do_not_depend_on_names_or_order(rows: list[tuple[list[int], int, int]], seed: int) -> None:
+    said, meant = [r[0] for r in rows], [[r[1], r[2]] for r in rows]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    other = reordered(renamed(said, seed), order), reordered(meant, order)
+    measures: dict[Any, tuple[float, float]] = {
+        context_independence: (0.0, 1.0), context_independence_bag: (0.0, 1.0), concept_best_matching: (0.0, 1.0),
+        npmi: (-1.0, 1.0), tree_reconstruction_error: (0.0, math.inf), conflict_count: (0.0, math.inf),
+        w_topsim: (-1.0, 1.0),
+    }  # fmt: skip
+    for measure, (low, high) in measures.items():
+        one, two = measure(said, meant), measure(*other)
+        assert (math.isnan(one) and math.isnan(two)) or math.isclose(one, two, abs_tol=1e-9)
+        assert math.isnan(one) or low - 1e-9 <= one <= high + 1e-9

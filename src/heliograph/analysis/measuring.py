@@ -12,7 +12,7 @@ from heliograph.analysis.chance_levels import chance_level
 from heliograph.analysis.material import Material, Part, picked
 from heliograph.analysis.measures.base import ids_of
 from heliograph.analysis.measures.language import weighted_mean
-from heliograph.analysis.measures.measure import Chance, Measure, MeasureResult, Needs, Resampling, headline
+from heliograph.analysis.measures.measure import Chance, Measure, MeasureResult, Resampling, headline
 from heliograph.analysis.measures.undefined import reason_of
 from heliograph.texts import one_line
 
@@ -70,11 +70,9 @@ class _Anew:
     part: Part
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
-        """The value with all columns but messages in another order."""
-        columns = {
-            name: column if name == Needs.MESSAGES else picked(column, order)
-            for name, column in self.part.columns.items()
-        }
+        """The value with all columns but the first in another order."""
+        first, *rest = self.part.columns
+        columns = {first: self.part.columns[first]} | {name: picked(self.part.columns[name], order) for name in rest}
         return self.value_of(columns, self.part.group)
 
     def drawn(self, times: Int[np.ndarray, " n"]) -> float:
@@ -112,7 +110,7 @@ class _Measuring:
     def _resampled(self, value: float) -> dict[str, Any]:
         """Chance level and interval, where rows can be shuffled and drawn."""
         shuffles = self.measure.chance is Chance.SHUFFLED_MEANINGS and self.permutations > 0
-        draws = Needs.MESSAGES in self.measure.needs and self.bootstraps > 0 and len(self.part) > 1
+        draws = self.bootstraps > 0 and len(self.part) > 1
         if not (shuffles or draws):
             return {}
         resampling = self._resampling()

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from heliograph.analysis.measures.base import renumbered
 from heliograph.analysis.measures.language import Language
 
 __all__ = [
@@ -13,7 +12,6 @@ __all__ = [
     "bits_of",
     "counts_of",
     "entropy_bits",
-    "joint_ids",
     "joint_table",
     "of_words_and_meanings",
     "shared_bits",
@@ -22,7 +20,7 @@ __all__ = [
 TINY = 10_000
 """Cells of a table whose sums are quicker than to count anew."""
 SMALL = 1_000_000
-"""Cells of a table that are counted one by one; larger tables are counted by what occurs in them."""
+"""Cells that a table of one feature may have."""
 
 
 def counts_of(ids: Int[np.ndarray, " n"], times: Float[np.ndarray, " n"]) -> Float[np.ndarray, " kinds"]:
@@ -42,11 +40,22 @@ def entropy_bits(ids: Int[np.ndarray, " n"], times: Float[np.ndarray, " n"]) -> 
     return bits_of(counts_of(ids, times))
 
 
-def joint_ids(one: Int[np.ndarray, " n"], other: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """One id for each pair, with gaps where the table of all pairs is small."""
+def counts_of_pairs(
+    one: Int[np.ndarray, " n"], other: Int[np.ndarray, " n"], times: Float[np.ndarray, " n"]
+) -> tuple[Int[np.ndarray, " p"], Float[np.ndarray, " p"]]:
+    """A row of each pair of ids that occurs, by the first id and then the other, and how often each pair counts."""
     kinds = int(other.max()) + 1
     code = one * kinds + other
-    return code if (int(one.max()) + 1) * kinds <= max(SMALL, 8 * len(one)) else renumbered(code)
+    cells = (int(one.max()) + 1) * kinds
+    if cells <= max(TINY, len(code)):
+        counts, row = np.bincount(code, weights=times, minlength=cells), np.zeros(cells, dtype=np.int64)
+        row[code] = np.arange(len(code))
+        found = np.flatnonzero(counts)
+        return row[found], counts[found]
+    order = np.argsort(code)
+    ordered = code[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    return order[starts], np.add.reduceat(times[order], starts)
 
 
 def joint_table(
@@ -62,12 +71,12 @@ def shared_bits(one: Int[np.ndarray, " n"], other: Int[np.ndarray, " n"], times:
     if (int(one.max()) + 1) * (int(other.max()) + 1) <= TINY:
         table = joint_table(one, other, times)
         return max(0.0, bits_of(table.sum(1)) + bits_of(table.sum(0)) - bits_of(table))
-    both = entropy_bits(joint_ids(one, other), times)
+    both = bits_of(counts_of_pairs(one, other, times)[1])
     return max(0.0, entropy_bits(one, times) + entropy_bits(other, times) - both)
 
 
 def of_words_and_meanings(said: Language) -> tuple[float, float, float]:
     """Entropies of whole messages, of meanings, and of both together, in bits."""
     words: Any = said.words.ids()
-    together = entropy_bits(joint_ids(words, said.meant), said.times)
+    together = bits_of(counts_of_pairs(said.meant, words, said.times)[1])
     return entropy_bits(words, said.times), entropy_bits(said.meant, said.times), together

@@ -26,9 +26,9 @@ class Apart:
     num_levels: int
     kind: Int[np.ndarray, " n"]
 
-    def rows(self, rows: Any) -> Num[np.ndarray, "m n"]:
-        """Levels from some of the things to all."""
-        return np.take(self.level_of[self.kind[rows]], self.kind, axis=1)
+    def part(self, rows: slice, columns: slice) -> Num[np.ndarray, "a b"]:
+        """Levels from some of the things to some."""
+        return np.take(self.level_of[self.kind[rows]], self.kind[columns], axis=1)
 
     def otherwise(self, order: Any) -> "Apart":
         """The same things in another order, or some of them."""

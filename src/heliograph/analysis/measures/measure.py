@@ -6,7 +6,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -76,6 +76,7 @@ class Chance(enum.StrEnum):
     """The function works it out: its result has `chance`, and may have `chance_quantile` and `p`."""
 
 
+@runtime_checkable
 class Resampling(Protocol):
     """A measure of the same utterances in other company, computed many times: what is the same is worked out once."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, shared_bits
+from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, joint_table, shared_bits
 from heliograph.analysis.measures.language import Language
 from heliograph.analysis.measures.undefined import Undefined
 
@@ -27,6 +27,10 @@ class Feature:
     meant: Int[np.ndarray, " m"]
     times: Float[np.ndarray, " m"]
     attributes: Int[np.ndarray, "U K"]
+
+    def tables(self) -> list[Float[np.ndarray, "ids values"]]:
+        """How often it occurs with each value, for each attribute."""
+        return [joint_table(self.ids, column, self.times) for column in self.attributes[self.meant].T]
 
     def told(self) -> tuple[float, list[float]]:
         """Its entropy, and the bits that it shares with each attribute."""

@@ -1,7 +1,5 @@
 """Rank correlation of the distances between the same things in two spaces, over all pairs."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int, Num
 
@@ -12,8 +10,8 @@ __all__ = ["PairsOfDistances", "spearman_of"]
 
 MOST_CELLS = 2**20
 """Pairs of levels so many of which are counted in a table; more are ranked one by one."""
-BLOCK = 4_000_000
-"""Pairs of things that are counted at the same time."""
+BLOCK = 128
+"""Things whose pairs, with all behind them, are counted at the same time."""
 
 
 class PairsOfDistances:
@@ -41,22 +39,22 @@ class PairsOfDistances:
         if not self.in_table:
             return self._of_each(meanings, weights)
         num, others = len(self.messages.kind), meanings.num_levels
-        cells = self.messages.num_levels * others
-        table = np.zeros(cells)
-        step = max(1, BLOCK // num)
-        for start in range(0, num, step):
-            rows = np.arange(start, min(start + step, num))
-            code = self.messages.rows(rows).astype(np.intp) * others + meanings.rows(rows)
-            heavy = None if weights is None else (weights[rows, None] * weights).ravel()
-            table += np.bincount(code.ravel(), weights=heavy, minlength=cells)
+        table = np.zeros(self.messages.num_levels * others)
+        for start in range(0, num, BLOCK):
+            stop = min(start + BLOCK, num)
+            rows, columns = slice(start, stop), slice(start, num)
+            code = self.messages.part(rows, columns).astype(np.intp) * others + meanings.part(rows, columns)
+            heavy = None if weights is None else weights[rows, None] * weights[columns]
+            for part, times in ((slice(0, stop - start), 1), (slice(stop - start, None), 2)):
+                heavy_part = None if heavy is None else heavy[:, part].ravel()
+                table += times * np.bincount(code[:, part].ravel(), weights=heavy_part, minlength=len(table))
         table[0] -= num if weights is None else float((weights**2).sum())
         one, other = np.nonzero(table.reshape(-1, others) > 0.5)
         return spearman_of(one, other, table.reshape(-1, others)[one, other])
 
     def _of_each(self, meanings: Apart, weights: Float[np.ndarray, " n"] | None) -> float:
         upper = np.triu_indices(len(self.messages.kind), 1)
-        everything: Any = slice(None)
-        one, other = (apart.rows(everything)[upper] for apart in (self.messages, meanings))
+        one, other = (apart.part(slice(None), slice(None))[upper] for apart in (self.messages, meanings))
         heavy = np.ones(len(one)) if weights is None else weights[upper[0]] * weights[upper[1]]
         return spearman_of(one, other, heavy)
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from heliograph.analysis.measures.base import joined
-from heliograph.analysis.measures.counting import bits_of, counts_of, entropy_bits, joint_ids
+from heliograph.analysis.measures.counting import bits_of, counts_of, counts_of_pairs, entropy_bits
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
 from heliograph.analysis.measures.undefined import Undefined
@@ -64,7 +64,7 @@ def _partition(said: Language) -> Partition:
     of_words = [bits_of(counts_of(ids, said.times)) for ids in subsets]
     cost = np.array(
         [
-            [(entropy_bits(joint_ids(ids, said.attributes[:, k]), said.times) - bits) / whole[k] for k in varying]
+            [(bits_of(counts_of_pairs(ids, said.attributes[:, k], said.times)[1]) - bits) / whole[k] for k in varying]
             for ids, bits in zip(subsets, of_words, strict=True)
         ]
     )

@@ -13,7 +13,7 @@ from heliograph.analysis.measures.rank_correlation import PairsOfDistances
 from heliograph.analysis.measures.undefined import Undefined
 from heliograph.analysis.measures.words import Words
 
-__all__ = ["MEASURE", "topographic_similarity"]
+__all__ = ["MEASURE", "similarities", "topographic_similarity"]
 
 CONVENTIONS = {
     "raw": "edit distance as it is (Korbak, Harris)",
@@ -48,7 +48,7 @@ def topographic_similarity(
     messages: 5,000 take some 300 MB.
     """
     how: dict[str, Any] = {"convention": convention, "meaning_distance": meaning_distance}
-    return _resampling(messages, attributes, given=given, eos=eos, unique=unique, **how).value()
+    return similarities(messages, attributes, given=given, eos=eos, unique=unique, **how).value()
 
 
 class _WithinGroups:
@@ -79,11 +79,11 @@ class _WithinGroups:
         return weighted_mean(values, [len(rows) for rows in self.rows]) if len(values) > 1 else values[0]
 
 
-def _resampling(
+def similarities(
     messages: Any, attributes: Any, *, convention: str | None = None, meaning_distance: str = "hamming",
     given: Any = None, eos: Any = None, unique: bool = False,
 ) -> _WithinGroups:  # fmt: skip
-    """All distances, once."""
+    """Topographic similarity in other orders too: all distances are worked out once."""
     vectors = None if isinstance(messages, Words) or eos is not None else _vectors(messages)
     convention = convention or ("raw" if vectors is None else "euclidean")
     check_convention(convention, CONVENTIONS)
@@ -149,5 +149,5 @@ def _of_meanings(said: Language, numbers: np.ndarray | None, metric: str) -> Apa
 MEASURE = Measure(
     name="topographic_similarity", function=topographic_similarity, range=(-1.0, 1.0), better=Better.HIGHER,
     chance=Chance.SHUFFLED_MEANINGS, applies_to=AppliesTo.BOTH, source="Brighton & Kirby 2006",
-    resampling=_resampling, pairs=True,
+    resampling=similarities, pairs=True,
 )  # fmt: skip
