@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.measures.base import ids_of, joined, plain_rows, plain_table
+from heliograph.analysis.measures.base import ids_of, joined, numbers_of, plain_rows, plain_table
 from heliograph.analysis.measures.measure import AppliesTo, Measure, Needs
 from heliograph.analysis.measures.words import words_of
 
@@ -53,6 +53,7 @@ class Material:
     vectors: bool = False
     codes: Any = None
     hearings: Int[np.ndarray, " h"] | None = None
+    hearers: Int[np.ndarray, " h"] | None = None
     single: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -62,7 +63,8 @@ class Material:
         """Why a measure cannot be computed from it; None where it can."""
         missing = [name for name in measure.needs if name not in self.columns and name not in self.single]
         if missing:
-            return f"needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not given"
+            names = dict.fromkeys("meanings" if name == Needs.ATTRIBUTES else name for name in missing)
+            return f"not given: {', '.join(names)}"
         if Needs.MESSAGES not in measure.needs:
             return None
         if self.vectors and measure.applies_to is AppliesTo.SYMBOLS:
@@ -85,6 +87,8 @@ class Material:
             columns[name] = column if heard and name == Needs.HEARER_ACTIONS else picked(column, rows)
             kept &= _present(columns[name])
         which = {name: getattr(self, name)[rows] for name in ("group", "episodes", "seeds")}
+        if heard and self.hearers is not None:  # each hearer may do as it likes
+            which["group"] = joined(which["group"], self.hearers)
         return Part(columns=columns, **which).where(np.flatnonzero(kept))
 
 
@@ -99,7 +103,9 @@ def material_from(columns: Mapping[str, Any], *, given: Any = None, eos: Any = N
         raise ValueError(f"there are no messages: columns are {', '.join(columns) or 'none'}")
     said = plain_rows(columns.pop(Needs.MESSAGES), what="messages")
     vectors = _are_vectors(said)
-    if not vectors:
+    if vectors:
+        said = numbers_of(said)
+    else:
         words = words_of(said, eos=eos)
         whole = len(set(words.lengths.tolist())) == 1 and all(isinstance(name, int) for name in words.names)
         said = np.array(words.names, dtype=np.int64)[words.codes] if whole and words.names else words.tuples()
@@ -112,6 +118,7 @@ def material_from(columns: Mapping[str, Any], *, given: Any = None, eos: Any = N
     meanings = columns.get(Needs.MEANINGS, columns.get(Needs.ATTRIBUTES))
     if meanings is not None:
         columns = {Needs.MEANINGS: meanings, Needs.ATTRIBUTES: meanings, **columns}
+        _check_numbers(meanings)
     if given is not None and len(given) != number:
         raise ValueError(f"{number} messages and given= of {len(given)}: there must be one value for each message")
     return Material(
@@ -135,17 +142,23 @@ def material_of_corpus(corpus: Corpus, *, given: Any = None, eos: Any = None) ->
         "episodes": table["episode"].to_numpy(),
     }  # fmt: skip
     found = material_from(columns, given=corpus.groups() if given is None else given, eos=eos)
-    heard = [(row, done) for row, some in enumerate(table["actions"]) for done in some if done is not None]
+    heard = [
+        (row, hearer, done)
+        for row, (hearers, actions) in enumerate(zip(table["hearers"], table["actions"], strict=True))
+        for hearer, done in zip(hearers, actions, strict=True)
+        if done is not None
+    ]
     own = _column(Needs.ACTIONS, table["action"].tolist())
     more: dict[str, Any] = {Needs.ACTIONS: own} if _present(own).any() else {}
     if heard:
-        more[Needs.HEARER_ACTIONS] = _column(Needs.HEARER_ACTIONS, [done for _, done in heard])
+        more[Needs.HEARER_ACTIONS] = _column(Needs.HEARER_ACTIONS, [done for _, _, done in heard])
     return dataclasses.replace(
         found,
         columns=found.columns | more,
         vectors=vectors is not None,
         codes=None if vectors is None else corpus.codes(),
-        hearings=np.array([row for row, _ in heard], dtype=np.int64) if heard else None,
+        hearings=np.array([row for row, _, _ in heard], dtype=np.int64) if heard else None,
+        hearers=ids_of([hearer for _, hearer, _ in heard]) if heard else None,
     )
 
 
@@ -169,6 +182,13 @@ def _present(column: Any) -> np.ndarray:
     if isinstance(column, np.ndarray) and column.dtype != object:
         return np.ones(len(column), dtype=bool)
     return np.array([row is not None for row in column], dtype=bool)
+
+
+def _check_numbers(meanings: Any) -> None:
+    """Refuse meanings with a NaN, which a reader may have put where one is missing."""
+    table = plain_table(meanings, what="meanings")
+    if isinstance(table, np.ndarray) and table.dtype.kind == "f" and (wrong := np.isnan(table)).any():
+        raise ValueError(f"meaning {int(np.nonzero(wrong)[0][0])} has NaN: leave the row out, or give None for none")
 
 
 def _has_no_rows(name: str, column: Any) -> bool:

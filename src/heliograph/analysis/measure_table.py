@@ -1,5 +1,7 @@
 """The table of all measures of a language, each beside its chance level: what a paper needs."""
 
+import math
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,12 +9,17 @@ import pandas as pd
 
 from heliograph import registry
 from heliograph.analysis.corpus import Corpus
+from heliograph.analysis.corpus_checks import CorpusError
+from heliograph.analysis.evaluate import record
+from heliograph.analysis.language_files import SUFFIXES, is_language, read_language
 from heliograph.analysis.material import Material, material_from, material_of_corpus
 from heliograph.analysis.measures.measure import Measure, MeasureResult, measure_of
 from heliograph.analysis.measuring import measure_in
+from heliograph.shipped import located
+from heliograph.storage.run_folder import read_run
 from heliograph.texts import one_line
 
-__all__ = ["COLUMNS", "analyze", "listed_measures"]
+__all__ = ["COLUMNS", "analyze", "language_at", "listed_measures"]
 
 COLUMNS = (
     "role", "measure", "value", "chance", "chance_quantile", "p", "low", "high", "unit", "better", "num_utterances",
@@ -23,14 +30,15 @@ COLUMNS = (
 def analyze(
     language: Corpus | Mapping[str, Any] | Any, meanings: Any = None, *, measures: Sequence[str | Any] | None = None,
     given: Any = None, eos: Any = None, unique: bool = False, permutations: int = 199, bootstraps: int = 200,
-    seed: int = 0,
+    num_episodes: int = 1000, seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """A table of measures, a row for each measure of each role, with the columns of `COLUMNS`.
 
-    `language` is a corpus, a mapping of columns (`messages`, `meanings`, `actions`, `episodes`, `seeds`, `roles`, ...;
-    see `Needs`), or messages alone, then with `meanings` beside them. `measures` are names of `heliograph list
-    measures` or functions; None: all. `given` is within what messages may have codes of their own (a corpus: policy and
-    round); words end before `eos`; `unique` keeps one of equal utterances.
+    `language` is a path (a run folder, a team file, a corpus, or a file that `heliograph analyze` reads; a team is
+    played for `num_episodes`), a corpus, a mapping of columns (`messages`, `meanings`, `actions`, `episodes`, `seeds`,
+    `roles`, ...; see `Needs`), or messages alone, then with `meanings` beside them. `measures` are names of `heliograph
+    list measures` or functions; None: all. `given` is within what messages may have codes of their own (a corpus:
+    policy and round); words end before `eos`; `unique` keeps one of equal utterances.
 
     `chance`, `chance_quantile` and `p` are the mean, the 95 % quantile and the share (1 + #{as good}) / (1 + B) of
     values under B `permutations` of meanings within `given`, all orders where those are no more; `low` and `high` the
@@ -41,6 +49,8 @@ def analyze(
     """
     if min(permutations, bootstraps) < 0:
         raise ValueError(f"permutations={permutations}, bootstraps={bootstraps}: must be 0 or more")
+    if isinstance(language, (str, pathlib.Path)):
+        language, meanings = language_at(language, meanings=meanings, num_episodes=num_episodes, seed=seed), None
     material = _material(language, meanings, given=given, eos=eos)
     chosen = listed_measures() if measures is None else [_named(measure) for measure in measures]
     how: dict[str, Any] = {"permutations": permutations, "bootstraps": bootstraps, "unique": unique, "seed": seed}
@@ -50,6 +60,18 @@ def analyze(
             result = measure if isinstance(measure, _Broken) else measure_in(measure, material, role=role, **how)
             rows.append(_row(role, measure, result))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def language_at(
+    path: str | pathlib.Path, *, meanings: Any = None, num_episodes: int = 1000, seed: int = 0, trust: bool = False
+) -> Any:
+    """The language of a path: read where it is in files, else of a team that is played."""
+    if is_language(pathlib.Path(path)):
+        return read_language(path, meanings=meanings)
+    source = located(path)
+    if not source.exists():
+        raise CorpusError(f"{path} does not exist: name a run folder, a corpus, or a file ({', '.join(SUFFIXES)})")
+    return record(read_run(path, trust=trust), num_episodes=num_episodes, seed=seed)
 
 
 def listed_measures() -> list[Any]:
@@ -87,11 +109,12 @@ def _material(language: Any, meanings: Any, **how: Any) -> Material:
 def _row(role: str, measure: Any, result: Any) -> dict[str, Any]:
     if isinstance(result, _Broken):
         measure, result = result.measure, MeasureResult(value=float("nan"), reason=result.reason)
-    low, high = result.interval or (None, None)
+    low, high = result.interval or (math.nan, math.nan)
+    numbers = {name: getattr(result, name) for name in ("value", "chance", "chance_quantile", "p")}
     return {
         "role": role,
         "measure": measure.name,
-        **{name: getattr(result, name) for name in ("value", "chance", "chance_quantile", "p")},
+        **{name: math.nan if number is None else number for name, number in numbers.items()},
         "low": low,
         "high": high,
         "unit": result.unit,

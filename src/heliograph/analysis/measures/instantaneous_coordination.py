@@ -57,5 +57,5 @@ def _shared(said: Language, *, convention: str = "bits") -> float:
 MEASURE = Measure(
     name="instantaneous_coordination", function=instantaneous_coordination, unit="bits", range=(0.0, math.inf),
     chance=Chance.SHUFFLED_MEANINGS, applies_to=AppliesTo.WHOLE, source="Jaques et al. 2019",
-    resampling=resampled_by(_shared, whole=True),
+    resampling=resampled_by(_shared, whole=True, beside="hearer_actions"),
 )  # fmt: skip

@@ -76,7 +76,7 @@ def mean_within(measure: Callable[[Language], float], said: Language) -> float:
     return weighted_mean([measure(said[said.group == group]) for group in range(len(sizes))], sizes.tolist())
 
 
-def weighted_mean(values: list[float], weights: list[float]) -> float:
+def weighted_mean(values: list[float], weights: list[int] | list[float]) -> float:
     """The weighted mean of the values that are defined; undefined, for the reason of the first, where none is."""
     known = [not np.isnan(value) and weight > 0 for value, weight in zip(values, weights, strict=True)]
     if not any(known):
@@ -109,16 +109,20 @@ class Resampled:
         return weighted_mean(values, [float(w.sum()) for w in weights])
 
 
-def resampled_by(measure: Callable[..., float], *, whole: bool = False) -> Callable[..., Resampled]:
-    """What shuffles and draws are computed by, where a measure is a function of `Language` that heeds its `times`."""
+def resampled_by(
+    measure: Callable[..., float], *, whole: bool = False, beside: str = "meanings"
+) -> Callable[..., Resampled]:
+    """What shuffles and draws are computed by, where a measure is a function of `Language` that heeds its `times`.
+
+    `beside` is what its function calls that which stands beside messages, such as `actions`.
+    """
 
     def made(
-        messages: Any, meanings: Any = None, *, attributes: Any = None, given: Any = None, eos: Any = None,
-        unique: bool = False, **settings: Any,
-    ) -> Resampled:  # fmt: skip
+        messages: Any, *, attributes: Any = None, given: Any = None, eos: Any = None, unique: bool = False, **more: Any
+    ) -> Resampled:
         which: dict[str, Any] = {"given": given, "eos": eos, "unique": unique, "whole": whole}
-        said = language_of(messages, meanings=meanings, attributes=attributes, **which)
-        return Resampled(lambda part: measure(part, **settings), said)
+        said = language_of(messages, meanings=more.pop(beside, None), attributes=attributes, **which)
+        return Resampled(lambda part: measure(part, **more), said)
 
     return made
 

@@ -34,5 +34,5 @@ def _shared(said: Language, *, convention: str = "bits") -> float:
 MEASURE = Measure(
     name="speaker_consistency", function=speaker_consistency, unit="bits", range=(0.0, math.inf),
     chance=Chance.SHUFFLED_MEANINGS, applies_to=AppliesTo.WHOLE, source="Jaques et al. 2019",
-    resampling=resampled_by(_shared, whole=True),
+    resampling=resampled_by(_shared, whole=True, beside="actions"),
 )  # fmt: skip
