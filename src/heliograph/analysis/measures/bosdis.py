@@ -6,7 +6,7 @@ from typing import Any
 from heliograph.analysis.measures.base import check_convention
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import Feature, attributes_of_meanings, mean_gap
+from heliograph.analysis.measures.places import Feature, mean_gap
 
 __all__ = ["MEASURE", "bosdis"]
 
@@ -39,7 +39,7 @@ def _bosdis(said: Language, *, convention: str = "all", vocabulary: int | None =
 
 
 def _numbers_of_symbols(said: Language, *, convention: str, vocabulary: int | None) -> Iterator[Feature]:
-    table = attributes_of_meanings(said)
+    table = said.of_meanings
     for column, name in zip(said.words.counts().T, said.words.names, strict=True):
         out_of = convention == "egg" and (name == 0 or (vocabulary is not None and name >= vocabulary))
         if not out_of:

@@ -54,7 +54,7 @@ def best_matching(messages: Any, meanings: Any, *, eos: Any = None) -> BestMatch
 
 def _score(said: Language) -> float:
     weights = symbols_by_meaning(said, once=True) @ concepts_of_meanings(said)
-    most = float((np.maximum(said.words.lengths, said.attributes.shape[1]) * said.times).sum())
+    most = float((np.maximum(said.words.lengths, said.of_meanings.shape[1]) * said.times).sum())
     return _over(float(sum(weights[i, j] for i, j in _matched(weights))), most)
 
 

@@ -29,7 +29,7 @@ def conflict_count(
 
 
 def _conflicts(said: Language) -> float:
-    places, attributes = said.words.codes.shape[1], said.attributes.shape[1]
+    places, attributes = said.words.codes.shape[1], said.of_meanings.shape[1]
     if places > attributes:
         return Undefined(f"messages have {places} places for {attributes} attributes: no place has one of its own")
     if not places:

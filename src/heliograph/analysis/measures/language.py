@@ -16,14 +16,15 @@ __all__ = ["Language", "Resampled", "attributes_of", "language_of", "mean_within
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Language:
-    """Utterances side by side: `words`; `meant`, an id of each meaning; `attributes` of it; `group`, an id of `given`.
+    """Utterances side by side: `words`; `meant`, an id of each meaning; `group`, an id of `given`.
 
-    `times` says how often each counts. What a measure does not take is all zeros, of `attributes` one column.
+    `of_meanings` holds the attributes of each meaning, `times` says how often each utterance counts. What a measure
+    does not take is all zeros, of attributes one column.
     """
 
     words: Words
     meant: Int[np.ndarray, " n"]
-    attributes: Int[np.ndarray, "n K"]
+    of_meanings: Int[np.ndarray, "U K"]
     group: Int[np.ndarray, " n"]
     times: Float[np.ndarray, " n"]
 
@@ -32,12 +33,18 @@ class Language:
 
     def __getitem__(self, rows: Any) -> "Language":
         """Some of the utterances, by a mask or numbers."""
-        parts = {field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)}
-        return Language(**parts)
+        parts = {name: getattr(self, name)[rows] for name in ("words", "meant", "group", "times")}
+        return Language(of_meanings=self.of_meanings, **parts)
+
+    @property
+    def attributes(self) -> Int[np.ndarray, "n K"]:
+        """The attributes of what was meant by each utterance."""
+        found: np.ndarray = self.of_meanings[self.meant]
+        return found
 
     def meaning_otherwise(self, order: Int[np.ndarray, " n"]) -> "Language":
         """The same words in their order, with meanings in another."""
-        return dataclasses.replace(self, meant=self.meant[order], attributes=self.attributes[order])
+        return dataclasses.replace(self, meant=self.meant[order])
 
 
 def language_of(
@@ -58,7 +65,9 @@ def language_of(
         raise ValueError(f"{len(words)} messages and {len(meant)} meanings: there must be one meaning for each")
     if len(group) != len(words):
         raise ValueError(f"{len(words)} messages and given= of {len(group)}: there must be one value for each message")
-    found = Language(words=words, meant=meant, attributes=table, group=group, times=np.ones(len(words)))
+    of_meanings = np.zeros((int(meant.max()) + 1, table.shape[1]), dtype=np.int64)
+    of_meanings[meant] = table
+    found = Language(words=words, meant=meant, of_meanings=of_meanings, group=group, times=np.ones(len(words)))
     if not unique:
         return found
     first = np.unique(joined(words.ids(), meant, group), return_index=True)[1]

@@ -65,14 +65,18 @@ class _Normalised:
         kinds = (_of_words, _of_meanings, _of_both)
         self.parts = [Resampled(kind, said) for kind in kinds]
         self.mean = mean
+        once = np.ones(len(said), dtype=np.int64)
+        self.apart = [part.drawn(once) for part in self.parts[:2]]
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
-        """The value with meanings in another order."""
-        return _share(*(part.shuffled(order) for part in self.parts), mean=self.mean)
+        """The value with meanings in another order, which changes the entropy of both together alone."""
+        words, meant = self.apart
+        return _share(words, meant, self.parts[2].shuffled(order), mean=self.mean)
 
     def drawn(self, times: Int[np.ndarray, " n"]) -> float:
         """The value of utterances that occur so many times each."""
-        return _share(*(part.drawn(times) for part in self.parts), mean=self.mean)
+        words, meant, both = (part.drawn(times) for part in self.parts)
+        return _share(words, meant, both, mean=self.mean)
 
 
 def _resampling(messages: Any, meanings: Any, *, mean: str = "arithmetic", **how: Any) -> _Normalised:

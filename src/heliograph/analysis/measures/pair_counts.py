@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from heliograph.analysis.measures.base import plain_rows
 from heliograph.analysis.measures.counting import counts_of_pairs
 from heliograph.analysis.measures.language import Language
-from heliograph.analysis.measures.places import attributes_of_meanings
 
 __all__ = ["PairCounts", "atoms_of", "concepts_of_meanings", "pairs_in", "symbols_by_meaning"]
 
@@ -56,7 +55,7 @@ def symbols_by_meaning(said: Language, *, once: bool = False) -> Float[np.ndarra
 
 def concepts_of_meanings(said: Language) -> Int[np.ndarray, "U C"]:
     """Which concepts, a value of an attribute each, are in which meanings: 1 where one is."""
-    table = attributes_of_meanings(said)
+    table = said.of_meanings
     parts = [np.eye(int(column.max()) + 1, dtype=np.int64)[column] for column in table.T]
     return np.concatenate(parts, 1) if parts else np.zeros((len(table), 0), dtype=np.int64)
 

@@ -10,7 +10,7 @@ from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, 
 from heliograph.analysis.measures.language import Language
 from heliograph.analysis.measures.undefined import Undefined
 
-__all__ = ["NOTHING", "Feature", "attributes_of_meanings", "best_less_second", "mean_gap", "places_of"]
+__all__ = ["NOTHING", "Feature", "best_less_second", "mean_gap", "places_of"]
 
 NOTHING = 1e-12
 """Bits that are none but for rounding."""
@@ -57,16 +57,9 @@ def _shared(table: Float[np.ndarray, "ids values"]) -> float:
     return max(0.0, bits_of(table.sum(1)) + bits_of(table.sum(0)) - bits_of(table))
 
 
-def attributes_of_meanings(said: Language) -> Int[np.ndarray, "U K"]:
-    """The attributes of each meaning, by its id."""
-    found = np.zeros((int(said.meant.max()) + 1, said.attributes.shape[1]), dtype=np.int64)
-    found[said.meant] = said.attributes
-    return found
-
-
 def places_of(said: Language, *, padded: bool = False) -> Iterator[Feature]:
     """The symbol at each place: of messages that reach it, or `padded`, of all, where the end counts as a symbol."""
-    table = attributes_of_meanings(said)
+    table = said.of_meanings
     for column in said.words.columns():
         here = column >= 0
         if padded or here.all():

@@ -56,7 +56,8 @@ def _partition(said: Language) -> Partition:
     if places > MOST_PLACES:
         why = Undefined(f"messages have {places} places: at most {MOST_PLACES} are tried")
         return Partition(residual=why, attribute_of_place=())
-    whole = [entropy_bits(column, said.times) for column in said.attributes.T]
+    columns = np.ascontiguousarray(said.attributes.T)
+    whole = [entropy_bits(column, said.times) for column in columns]
     varying = [k for k, bits in enumerate(whole) if bits > 1e-12]
     if not varying:
         return Partition(residual=Undefined("no attribute varies"), attribute_of_place=())
@@ -64,7 +65,7 @@ def _partition(said: Language) -> Partition:
     of_words = [bits_of(counts_of(ids, said.times)) for ids in subsets]
     cost = np.array(
         [
-            [(bits_of(counts_of_pairs(ids, said.attributes[:, k], said.times)[1]) - bits) / whole[k] for k in varying]
+            [(bits_of(counts_of_pairs(ids, columns[k], said.times)[1]) - bits) / whole[k] for k in varying]
             for ids, bits in zip(subsets, of_words, strict=True)
         ]
     )

@@ -9,7 +9,6 @@ from heliograph.analysis.measures.base import check_convention
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
 from heliograph.analysis.measures.pair_counts import concepts_of_meanings
-from heliograph.analysis.measures.places import attributes_of_meanings
 
 __all__ = ["MEASURE", "tree_reconstruction_error"]
 
@@ -36,7 +35,7 @@ def tree_reconstruction_error(
 
 def _error(said: Language, *, convention: str = "mean") -> float:
     """The squared length of messages less that of their projection on what meanings can explain."""
-    weights = np.bincount(said.meant, weights=said.times, minlength=len(attributes_of_meanings(said)))
+    weights = np.bincount(said.meant, weights=said.times, minlength=len(said.of_meanings))
     root = np.sqrt(np.maximum(weights, 0.0))
     design = concepts_of_meanings(said) * root[:, None]
     directions, lengths, _ = np.linalg.svd(design, full_matrices=False)
