@@ -22,7 +22,7 @@ from heliograph.analysis.measures.harris_segmentation import branching_entropies
 from heliograph.analysis.measures.morpheme_inventory import morpheme_inventory, morpheme_scores
 from heliograph.analysis.measures.npmi import npmi, npmi_table
 from heliograph.analysis.measures.posdis import posdis
-from heliograph.analysis.measures.topographic_similarity import topographic_similarity
+from heliograph.analysis.measures.topographic_similarity import similarities, topographic_similarity
 from heliograph.analysis.measures.tree_reconstruction_error import tree_reconstruction_error
 from heliograph.analysis.measures.undefined import reason_of
 from heliograph.analysis.measures.unseen_combinations import unseen_combinations
@@ -154,6 +154,18 @@ def test_vectors_are_compared_by_distance() -> None:
         topographic_similarity(vectors, meant, convention="egg")
     with pytest.raises(ValueError, match="messages are symbols"):
         topographic_similarity(["a", "b"], [0, 1], convention="cosine")
+
+
+@pytest.mark.parametrize("number", [200, 400])  # levels of 16 bits, and of more
+def test_shuffles_of_vectors_are_those_of_the_function(number: int) -> None:
+    rng = np.random.default_rng(0)
+    meant = rng.integers(4, size=(number, 2))
+    vectors, order = meant + rng.standard_normal((number, 2)), rng.permutation(number)
+    for how in ("hamming", "euclidean"):
+        made = similarities(vectors, meant + 0.01, meaning_distance=how)
+        expected = topographic_similarity(vectors, meant[order] + 0.01, meaning_distance=how)
+        assert math.isclose(made.shuffled(order), expected, abs_tol=1e-4)
+        assert math.isclose(made.drawn(np.ones(number, dtype=np.int64)), made.value(), abs_tol=1e-4)
 
 
 @settings(deadline=None, max_examples=60)

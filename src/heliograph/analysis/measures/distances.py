@@ -30,6 +30,14 @@ class Apart:
         """Levels from some of the things to some."""
         return np.take(self.level_of[self.kind[rows]], self.kind[columns], axis=1)
 
+    def coarser(self, most: int) -> "Apart":
+        """The same with at most so many levels, neighbouring ones put together; only equal things keep level 0."""
+        step = -(-self.num_levels // max(1, most - 1))
+        if step <= 1:
+            return self
+        levels = (self.level_of.astype(np.int64) + step - 1) // step
+        return Apart(level_of=levels.astype(np.uint16), num_levels=int(levels.max()) + 1, kind=self.kind)
+
     def otherwise(self, order: Any) -> "Apart":
         """The same things in another order, or some of them."""
         return dataclasses.replace(self, kind=self.kind[order])

@@ -8,18 +8,25 @@ from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["PairsOfDistances", "spearman_of"]
 
-MOST_CELLS = 2**20
+MOST_CELLS = 2**16
 """Pairs of levels so many of which are counted in a table; more are ranked one by one."""
+MOST_LEVELS = 2**8
+"""Levels that are kept apart where both distances have many."""
 BLOCK = 128
 """Things whose pairs, with all behind them, are counted at the same time."""
 
 
 class PairsOfDistances:
-    """Spearman's correlation over pairs i < j of how far messages and meanings lie apart, in other orders too."""
+    """Spearman's correlation over pairs i < j of how far messages and meanings lie apart, in other orders too.
+
+    Where distances have too many levels for a table, as those of vectors, neighbouring levels are put together for
+    other orders and draws: with thousands of them no digit that is shown changes.
+    """
 
     def __init__(self, messages: Apart, meanings: Apart):
         self.messages, self.meanings = messages, meanings
         self.in_table = messages.num_levels * meanings.num_levels <= MOST_CELLS
+        self._in_coarse: PairsOfDistances | None = None
 
     def value(self) -> float:
         """That of things as they are."""
@@ -27,13 +34,23 @@ class PairsOfDistances:
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
         """The value of messages in their order, with meanings in another."""
-        return self._correlation(self.meanings.otherwise(order))
+        coarse = self._coarse()
+        return coarse._correlation(coarse.meanings.otherwise(order))
 
     def drawn(self, times: Int[np.ndarray, " n"]) -> float:
         """The value of things that occur so many times each; a thing has no distance to itself, drawn again or not."""
-        kept = np.flatnonzero(times)
-        some = PairsOfDistances(self.messages.otherwise(kept), self.meanings.otherwise(kept))
+        kept, coarse = np.flatnonzero(times), self._coarse()
+        some = PairsOfDistances(coarse.messages.otherwise(kept), coarse.meanings.otherwise(kept))
         return some._correlation(some.meanings, weights=times[kept].astype(np.float64))
+
+    def _coarse(self) -> "PairsOfDistances":
+        """The same with so few levels that they fit into a table."""
+        if self.in_table:
+            return self
+        if self._in_coarse is None:
+            meanings = self.meanings.coarser(max(MOST_LEVELS, MOST_CELLS // self.messages.num_levels))
+            self._in_coarse = PairsOfDistances(self.messages.coarser(MOST_CELLS // meanings.num_levels), meanings)
+        return self._in_coarse
 
     def _correlation(self, meanings: Apart, weights: Float[np.ndarray, " n"] | None = None) -> float:
         if not self.in_table:
