@@ -170,6 +170,8 @@ def test_own_chance_levels_are_taken_over() -> None:
     found = row(MESSAGES, measure=Measure(name="of_two", function=of_two, chance=Chance.OWN, better=Better.HIGHER))
     assert (found["value"], found["chance"], found["measure"]) == (0.75, 0.5, "of_two")
     assert row(MESSAGES, MEANINGS, measure="neighbour_purity")["chance"] > 0
+    within = row([1, 1, 2, 2, 3, 4], [0, 0, 1, 1, 2, 3], measure="neighbour_purity", given=[0, 0, 0, 0, 1, 1])
+    assert close(within["chance"], 4 / 6 * 1 / 3) and close(within["value"], 4 / 6 * 1 / 3)
 
 
 @pytest.mark.parametrize(

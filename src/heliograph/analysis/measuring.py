@@ -103,9 +103,13 @@ class _Measuring:
         return MeasureResult(value=value, **known, **self._own_chance(found), **self._resampled(value))
 
     def _own_chance(self, found: Any) -> dict[str, Any]:
-        if self.measure.chance is not Chance.OWN or found is None:
+        """What its results say of chance; within several groups the mean of what they say."""
+        if self.measure.chance is not Chance.OWN:
             return {}
-        return {name: getattr(found, name, None) for name in ("chance", "chance_quantile", "p")}
+        if found is not None:
+            return {name: getattr(found, name, None) for name in ("chance", "chance_quantile", "p")}
+        parts, sizes = self._within(self.part.columns, self.part.group)
+        return {"chance": weighted_mean([float(part.chance) for part in parts], sizes)}
 
     def _resampled(self, value: float) -> dict[str, Any]:
         """Chance level and interval, where rows can be shuffled and drawn."""
@@ -146,7 +150,11 @@ class _Measuring:
         found = self._called(columns, group)
         if found is not None:
             return headline(found)
+        parts, sizes = self._within(columns, group)
+        return weighted_mean([headline(part) for part in parts], sizes)
+
+    def _within(self, columns: dict[str, Any], group: Int[np.ndarray, " n"]) -> tuple[list[Any], list[int]]:
+        """What the function makes of each group, and how large that is."""
         rows = [np.flatnonzero(group == some) for some in range(int(group.max()) + 1)]
         parts = [{name: picked(column, some) for name, column in columns.items()} for some in rows]
-        values = [headline(self.measure.function(**part, **self.single)) for part in parts]
-        return weighted_mean(values, [len(some) for some in rows])
+        return [self.measure.function(**part, **self.single) for part in parts], [len(some) for some in rows]
