@@ -38,10 +38,14 @@ def draws(
     """How often each row is drawn: seeds with replacement, then as many episodes of each as it has, likewise."""
     rng = np.random.default_rng(seed)
     num_seeds, num_episodes = int(seeds.max()) + 1, int(episodes.max()) + 1
-    of_seed = [np.unique(episodes[seeds == some]) for some in range(num_seeds)]
+    in_order = num_episodes == len(episodes) and bool((episodes == np.arange(num_episodes)).all())
+    of_seed = [np.unique(episodes[seeds == some]) for some in range(num_seeds)] if num_seeds > 1 else []
     for _ in range(bootstraps):
-        times = np.zeros(num_episodes, dtype=np.int64)
-        for some in rng.integers(num_seeds, size=num_seeds) if num_seeds > 1 else (0,):
-            mine = of_seed[some]
-            times[mine] += np.bincount(rng.integers(len(mine), size=len(mine)), minlength=len(mine))
-        yield times[episodes]
+        if num_seeds == 1:
+            times = np.bincount(rng.integers(num_episodes, size=num_episodes), minlength=num_episodes)
+        else:
+            times = np.zeros(num_episodes, dtype=np.int64)
+            for some in rng.integers(num_seeds, size=num_seeds):
+                mine = of_seed[some]
+                times[mine] += np.bincount(rng.integers(len(mine), size=len(mine)), minlength=len(mine))
+        yield times if in_order else times[episodes]
