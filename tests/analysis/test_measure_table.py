@@ -91,6 +91,10 @@ def test_intervals_are_drawn_over_episodes_and_seeds() -> None:
     assert math.isnan(row({"messages": said, "episodes": [0] * 1000}, measure="entropy")["low"])
     times = next(draws(np.array([0, 0, 1, 2]), seeds=np.array([0, 0, 0, 1]), bootstraps=1, seed=0))
     assert times[0] == times[1] and times.sum() >= 2
+    numbered_anew = {"messages": said[:100], "episodes": [0, 1] * 50, "seeds": [0] * 50 + [1] * 50}
+    apart = numbered_anew | {"episodes": [0, 1] * 25 + [2, 3] * 25}
+    one, other = (row(columns, measure="entropy") for columns in (numbered_anew, apart))
+    assert (one["low"], one["high"]) == (other["low"], other["high"])
 
 
 def test_coverage_of_intervals_of_independent_episodes() -> None:

@@ -121,12 +121,14 @@ def material_from(columns: Mapping[str, Any], *, given: Any = None, eos: Any = N
         _check_numbers(meanings)
     if given is not None and len(given) != number:
         raise ValueError(f"{number} messages and given= of {len(given)}: there must be one value for each message")
+    seeds = np.zeros(number, np.int64) if about["seeds"] is None else ids_of(about["seeds"], what="seeds")
+    episodes = np.arange(number) if about["episodes"] is None else ids_of(about["episodes"], what="episodes")
     return Material(
         columns={Needs.MESSAGES: said, **{name: _column(name, column) for name, column in columns.items()}},
         role=np.array(["all"] * number if about["roles"] is None else [str(x) for x in about["roles"]], dtype=object),
         group=np.zeros(number, np.int64) if given is None else ids_of(given, what="given"),
-        episodes=np.arange(number) if about["episodes"] is None else ids_of(about["episodes"], what="episodes"),
-        seeds=np.zeros(number, np.int64) if about["seeds"] is None else ids_of(about["seeds"], what="seeds"),
+        episodes=joined(seeds, episodes),  # those of another seed are others, whatever their numbers
+        seeds=seeds,
         vectors=vectors,
         single=single,
     )
