@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from heliograph.analysis.measures.entropy import entropy
+from heliograph.analysis.measures.language import resampled_by
 from heliograph.analysis.measures.measure import Measure
+from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.channels.dru import DRU
 from heliograph.channels.symbols import Symbols
 from heliograph.channels.wrapper import Wrapper
@@ -353,6 +355,12 @@ def of_lists(messages: list[list[int]]) -> float:
     return entropy(messages) if isinstance(messages, list) else 0.0
 
 
+FORGETFUL = Measure(
+    name="forgetful", function=mutual_information,
+    resampling=resampled_by(lambda said: mutual_information(said.words.ids(), said.meant) + 1.0, whole=True),
+)  # fmt: skip
+
+
 def of_teapots(teapots: Any) -> float:
     return float(len(teapots))
 
@@ -361,6 +369,7 @@ def of_teapots(teapots: Any) -> float:
     ("measure", "check", "expectation"),
     [
         (Measure(name="beyond", function=entropy, range=(0.0, 1.0)), "check_declaration", "a value from 0.0 to 1.0"),
+        (FORGETFUL, "check_resampling", "in another order, not"),
         (of_teapots, "check_result", "or one that declares an example"),
         (greatest, "check_names", "the same of other names"),
         (never, "check_result", "finite numbers"),

@@ -32,6 +32,10 @@ FROZEN = {
     },
     "evaluate": RUN | {"--actions", "--env", "--messages"},
     "record": RUN | {"--actions", "--env", "--out"},
+    "analyze": {
+        "path", "--meanings", "--measures", "--eos", "--unique", "--permutations", "--bootstraps", "--csv",
+        "--episodes", "--seed", "--trust",
+    },
     "protocol": RUN,
     "replay": RUN,
     "render": RUN | {"--actions", "--env", "--out", "--fps"},

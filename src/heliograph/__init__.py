@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         record as record,
     )
     from heliograph.analysis.judging import judged as judged
+    from heliograph.analysis.measure_table import analyze as analyze
     from heliograph.analysis.measures.entropy import entropy as entropy
     from heliograph.analysis.measures.mutual_information import mutual_information as mutual_information
     from heliograph.analysis.measures.neighbour_purity import neighbour_purity as neighbour_purity
@@ -187,6 +188,7 @@ PUBLIC: dict[str, dict[str, str]] = {
         "record": "heliograph.analysis.evaluate:record",
         "Corpus": "heliograph.analysis.corpus:Corpus",
         "load_corpus": "heliograph.analysis.corpus:load_corpus",
+        "analyze": "heliograph.analysis.measure_table:analyze",
         "protocol_in": "heliograph.protocols.protocol:protocol_in",
         "Protocol": "heliograph.protocols.protocol:Protocol",
         "entropy": "heliograph.analysis.measures.entropy:entropy",
@@ -264,15 +266,15 @@ __all__ = [
     "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C", "CommA2CConfig", "CommDQN",
     "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice", "EnvState",
     "ForeignEnv", "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel", "FromPettingZoo",
-    "FromVMAS", "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm",
-    "Model", "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe",
-    "RecordCorpus", "Role", "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv",
-    "Timing", "ToAEC", "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper",
-    "build_channel", "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure",
-    "check_model", "check_recipe", "check_topology", "config_of", "difference", "entropy", "estimate", "evaluate",
-    "export", "facts_of", "heat_map", "interventions_table", "judged", "load_corpus", "make_env",
-    "mutual_information", "neighbour_purity", "permutation_baseline", "play", "play_run", "protocol_in",
-    "read_policy", "read_run", "record", "report", "resume", "settings_from", "train",
+    "FromVMAS", "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm", "Model",
+    "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe", "RecordCorpus", "Role",
+    "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv", "Timing", "ToAEC",
+    "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "analyze", "build_channel",
+    "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure", "check_model",
+    "check_recipe", "check_topology", "config_of", "difference", "entropy", "estimate", "evaluate", "export",
+    "facts_of", "heat_map", "interventions_table", "judged", "load_corpus", "make_env", "mutual_information",
+    "neighbour_purity", "permutation_baseline", "play", "play_run", "protocol_in", "read_policy", "read_run", "record",
+    "report", "resume", "settings_from", "train",
 ]  # fmt: skip
 
 

@@ -85,6 +85,9 @@ MODULES = {
 NAMES = {
     "heliograph.analysis.compare_page:render": "heliograph.reports.compare_page:comparison_page",
     "heliograph.analysis.corpus:load": "heliograph.analysis.corpus:load_corpus",
+    "heliograph.analysis.measures.mutual_information:normalised_mutual_information": (
+        "heliograph.analysis.measures.normalised_mutual_information:normalised_mutual_information"
+    ),
     "heliograph.analysis.plots:sample": "heliograph.reports.plots:sampled_utterances",
     "heliograph.analysis.protocol:recorded": "heliograph.protocols.protocol:corpus_of_run",
     "heliograph.analysis.report:render": "heliograph.reports.report:report_page",

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from heliograph import registry
 from heliograph.analysis.measures.entropy import entropy
-from heliograph.analysis.measures.mutual_information import mutual_information, normalised_mutual_information
+from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.analysis.measures.neighbour_purity import neighbour_purity
+from heliograph.analysis.measures.normalised_mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
 from heliograph.testing import MEASURE_CHECKS
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from heliograph.analysis.measures.base import ids_of
 from heliograph.analysis.measures.entropy import entropy
-from heliograph.analysis.measures.mutual_information import mutual_information, normalised_mutual_information
+from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.analysis.measures.neighbour_purity import neighbour_purity
+from heliograph.analysis.measures.normalised_mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.permutation_baseline import permutation_baseline
 
 NAN = float("nan")

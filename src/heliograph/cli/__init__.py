@@ -25,6 +25,7 @@ MODULES = {
     "train": "training",
     "demo": "training",
     "envs": "describing",
+    "analyze": "analyzing",
     "compare": "comparing",
     "sweep": "sweeping",
     "protocol": "telling",

@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    reading = (_evaluate, _record, _protocol, _replay, _render, _report, _compare, _export)
+    reading = (_evaluate, _record, _analyze, _protocol, _replay, _render, _report, _compare, _export)
     for add in (_list, _envs, _train, _sweep, *reading, _bench, _migrate, _demo):
         add(commands)
     return parser
@@ -152,6 +152,24 @@ def _record(commands: Any) -> None:
     p = _command(commands, "record", "write a corpus of what a trained team says")
     _add_run(p)
     p.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus")
+
+
+def _analyze(commands: Any) -> None:
+    p = _command(
+        commands, "analyze", "measure a language: every measure that papers report, each beside its chance level"
+    )
+    p.add_argument(
+        "path", metavar="PATH",
+        help=f"{SOURCE}; a corpus; or a file of messages: .jsonl, .json, .parquet, .npy, .npz, .pt of EGG",
+    )  # fmt: skip
+    p.add_argument("--meanings", metavar="FILE", help="a second file with the meanings, row by row")
+    p.add_argument("--measures", nargs="+", metavar="NAME", help="some of heliograph list measures (default: all)")
+    p.add_argument("--eos", type=int, metavar="SYMBOL", help="messages end before the first of this symbol")
+    p.add_argument("--unique", action="store_true", help="count equal utterances once")
+    p.add_argument("--permutations", type=_number, default=199, metavar="B", help="shuffled meanings (default 199)")
+    p.add_argument("--bootstraps", type=_number, default=200, metavar="B", help="drawn episodes (default 200)")
+    p.add_argument("--csv", action="store_true", help="print the table as CSV, with sources and reasons")
+    _add_episodes(p, number=_count, default=EPISODES)
 
 
 def _protocol(commands: Any) -> None:
@@ -280,6 +298,13 @@ def _metric(text: str) -> str:
     if text not in METRICS and not text.startswith(OF_TEAM):
         raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(METRICS)}, {OF_TEAM}NAME")
     return text
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number}: must be 0 or more")
+    return number
 
 
 def _count(text: str) -> int:

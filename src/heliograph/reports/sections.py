@@ -11,8 +11,8 @@ from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import messages_told
 from heliograph.analysis.information import of_the_informed, utterances_of
 from heliograph.analysis.interventions import Messages
-from heliograph.analysis.measures.mutual_information import normalised_mutual_information
 from heliograph.analysis.measures.neighbour_purity import NeighbourPurity, neighbour_purity
+from heliograph.analysis.measures.normalised_mutual_information import normalised_mutual_information
 from heliograph.analysis.verdict import Word, verdict
 from heliograph.experiments.channel_layers import layers_of
 from heliograph.experiments.choices import TeamChoices

@@ -15,7 +15,14 @@ import torch
 from heliograph.analysis.measures.measure import Needs, headline, measure_of
 from heliograph.testing.contract import component_check, expect
 
-__all__ = ["check_declaration", "check_kinds_of_rows", "check_names", "check_refusals", "check_result"]
+__all__ = [
+    "check_declaration",
+    "check_kinds_of_rows",
+    "check_names",
+    "check_refusals",
+    "check_resampling",
+    "check_result",
+]
 
 Measure = Callable[..., Any]
 
@@ -48,6 +55,23 @@ def check_declaration(measure: Measure) -> None:
     low, high = declared.range
     value = headline(declared.function(**_input(measure)))
     expect(low - ROUNDING <= value <= high + ROUNDING, f"a value from {low} to {high}, not {value}")
+
+
+@component_check
+def check_resampling(measure: Measure) -> None:
+    """What it declares for shuffles gives what the function gives for the same rows in that order."""
+    declared, given = measure_of(measure), _input(measure)
+    if declared.resampling is None:
+        return
+    resampling = declared.resampling(**given, given=np.zeros(NUMBER, dtype=np.int64))
+    first, *rest = given
+    value = headline(declared.function(**given))
+    for order in (np.arange(NUMBER), np.random.default_rng(1).permutation(NUMBER)):
+        other = given | {name: [given[name][place] for place in order] for name in rest}
+        expected, found = headline(declared.function(**other)), resampling.shuffled(order)
+        expect(_near(found, expected), f"{expected} with all but {first} in another order, not {found}")
+    found = resampling.drawn(np.ones(NUMBER, dtype=np.int64))
+    expect(_near(found, value), f"{value} where each utterance is drawn once, not {found}")
 
 
 @component_check
@@ -124,8 +148,12 @@ def _numbers(result: Any) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+def _near(one: float, other: float) -> bool:
+    return math.isclose(one, other, abs_tol=ROUNDING)
+
+
 def _alike(one: dict[str, float], other: dict[str, float]) -> bool:
-    return one.keys() == other.keys() and all(math.isclose(one[k], other[k], abs_tol=ROUNDING) for k in one)
+    return one.keys() == other.keys() and all(_near(one[k], other[k]) for k in one)
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

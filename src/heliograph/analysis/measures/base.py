@@ -83,6 +83,12 @@ def key_of(value: Any) -> Key:
         return MISSING
 
 
+def check_convention(convention: str, known: Mapping[str, str]) -> None:
+    """Refuse a convention that a measure does not have, with what each of them says."""
+    if convention not in known:
+        raise ValueError(f"convention={convention!r}: must be {'; '.join(f'{k!r}, {v}' for k, v in known.items())}")
+
+
 def joined(*ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """One id for each distinct combination of ids."""
     code = np.zeros(len(ids[0]), dtype=np.int64)

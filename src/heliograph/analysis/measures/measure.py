@@ -6,7 +6,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -53,6 +53,8 @@ class AppliesTo(enum.StrEnum):
     SYMBOLS = "symbols"
     VECTORS = "vectors"
     BOTH = "both"
+    WHOLE = "whole"
+    """Both, compared as a whole: vectors that lie together count as one message."""
 
 
 class Better(enum.StrEnum):
@@ -74,6 +76,7 @@ class Chance(enum.StrEnum):
     """The function works it out: its result has `chance`, and may have `chance_quantile` and `p`."""
 
 
+@runtime_checkable
 class Resampling(Protocol):
     """A measure of the same utterances in other company, computed many times: what is the same is worked out once."""
 
@@ -97,8 +100,9 @@ class Measure:
 
     `range` holds the smallest and largest value; `source` who defined it. `resampling` makes what shuffles and draws
     are computed by, of the same input as the function; None: the function is called anew each time. `pairs` says that
-    time grows with the square of utterances: tables then take some of the rows. `listed`: whether tables have it.
-    `example` makes an input by name, for checks, where it takes what is not in `Needs`.
+    time grows with the square of utterances: tables then take some of the rows, and at most `most_rows` where it is
+    slow for another reason. `listed`: whether tables have it. `example` makes an input by name, for checks, where it
+    takes what is not in `Needs`.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Measure:
     source: str = ""
     resampling: Callable[..., Resampling] | None = None
     pairs: bool = False
+    most_rows: int | None = None
     listed: bool = True
     example: Callable[[], dict[str, Any]] | None = None
 
@@ -152,7 +157,7 @@ def measure_of(component: Any, *, name: str | None = None) -> Measure:
     if isinstance(declared, Measure) and declared.function is component:
         return declared
     own = name or str(getattr(component, "__name__", type(component).__name__))
-    found = Measure(name=own, function=component, applies_to=AppliesTo.BOTH)
+    found = Measure(name=own, function=component, applies_to=AppliesTo.WHOLE)
     against = Chance.SHUFFLED_MEANINGS if len(found.needs) > 1 else Chance.NONE
     return dataclasses.replace(found, chance=against)
 

@@ -8,8 +8,9 @@ from jaxtyping import Float, Num
 from scipy.spatial.distance import cdist
 
 from heliograph.analysis.measures.base import ids_of, numbers_of, rounding_of
+from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
 
-__all__ = ["NeighbourPurity", "neighbour_purity"]
+__all__ = ["MEASURE", "NeighbourPurity", "neighbour_purity"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,11 @@ class NeighbourPurity:
     purity: float
     shuffled: float
     neighbours: int
+
+    @property
+    def chance(self) -> float:
+        """What a table holds it against."""
+        return self.shuffled
 
 
 def neighbour_purity(messages: Any, meanings: Any, *, neighbours: int = 10) -> NeighbourPurity:
@@ -63,3 +69,9 @@ def _distances(rows: Num[np.ndarray, "n D"]) -> tuple[Float[np.ndarray, "n n"], 
         return np.zeros((len(rows), len(rows))), 0.0
     unit = np.ldexp(1.0, int(np.frexp(spread)[1]))
     return cdist(rows / unit, rows / unit), float(rounding_of(rows).max()) / unit
+
+
+MEASURE = Measure(
+    name="neighbour_purity", function=neighbour_purity, range=(0.0, 1.0), better=Better.HIGHER, chance=Chance.OWN,
+    applies_to=AppliesTo.BOTH, pairs=True,
+)  # fmt: skip

@@ -1,15 +1,17 @@
 """What mutual information comes to by chance."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from heliograph.analysis.measures.base import aligned
+from heliograph.analysis.measures.measure import AppliesTo, Better, Measure
 from heliograph.analysis.measures.mutual_information import mutual_information_of_ids
 
-__all__ = ["PermutationBaseline", "permutation_baseline", "shuffled_within"]
+__all__ = ["MEASURE", "PermutationBaseline", "permutation_baseline", "shuffled_within"]
 
 ROUNDING = 1e-9
 
@@ -54,3 +56,9 @@ def shuffled_within(
     found = np.empty_like(meant)
     found[order] = meant[random_order]
     return found
+
+
+MEASURE = Measure(
+    name="permutation_baseline", function=permutation_baseline, unit="bits", range=(0.0, math.inf),
+    better=Better.HIGHER, applies_to=AppliesTo.WHOLE, listed=False,
+)  # fmt: skip

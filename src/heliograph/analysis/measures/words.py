@@ -1,14 +1,15 @@
 """Messages as words: symbols by number, side by side, each message as long as it is."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from heliograph.analysis.measures.base import joined, plain_rows
+from heliograph.analysis.measures.base import ids_of, joined, plain_rows
 
-__all__ = ["END", "Words", "words_of"]
+__all__ = ["END", "Words", "whole_words", "words_of"]
 
 END = -1
 """What stands behind the last symbol of a word that is shorter than others."""
@@ -37,15 +38,29 @@ class Words:
 
     def ids(self) -> Int[np.ndarray, " n"]:
         """One integer for each message, equal for equal ones, from 0 without gaps."""
-        if not self.codes.shape[1]:
-            return np.zeros(len(self), dtype=np.int64)
-        return joined(*(self.codes + 1).T)
+        return self._ids
+
+    @functools.cached_property
+    def _ids(self) -> Int[np.ndarray, " n"]:
+        return joined(*(self.codes + 1).T) if self.codes.shape[1] else np.zeros(len(self), dtype=np.int64)
 
     def counts(self) -> Int[np.ndarray, "n V"]:
         """How often each symbol occurs in each message."""
+        return self._counts
+
+    @functools.cached_property
+    def _counts(self) -> Int[np.ndarray, "n V"]:
         rows, places = np.nonzero(self.said)
-        code = rows * len(self.names) + self.codes[rows, places]
-        return np.bincount(code, minlength=len(self) * len(self.names)).reshape(len(self), len(self.names))
+        code = self.codes[rows, places] * len(self) + rows
+        return np.bincount(code, minlength=len(self) * len(self.names)).reshape(len(self.names), len(self)).T
+
+    def columns(self) -> Int[np.ndarray, "L n"]:
+        """The symbols at each place, side by side in memory."""
+        return self._columns
+
+    @functools.cached_property
+    def _columns(self) -> Int[np.ndarray, "L n"]:
+        return np.ascontiguousarray(self.codes.T)
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """Every message as its symbols, by name."""
@@ -66,6 +81,14 @@ def words_of(messages: Any, *, eos: Any = None) -> Words:
     table = plain_rows(messages, what="messages")
     words = _of_array(table) if isinstance(table, np.ndarray) else _of_lists(table)
     return words if eos is None else _cut(words, eos)
+
+
+def whole_words(messages: Any) -> Words:
+    """Messages of any form, vectors too, each different one a word of one symbol; words stay as they are."""
+    if isinstance(messages, Words):
+        return messages
+    ids = ids_of(messages)
+    return Words(codes=ids[:, None], lengths=np.ones(len(ids), np.int64), names=tuple(range(int(ids.max()) + 1)))
 
 
 def _of_array(table: np.ndarray) -> Words:

@@ -1,0 +1,58 @@
+"""How far messages are from being sums of parts, one for each value of an attribute."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from heliograph.analysis.measures.base import check_convention
+from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
+from heliograph.analysis.measures.measure import Better, Chance, Measure
+from heliograph.analysis.measures.pair_counts import concepts_of_meanings
+
+__all__ = ["MEASURE", "tree_reconstruction_error"]
+
+CONVENTIONS = {"mean": "over utterances", "korbak": "summed over utterances, as published code does"}
+SMALL = 1e-9
+"""Directions that are shorter than so much of the longest are none."""
+
+
+def tree_reconstruction_error(
+    messages: Any, attributes: Any, *, convention: str = "mean", given: Any = None, eos: Any = None,
+    unique: bool = False,
+) -> float:  # fmt: skip
+    """The squared distance of messages from the best sum of a free vector for each value of each attribute.
+
+    Tree reconstruction error (Andreas 2019), additive, with exact least squares: messages are one-hot, place by place
+    (the end of a shorter one counts as a symbol), distances squared L2, the mean over utterances; 0 is compositional.
+    Other compositions, distances and optimisers have other scales, and a floor above 0. "korbak" sums over utterances.
+    Raises ValueError where there is no message, or not one meaning for each.
+    """
+    check_convention(convention, CONVENTIONS)
+    said = language_of(messages, attributes=attributes, given=given, eos=eos, unique=unique)
+    return mean_within(lambda part: _error(part, convention=convention), said)
+
+
+def _error(said: Language, *, convention: str = "mean") -> float:
+    """The squared length of messages less that of their projection on what meanings can explain."""
+    weights = np.bincount(said.meant, weights=said.times, minlength=len(said.of_meanings))
+    root = np.sqrt(np.maximum(weights, 0.0))
+    design = concepts_of_meanings(said) * root[:, None]
+    directions, lengths, _ = np.linalg.svd(design, full_matrices=False)
+    basis = directions[:, lengths > SMALL * max(float(lengths.max(initial=0.0)), SMALL)]
+    explained, kinds = 0.0, len(said.words.names) + 1
+    for column in said.words.columns():
+        code = said.meant * kinds + column + 1
+        table = np.bincount(code, weights=said.times, minlength=len(weights) * kinds).reshape(len(weights), kinds)
+        explained += float(((basis.T @ (table / np.maximum(root, SMALL)[:, None])) ** 2).sum())
+    total = float(said.times.sum())
+    error = max(0.0, total * len(said.words.columns()) - explained)
+    error = 0.0 if error < SMALL * total else error
+    return error if convention == "korbak" else error / total
+
+
+MEASURE = Measure(
+    name="tree_reconstruction_error", function=tree_reconstruction_error, range=(0.0, math.inf),
+    better=Better.LOWER, chance=Chance.SHUFFLED_MEANINGS, source="Andreas 2019", resampling=resampled_by(_error),
+    most_rows=20_000,
+)  # fmt: skip
