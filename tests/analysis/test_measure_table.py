@@ -12,12 +12,16 @@ import pytest
 from heliograph import registry
 from heliograph.analysis.bootstrap_intervals import draws
 from heliograph.analysis.chance_levels import orders
+from heliograph.analysis.evaluate import record
+from heliograph.analysis.hearers import hearer_probabilities
 from heliograph.analysis.measure_table import COLUMNS, analyze, listed_measures
+from heliograph.analysis.measures.causal_influence import causal_influence
 from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.measure import Better, Chance, Measure, measure_of
 from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.analysis.measures.topographic_similarity import topographic_similarity
 from heliograph.analysis.measures.undefined import Undefined
+from heliograph.storage.run_folder import read_run
 from tests.analysis.languages import MEANINGS, MESSAGES, close
 
 GRID = [[0, 0], [0, 1], [1, 0], [1, 1]]
@@ -219,3 +223,24 @@ def test_plugged_in_measures_are_measured_like_ours(monkeypatch: pytest.MonkeyPa
 def test_similarity_by_the_table_is_that_of_the_function() -> None:
     found = row(MESSAGES, MEANINGS, measure="topographic_similarity", given=[0, 0, 0, 0, 1, 1, 1, 1])
     assert close(found["value"], topographic_similarity(MESSAGES, MEANINGS, given=[0, 0, 0, 0, 1, 1, 1, 1]))
+
+
+def test_hearers_of_a_team_are_asked_pair_by_pair() -> None:
+    run = read_run("recipe:speaker_listener_symbols")
+    how: dict[str, Any] = {"num_episodes": 20, "permutations": 0, "bootstraps": 0}
+    table = analyze(run, measures=["entropy", "causal_influence", "positive_signalling"], **how)
+    assert table[["role", "measure"]].to_records(index=False).tolist() == [
+        ("speaker", "entropy"),
+        ("speaker_0 -> listener_0", "causal_influence"),
+        ("speaker_0 -> listener_0", "positive_signalling"),
+    ]
+    asked = hearer_probabilities(run, sender="speaker_0", hearer="listener_0", num_episodes=20)
+    assert table.value.iloc[1] == pytest.approx(causal_influence(asked.actions, asked.weights))
+    alone = analyze(run, measures=["causal_influence"], **how)
+    assert alone.value.tolist() == table.value.tolist()[1:2]
+
+
+def test_a_corpus_has_nobody_to_ask() -> None:
+    corpus = record(read_run("recipe:speaker_listener_symbols"), num_episodes=5)
+    (row,) = analyze(corpus, measures=["causal_influence"], permutations=0, bootstraps=0).to_dict("records")
+    assert row["reason"] == "not given: action_probabilities, message_probabilities" and np.isnan(row["value"])

@@ -11,12 +11,13 @@ from heliograph import registry
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.corpus_checks import CorpusError
 from heliograph.analysis.evaluate import record
+from heliograph.analysis.hearer_material import asks_hearers, hearer_materials
 from heliograph.analysis.language_files import SUFFIXES, is_language, read_language
 from heliograph.analysis.material import Material, material_from, material_of_corpus
 from heliograph.analysis.measures.measure import Measure, MeasureResult, measure_of
 from heliograph.analysis.measuring import measure_in
 from heliograph.shipped import located
-from heliograph.storage.run_folder import read_run
+from heliograph.storage.run_folder import Run, read_run
 from heliograph.texts import one_line
 
 __all__ = ["COLUMNS", "analyze", "language_at", "listed_measures"]
@@ -28,17 +29,18 @@ COLUMNS = (
 
 
 def analyze(
-    language: Corpus | Mapping[str, Any] | Any, meanings: Any = None, *, measures: Sequence[str | Any] | None = None,
-    given: Any = None, eos: Any = None, unique: bool = False, permutations: int = 199, bootstraps: int = 200,
+    language: Corpus | Run | Mapping[str, Any] | Any, meanings: Any = None, *,
+    measures: Sequence[str | Any] | None = None, given: Any = None, eos: Any = None, unique: bool = False, permutations: int = 199, bootstraps: int = 200,
     num_episodes: int = 1000, seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """A table of measures, a row for each measure of each role, with the columns of `COLUMNS`.
 
-    `language` is a path (a run folder, a team file, a corpus, or a file that `heliograph analyze` reads; a team is
-    played for `num_episodes`), a corpus, a mapping of columns (`messages`, `meanings`, `actions`, `episodes`, `seeds`,
-    `roles`, ...; see `Needs`), or messages alone, then with `meanings` beside them. `measures` are names of `heliograph
-    list measures` or functions; None: all. `given` is within what messages may have codes of their own (a corpus:
-    policy and round); words end before `eos`; `unique` keeps one of equal utterances.
+    `language` is a path (a run folder, a team file, a corpus, or a file that `heliograph analyze` reads), a run, whose
+    team is played for `num_episodes` and asked what its hearers would do (rows of "sender -> hearer"), a corpus, a
+    mapping of columns (`messages`, `meanings`, `actions`, `episodes`, `seeds`, `roles`, ...; see `Needs`), or messages
+    alone, then with `meanings` beside them. `measures` are names of `heliograph list measures` or functions; None: all.
+    `given` is within what messages may have codes of their own (a corpus: policy and round); words end before `eos`;
+    `unique` keeps one of equal utterances.
 
     `chance`, `chance_quantile` and `p` are the mean, the 95 % quantile and the share (1 + #{as good}) / (1 + B) of
     values under B `permutations` of meanings within `given`, all orders where those are no more; `low` and `high` the
@@ -50,28 +52,41 @@ def analyze(
     if min(permutations, bootstraps) < 0:
         raise ValueError(f"permutations={permutations}, bootstraps={bootstraps}: must be 0 or more")
     if isinstance(language, (str, pathlib.Path)):
-        language, meanings = language_at(language, meanings=meanings, num_episodes=num_episodes, seed=seed), None
-    material = _material(language, meanings, given=given, eos=eos)
+        language, meanings = language_at(language, meanings=meanings), None
     chosen = listed_measures() if measures is None else [_named(measure) for measure in measures]
     how: dict[str, Any] = {"permutations": permutations, "bootstraps": bootstraps, "unique": unique, "seed": seed}
+    if not isinstance(language, Run):
+        return _table(_rows(_material(language, meanings, given=given, eos=eos), chosen, how))
+    corpus = record(language, num_episodes=num_episodes, seed=seed)
+    of_hearers = [measure for measure in chosen if isinstance(measure, Measure) and asks_hearers(measure)]
+    others = [measure for measure in chosen if measure not in of_hearers]
+    rows = _rows(_material(corpus, meanings, given=given, eos=eos), others, how) if others else []
+    for material in hearer_materials(language, num_episodes=num_episodes, seed=seed) if of_hearers else ():
+        rows += _rows(material, of_hearers, how)
+    return _table(rows)
+
+
+def _rows(material: Material, measures: Sequence[Any], how: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for role in dict.fromkeys(material.role.tolist()):
-        for measure in chosen:
+        for measure in measures:
             result = measure if isinstance(measure, _Broken) else measure_in(measure, material, role=role, **how)
             rows.append(_row(role, measure, result))
+    return rows
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def language_at(
-    path: str | pathlib.Path, *, meanings: Any = None, num_episodes: int = 1000, seed: int = 0, trust: bool = False
-) -> Any:
-    """The language of a path: read where it is in files, else of a team that is played."""
+def language_at(path: str | pathlib.Path, *, meanings: Any = None, trust: bool = False) -> Any:
+    """The language at a path where it is in files, else the team that speaks it."""
     if is_language(pathlib.Path(path)):
         return read_language(path, meanings=meanings)
     source = located(path)
     if not source.exists():
         raise CorpusError(f"{path} does not exist: name a run folder, a corpus, or a file ({', '.join(SUFFIXES)})")
-    return record(read_run(path, trust=trust), num_episodes=num_episodes, seed=seed)
+    return read_run(path, trust=trust)
 
 
 def listed_measures() -> list[Any]:

@@ -20,12 +20,10 @@ def run_analyze(given: Any) -> Shown:
     from heliograph.cli.reading import named_run_folder
 
     named_run_folder(given.path)
-    language = language_at(
-        given.path, meanings=given.meanings, num_episodes=given.episodes, seed=given.seed, trust=given.trust
-    )
+    language = language_at(given.path, meanings=given.meanings, trust=given.trust)
     table = analyze(
-        language, measures=given.measures, eos=given.eos, unique=given.unique, permutations=given.permutations,
-        bootstraps=given.bootstraps, seed=given.seed,
+        language, measures=given.measures, num_episodes=given.episodes, eos=given.eos, unique=given.unique,
+        permutations=given.permutations, bootstraps=given.bootstraps, seed=given.seed,
     )  # fmt: skip
     rows = [{name: _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
     return rows, (lambda _: print(table.to_csv(index=False), end="")) if given.csv else _show

@@ -107,5 +107,5 @@ class _Counted:
 
 MEASURE = Measure(
     name="majority_decoder", function=majority_decoder, range=(0.0, 1.0), better=Better.HIGHER,
-    chance=Chance.SHUFFLED_MEANINGS, applies_to=AppliesTo.BOTH, source="Kharitonov et al. 2019", resampling=_Counted,
+    chance=Chance.SHUFFLED_MEANINGS, applies_to=AppliesTo.WHOLE, source="Kharitonov et al. 2019", resampling=_Counted,
 )  # fmt: skip

@@ -70,6 +70,6 @@ def _likeliest(sizes: np.ndarray, ranks: np.ndarray) -> float:
 
 
 MEASURE = Measure(
-    name="rank_frequency", function=rank_frequency, range=(-math.inf, 0.0), applies_to=AppliesTo.BOTH,
+    name="rank_frequency", function=rank_frequency, range=(-math.inf, 0.0), applies_to=AppliesTo.WHOLE,
     source="Chaabouni et al. 2019",
 )  # fmt: skip
