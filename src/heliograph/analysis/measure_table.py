@@ -30,8 +30,8 @@ COLUMNS = (
 
 def analyze(
     language: Corpus | Run | Mapping[str, Any] | Any, meanings: Any = None, *,
-    measures: Sequence[str | Any] | None = None, given: Any = None, eos: Any = None, unique: bool = False, permutations: int = 199, bootstraps: int = 200,
-    num_episodes: int = 1000, seed: int = 0,
+    measures: Sequence[str | Any] | None = None, given: Any = None, eos: Any = None, unique: bool = False,
+    permutations: int = 199, bootstraps: int = 200, num_episodes: int = 1000, seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """A table of measures, a row for each measure of each role, with the columns of `COLUMNS`.
 
