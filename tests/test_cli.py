@@ -15,7 +15,7 @@ from heliograph.cli import arguments, main
 from heliograph.cli.choosing import MAIN, jobs_of, settings_from_arguments, twins_of
 from heliograph.cli.shown import jsonable, share_done
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
-from heliograph.experiments.settings import COLUMNS, EVALUATED, TrainSettings, check_training, settings_from
+from heliograph.experiments.settings import COLUMNS, EVALUATED, TWINS, TrainSettings, check_training, settings_from
 from heliograph.reports.run_results import METRICS
 from heliograph.storage.run_folder import write_config, write_team
 from heliograph.types import Choice
@@ -23,15 +23,19 @@ from heliograph.types import Choice
 SHARED = {"-h", "--help", "--json", "--debug"}
 RUN = {"run", "--episodes", "--seed", "--trust"}
 FROZEN = {
-    "list": {"kind"},
+    "list": {"kind", "name"},
     "envs": {"target", "--env", "--seed"},
     "train": {
         "target", "--out", "--resume", "--model", "--channel", "--topology", "--algorithm", "--loss", "--set",
         "--load-policy", "--controls", "--no-controls", "--iterations", "--env-steps", "--until", "--seed", "--seeds",
         "--env-runners", "--learners", "--threads", "--jobs", "--checkpoint-every", "--evaluate-every",
+        "--patience", "--overwrite", "--config", "--policy", "--freeze", "--gpus",
     },
-    "evaluate": RUN | {"--actions", "--env", "--messages"},
-    "record": RUN | {"--actions", "--env", "--out"},
+    "controls": {"run", "--only", "--jobs"},
+    "show": {"run"},
+    "diff": {"first", "second"},
+    "evaluate": RUN | {"--actions", "--env", "--messages", "--policy"},
+    "record": RUN | {"--actions", "--env", "--out", "--policy", "--overwrite"},
     "analyze": {
         "path", "--meanings", "--measures", "--eos", "--unique", "--permutations", "--bootstraps", "--csv",
         "--episodes", "--seed", "--trust",
@@ -40,17 +44,18 @@ FROZEN = {
     "replay": RUN,
     "render": RUN | {"--actions", "--env", "--out", "--fps"},
     "report": RUN | {"--out"},
-    "export": {"run", "out", "--policy", "--overwrite", "--trust"},
+    "export": {"run", "out", "--policy", "--overwrite", "--trust", "--with-source", "--agent", "--format"},
     "compare": {"runs", "--out", "--metric", "--seed"},
     "sweep": {
         "target", "--out", "--grid", "--seeds", "--scheduler", "--grace", "--metric", "--model", "--channel",
         "--topology", "--load-policy",
         "--algorithm", "--loss", "--set", "--iterations", "--env-steps", "--until", "--jobs",
-        "--checkpoint-every", "--resume",
+        "--checkpoint-every", "--resume", "--patience", "--config", "--policy", "--freeze",
+        "--controls", "--no-controls", "--evaluate-every", "--threads", "--overwrite",
     },
     "migrate": {"files", "--write"},
     "bench": {"target", "--iterations", "--threads", "--model", "--channel", "--topology", "--algorithm", "--loss",
-              "--set", "--load-policy"},
+              "--set", "--load-policy", "--config", "--policy", "--freeze"},
     "demo": {"--out", "--jobs"},
 }  # fmt: skip
 """What others' scripts rely on. Adding is free; for anything else say in CHANGELOG.md how to change a script."""
@@ -85,7 +90,7 @@ def test_every_command_speaks_json() -> None:
 def test_choices_are_those_of_the_library() -> None:
     assert tuple(m.value for m in Messages) == arguments.MESSAGES
     assert {c.value for c in Choice} == set(arguments.ACTIONS)
-    assert METRICS == arguments.METRICS
+    assert METRICS == arguments.METRICS and TWINS == arguments.TWINS
     assert sorted(arguments.KINDS.values()) == sorted(registry.KINDS)
 
 
@@ -278,6 +283,11 @@ def test_record_writes_a_corpus(run_folder: pathlib.Path, tmp_path: pathlib.Path
     assert main(["record", str(run_folder), "--episodes", "5", "--out", str(tmp_path / "corpus"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["num_utterances"] == 5
     assert {p.name for p in (tmp_path / "corpus").iterdir()} == {"utterances.parquet", "corpus.jsonl", "metadata.json"}
+    again = ["record", str(run_folder), "--episodes", "6", "--out", str(tmp_path / "corpus"), "--json"]
+    assert main(again) == 2
+    assert "holds a corpus already" in capsys.readouterr().err
+    assert main([*again, "--overwrite"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_utterances"] == 6
 
 
 def test_code_of_a_folder_is_imported_only_if_trusted(run_folder: pathlib.Path, capsys: Any) -> None:
@@ -299,3 +309,30 @@ def test_columns_of_progress_are_documented() -> None:
     explained = {word.strip(" `") for row in rows if len(row) > 3 for word in row[1].split(",")}
     columns = {*COLUMNS, *EVALUATED}
     assert columns <= explained, f"not in docs/command_line.md: {columns - explained}"
+
+
+@pytest.mark.parametrize(
+    ("words", "setting", "default"),
+    [
+        (("models", "cnet"), "size", 128),
+        (("envs", "speaker_listener"), "goals", 3),
+        (("channels", "limited"), "max_messages", None),
+        (("algorithms", "ppo"), "gamma", 0.99),
+        (("recipes", "dial_switch3"), "channel", "dru"),
+    ],
+)
+def test_one_component_is_told_with_its_settings(
+    words: tuple[str, str], setting: str, default: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", *words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"][setting] == default and found["about"]
+    assert (found.get("paper") is not None) == (words[0] == "recipes")
+    assert main(["list", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == found["about"].split("\n")[0] and any(line.startswith(setting) for line in lines)
+
+
+def test_an_unknown_component_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "models", "cnett"]) == 2
+    assert "did you mean 'cnet'" in capsys.readouterr().err

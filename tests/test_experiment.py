@@ -186,3 +186,9 @@ def test_a_seed_decides_the_weights_and_leaves_the_global_stream_alone(facts: En
     pairs = zip(one.state_dict().values(), again.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert not torch.equal(one.policies["agent"].message_encoder.weight, other.policies["agent"].message_encoder.weight)
+
+
+@pytest.mark.parametrize("kind", ["channel", "topology", "model"])
+def test_what_is_no_component_is_refused_by_name(kind: str) -> None:
+    with pytest.raises(ValueError, match=rf"{kind}=\{{'agent_0': 'dru'\}}: must be a name, .* a team has one {kind}"):
+        resolve(kind, {"agent_0": "dru"})

@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from heliograph.reports.comparison import estimate as estimate
     from heliograph.reports.plots import heat_map as heat_map
     from heliograph.reports.report import write_report as report
+    from heliograph.reports.run_tables import curves as curves
+    from heliograph.reports.run_tables import results as results
     from heliograph.rllib.a2c import CommA2C as CommA2C
     from heliograph.rllib.a2c import CommA2CConfig as CommA2CConfig
     from heliograph.rllib.alternating import Alternating as Alternating
@@ -104,17 +106,31 @@ if TYPE_CHECKING:
     from heliograph.rllib.ppo import CommPPOConfig as CommPPOConfig
     from heliograph.rllib.qlearning import CommDQN as CommDQN
     from heliograph.rllib.qlearning import CommDQNConfig as CommDQNConfig
+    from heliograph.rllib.runs.configured import config_of as config_of
     from heliograph.rllib.runs.local import LocalTrainer as LocalTrainer
-    from heliograph.rllib.runs.train import config_of as config_of
     from heliograph.rllib.runs.train import resume as resume
     from heliograph.rllib.runs.train import train as train
     from heliograph.rollouts.rollout import Rollout as Rollout
     from heliograph.rollouts.sampler import Sampler as Sampler
     from heliograph.rollouts.sampler import play_episodes as play
+    from heliograph.storage.agent_file import export_agent as export_agent
+    from heliograph.storage.mixing import mix as mix
     from heliograph.storage.run_folder import Run as Run
     from heliograph.storage.run_folder import read_run as read_run
     from heliograph.storage.team_file import export as export
     from heliograph.storage.team_file import read_policy as read_policy
+    from heliograph.team.alone import (
+        AgentMemory as AgentMemory,
+    )
+    from heliograph.team.alone import (
+        AgentMessage as AgentMessage,
+    )
+    from heliograph.team.alone import (
+        AgentStep as AgentStep,
+    )
+    from heliograph.team.alone import (
+        LoneAgent as LoneAgent,
+    )
     from heliograph.team.team import Team as Team
     from heliograph.testing import ConformanceError as ConformanceError
     from heliograph.testing import check_channel as check_channel
@@ -162,7 +178,7 @@ PUBLIC: dict[str, dict[str, str]] = {
     "Running": {
         "train": "heliograph.rllib.runs.train:train",
         "resume": "heliograph.rllib.runs.train:resume",
-        "config_of": "heliograph.rllib.runs.train:config_of",
+        "config_of": "heliograph.rllib.runs.configured:config_of",
         "TrainSettings": "heliograph.experiments.settings:TrainSettings",
         "settings_from": "heliograph.experiments.settings:settings_from",
         "LocalTrainer": "heliograph.rllib.runs.local:LocalTrainer",
@@ -181,6 +197,7 @@ PUBLIC: dict[str, dict[str, str]] = {
     "Runs and what they said": {
         "read_run": "heliograph.storage.run_folder:read_run",
         "Run": "heliograph.storage.run_folder:Run",
+        "mix": "heliograph.storage.mixing:mix",
         "evaluate": "heliograph.analysis.evaluate:evaluate",
         "judged": "heliograph.analysis.judging:judged",
         "play_run": "heliograph.analysis.evaluate:play_run",
@@ -199,7 +216,14 @@ PUBLIC: dict[str, dict[str, str]] = {
         "report": "heliograph.reports.report:write_report",
         "estimate": "heliograph.reports.comparison:estimate",
         "difference": "heliograph.reports.comparison:difference",
+        "results": "heliograph.reports.run_tables:results",
+        "curves": "heliograph.reports.run_tables:curves",
         "export": "heliograph.storage.team_file:export",
+        "export_agent": "heliograph.storage.agent_file:export_agent",
+        "LoneAgent": "heliograph.team.alone:LoneAgent",
+        "AgentMemory": "heliograph.team.alone:AgentMemory",
+        "AgentMessage": "heliograph.team.alone:AgentMessage",
+        "AgentStep": "heliograph.team.alone:AgentStep",
         "read_policy": "heliograph.storage.team_file:read_policy",
     },
     "Environments and teams": {
@@ -263,18 +287,18 @@ PUBLIC: dict[str, dict[str, str]] = {
 """What users need, in the order of what they do: names, and where each is defined."""
 PLACES = {name: place for names in PUBLIC.values() for name, place in names.items()}
 __all__ = [
-    "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C", "CommA2CConfig", "CommDQN",
-    "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice", "EnvState",
-    "ForeignEnv", "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel", "FromPettingZoo",
-    "FromVMAS", "Gradient", "Heard", "Inputs", "LocalTrainer", "Loss", "LossBatch", "Message", "MessageForm", "Model",
-    "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol", "Recipe", "RecordCorpus", "Role",
-    "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv", "Timing", "ToAEC",
-    "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "analyze", "build_channel",
-    "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure", "check_model",
-    "check_recipe", "check_topology", "config_of", "difference", "entropy", "estimate", "evaluate", "export",
-    "facts_of", "heat_map", "interventions_table", "judged", "load_corpus", "make_env", "mutual_information",
-    "neighbour_purity", "permutation_baseline", "play", "play_run", "protocol_in", "read_policy", "read_run", "record",
-    "report", "resume", "settings_from", "train",
+    "AgentMemory", "AgentMessage", "AgentStep", "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C",
+    "CommA2CConfig", "CommDQN", "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges",
+    "EnvChoice", "EnvState", "ForeignEnv", "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel",
+    "FromPettingZoo", "FromVMAS", "Gradient", "Heard", "Inputs", "LocalTrainer", "LoneAgent", "Loss", "LossBatch",
+    "Message", "MessageForm", "Model", "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol",
+    "Recipe", "RecordCorpus", "Role", "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv",
+    "Timing", "ToAEC", "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "analyze",
+    "build_channel", "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure",
+    "check_model", "check_recipe", "check_topology", "config_of", "curves", "difference", "entropy", "estimate",
+    "evaluate", "export", "export_agent", "facts_of", "heat_map", "interventions_table", "judged", "load_corpus",
+    "make_env", "mix", "mutual_information", "neighbour_purity", "permutation_baseline", "play", "play_run",
+    "protocol_in", "read_policy", "read_run", "record", "report", "results", "resume", "settings_from", "train",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ no file in it is ever taken for a package of that name. Processes that a command
 import contextlib
 import importlib
 import os
+import pathlib
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +32,9 @@ def looking_in(folder: str | None) -> Iterator[None]:
 def imported(name: str) -> Any:
     """What `module:Name` names; raises ImportError or AttributeError where there is no such thing."""
     module, _, attribute = name.partition(":")
+    if module.endswith(".py") or os.sep in module:
+        own = pathlib.PurePath(module).stem
+        raise ImportError(f"it is a path and no module: write {own}:{attribute}, in the folder where {own}.py is")
     with _findable():
         return getattr(importlib.import_module(module), attribute)
 

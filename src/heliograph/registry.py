@@ -72,6 +72,11 @@ def load(kind: str, name: str) -> Any:
     raise UnknownNameError(what=kind, name=name, valid=names(kind))
 
 
+def entry_point(kind: str, name: str) -> importlib.metadata.EntryPoint | None:
+    """By which another package brings a component; None where it is ours, or there is no such name."""
+    return None if _component(kind, name) is not None else _foreign(kind).get(name)
+
+
 def _plugged_in(kind: str, name: str) -> Any:
     from heliograph.isolation import isolated  # it needs torch, which takes seconds to import
 

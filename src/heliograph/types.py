@@ -60,12 +60,18 @@ class Choice(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Role:
-    """Interchangeable agents with equal spaces, in contiguous slots of the team."""
+    """Interchangeable agents with equal spaces, in contiguous slots of the team.
+
+    `meaning_names`: what the numbers of a meaning are called, Z of them. `action_names`: what the first discrete
+    actions are called. Both are for people, and may be left out; roles that differ in them alone are equal.
+    """
 
     name: str
     agents: tuple[str, ...]
     observation_space: spaces.Space
     action_space: spaces.Space
+    meaning_names: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    action_names: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

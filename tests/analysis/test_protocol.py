@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import pytest
+from gymnasium import spaces
 
 from heliograph.analysis.evaluate import play_run, record
 from heliograph.experiments.choices import EnvChoice
@@ -18,6 +19,7 @@ from heliograph.protocols.replay_text import HEADINGS, replay, told
 from heliograph.protocols.table_play import play_table, playable
 from heliograph.reports.decisions_section import decisions
 from heliograph.storage.run_folder import RunFolderError
+from heliograph.types import Role
 from tests.analysis.teams import last_day, perfect_bits, riddle_run, scripted_run
 from tests.analysis.test_corpus import trained
 
@@ -194,3 +196,20 @@ def test_a_plain_episode_shows_what_was_heard() -> None:
     assert headings == HEADINGS and rows == replay(run, rollout, copy=1)
     hears, says = HEADINGS.index("hears"), HEADINGS.index("says")
     assert [row[hears] for row in rows] == ["", rows[0][says], "", rows[2][says]]
+
+
+def test_roles_say_what_their_meanings_and_actions_are_called() -> None:
+    space = spaces.Discrete(2)
+    roles = [
+        Role(name="guide", agents=("guide_0",), observation_space=space, action_space=space, meaning_names=("colour",)),
+        Role(
+            name="rover", agents=("rover_0",), observation_space=space, action_space=space, action_names=("stay", "go")
+        ),
+    ]
+    reading = reading_of("my_env:Mine", agents=("guide_0", "rover_0"), knows=1, roles=roles)
+    assert reading.conditions[0].heading == "colour" and reading.facts[0].name == "colour"
+    assert reading.done("1", role="rover") == "go" and reading.done("1", role="guide") == "1"
+    assert reading.done("7", role="rover") == "7"
+    other = reading_of("my_env:Mine", agents=("guide_0",), knows=2, roles=roles)
+    assert [c.heading for c in other.conditions[:2]] == ["knows 0", "knows 1"]
+    assert dataclasses.replace(roles[0], meaning_names=()) == roles[0]  # names are for people

@@ -21,6 +21,7 @@ from heliograph.rllib.runs.bench import measure
 from heliograph.rllib.runs.checkpoints import complete_checkpoints, write_checkpoint
 from heliograph.rllib.runs.records import ProgressWriter, read_progress
 from heliograph.rllib.runs.train import config_of, resume, train
+from heliograph.rollouts.statistics import OF_AGENT, OF_ROLE
 from heliograph.storage.run_folder import RunFolderError, read_config, read_run
 
 SMALL = {
@@ -56,7 +57,10 @@ def test_a_run_leaves_a_whole_folder(ray_session: None, tmp_path: pathlib.Path) 
     assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary.keys() >= KEYS
     assert (summary["seed"], summary["command"], summary["num_env_steps"]) == (3, "as typed", 256)
-    assert list(rows[0]) == list(COLUMNS) and [row["num_env_steps"] for row in rows] == [64, 128, 192, 256]
+    more = {"lr/speaker", "lr/listener", "coefficient_entropy", "coefficient_message_entropy"}
+    returns = {f"{of}{name}{end}" for of, end in ((OF_ROLE, ""), (OF_AGENT, "_0")) for name in ("speaker", "listener")}
+    assert list(rows[0])[: len(COLUMNS)] == list(COLUMNS) and set(rows[0]) == {*COLUMNS, *more, *returns}
+    assert [row["num_env_steps"] for row in rows] == [64, 128, 192, 256]
     assert read_progress(tmp_path / "run") == rows
     assert len(complete_checkpoints(tmp_path / "run")) == 2
     assert list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*"))
@@ -262,3 +266,36 @@ def test_bench_counts_the_env_steps_of_whole_episodes() -> None:
     )
     found = measure(settings, iterations=2)
     assert 2 * 8 <= found["num_env_steps"] <= 2 * 8 * 6
+
+
+def test_a_run_ends_where_a_metric_is_low_enough(tmp_path: pathlib.Path) -> None:
+    bounds = {"episode_len_mean": {"at_most": 2.0}, "agent_return_mean/speaker_0": -1.0}
+    summary = train(small(until=bounds, channel="none"), out=tmp_path / "run")
+    assert (summary["stopped_by"], summary["iterations"]) == ("until", 1)
+    with pytest.raises(UnknownNameError, match="metric in until 'info_distance'"):
+        train(small(until={"info_distance": 1.0}), out=tmp_path / "other")
+
+
+def test_patience_ends_a_run_and_is_kept_by_a_resumed_one(tmp_path: pathlib.Path) -> None:
+    still = {**SMALL["algorithm_settings"], "lr": 1e-30}  # type: ignore[dict-item]
+    given = {
+        "algorithm_settings": still,
+        "channel": "none",
+        "iterations": 50,
+        "patience": 2,
+        "until": {"seconds": {"at_most": -1.0}},
+    }
+    summary = train(small(**given), out=tmp_path / "run")  # seconds grow: the first iteration is the best
+    assert (summary["stopped_by"], summary["iterations"]) == ("patience", 3)
+    assert twin_of(small(**given), "silent", env_steps=256).patience is None
+    assert resume(tmp_path / "run")["iterations"] == 3
+
+
+def test_new_columns_are_added_to_earlier_rows(tmp_path: pathlib.Path) -> None:
+    row = {"iteration": 1, "num_env_steps": 64, "seconds": 1.0}
+    with ProgressWriter(tmp_path) as progress:
+        progress.add(row)
+        progress.add({**row, "iteration": 2, "callback_x": 0.5})
+        progress.add({**row, "iteration": 3})
+    found = read_progress(tmp_path)
+    assert [r["callback_x"] for r in found] == [None, 0.5, None] and [r["iteration"] for r in found] == [1, 2, 3]

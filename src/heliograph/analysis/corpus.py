@@ -54,10 +54,13 @@ SCHEMA = pa.schema(
         "read": WORDS,
         "attention": NUMBERS,
         "gate": pa.bool_(),
+        "message": pa.string(),
     }
 )
-LATER = ("action", "read", "attention", "gate")
-"""Columns that corpora of earlier versions lack; they are read as nulls."""
+LATER = ("action", "read", "attention", "gate", "message")
+"""Columns that corpora of earlier versions lack; they are read as nulls, `message` is made anew."""
+SHOWN_NUMBERS = 8
+"""Of a vector, in the column `message`."""
 CHECKSUM = "utterances_sha256"
 SPARE_BYTES = 500_000_000
 
@@ -135,7 +138,9 @@ class Corpus:
         folder = pathlib.Path(folder)
         check_place(folder)
         with whole_folder(folder) as draft:
-            table = pa.Table.from_pandas(self.utterances, schema=SCHEMA, preserve_index=False)
+            table = pa.Table.from_pandas(
+                with_texts(self.utterances, discrete=self.discrete), schema=SCHEMA, preserve_index=False
+            )
             pq.write_table(table.replace_schema_metadata(None), draft / UTTERANCES)
             if self.discrete:
                 with (draft / SYMBOLS).open("w", encoding="utf8") as file:
@@ -144,8 +149,11 @@ class Corpus:
         return folder
 
 
-def check_place(folder: pathlib.Path) -> None:
-    """Refuse a place where no corpus can be written, or where anything else than a corpus would be replaced."""
+def check_place(folder: pathlib.Path, *, overwrite: bool = True) -> None:
+    """Refuse a place where no corpus can be written, or where anything else than a corpus would be replaced.
+
+    Without `overwrite` a corpus is not to be replaced either.
+    """
     if folder.is_symlink():
         raise CorpusError(f"{folder} is a link, which is not followed: name the folder itself, or another")
     for place in (folder, folder.absolute().parent):  # beside it its draft is written
@@ -154,6 +162,9 @@ def check_place(folder: pathlib.Path) -> None:
         others = sorted({path.name for path in folder.iterdir()} - {UTTERANCES, SYMBOLS, METADATA})
         if others:
             raise CorpusError(f"{folder} holds {cut(others[0])}: choose a folder that is new, or holds a corpus")
+        if not overwrite and any(folder.iterdir()):
+            told = "choose another folder, or say so (overwrite=True, --overwrite)"
+            raise CorpusError(f"{folder} holds a corpus already: {told}")
 
 
 def from_rollouts(
@@ -169,6 +180,7 @@ def from_rollouts(
         frames.append(rows_of(team, facts, rollout, first_episode=num_episodes, with_attention=with_attention))
         num_episodes += rollout.num_envs
     utterances = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
+    utterances = with_texts(utterances, discrete=team.channel.vocabulary is not None)
     own = {
         "format_version": FORMAT_VERSION,
         "vocabulary": team.channel.vocabulary,
@@ -181,6 +193,22 @@ def from_rollouts(
         "versions": writer_versions(),
     }
     return Corpus(utterances=utterances[SCHEMA.names], metadata={**own, **(metadata or {})})
+
+
+def with_texts(utterances: pd.DataFrame, *, discrete: bool) -> pd.DataFrame:
+    """Rows with a column `message`, what was said as a text, by which rows can be grouped: "2 0 1", or "0.25 -1.00".
+
+    Of a vector the first numbers, with two decimals; whatever such a column held before is made anew.
+    """
+    column = utterances["symbols" if discrete else "vector"]
+    return utterances.assign(message=pd.Series([_text(said) for said in column], utterances.index, dtype=object))
+
+
+def _text(said: Any) -> str | None:
+    if said is None:
+        return None
+    numbers = [f"{number:.2f}" if isinstance(number, float) else str(number) for number in said[:SHOWN_NUMBERS]]
+    return " ".join([*numbers, *(["..."] if len(said) > SHOWN_NUMBERS else [])])
 
 
 def writer_versions() -> dict[str, str]:
@@ -202,7 +230,8 @@ def load_corpus(folder: str | pathlib.Path) -> Corpus:
             with at_most(needed + SPARE_BYTES):  # a header may lie, and a short text stand for a long one
                 table = _checked(path, file.read())
                 check_rows(path, table, metadata)
-                return Corpus(utterances=table.to_pandas(), metadata=metadata)
+                told = with_texts(table.to_pandas(), discrete=metadata["vocabulary"] is not None)
+                return Corpus(utterances=told, metadata=metadata)
     except CorpusError:
         raise
     except Exception as error:  # whatever the parser makes of a stranger's bytes

@@ -35,11 +35,11 @@ from heliograph.experiments.choices import opened
 from heliograph.renamed import renamed
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.sampler import EpisodeIntervention, Sampler, play_episodes
-from heliograph.rollouts.statistics import Episodes, episodes_of
+from heliograph.rollouts.statistics import OF_INFO, Episodes, episodes_of
 from heliograph.storage.run_folder import Run
 from heliograph.team.attention import attends
 from heliograph.team.team import Team
-from heliograph.types import Bounds, Choice, Message, MessageForm, changed
+from heliograph.types import Bounds, Choice, Message, MessageForm, Role, changed
 
 FRESH = 0x5EED_0000
 """Keeps evaluation away from the seeds of training, so that its episodes are fresh."""
@@ -64,6 +64,17 @@ class Played:
     said: list[tuple[Message, ...]] | None = None
     teams: tuple[str, ...] = ("team",)
     team_of_agent: tuple[int, ...] = ()
+    roles: tuple[Role, ...] = ()
+
+    def role_returns(self) -> dict[str, Float[Tensor, " E"]]:
+        """Returns of each role, the mean over its agents; NaN where none of them was present."""
+        agents = [agent for role in self.roles for agent in role.agents]
+        return {r.name: self.episodes.of_team(torch.tensor([a in r.agents for a in agents])) for r in self.roles}
+
+    def agent_returns(self) -> dict[str, Float[Tensor, " e"]]:
+        """Returns of each agent in the episodes in which it was present."""
+        agents = [agent for role in self.roles for agent in role.agents]
+        return {agent: self.episodes.of_agent(slot) for slot, agent in enumerate(agents)}
 
     def team_returns(self) -> dict[str, Float[Tensor, " E"]]:
         """Returns of each of several teams, the mean over its members; NaN where none of them was present."""
@@ -129,7 +140,7 @@ def play_run(
     said = None if watched is None else watched.taken(rollouts)
     return Played(
         episodes=episodes, rollouts=rollouts, bounds=bounds, exact=exact, said=said, teams=run.facts.teams,
-        team_of_agent=run.facts.team_of_agent,
+        team_of_agent=run.facts.team_of_agent, roles=run.facts.roles,
     )  # fmt: skip
 
 
@@ -201,7 +212,9 @@ def _first_episodes(team: Team, rollouts: list[Rollout], *, at_least: int) -> li
 def scores(played: Played) -> dict[str, Any]:
     """Mean return with its standard error, success, normalised return and length (env steps) of played episodes.
 
-    Where there are several teams `team_returns_mean` has the mean return of each.
+    Where there are several teams `team_returns_mean` has the mean return of each, `role_returns_mean` that of several
+    roles, and `agent_returns_mean` that of each of several agents. Keys that begin with `info_` are means of what the
+    environment says in `info` as episodes end.
     """
     returns = played.episodes.returns.double().numpy(force=True)
     success = played.episodes.success
@@ -214,13 +227,15 @@ def scores(played: Played) -> dict[str, Any]:
         "success_rate": None if bool(torch.isnan(success).any()) else float(success.mean()),
         "normalised_return": mean / full if full is not None and full > 0 else None,
         "episode_len_mean": float(played.episodes.lengths.double().mean()),
+        **{f"{OF_INFO}{key}": mean for key, mean in played.episodes.info_means().items()},
         **_of_teams(played),
     }
 
 
 def _of_teams(played: Played) -> dict[str, Any]:
-    means = {team: differences(found)[0] for team, found in played.team_returns().items()}
-    return {"team_returns_mean": means} if means else {}
+    parts = {"team": played.team_returns(), "role": played.role_returns(), "agent": played.agent_returns()}
+    means = {what: {name: differences(r)[0] for name, r in found.items()} for what, found in parts.items()}
+    return {f"{what}_returns_mean": found for what, found in means.items() if len(found) > 1}
 
 
 def differences(values: Float[Tensor, " E"]) -> tuple[float | None, float | None]:
@@ -318,14 +333,16 @@ def record(
     seed: int = 0,
     num_envs: int | None = None,
     at_least: int | None = None,
+    overwrite: bool = False,
 ) -> Corpus:
     """Play episodes and return their corpus, saved to the folder `out` where one is given.
 
+    Raises `CorpusError` where that holds a corpus already, unless `overwrite`.
     With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
     """
     place = None if out is None else pathlib.Path(out).absolute()  # whatever becomes of the working directory
     if place is not None:
-        corpora.check_place(place)
+        corpora.check_place(place, overwrite=overwrite)
     keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
     played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_envs=num_envs, keeping=keeping)
     about = {

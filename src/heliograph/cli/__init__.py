@@ -1,4 +1,4 @@
-"""The command line `heliograph`; its commands: list, envs, train, sweep, evaluate, record, protocol, replay, ..."""
+"""The command line `heliograph`; its commands: list, envs, train, sweep, show, evaluate, record, ..."""
 
 import contextlib
 import importlib
@@ -32,6 +32,9 @@ MODULES = {
     "replay": "telling",
     "migrate": "migrating",
     "render": "rendering",
+    "controls": "controlling",
+    "show": "showing",
+    "diff": "showing",
 }
 """Where the function `run_COMMAND` of a command is, if not in `reading`; it is imported with the command alone."""
 MOST = 4000

@@ -19,6 +19,9 @@ KINDS = {
 """What `heliograph list` calls the kinds of the registry."""
 ACTIONS = ("greedy", "sampled")
 MESSAGES = ("as-sent", "resampled", "swapped", "shuffled", "zeroed", "noise")
+FORMATS = ("torch", "onnx")
+TWINS = ("silent", "garbled")
+"""As in `heliograph.experiments.settings`, which imports torch."""
 SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """What `compare` and `sweep` compare by, of summary.json."""
@@ -36,8 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    reading = (_evaluate, _record, _analyze, _protocol, _replay, _render, _report, _compare, _export)
-    for add in (_list, _envs, _train, _sweep, *reading, _bench, _migrate, _demo):
+    reading = (_show, _diff, _evaluate, _record, _analyze, _protocol, _replay, _render, _report, _compare, _export)
+    for add in (_list, _envs, _train, _controls, _sweep, *reading, _bench, _migrate, _demo):
         add(commands)
     return parser
 
@@ -45,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _list(commands: Any) -> None:
     p = _command(commands, "list", "what there is to choose from, with a line on each")
     p.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=f"{', '.join(KINDS)}; default all")
+    p.add_argument("name", nargs="?", metavar="NAME", help="tell all of this one: settings, defaults, docstring, paper")
 
 
 def _envs(commands: Any) -> None:
@@ -59,16 +63,21 @@ def _train(commands: Any) -> None:
     p.add_argument("target", nargs="?", metavar="ENV|RECIPE", help="what to train in, or the recipe to follow")
     p.add_argument("--out", metavar="DIR", help="the run folder, which must not hold a run yet")
     p.add_argument("--resume", metavar="DIR", help="continue this run; trusts DIR, whose pickles can run code")
+    p.add_argument("--overwrite", action="store_const", const=True, help="replace a run that DIR holds already")
     team = p.add_argument_group("the team")
     _add_choices(team)
     _add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
     budget = p.add_argument_group("the budget")
     _add_budget(budget)
-    budget.add_argument(
-        "--evaluate-every", type=_count, metavar="N",
-        help="iterations between two evaluations, whose scores are columns too: evaluation_normalised_return=0.99",
-    )  # fmt: skip
+    _add_evaluate_every(budget)
     _add_work(p.add_argument_group("the work"))
+
+
+def _controls(commands: Any) -> None:
+    p = _command(commands, "controls", "train the silent and the garbled twin of runs that have none")
+    p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
+    p.add_argument("--only", choices=TWINS, help="this one alone")
+    p.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
 def _sweep(commands: Any) -> None:
@@ -84,8 +93,12 @@ def _sweep(commands: Any) -> None:
     grid.add_argument("--scheduler", choices=SCHEDULERS, default="none", help="asha stops weak trials early")
     grid.add_argument("--grace", type=_count, default=10, metavar="N", help="iterations before asha (default 10)")
     _add_metric(grid)
-    _add_choices(p.add_argument_group("the team"))
-    _add_budget(p.add_argument_group("the budget of a trial"))
+    team = p.add_argument_group("the team")
+    _add_choices(team)
+    _add_switch(team, "controls", "train the silent and the garbled twin of every trial, after it")
+    budget = p.add_argument_group("the budget of a trial")
+    _add_budget(budget)
+    _add_evaluate_every(budget)
     work = p.add_argument_group("the work")
     work.add_argument("--jobs", type=_count, metavar="N", help="trials at the same time (default: as many as cores)")
     work.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
@@ -93,7 +106,9 @@ def _sweep(commands: Any) -> None:
         "--resume", action="store_true",
         help="interrupted trials go on from their last checkpoint, not anew; only for a DIR that you trust",
     )  # fmt: skip
-    p.set_defaults(controls=False, seed=None, env_runners=None, learners=None)
+    _add_threads(work)
+    work.add_argument("--overwrite", action="store_true", help="make all trials anew, finished ones too")
+    p.set_defaults(seed=None, env_runners=None, learners=None)
 
 
 def _add_choices(group: Any) -> None:
@@ -107,6 +122,14 @@ def _add_choices(group: Any) -> None:
         help="of the sections env, curriculum, model, channel, topology, training, team, loss; JSON or plain text",
     )  # fmt: skip
     group.add_argument(
+        "--config", metavar="FILE", help="training settings in YAML or JSON; what is given beside it takes their place"
+    )
+    group.add_argument(
+        "--policy", action="append", metavar="NAME=AGENT,AGENT",
+        help="a policy and the agents that it plays (others: one for each role); may be given several times",
+    )  # fmt: skip
+    group.add_argument("--freeze", action="append", metavar="NAME", help="a policy that is not trained")
+    group.add_argument(
         "--load-policy", action="append", metavar="NAME=TEAM",
         help="begin with the weights of this policy of a run folder or team file; may be given several times",
     )  # fmt: skip
@@ -117,8 +140,20 @@ def _add_budget(group: Any) -> None:
     budget.add_argument("--iterations", type=_count, metavar="N", help="updates (default 100)")
     budget.add_argument("--env-steps", type=_count, metavar="N", help="moves of the whole team")
     group.add_argument(
-        "--until", nargs="+", action="extend", metavar="KEY=VALUE",
-        help="stop as soon as columns of progress.csv are this high, such as episode_return_mean=0.98",
+        "--until", nargs="+", action="extend", metavar="KEY>=VALUE",
+        help="stop as soon as columns of progress.csv are this high, or (KEY<=VALUE) this low, such as "
+        "'episode_return_mean>=0.98'",
+    )  # fmt: skip
+    group.add_argument(
+        "--patience", type=_count, metavar="N",
+        help="stop after N iterations in a row without a better value of the first of these, or of the mean return",
+    )  # fmt: skip
+
+
+def _add_evaluate_every(group: Any) -> None:
+    group.add_argument(
+        "--evaluate-every", type=_count, metavar="N",
+        help="iterations between two evaluations, whose scores are columns too: evaluation_normalised_return>=0.99",
     )  # fmt: skip
 
 
@@ -128,6 +163,7 @@ def _add_work(group: Any) -> None:
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="S", help="one run each, in DIR/seed_S")
     group.add_argument("--env-runners", type=int, metavar="N", help="remote env runners (default 0: in this process)")
     group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
+    group.add_argument("--gpus", type=float, metavar="N", help="GPUs of each learner (default 0: it learns on the CPU)")
     _add_threads(group)
     group.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
     group.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
@@ -142,6 +178,17 @@ def _add_threads(group: Any) -> None:
     )
 
 
+def _show(commands: Any) -> None:
+    p = _command(commands, "show", "print what a run was made of: settings with all defaults, code, machine, versions")
+    p.add_argument("run", metavar="RUN", help=SOURCE)
+
+
+def _diff(commands: Any) -> None:
+    p = _command(commands, "diff", "print what two runs differ in")
+    p.add_argument("first", metavar="RUN", help=SOURCE)
+    p.add_argument("second", metavar="RUN", help="another")
+
+
 def _evaluate(commands: Any) -> None:
     p = _command(commands, "evaluate", "play fresh episodes with a trained team")
     _add_run(p)
@@ -152,6 +199,7 @@ def _record(commands: Any) -> None:
     p = _command(commands, "record", "write a corpus of what a trained team says")
     _add_run(p)
     p.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus")
+    p.add_argument("--overwrite", action="store_true", help="replace a corpus that is there")
 
 
 def _analyze(commands: Any) -> None:
@@ -210,7 +258,10 @@ def _export(commands: Any) -> None:
     p.add_argument("run", metavar="RUN", help=SOURCE)
     p.add_argument("out", metavar="TEAM", help="the file to write, such as team_a.safetensors")
     p.add_argument("--policy", metavar="NAME", help="this policy alone, to be loaded with train --load-policy")
+    p.add_argument("--agent", metavar="NAME", help="this agent alone, as a program that needs no Heliograph")
+    p.add_argument("--format", choices=FORMATS, help="of such a program (default torch): TEAM ends in .pt2 or .onnx")
     p.add_argument("--overwrite", action="store_true", help="replace the file where it exists")
+    p.add_argument("--with-source", action="store_true", help="add the texts of your own modules, for others to read")
     p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
 
 
@@ -228,8 +279,8 @@ def _bench(commands: Any) -> None:
     p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after two more (default 5)")
     _add_threads(p)
     _add_choices(p.add_argument_group("the team"))
-    p.set_defaults(controls=False, seed=None, env_steps=None, until=None, env_runners=None, learners=None)
-    p.set_defaults(checkpoint_every=None)
+    p.set_defaults(controls=False, seed=None, env_steps=None, until=None, patience=None)
+    p.set_defaults(checkpoint_every=None, env_runners=None, learners=None)
 
 
 def _migrate(commands: Any) -> None:
@@ -251,6 +302,10 @@ def _add_metric(group: Any) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=SOURCE)
     _add_play(parser, number=_episodes, default=EPISODES, more=", or all: every start once, for exact returns")
+    parser.add_argument(
+        "--policy", action="append", default=[], metavar="NAME=RUN",
+        help="take this policy from another run, as it is; may be given several times",
+    )  # fmt: skip
 
 
 def _add_play(

@@ -8,6 +8,8 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.experiments.settings import TWINS, TrainSettings, settings_from, twin_of
+from heliograph.experiments.settings_file import settings_in
+from heliograph.experiments.stopping import plain_goals
 from heliograph.recipes.base import Recipe
 
 SECTIONS = {
@@ -50,7 +52,7 @@ class Chosen:
 
 def settings_from_arguments(given: Any) -> Chosen:
     """Settings from arguments: those of the recipe, if there is one, with what is given in their place."""
-    settings, controls = _base(given.target)
+    settings, controls = _base(given.target, config=given.config)
     for name in ("env", "model", "channel", "topology", "algorithm"):
         value = getattr(given, name, None)
         value = _layers(value) if name == "channel" else value
@@ -61,12 +63,20 @@ def settings_from_arguments(given: Any) -> Chosen:
                 settings.pop("curriculum", None)
     if given.loss:
         settings["losses"] = [_loss(text) for text in given.loss]
+    if given.policy:
+        seats = dict(pairs(given.policy, option="--policy"))
+        before = settings.get("policies", {})
+        own = {name: {**before.get(name, {}), "agents": agents.split(",")} for name, agents in seats.items()}
+        settings["policies"] = {**before, **own}
+    if given.freeze:
+        settings["freeze"] = given.freeze
     if given.load_policy:
         settings["load_policies"] = dict(pairs(given.load_policy, option="--load-policy"))
     _set(settings, given.set or ())
     settings |= _budget(given)
     numbers = {"seed": given.seed, "num_env_runners": given.env_runners, "num_learners": given.learners}
     numbers["checkpoint_every"] = given.checkpoint_every
+    numbers["num_gpus_per_learner"] = getattr(given, "gpus", None)
     numbers["torch_num_threads"] = getattr(given, "threads", None)
     numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
     settings |= {key: value for key, value in numbers.items() if value is not None}
@@ -114,7 +124,15 @@ def pairs(texts: Iterable[str], *, option: str) -> Iterable[tuple[str, str]]:
         yield key, value
 
 
-def _base(target: str | None) -> tuple[dict[str, Any], bool]:
+def _base(target: str | None, *, config: str | None) -> tuple[dict[str, Any], bool]:
+    written = {} if config is None else settings_in(pathlib.Path(config))
+    if target is None and written:
+        return written, False
+    settings, controls = _of_target(target)
+    return {**settings, **{key: value for key, value in written.items() if key != "env"}}, controls
+
+
+def _of_target(target: str | None) -> tuple[dict[str, Any], bool]:
     if target is None:
         raise ValueError("name an environment or a recipe, or a run to --resume; heliograph list shows what there is")
     recipes, envs = registry.names("recipe"), registry.names("env")
@@ -149,7 +167,9 @@ def _budget(given: Any) -> dict[str, Any]:
     if given.iterations is not None or given.env_steps is not None:
         budget |= {"iterations": given.iterations, "env_steps": given.env_steps}
     if given.until:
-        budget["until"] = {key: _number(key, value) for key, value in pairs(given.until, option="--until")}
+        budget["until"] = plain_goals(given.until, option="--until")
+    if given.patience is not None:
+        budget["patience"] = given.patience
     return budget
 
 

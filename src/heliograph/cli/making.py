@@ -1,6 +1,7 @@
 """What `heliograph train` does with the runs that were chosen: begins them, or goes on with what is missing of them."""
 
 import dataclasses
+import json
 import pathlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -8,18 +9,21 @@ from typing import Any
 
 from heliograph.cli.choosing import MAIN, Job, twins_of
 from heliograph.cli.describing import roles_of, spaces_of
-from heliograph.cli.plan import PLAN, Plan, read_plan, replanned, standing, write_plan
+from heliograph.cli.plan import PLAN, Plan, discard_runs, read_plan, replanned, standing, write_plan
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display, console, summary_table
 from heliograph.experiments.choices import opened
 from heliograph.experiments.settings import TrainSettings
 from heliograph.hardware import num_cores
+from heliograph.rllib.runs.configured import config_of
+from heliograph.rllib.runs.described import batch_of, batch_told
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.session import quiet
-from heliograph.rllib.runs.train import config_of, resume, resumed_settings
-from heliograph.storage.run_folder import read_config
+from heliograph.rllib.runs.train import resume, resumed_settings
+from heliograph.storage.provenance import IMPORT_PATH
+from heliograph.storage.run_folder import plain, read_config
 
-__all__ = ["begun", "continued"]
+__all__ = ["Making", "begun", "continued", "names_code"]
 
 Shown = tuple[Any, Callable[[Any], None]]
 BudgetOf = Callable[[Job], Mapping[str, int | None]]
@@ -27,8 +31,10 @@ BudgetOf = Callable[[Job], Mapping[str, int | None]]
 
 def begun(jobs: Sequence[Job], given: Any, *, controls: bool) -> Shown:
     """Make runs, and their twins; where there are several, their plan is written down first."""
-    _check_config(jobs[0].settings)
+    _check_config(jobs[0].settings, err=given.json)
     _show_roles(jobs[0].settings, err=given.json)
+    if given.overwrite:
+        discard_runs(jobs, pathlib.Path(given.out).absolute())
     plan = Plan(jobs=tuple(jobs), controls=controls)
     if len(jobs) == 1 and not controls:
         return _make(plan, given, folder=given.out)
@@ -54,7 +60,7 @@ def continued(given: Any) -> Shown:
         row = lambda row: display.row(MAIN, row)  # noqa: E731
         summary = resume(folder, **budget, on_progress=row, command=command_line())
         display.end(MAIN, summary)
-    return summary, lambda _: _show_runs({MAIN: summary}, folder=given.resume)
+    return summary, lambda _: _show_runs({MAIN: summary}, folder=given.resume, trust=names_code(settings))
 
 
 def _budget(given: Any) -> dict[str, int | None]:
@@ -62,10 +68,12 @@ def _budget(given: Any) -> dict[str, int | None]:
     return {"iterations": given.iterations, "env_steps": given.env_steps}
 
 
-def _check_config(settings: TrainSettings) -> None:
-    """The same checks as when the algorithm is built, before folders and processes are made."""
+def _check_config(settings: TrainSettings, *, err: bool) -> None:
+    """The same checks as when the algorithm is built, before folders and processes are made; tell the real batch."""
     with quiet():
-        config_of(settings).validate()
+        config = config_of(settings)
+        config.validate()
+    console(err=err).print(batch_told(batch_of(config)), soft_wrap=True)
 
 
 def _show_roles(settings: TrainSettings, *, err: bool) -> None:
@@ -78,10 +86,10 @@ def _show_roles(settings: TrainSettings, *, err: bool) -> None:
 def _make(plan: Plan, given: Any, *, folder: str) -> Shown:
     """Make what is missing of a plan; the twins of runs with `until` come last: they take as long as those did."""
     jobs = plan.jobs
-    making = _Making(given=given, remedy=f"heliograph train --resume {shlex.quote(folder)}")
+    making = Making(given=given, remedy=f"heliograph train --resume {shlex.quote(folder)}")
     anew = _budget(given) if given.resume is not None else {}
     with Display({}, err=given.json) as display:
-        later = plan.controls and bool(jobs[0].settings.until)
+        later = plan.controls and jobs[0].settings.open_ended
         twins = [twin for job in jobs for twin in twins_of(job)] if plan.controls and not later else []
         summaries = making.make([*jobs, *twins], display, budget_of=lambda job: anew)
         if later and making.all_ended:
@@ -93,11 +101,11 @@ def _make(plan: Plan, given: Any, *, folder: str) -> Shown:
         console(err=given.json).print(told, soft_wrap=True, markup=False, highlight=False)
     alone = len(summaries) == 1 and len(jobs) == 1
     result = summaries[jobs[0].name] if alone else {"runs": summaries, **_values(jobs, summaries)}
-    return result, lambda _: _show_runs(summaries, folder=folder)
+    return result, lambda _: _show_runs(summaries, folder=folder, trust=names_code(jobs[0].settings))
 
 
 @dataclasses.dataclass(kw_only=True)
-class _Making:
+class Making:
     """Makes what is missing of some runs, as long as nobody interrupts."""
 
     given: Any
@@ -135,6 +143,12 @@ def _values(jobs: Sequence[Job], summaries: dict[str, dict[str, Any]]) -> dict[s
     return {"value_of_communication": found} if found else {}
 
 
-def _show_runs(summaries: dict[str, dict[str, Any]], *, folder: str) -> None:
+def names_code(settings: TrainSettings) -> bool:
+    """Whether a run names code by its import path, which is read only where that is trusted."""
+    chosen = json.dumps([settings.env_choice(), settings.choices()], default=plain)
+    return IMPORT_PATH.search(chosen) is not None
+
+
+def _show_runs(summaries: dict[str, dict[str, Any]], *, folder: str, trust: bool) -> None:
     summary_table(summaries)
-    console().print(f"\n{folder}: read it with heliograph report {shlex.quote(folder)}")
+    console().print(f"\n{folder}: read it with heliograph report {shlex.quote(folder)}{' --trust' if trust else ''}")

@@ -9,10 +9,21 @@ from typing import Any
 from heliograph.cli.choosing import Job
 from heliograph.experiments.settings import TWINS, settings_from
 from heliograph.rllib.runs.finished import finished_run, spent
+from heliograph.rllib.runs.run_lock import cleared
 from heliograph.storage.run_folder import CONFIG, RunFolderError, read_config, write_json
 from heliograph.storage.safe_files import VERSION, check_out, read_json
 
-__all__ = ["PLAN", "Plan", "Standing", "read_plan", "refuse_runs", "replanned", "standing", "write_plan"]
+__all__ = [
+    "PLAN",
+    "Plan",
+    "Standing",
+    "discard_runs",
+    "read_plan",
+    "refuse_runs",
+    "replanned",
+    "standing",
+    "write_plan",
+]
 
 PLAN = "plan.json"
 PLAN_VERSION = 1
@@ -96,8 +107,18 @@ def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: bool) -> No
                 does = "makes what is missing" if whole == out else "continues it"
                 raise RunFolderError(
                     f"{folder} holds a run already: heliograph train --resume {shlex.quote(str(whole))} {does}; or "
-                    "choose another --out"
+                    "choose another --out, or say --overwrite"
                 )
+
+
+def discard_runs(jobs: Sequence[Job], out: pathlib.Path) -> None:
+    """Delete what training wrote of earlier runs, their twins and their plan, so that others take their place."""
+    for job in jobs:
+        for folder in (job.out, *(job.out / kind for kind in TWINS)):
+            if (folder / CONFIG).exists():
+                cleared(folder, overwrite=True)
+    if read_plan(out) is not None:
+        (out / PLAN).unlink()
 
 
 def _job(folder: pathlib.Path, run: Mapping[str, Any]) -> Job:

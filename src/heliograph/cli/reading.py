@@ -19,6 +19,10 @@ Shown = tuple[Any, Callable[[Any], None]]
 
 def run_list(given: Any) -> Shown:
     """`heliograph list`."""
+    if given.name is not None:
+        from heliograph.cli.explaining import explained
+
+        return explained(KINDS[given.kind], given.name)
     if given.kind == "recipes":
         return recipes_listed()
     kinds = [given.kind] if given.kind else list(KINDS)
@@ -67,8 +71,9 @@ def run_record(given: Any) -> Shown:
 
     out = pathlib.Path(given.out)
     corpus = evaluation.record(
-        run_of(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed
-    )
+        run_of(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed,
+        overwrite=given.overwrite,
+    )  # fmt: skip
     counts = {key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}
     notes = notes_on(corpus)
     return {"corpus": str(out), **counts, **({"notes": notes} if notes else {})}, _show_facts
@@ -87,8 +92,25 @@ def run_export(given: Any) -> Shown:
     from heliograph.storage import team_file as sharing
 
     run = named_run_folder(given.run)
-    path = sharing.export(run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust)
+    if given.agent is not None:
+        return _export_agent(given, run)
+    if given.format is not None:
+        raise ValueError(f"--format {given.format}: says how one agent is written; name it with --agent")
+    path = sharing.export(
+        run, given.out, policy=given.policy, overwrite=given.overwrite, trust=given.trust, with_source=given.with_source
+    )
     result = {"team": str(path), "policy": given.policy, "bytes": path.stat().st_size}
+    return result, lambda _: console().print(str(path))
+
+
+def _export_agent(given: Any, run: pathlib.Path) -> Shown:
+    from heliograph.storage.agent_file import export_agent
+
+    if given.policy is not None or given.with_source:
+        raise ValueError("--agent writes a program: --policy and --with-source are about team files")
+    how: dict[str, Any] = {"format": given.format or "torch", "overwrite": given.overwrite, "trust": given.trust}
+    path = export_agent(run, given.agent, given.out, **how)
+    result = {"program": str(path), "agent": given.agent, "bytes": path.stat().st_size}
     return result, lambda _: console().print(str(path))
 
 
@@ -105,9 +127,13 @@ def run_bench(given: Any) -> Shown:
 def run_of(given: Any) -> Any:
     """The run that is named, in its environment with the settings that are given."""
     from heliograph.cli.choosing import pairs, value_of
+    from heliograph.storage.mixing import mix
     from heliograph.storage.run_folder import read_run
 
     run = read_run(named_run_folder(given.run), trust=given.trust)
+    others = dict(pairs(getattr(given, "policy", ()), option="--policy"))
+    if others:
+        run = mix(run, {name: named_run_folder(other) for name, other in others.items()}, trust=given.trust)
     changes = {key: value_of(text) for key, text in pairs(given.env, option="--env")}
     return run.in_env(changes) if changes else run
 

@@ -4,8 +4,11 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from heliograph.cli.choosing import Job, twins_of
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of_combination, trial_name
+from heliograph.cli.making import Making
+from heliograph.cli.plan import discard_runs
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
 from heliograph.experiments.settings import COLUMNS
@@ -26,6 +29,8 @@ KEPT = ("stopped_by", "iterations", "num_env_steps", "wall_seconds", "episode_re
 def run_sweep(given: Any) -> Shown:
     """`heliograph sweep`."""
     trials = _trials(given)
+    if given.overwrite:
+        discard_runs([Job(name=trial.name, settings=trial.settings, out=trial.out) for trial in trials], trials[0].out)
     done = {trial.name: summary for trial in trials if (summary := trials_of.finished_trial(trial)) is not None}
     left = [trial for trial in trials if trial.name not in done]
     jobs = min(given.jobs or num_cores(), max(len(left), 1))
@@ -35,6 +40,8 @@ def run_sweep(given: Any) -> Shown:
             kept = f", {len(done)} finished before" if done else ""
             display.say(f"{len(trials)} trials{kept}; {jobs} at a time")
             failures = _make(left, given, jobs=jobs, display=display)
+    if given.controls and not failures:
+        failures = _make_controls(trials, given)
     result = _result(trials, given, failures)
     comparison = _comparison(trials, given)
     if comparison is not None:
@@ -58,9 +65,26 @@ def _trials(given: Any) -> list[Trial]:
     if len({trial.name for trial in trials}) < len(trials):
         raise ValueError("--grid: two values would have the same folder name; write them apart")
     trials_of.check_trials(trials, scheduler=given.scheduler, metric=_column(given))
-    for trial in trials:
+    for trial in trials if not given.overwrite else ():
         trials_of.refuse_others(trial)
     return trials
+
+
+def _make_controls(trials: list[Trial], given: Any) -> dict[str, str]:
+    """The twins of finished trials that are missing, each as long as its trial took where that was left open."""
+    twins = []
+    for trial in trials:
+        summary = trials_of.finished_trial(trial)
+        if summary is not None:
+            job = Job(name=trial.name, settings=trial.settings, out=trial.out)
+            steps = summary["num_env_steps"] if trial.settings.open_ended else None
+            twins += [Trial(name=t.name, settings=t.settings, out=t.out) for t in twins_of(job, env_steps=steps)]
+    left = [twin for twin in twins if trials_of.finished_trial(twin) is None]
+    with Display({}, err=given.json) as display:
+        making = Making(given=given, remedy="the same command again")
+        jobs = [Job(name=twin.name, settings=twin.settings, out=twin.out) for twin in left]
+        making.make(jobs, display, budget_of=lambda job: {"iterations": None, "env_steps": None})
+    return {}
 
 
 def _column(given: Any) -> str:

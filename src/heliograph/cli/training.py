@@ -39,7 +39,8 @@ def run_train(given: Any) -> Shown:
     jobs = jobs_of(what, out=out, seeds=given.seeds)
     from heliograph.cli.plan import refuse_runs
 
-    refuse_runs(jobs, out, controls=what.controls)
+    if not given.overwrite:
+        refuse_runs(jobs, out, controls=what.controls)
     check_training(what.settings)
     from heliograph.cli.making import begun
 

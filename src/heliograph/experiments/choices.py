@@ -31,6 +31,7 @@ from heliograph.types import Bounds, Role, StateMaker, held
 RESERVED_POLICY = "team"
 """Name of the module that holds what belongs to nobody (channel, auxiliary networks); no policy may take it."""
 
+ONE_A_TEAM = ("channel", "topology", "model")
 MOST_THINGS = 1_000_000
 COUNTS_OF_STEPS = ("env_steps", "time_limit")
 """How settings are called, or end, that count steps: they cost no memory, however large."""
@@ -55,11 +56,12 @@ Settings = Annotated[dict[str, Any], BeforeValidator(lambda given: present_setti
 
 
 class PolicyChoice(Choices):
-    """One policy: the agents it serves, and a model of its own where it differs from the team's."""
+    """One policy: the agents it serves, and a model or normaliser of its own where it differs from the team's."""
 
     agents: tuple[str, ...]
     model: Any = None
     model_settings: Settings = Field(default_factory=dict)
+    normalise_observations: bool | None = None
 
 
 class TeamChoices(Choices):
@@ -141,6 +143,8 @@ def check_teams(env: TeamEnv) -> None:
 def resolve(kind: str, name: Any) -> Any:
     """A component from its name, its import path "package.module:Name", or itself."""
     if not isinstance(name, str):
+        if kind in ONE_A_TEAM and not callable(name):
+            raise ValueError(f"{kind}={name!r}: must be a name, an import path or a class; a team has one {kind}")
         return name
     if ":" not in name:
         return registry.load(kind, name)
@@ -377,7 +381,9 @@ def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: C
     model_name = choices.model if own.model is None else own.model
     inherited = choices.model_settings if own.model is None else {}
     model = build_model(model_name, {**inherited, **own.model_settings}, spec)
-    return Policy(model, channel, normalise_observations=choices.normalise_observations)
+    own_normaliser = own.normalise_observations
+    normalised = choices.normalise_observations if own_normaliser is None else own_normaliser
+    return Policy(model, channel, normalise_observations=normalised)
 
 
 def assemble(choices: TeamChoices, facts: EnvFacts, *, policies: Mapping[str, Policy], channel: Channel) -> Team:

@@ -30,6 +30,10 @@ class Points:
     points: tuple[tuple[int, Any], ...]
     between: str = "linear"
 
+    def as_plain(self) -> dict[str, Any]:
+        """What JSON can hold, and `schedules_of` takes."""
+        return dataclasses.asdict(self)
+
     @property
     def values(self) -> tuple[Any, ...]:
         """Those of the points."""
@@ -63,6 +67,10 @@ class Stages:
     at_least: float | None = None
     at_most: float | None = None
     times: int = 1
+
+    def as_plain(self) -> dict[str, Any]:
+        """What JSON can hold, and `schedules_of` takes."""
+        return {"by": "metric", **{key: value for key, value in dataclasses.asdict(self).items() if value is not None}}
 
     @property
     def tried(self) -> tuple[Any, ...]:

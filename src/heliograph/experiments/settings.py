@@ -1,19 +1,20 @@
 """What a training run is made of, in names and numbers that fit in JSON (imports no ray)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
-from heliograph.checks import check_number
 from heliograph.experiments.channel_layers import wrapped_in
 from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import schedules_of, task_settings
+from heliograph.experiments.stopping import Goal, goals_of
 from heliograph.models.critic import VIEWS
 from heliograph.names import safe_names
-from heliograph.rollouts.statistics import OF_TEAM
+from heliograph.rollouts.statistics import OF_AGENT, OF_INFO, OF_ROLE, OF_TEAM
+from heliograph.types import Role
 
 COUNTED = ("iteration", "num_env_steps", "seconds", "env_steps_per_second")
 SAMPLED = (
@@ -48,6 +49,9 @@ docs/command_line.md explains them.
 """
 EVALUATED = ("evaluation_return_mean", "evaluation_normalised_return")
 """Further columns where `evaluate_every` is set."""
+OF_CALLBACKS = "callback_"
+MORE_COLUMNS = ("loss_", "curriculum_", "lr/", "coefficient_", OF_CALLBACKS, OF_TEAM, OF_ROLE, OF_AGENT, OF_INFO)
+"""How further columns begin, of which a run has those that it can measure."""
 DEFAULT_ITERATIONS = 100
 OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
 """Settings of algorithms that speak of messages alone."""
@@ -55,10 +59,26 @@ TWINS = ("silent", "garbled")
 """The controls of a run: without a channel, and with messages replaced by noise."""
 
 
+class PolicySettings(Choices):
+    """A policy of a run: the agents that it plays, and a model or learning rate of its own (None: those of all)."""
+
+    agents: tuple[str, ...]
+    model: Any = None
+    model_settings: dict[str, Any] = Field(default_factory=dict)
+    lr: Any = None
+
+    def config(self) -> dict[str, Any]:
+        """What differs from the others, as RLlib's PolicySpec takes it."""
+        given = {"model": self.model, "model_settings": self.model_settings or None, "lr": self.lr}
+        return {key: value for key, value in given.items() if value is not None}
+
+
 class TrainSettings(Choices):
     """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
 
-    `networks`: agents of a role share one ("shared"), or each has its own ("separate").
+    `networks`: agents of a role share one ("shared"), or each has its own ("separate"). `policies`: who plays whom
+    where it is neither, {"scouts": {"agents": ["a", "b"], "model": "commnet", "lr": 1e-4}}; agents in none of them are
+    played by one policy for each role. `freeze`: policies that are not trained.
 
     `curriculum`: schedules of env settings, {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} by env steps, or as
     `heliograph.experiments.curriculum` has it. What they end at is the task, which is evaluated.
@@ -66,7 +86,9 @@ class TrainSettings(Choices):
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
     `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
     policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
-    `iterations`, or `env_steps`, or what comes first of these and `until`, metrics that must reach a value. With
+    `iterations`, or `env_steps`, or what comes first of these, `until` and `patience`. `until`: columns of progress.csv
+    and the least that they must reach, or {"at_most": 12.5}. `patience`: iterations in a row without a better value of
+    the first of these, or of the mean return. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
     `torch_num_threads`: threads of each process, by default as many as its networks are worth.
@@ -88,6 +110,8 @@ class TrainSettings(Choices):
     losses: tuple[Any, ...] = ()
     load_policies: dict[str, str] = Field(default_factory=dict)
     networks: Literal["shared", "separate"] = "shared"
+    policies: dict[str, PolicySettings] = Field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
     critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
     critic_size: int = Field(default=64, ge=0)
     normalise_observations: bool = False
@@ -96,14 +120,22 @@ class TrainSettings(Choices):
     freeze_team: bool = False
     iterations: PositiveInt | None = None
     env_steps: PositiveInt | None = None
-    until: dict[str, float] = Field(default_factory=dict)
+    until: dict[str, Any] = Field(default_factory=dict)
+    patience: PositiveInt | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
     num_env_runners: int = Field(default=0, ge=0)
     num_learners: int = Field(default=0, ge=0)
+    num_gpus_per_learner: float | None = Field(default=None, ge=0)
     torch_num_threads: PositiveInt | None = None
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
     evaluate_every: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _one_way_of_playing(self) -> "TrainSettings":
+        if self.policies and self.networks == "separate":
+            raise ValueError("networks='separate' gives every agent a policy of its own: leave out policies, or this")
+        return self
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainSettings":
@@ -111,12 +143,21 @@ class TrainSettings(Choices):
             raise ValueError("iterations and env_steps are both given: a budget is one of them")
         task_settings(self.env_settings, schedules_of(self.curriculum, metrics=SAMPLED))
         for key in self.until:
-            if key not in (*COLUMNS, *EVALUATED) and not key.startswith(("loss_", OF_TEAM)):
+            if key not in (*COLUMNS, *EVALUATED) and not key.startswith(MORE_COLUMNS):
                 raise registry.UnknownNameError(what="metric in until", name=key, valid=[*COLUMNS, *EVALUATED])
             if key in EVALUATED and self.evaluate_every is None:
                 raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")
-            check_number(f"until {key}", self.until[key])
+        goals_of(self.until)
         return self
+
+    def goals(self) -> list[Goal]:
+        """What columns must reach for the run to end."""
+        return goals_of(self.until)
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether it ends when it is good enough, so that its controls are trained after it, as long as it took."""
+        return bool(self.until) or self.patience is not None
 
     @property
     def num_actors(self) -> int:
@@ -126,7 +167,7 @@ class TrainSettings(Choices):
     @property
     def max_iterations(self) -> int | None:
         """The budget in iterations; None where it is counted otherwise."""
-        if self.iterations is None and self.env_steps is None and not self.until:
+        if self.iterations is None and self.env_steps is None and not self.open_ended:
             return DEFAULT_ITERATIONS
         return self.iterations
 
@@ -142,10 +183,34 @@ class TrainSettings(Choices):
         return TeamChoices(**chosen, policies=self._policies(), normalise_observations=self.normalise_observations)
 
     def _policies(self) -> dict[str, PolicyChoice] | None:
-        if self.networks == "shared":
+        if self.networks == "shared" and not self.policies:
             return None
         with opened(self.env_choice()) as env:
+            if self.policies:
+                return _seated(self.policies, env.roles)
             return {name: PolicyChoice(agents=(agent,)) for agent, name in safe_names(env.agents).items()}
+
+
+def _seated(policies: Mapping[str, PolicySettings], roles: Sequence[Role]) -> dict[str, PolicyChoice]:
+    """Policies with their agents; agents that nobody plays share one for each role, named after it."""
+    agents = [agent for role in roles for agent in role.agents]
+    players: dict[str, str] = {}
+    for name, policy in policies.items():
+        for agent in policy.agents:
+            if agent not in agents:
+                raise registry.UnknownNameError(what=f"agent of policy {name!r}", name=agent, valid=agents)
+            if agent in players:
+                raise ValueError(f"policies: {agent!r} is played by {players[agent]!r} and by {name!r}: choose one")
+            players[agent] = name
+    rest = {role.name: tuple(a for a in role.agents if a not in players) for role in roles}
+    for name in rest.keys() & policies.keys():
+        if rest[name]:
+            told = ", ".join(rest[name])
+            raise ValueError(f"policies: {name!r} is the role of {told} too, whom no policy plays; call it otherwise")
+    own = {
+        n: PolicyChoice(agents=p.agents, model=p.model, model_settings=p.model_settings) for n, p in policies.items()
+    }
+    return {**own, **{name: PolicyChoice(agents=some) for name, some in rest.items() if some}}
 
 
 def settings_from(given: Mapping[str, Any]) -> TrainSettings:
@@ -172,9 +237,10 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     if kind == "silent":
         kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
+        changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
-    if settings.until:
-        changes |= {"until": {}, "iterations": None, "env_steps": env_steps}
+    if settings.open_ended:
+        changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)
 
 

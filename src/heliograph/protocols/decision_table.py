@@ -69,7 +69,7 @@ class DecisionTable:
             (
                 *row.conditions,
                 *([self.reading.said(row.says)] if says else []),
-                *([self.reading.done(row.does)] if does else []),
+                *([self.reading.done(row.does, role=self.role)] if does else []),
                 str(row.num_turns),
                 percent(min(row.says_share, row.does_share)),
             )
@@ -89,7 +89,7 @@ class DecisionTable:
                 **dataclasses.asdict(row),
                 "conditions": dict(zip(names, row.conditions, strict=True)),
                 "says": None if row.says is None else self.reading.said(row.says),
-                "does": None if row.does is None else self.reading.done(row.does),
+                "does": None if row.does is None else self.reading.done(row.does, role=self.role),
             }
             for row in self.decisions
         ]

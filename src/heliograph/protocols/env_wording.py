@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from heliograph.protocols.agent_steps import Turn
 from heliograph.protocols.labels import NOTHING
+from heliograph.types import Role
 
 __all__ = ["Condition", "Fact", "Reading", "reading_of"]
 
@@ -46,34 +47,44 @@ class Reading:
     facts: tuple[Fact, ...]
     symbols: Mapping[str, str] = dataclasses.field(default_factory=dict)
     actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    actions_of_roles: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
     def said(self, label: str | None) -> str:
         """A message in the environment's words."""
         return NOTHING if label is None else self.symbols.get(label, label)
 
-    def done(self, label: str | None) -> str:
-        """An action in the environment's words."""
-        return NOTHING if label is None else self.actions.get(label, label)
+    def done(self, label: str | None, *, role: str) -> str:
+        """An action of a role in the environment's words."""
+        return NOTHING if label is None else self.actions_of_roles.get(role, self.actions).get(label, label)
 
 
-def reading_of(env: object, *, agents: Sequence[str], knows: int = 1) -> Reading:
-    """The reading of an environment by its name; others are told by what agents know (`knows` numbers) and hear."""
+def reading_of(env: object, *, agents: Sequence[str], knows: int = 1, roles: Sequence[Role] = ()) -> Reading:
+    """The reading of an environment: of some by name, of others by what agents know (`knows` numbers) and hear.
+
+    What numbers and actions are called, its roles say (`Role.meaning_names`, `Role.action_names`).
+    """
     if env == "switch_riddle":
         return _riddle(agents)
-    names = KNOWN.get(env) if isinstance(env, str) else None
+    own = next((role.meaning_names for role in roles if role.meaning_names), None)
+    names = own or (KNOWN.get(env) if isinstance(env, str) else None)
     words = ACTIONS.get(env, ()) if isinstance(env, str) else ()
     plain = _plain(names if names and len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
-    return dataclasses.replace(plain, actions={str(number): word for number, word in enumerate(words)})
+    of_roles = {role.name: _numbered(role.action_names) for role in roles if role.action_names}
+    return dataclasses.replace(plain, actions=_numbered(words), actions_of_roles=of_roles)
+
+
+def _numbered(words: Sequence[str]) -> dict[str, str]:
+    return {str(number): word for number, word in enumerate(words)}
 
 
 KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "multistep_digits": ("digit", "step")}
-"""What the numbers of a meaning are."""
+"""What the numbers of a meaning are, where roles do not say it."""
 ACTIONS = {
     "traffic_junction": ("gas", "brake"),
     "predator_prey": ("up", "right", "down", "left", "stay"),
     "combat": ("up", "down", "left", "right", "stay", *(f"shoot {bot}" for bot in range(20))),
 }
-"""What the first actions are called, in environments with one role."""
+"""What the first actions are called, in environments with one role that does not say it."""
 
 
 def _plain(names: Sequence[str], agents: Sequence[str]) -> Reading:

@@ -8,7 +8,7 @@ from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, UTTERANCES, Corpus
 from heliograph.analysis.evaluate import record
 from heliograph.analysis.exact import enumerable
-from heliograph.experiments.choices import EnvChoice, bounds_of
+from heliograph.experiments.choices import EnvChoice, bounds_of, facts_for
 from heliograph.protocols.agent_steps import turns
 from heliograph.protocols.decision_table import DecisionTable, tabulate
 from heliograph.protocols.env_wording import Reading, reading_of
@@ -91,7 +91,8 @@ def protocol_of(corpus: Corpus) -> Protocol:
     """The protocol that a corpus shows; raises ValueError where messages or actions are not discrete, or missing."""
     found, choice = turns(corpus), _choice(corpus)
     knows = max((len(turn.knows) for turn in found), default=1)
-    reading = reading_of(choice.env, agents=corpus.metadata["agents"], knows=knows)
+    agents, roles = corpus.metadata["agents"], facts_for(choice).roles
+    reading = reading_of(choice.env, agents=agents, knows=knows, roles=roles)
     tables = tabulate(found, reading)
     mean, bounds = corpus.metadata.get("episode_return_mean"), bounds_of(choice)
     full = None if bounds is None or bounds.full_information <= 0 else bounds.full_information

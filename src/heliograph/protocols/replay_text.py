@@ -41,14 +41,14 @@ def told(run: Run, rollout: Rollout, *, copy: int) -> tuple[tuple[str, ...], lis
     """Headings and rows of one episode: in the environment's own words where it has some, else those of `replay`."""
     played = rollout.select(torch.tensor([copy], device=rollout.valid.device))
     corpus = from_rollouts(run.team, run.facts, [played], with_attention=False)
-    reading = reading_of(run.env.env, agents=run.facts.agents)
+    reading = reading_of(run.env.env, agents=run.facts.agents, roles=run.facts.roles)
     if not (reading.seen and corpus.discrete and len(corpus)):
         return HEADINGS, replay(run, rollout, copy=copy)
     rows = [
         (
             *(condition.value(turn) for condition in reading.seen),
             reading.said(turn.says),
-            reading.done(turn.does),
+            reading.done(turn.does, role=turn.role),
             vector_label([float(rollout.rewards[turn.step, copy].mean())]),
         )
         for turn in turns(corpus)

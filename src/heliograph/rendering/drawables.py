@@ -51,7 +51,7 @@ class StepDescriber:
 
     def __init__(self, run: Run, rollout: Rollout):
         self.run, self.rollout = run, rollout
-        self.reading: Reading = reading_of(run.env.env, agents=run.facts.agents)
+        self.reading: Reading = reading_of(run.env.env, agents=run.facts.agents, roles=run.facts.roles)
         self.in_words = in_words(run.team.channel)
         self.can_be_silent = run.team.channel.can_be_silent
         self.scale = 1.0 if self.in_words else _scale_of(rollout)
@@ -95,7 +95,7 @@ class StepDescriber:
         if not bool(self.rollout.acting[time, copy, slot]):
             return ""
         role, place = role_of(self.run.facts.roles, slot)
-        return self.reading.done(vector_label(self.rollout.actions[role.name][time, copy, place]))
+        return self.reading.done(vector_label(self.rollout.actions[role.name][time, copy, place]), role=role.name)
 
 
 def _known(meaning: list[int]) -> str:

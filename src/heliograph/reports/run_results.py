@@ -31,7 +31,7 @@ METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """Those of summary.json that say how well a team does: more is better."""
 CONTROLS = {"silent": "none", "garbled": "garbled+"}
 """Folders of twins inside a run, and how their channel begins."""
-BUDGET = ("iterations", "env_steps", "until")
+BUDGET = ("iterations", "env_steps", "until", "patience")
 NOT_COMPARED = ("seed",)
 MAX_DEPTH = 4
 MOST = 1e15

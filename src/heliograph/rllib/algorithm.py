@@ -1,6 +1,7 @@
 """The training step that Heliograph's algorithms share: sample rollouts, learn jointly, send weights."""
 
 import functools
+import pathlib
 import time
 from typing import Any
 
@@ -22,11 +23,14 @@ from ray.rllib.utils.metrics import (
 from heliograph.experiments.curriculum import Curriculum
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner_errors import learners_answering
+from heliograph.rllib.runs.saved import run_in_memory, save_run
 from heliograph.rllib.runs.session import ray_only_where_it_runs
 from heliograph.rllib.sampling import close_runners, failure_in, sample_batch
 from heliograph.rllib.shared_weights import share_weights
+from heliograph.rllib.teams import team_of
 from heliograph.rollouts.rollout import Rollout, concatenate
 from heliograph.rollouts.split_episodes import folded
+from heliograph.storage.run_folder import Run
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""
@@ -38,6 +42,9 @@ REMOTE_RUNNERS = "remote_env_runners"
 
 class CommunicationAlgorithm(Algorithm):
     """Base of Heliograph's algorithms: synchronous, on-policy batches of aligned rollouts."""
+
+    seconds = 0.0
+    """Of all iterations in this process."""
 
     @staticmethod
     def _get_env_id_and_creator(env_specifier: Any, config: Any) -> tuple[Any, Any]:
@@ -54,10 +61,29 @@ class CommunicationAlgorithm(Algorithm):
             runner = self.env_runner_group.local_env_runner
             self.learner_group.foreach_learner(lambda learner: share_weights(runner, learner))
 
+    def run(self) -> Run:
+        """The team as it is now, as a run: to evaluate, record, or read."""
+        return run_in_memory(self.config, team_of(self))
+
+    def save_run(
+        self, folder: str | pathlib.Path, *, overwrite: bool = False, evaluation_episodes: int | None = 1000
+    ) -> Run:
+        """Write the team and its settings as a run folder, evaluated on fresh episodes (None: not at all); read it."""
+        steps = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
+        return save_run(
+            folder, config=self.config, team=team_of(self),
+            trained={"iterations": self.iteration, "num_env_steps": int(steps), "wall_seconds": self.seconds},
+            overwrite=overwrite, evaluation_episodes=evaluation_episodes,
+        )  # fmt: skip
+
     def step(self) -> Any:
         """RLlib's: an iteration, and the evaluation that is due."""
-        with ray_only_where_it_runs():
-            return super().step()
+        started = time.perf_counter()
+        try:
+            with ray_only_where_it_runs():
+                return super().step()
+        finally:
+            self.seconds += time.perf_counter() - started
 
     def training_step(self) -> None:
         """Sample a batch from all env runners, update the learners on it, and sync the weights back."""

@@ -64,7 +64,9 @@ class LossChoice:
     @property
     def name(self) -> str:
         """What the loss is called in the metrics."""
-        return self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", type(self.loss).__name__)
+        if isinstance(self.loss, str):
+            return self.loss.rpartition(":")[2]
+        return getattr(self.loss, "__name__", type(self.loss).__name__)
 
 
 class CommunicationConfig(AlgorithmConfig):

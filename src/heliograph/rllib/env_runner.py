@@ -40,10 +40,10 @@ from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, se
 from heliograph.rllib.sampling_failures import SAMPLING_ERRORS, SamplingError, sampling_failure
 from heliograph.rollouts.rollout import Rollout
 from heliograph.rollouts.sampler import Sampler, play_episodes
-from heliograph.rollouts.statistics import Episodes
+from heliograph.rollouts.statistics import OF_INFO, Episodes
 from heliograph.types import Choice, MessageForm
 
-TEAM_RETURN_MEAN = "team_return_mean"
+TEAM_RETURN_MEAN, ROLE_RETURN_MEAN = "team_return_mean", "role_return_mean"
 """Beside the mean over all agents that of each team, by its name, where there is more than one."""
 
 SAMPLER = "sampler"
@@ -237,6 +237,13 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         for team, found in episodes.team_returns(self.env.teams, self.env.team_of_agent).items():
             if not bool(found.isnan().all()):
                 log((TEAM_RETURN_MEAN, team), float(found.nanmean()), window=1)
+        for role in self.env.roles if len(self.env.roles) > 1 else ():
+            members = torch.tensor([agent in role.agents for agent in self.env.agents])
+            found = episodes.of_team(members)
+            if not bool(found.isnan().all()):
+                log((ROLE_RETURN_MEAN, role.name), float(found.nanmean()), window=1)
+        for key, mean in episodes.info_means().items():
+            log(f"{OF_INFO}{key}", mean, window=1)
         if not bool(episodes.success.isnan().any()):
             log("success_rate", float(episodes.success.mean()), window=1)
 

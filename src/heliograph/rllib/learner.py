@@ -342,7 +342,8 @@ class TeamLearner(TorchLearner, ABC):
         return any(parameter.requires_grad for parameter in self.team_module[name].parameters())
 
     def _log_update(self, rollout: Rollout, means: dict[str, float]) -> None:
-        for key, value in means.items():
+        now = {f"coefficient_{name}": self._coefficient(name) for name in self._schedules}
+        for key, value in {**means, **now}.items():
             self.metrics.log_value((ALL_MODULES, key), value, window=1)
         steps, turns = rollout.env_steps(), rollout.agent_steps()
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")

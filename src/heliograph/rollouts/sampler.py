@@ -14,7 +14,7 @@ from heliograph.envs.checking import OF_TEAM, check_legal, check_values, check_v
 from heliograph.isolation import isolated
 from heliograph.rollouts.recording import Record
 from heliograph.rollouts.rollout import Keeping, Rollout
-from heliograph.rollouts.statistics import Episodes, episodes_of
+from heliograph.rollouts.statistics import Episodes, episodes_of, info_at_end
 from heliograph.team.state import Inbox, TeamState
 from heliograph.team.team import Team
 from heliograph.types import (
@@ -271,7 +271,10 @@ class Sampler:
             unknown = torch.full((len(over),), float("nan"), device=over.device)
             success = step.info["success"].float() if "success" in step.info else unknown
             present = self._came | self.env.counts_absent
-            ended = Episodes(agent_returns=self._returns, present=present, lengths=self._lengths, success=success)
+            info = {key: value.clone() for key, value in info_at_end(step.info, lead=1).items()}
+            ended = Episodes(
+                agent_returns=self._returns, present=present, lengths=self._lengths, success=success, info=info
+            )
             self._finished.append((over, ended))
         self._came = self._came & ~step.episode_over.unsqueeze(1)
         self._returns = self._returns.masked_fill(step.episode_over.unsqueeze(1), 0.0)

@@ -6,6 +6,7 @@ and `checkpoints/` (RLlib's own, cloudpickle: only `--resume` opens them).
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from heliograph.experiments.choices import (
 from heliograph.memory import at_most, is_exhausted
 from heliograph.renamed import present_weights
 from heliograph.shipped import card_of, comes_with_us, located
+from heliograph.storage.provenance import told_changes, whence
 from heliograph.storage.safe_files import (
     CHECKSUM,
     VERSION,
@@ -41,8 +43,10 @@ from heliograph.storage.safe_files import (
     write_tensors,
     write_text,
 )
+from heliograph.team.alone import LoneAgent
 from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
+from heliograph.types import Choice
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
@@ -54,6 +58,9 @@ MAX_SIZE = 100_000
 MAX_ENV_BYTES = 2_000_000_000
 """What a stranger's environment may take, of which one copy is built before anything of its team is compared."""
 MAX_STEPS, MAX_FEATURES = 10_000, 1_000_000
+RLLIB_CHECKPOINT = "rllib_checkpoint.json"
+OF_CHECKPOINTS = "heliograph.rllib.runs.saved"
+"""What reads checkpoints: looked up by name where it is needed, since it stands above this."""
 PARTS, MAX_PARTS = ("layers", "rounds", "heads"), 1000
 """Settings that count what takes time though it need not take memory."""
 TRUST = "if you trust it, say so (trust=True, --trust)"
@@ -73,6 +80,11 @@ class Run:
     team: Team
 
     @property
+    def place(self) -> str:
+        """What messages call it: where it was read from."""
+        return str(self.source or self.folder)
+
+    @property
     def algorithm(self) -> str | None:
         """What trained it; None where that is not recorded."""
         training = self.config.get("training")
@@ -83,6 +95,12 @@ class Run:
         """Whether its outputs are logits, which can be sampled; those of Q-learning are values."""
         return self.algorithm != "qlearning"
 
+    def agent(self, name: str, *, choice: Choice = Choice.GREEDY) -> LoneAgent:
+        """One agent of the team by itself, for use outside of it: see `LoneAgent`."""
+        if choice is Choice.SAMPLED and not self.has_odds:
+            raise ValueError("choice=SAMPLED: a team trained by Q-learning has values of actions, not odds")
+        return LoneAgent(self.team, name, choice=choice)
+
     def in_env(self, settings: Mapping[str, Any]) -> "Run":
         """The same team in its environment with some settings changed: other images, other odds, a longer episode.
 
@@ -92,7 +110,7 @@ class Run:
         facts = facts_for(env)
         if facts.roles != self.facts.roles:
             changed = ", ".join(f"{key}={value}" for key, value in settings.items())
-            raise RunFolderError(f"{changed}: agents, observations or actions would not be those of {self.source}")
+            raise RunFolderError(f"{changed}: agents, observations or actions would not be those of {self.place}")
         return dataclasses.replace(self, env=env, facts=facts)
 
 
@@ -104,8 +122,9 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 
 def plain(value: Any) -> Any:
     """A JSON form of what is not JSON: importable objects by their import path, structures as dicts."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump()
+    for method in ("model_dump", "as_plain"):
+        if hasattr(value, method) and not isinstance(value, type):
+            return getattr(value, method)()
     if hasattr(value, "__qualname__") and "<" not in value.__qualname__ and value.__module__ != "__main__":
         return f"{value.__module__}:{value.__qualname__}"
     if isinstance(value, (set, frozenset, tuple)):
@@ -140,9 +159,15 @@ def _digest(config: Mapping[str, Any]) -> str:
 def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
     """Read a trained team from its run folder, from a team file (see `heliograph.storage.team_file`), or "recipe:NAME".
 
-    Nothing of it is executed. Names that would import code outside Heliograph are refused unless `trust`.
+    Nothing of it is executed. Names that would import code outside Heliograph are refused unless `trust`, and so are
+    checkpoints of RLlib's (`algo.save_to_path`), since reading their pickles can execute anything.
     """
     source = located(folder)
+    if (source / RLLIB_CHECKPOINT).is_file() and not (source / CONFIG).exists():
+        if not trust:
+            raise RunFolderError(f"{source} is an RLlib checkpoint, whose pickles can execute code; {TRUST}")
+        run: Run = importlib.import_module(OF_CHECKPOINTS).run_of_checkpoint(source)
+        return run
     if source.is_file():
         config, stored = open_team_file(source)
         if comes_with_us(source):
@@ -155,6 +180,7 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
         raise RunFolderError(f"{source} holds a policy and no team: load it with --load-policy NAME={source}")
     check_trusted_names(source, config, trust=trust)
     env, choices, facts, team = _build(source, config, stored, trust=trust)
+    told_changes(source, config)
     place = source.parent if source.is_file() else source
     return Run(folder=place, source=source, config=config, env=env, choices=choices, facts=facts, team=team)
 
@@ -165,7 +191,7 @@ def _build(
     """Build what a configuration describes: first without memory, to see that it is as large as its weights."""
     try:
         env, choices = EnvChoice(**config["env"]), TeamChoices(**config["team"])
-        facts = facts_for(env) if trust else refuse_large(source, env)
+        facts = facts_for(env) if trust else refuse_large(source, env, config)
         expected = outline(choices, facts)
         check_fit(_outlines(config, stored), expected, what=f"{source} holds weights that do not fit its configuration")
         tensors = weights_in(config, stored)
@@ -175,10 +201,11 @@ def _build(
     except RunFolderError:
         raise
     except Exception as error:  # whatever a stranger's settings bring about
-        raise RunFolderError(f"{source} describes no team that can be built: {_sentence(error)}") from error
+        told = _told(source, config, error)
+        raise RunFolderError(f"{source} describes no team that can be built: {told}") from error
 
 
-def refuse_large(source: pathlib.Path, env: EnvChoice) -> EnvFacts:
+def refuse_large(source: pathlib.Path, env: EnvChoice, config: Mapping[str, Any] | None = None) -> EnvFacts:
     """What a team must know of a stranger's environment; refused where it would fill memory or keep one for hours."""
     try:
         with at_most(MAX_ENV_BYTES):
@@ -186,7 +213,8 @@ def refuse_large(source: pathlib.Path, env: EnvChoice) -> EnvFacts:
     except Exception as error:  # whatever a stranger's settings bring about
         if is_exhausted(error):
             raise RunFolderError(f"{source}: its environment takes {MAX_ENV_BYTES:,} bytes or more; {TRUST}") from error
-        raise RunFolderError(f"{source} describes no environment that can be built: {_sentence(error)}") from error
+        told = _told(source, config or {}, error)
+        raise RunFolderError(f"{source} describes no environment that can be built: {told}") from error
     features = sum(flatdim(role.observation_space) * len(role.agents) for role in facts.roles)
     for what, found, most in (
         ("its episodes last up to {} env steps", facts.horizon or 0, MAX_STEPS),
@@ -275,6 +303,12 @@ def check_fit(tensors: Mapping[str, Tensor | Outline], expected: Mapping[str, Te
             raise RunFolderError(f"{what}: {name} has shape {shape}, the configuration asks {asked}")
         if value.dtype != expected[name].dtype:
             raise RunFolderError(f"{what}: {name} is {value.dtype}, the configuration asks {expected[name].dtype}")
+
+
+def _told(source: pathlib.Path, config: Mapping[str, Any], error: Exception) -> str:
+    """What is wrong, after where the code that is missing came from."""
+    came = whence(source, config)
+    return f"{came} ({_sentence(error)})" if came else _sentence(error)
 
 
 def _sentence(error: Exception) -> str:

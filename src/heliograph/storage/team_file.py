@@ -14,6 +14,7 @@ from torch import Tensor
 import heliograph
 from heliograph.registry import UnknownNameError
 from heliograph.shipped import located
+from heliograph.storage.provenance import texts_in
 from heliograph.storage.run_folder import (
     CONFIG,
     FORMAT_VERSION,
@@ -63,12 +64,14 @@ def export(
     overwrite: bool = False,
     trust: bool = False,
     half: bool = False,
+    with_source: bool = False,
 ) -> pathlib.Path:
     """Write a team (or one policy of it) from its run folder to one file that can be handed on; returns its path.
 
     A team file, or "recipe:NAME", is copied, or one policy of it is taken. Raises `RunFolderError` where the folder is
     no run, or the file exists and is not to be replaced. `half` rounds weights to half precision, at half the size:
-    evaluate the file, as it is a slightly different team.
+    evaluate the file, as it is a slightly different team. `with_source` adds the texts of your own modules that the
+    run was trained with, for others to read: nothing imports them.
     """
     out = pathlib.Path(out)
     if out.suffix != SUFFIX:
@@ -86,6 +89,8 @@ def export(
     if half:
         tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
         content[STORED] = HALF
+    if with_source:
+        content["source_texts"] = texts_in(run.folder, run.config)
     description = json.dumps(content, sort_keys=True, default=plain)
     write_tensors(out, tensors, metadata={TEAM: description, VERSION: str(FORMAT_VERSION)})
     return out

@@ -32,7 +32,7 @@ def check_trainable(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] 
     `env_settings` replace some of its own: a large environment can be checked in small.
     """
     from heliograph.experiments.settings import settings_from, twin_of  # Ray takes seconds to import
-    from heliograph.rllib.runs.train import config_of
+    from heliograph.rllib.runs.configured import config_of
 
     recipe = make_recipe()
     own = {**recipe.settings.get("env_settings", {}), **(env_settings or {})}

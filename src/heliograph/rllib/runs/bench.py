@@ -10,8 +10,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from heliograph.experiments.settings import TrainSettings
+from heliograph.rllib.runs.configured import config_of
+from heliograph.rllib.runs.described import versions
 from heliograph.rllib.runs.local import LocalTrainer
-from heliograph.rllib.runs.train import config_of, versions
 
 MATRIX_SIZE = 512
 PARTS = ("environment", "inference", "learning", "syncing")

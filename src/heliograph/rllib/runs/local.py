@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import time
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from heliograph.experiments.curriculum import Curriculum
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.runs.saved import run_in_memory, save_run
 from heliograph.rllib.runs.session import quiet
 from heliograph.rllib.shared_weights import share_weights
+from heliograph.storage.run_folder import Run
 from heliograph.storage.state_file import read_state, write_state
 from heliograph.team.team import Team
 
@@ -42,7 +45,7 @@ class LocalTrainer:
                 "none that are remote; use config.build_algo()"
             )
         self.config = config
-        self.iteration = 0
+        self.iteration, self.seconds = 0, 0.0
         self.curriculum = Curriculum(config.curriculum)
         with quiet():
             config.validate()
@@ -62,7 +65,7 @@ class LocalTrainer:
 
     def train(self) -> Progress:
         """Sample a batch, learn from it, and hand the weights back to the env runner."""
-        columns = self.curriculum.columns()
+        started, columns = time.perf_counter(), self.curriculum.columns()
         self.env_runner.change_env(self.curriculum.settings())
         rollouts = self.env_runner.sample(num_timesteps=self.config.batch_env_steps())
         sampled = _values(self.env_runner.get_metrics())
@@ -70,8 +73,27 @@ class LocalTrainer:
         results = self.learner.update(episodes=rollouts, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: steps})
         self._sync()
         self.iteration += 1
+        self.seconds += time.perf_counter() - started
         self.curriculum.advance(num_env_steps=steps, metrics=sampled)
         return Progress(num_env_steps=steps, env_runner=sampled | columns, learner=_values(results[ALL_MODULES]))
+
+    def run(self) -> Run:
+        """The team as it is now, as a run: to evaluate, record, or read."""
+        return run_in_memory(self.config, self.team)
+
+    def save_run(
+        self, folder: str | pathlib.Path, *, overwrite: bool = False, evaluation_episodes: int | None = 1000
+    ) -> Run:
+        """Write the team and its settings as a run folder, evaluated on fresh episodes (None: not at all); read it."""
+        trained = {
+            "iterations": self.iteration,
+            "num_env_steps": self.env_runner.num_env_steps_sampled_lifetime,
+            "wall_seconds": self.seconds,
+        }
+        return save_run(
+            folder, config=self.config, team=self.team, trained=trained, overwrite=overwrite,
+            evaluation_episodes=evaluation_episodes,
+        )  # fmt: skip
 
     def stop(self) -> None:
         """Close the environment; the trainer samples no more."""

@@ -12,31 +12,43 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from ray.rllib.utils.metrics import ALL_MODULES, ENV_RUNNER_RESULTS, LEARNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.core.learner.learner import DEFAULT_OPTIMIZER
+from ray.rllib.utils.metrics import (
+    ALL_MODULES,
+    ENV_RUNNER_RESULTS,
+    EPISODE_AGENT_RETURN_MEAN,
+    LEARNER_RESULTS,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+)
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
-from heliograph.experiments.settings import LEARNT, SAMPLED
-from heliograph.rllib.env_runner import TEAM_RETURN_MEAN
-from heliograph.rollouts.statistics import OF_TEAM
+from heliograph.experiments.choices import EnvFacts
+from heliograph.experiments.settings import LEARNT, OF_CALLBACKS, SAMPLED
+from heliograph.rllib.env_runner import ROLE_RETURN_MEAN, TEAM_RETURN_MEAN
+from heliograph.rollouts.statistics import OF_AGENT, OF_INFO, OF_ROLE, OF_TEAM
 from heliograph.storage.atomic import replacing, telling
-from heliograph.storage.run_folder import PROGRESS, RunFolderError
-from heliograph.storage.safe_files import refuse_irregular
+from heliograph.storage.progress_file import read_progress
+from heliograph.storage.run_folder import PROGRESS
 
 TENSORBOARD = "tensorboard"
-WHOLE = ("iteration", "num_env_steps", "num_episodes")
+
+MOST_AGENTS = 16
+"""Up to so many agents have a column each for their returns."""
+LEARNING_RATE = f"{DEFAULT_OPTIMIZER}_learning_rate"
+OURS = (
+    "num_agent_steps_sampled", "num_env_steps_sampled", "num_env_steps_sampled_lifetime", "num_episodes_lifetime",
+    "num_env_steps_sampled_lifetime_throughput", "num_meanings", "num_utterances", "protocol_babbling",
+    "protocol_collapsed",
+)  # fmt: skip
+"""What env runners log beside the columns."""
 
 Row = dict[str, Any]
 
 
-def row_of(
-    results: Mapping[str, Any], *, seconds: float, took: float, steps_before: int, teams: Sequence[str] = ()
-) -> Row:
-    """One row from what `Algorithm.train()` returns (in `took` seconds); None where a thing was not measured.
-
-    `teams` are those that have a return of their own in it.
-    """
+def row_of(results: Mapping[str, Any], *, seconds: float, took: float, steps_before: int, facts: EnvFacts) -> Row:
+    """One row from what `Algorithm.train()` returns (in `took` seconds); None where a thing was not measured."""
     sampled, learnt = results.get(ENV_RUNNER_RESULTS, {}), results.get(LEARNER_RESULTS, {}).get(ALL_MODULES, {})
     num_env_steps = int(sampled.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
     row: Row = {
@@ -46,11 +58,47 @@ def row_of(
         "env_steps_per_second": round((num_env_steps - steps_before) / took, 1),
     }
     row |= {key: _number(sampled.get(key)) for key in SAMPLED}
-    row |= {f"{OF_TEAM}{name}": _number(sampled.get(TEAM_RETURN_MEAN, {}).get(name)) for name in teams}
     row["num_episodes"] = _count(row["num_episodes"])
     row |= {key: _number(learnt.get(key)) for key in LEARNT}
-    row |= {key: _number(value) for key, value in sampled.items() if key.startswith("curriculum_")}
-    return row | {key: _number(value) for key, value in learnt.items() if key.startswith("loss_")}
+    row |= {key: _number(value) for key, value in sampled.items() if key.startswith(("curriculum_", OF_INFO))}
+    row |= {key: _number(value) for key, value in learnt.items() if key.startswith(("loss_", "coefficient_"))}
+    row |= {f"lr/{name}": _number(rate) for name, rate in _rates(results.get(LEARNER_RESULTS, {})).items()}
+    return row | _returns(sampled, facts) | _of_callbacks(sampled)
+
+
+def _rates(learnt: Mapping[str, Any]) -> dict[str, Any]:
+    """Learning rates by policy."""
+    found = {name: values.get(LEARNING_RATE) for name, values in learnt.items() if isinstance(values, Mapping)}
+    return {name: rate for name, rate in sorted(found.items()) if rate is not None}
+
+
+def _returns(sampled: Mapping[str, Any], facts: EnvFacts) -> Row:
+    """Of teams and roles, where there are several, and of agents, where there are few."""
+    parts = {
+        OF_TEAM: (TEAM_RETURN_MEAN, facts.teams if len(facts.teams) > 1 else ()),
+        OF_ROLE: (ROLE_RETURN_MEAN, [role.name for role in facts.roles] if len(facts.roles) > 1 else ()),
+        OF_AGENT: (EPISODE_AGENT_RETURN_MEAN, facts.agents if 1 < len(facts.agents) <= MOST_AGENTS else ()),
+    }
+    return {
+        f"{begins}{name}": _number(sampled.get(key, {}).get(name))
+        for begins, (key, names) in parts.items()
+        for name in names
+    }
+
+
+def _of_callbacks(sampled: Mapping[str, Any]) -> Row:
+    """Single numbers that neither RLlib nor Heliograph logs."""
+    others = {key: value for key, value in sampled.items() if key not in (*SAMPLED, *OURS) and "curriculum_" not in key}
+    numbers = {k: v for k, v in others.items() if not k.startswith(OF_INFO) and _is_single(v)}
+    return {f"{OF_CALLBACKS}{key}": _number(value) for key, value in sorted(numbers.items())}
+
+
+def _is_single(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class ProgressWriter:
@@ -65,15 +113,30 @@ class ProgressWriter:
             draft.write_text(_lines(rows, header=True), encoding="utf8")
         with telling(self.path):
             self._file = self.path.open("a", newline="", encoding="utf8")
-        self._board = Board(folder / TENSORBOARD, purge_step=after + 1 if after else None)
+        self._columns = list(self.last)
+        seen = int(self.last.get("num_env_steps", 0))
+        self._board = Board(folder / TENSORBOARD, purge_step=seen + 1 if after else None)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Write a row, at once."""
+        """Write a row, at once; where it has columns that there were not, the earlier rows get them too, empty."""
+        new = [key for key in row if key not in self._columns]
         with telling(self.path):
-            self._file.write(_lines([row], header=not self.last))
+            if new and self._columns:
+                self._widen(new)
+            header = not self._columns
+            self._columns += new if header else []
+            self._file.write(_lines([{key: row.get(key) for key in self._columns}], header=header))
             self._file.flush()
         self.last = dict(row)
         self._board.add(row)
+
+    def _widen(self, new: Sequence[str]) -> None:
+        self._file.close()
+        rows = read_progress(self.path.parent)
+        self._columns += new
+        with replacing(self.path) as draft:
+            draft.write_text(_lines([{key: r.get(key) for key in self._columns} for r in rows], header=True), "utf8")
+        self._file = self.path.open("a", newline="", encoding="utf8")
 
     def sync(self) -> None:
         """Have the disk hold all rows."""
@@ -93,7 +156,7 @@ class ProgressWriter:
 
 
 class Board:
-    """TensorBoard's files, written at once: tensorboardX's own queue would wait for ever for a full disk."""
+    """TensorBoard's files, by env steps, written at once: tensorboardX's own queue waits for ever for a full disk."""
 
     def __init__(self, folder: pathlib.Path, *, purge_step: int | None = None):
         self.folder = folder
@@ -109,7 +172,7 @@ class Board:
         """A point of every column that has a number."""
         points = {key: value for key, value in row.items() if key != "iteration" and value is not None}
         for key, value in points.items():
-            self._write(Event(step=row["iteration"], wall_time=time.time(), summary=scalar(key, value)))
+            self._write(Event(step=row["num_env_steps"], wall_time=time.time(), summary=scalar(key, value)))
         with telling(self.folder):
             self._events.flush()
 
@@ -134,22 +197,6 @@ def _lines(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:
     return text.getvalue()
 
 
-def read_progress(folder: str | pathlib.Path) -> list[dict[str, Any]]:
-    """The rows of progress.csv, numbers as numbers, None where a field is empty; a row cut short is left out."""
-    path = pathlib.Path(folder) / PROGRESS
-    if not path.exists():
-        return []
-    refuse_irregular(path)
-    with path.open(newline="", encoding="utf8") as file:
-        text = file.read()
-    whole = io.StringIO(text[: text.rfind("\n") + 1], newline="")
-    rows = [row for row in csv.DictReader(whole) if None not in row.values()]
-    try:
-        return [{key: _cell(key, value) for key, value in row.items()} for row in rows]
-    except ValueError as error:
-        raise RunFolderError(f"{path} is damaged: {error}") from error
-
-
 def _number(value: Any) -> float | int | None:
     if value is None:
         return None
@@ -160,9 +207,3 @@ def _number(value: Any) -> float | int | None:
 def _count(value: float | int | None) -> int | None:
     """RLlib adds up the counts of several runners to a float."""
     return None if value is None else round(value)
-
-
-def _cell(key: str, text: str) -> float | int | None:
-    if text == "":
-        return None
-    return int(text) if key in WHOLE else float(text)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from heliograph.rllib.runs.checkpoints import CHECKPOINTS
 from heliograph.rllib.runs.records import TENSORBOARD
 from heliograph.storage.atomic import telling
+from heliograph.storage.provenance import SOURCES
 from heliograph.storage.run_folder import CONFIG, PROGRESS, SUMMARY, WEIGHTS, RunFolderError, read_config
 
 __all__ = ["claimed", "cleared"]
@@ -42,7 +43,7 @@ def cleared(folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
             raise RunFolderError(f"{folder} holds a run already: choose another --out, or continue it with --resume")
         read_config(folder)
         with claimed(folder):
-            for name in (CHECKPOINTS, TENSORBOARD):
+            for name in (CHECKPOINTS, TENSORBOARD, SOURCES):
                 shutil.rmtree(folder / name, ignore_errors=True)
             for name in (PROGRESS, SUMMARY, WEIGHTS, CONFIG):
                 (folder / name).unlink(missing_ok=True)

@@ -23,10 +23,11 @@ from heliograph.registry import UnknownNameError
 from heliograph.rllib.failures import exit_called
 from heliograph.rllib.interrupts import Stop, interruptible
 from heliograph.rllib.runs.checkpoints import complete_checkpoints
+from heliograph.rllib.runs.configured import config_of
 from heliograph.rllib.runs.finished import finished_run
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.session import ray_running
-from heliograph.rllib.runs.train import config_of, resume, train
+from heliograph.rllib.runs.train import resume, train
 from heliograph.storage.atomic import telling
 from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
 from heliograph.storage.safe_files import make_folder, read_json
@@ -94,8 +95,9 @@ def refuse_others(trial: Trial) -> None:
     found = read_config(trial.out).get("training")
     found = found if isinstance(found, dict) else {}
     wanted = json.loads(json.dumps(trial.settings, default=plain))
+    usual = json.loads(json.dumps(TrainSettings(), default=plain))
     for key, value in wanted.items():
-        if found.get(key) != value:
+        if found.get(key, usual[key]) != value:
             was, now = json.dumps(found.get(key)), json.dumps(value)
             raise RunFolderError(f"{trial.out} holds a run with {key}={was}, not {now}: choose another --out")
 

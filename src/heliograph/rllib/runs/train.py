@@ -4,39 +4,39 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import platform
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import ray
 import torch
 
-import heliograph
 from heliograph.analysis.evaluate import play_run, scores
 from heliograph.analysis.exact import enumerable
 from heliograph.analysis.judging import FIRST_WEIGHTS, judged, untrained_numbers
 from heliograph.envs.checking import EnvError
 from heliograph.experiments.choices import facts_for, resolve
-from heliograph.experiments.settings import EVALUATED, TrainSettings, settings_from
-from heliograph.names import safe_names
-from heliograph.registry import UnknownNameError, settings_of
+from heliograph.experiments.settings import EVALUATED, OF_CALLBACKS, TrainSettings, settings_from
+from heliograph.experiments.stopping import Patience
+from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.failures import RunError, exit_called
 from heliograph.rllib.interrupts import Stop, interruptible
 from heliograph.rllib.learner_errors import learners_answering
-from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.runs.checkpoints import check_checkpoint, complete_checkpoints, iteration_of, write_checkpoint
+from heliograph.rllib.runs.configured import Trainable, beyond_settings, config_of, given_settings
+from heliograph.rllib.runs.described import description, refuse_nameless, versions
 from heliograph.rllib.runs.records import ProgressWriter, row_of
 from heliograph.rllib.runs.run_lock import claimed, cleared
+from heliograph.rllib.runs.saved import BEYOND
 from heliograph.rllib.runs.session import harmless_lines_dropped, ray_running
 from heliograph.rllib.teams import team_of
 from heliograph.rollouts.rollout import Keeping
-from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.storage.atomic import WriteError
+from heliograph.storage.progress_file import read_progress
+from heliograph.storage.provenance import told_changes, write_sources
 from heliograph.storage.run_folder import (
     CONFIG,
     SUMMARY,
@@ -50,44 +50,47 @@ from heliograph.storage.run_folder import (
 )
 from heliograph.team.team import Team
 
-ENV_RUNNER_SETTINGS = ("num_envs_per_env_runner", "rollout_fragment_length", "batch_mode", "sample_timeout_s")
-TRAINING_SETTINGS = (
-    "gamma",
-    "lr",
-    "grad_clip",
-    "grad_clip_by",
-    "train_batch_size_per_learner",
-    "num_epochs",
-    "minibatch_size",
-)
-"""Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
 MOST_STARTS = 10_000
 """Starts that an evaluation during training plays at most, where it plays all."""
+
+AS_BEGUN = ("sources", "git", "made_in")
+"""Entries of config.json that a resumed run keeps: they tell of the code that it began with."""
 
 OnProgress = Callable[[dict[str, Any]], None]
 
 
 def train(
-    settings: TrainSettings,
+    what: Trainable,
     *,
     out: str | pathlib.Path,
     on_progress: OnProgress | None = None,
     stop: Stop | None = None,
     overwrite: bool = False,
     command: str | None = None,
+    **budget: Any,
 ) -> dict[str, Any]:
-    """Train as the settings say and return the summary that also goes to summary.json.
+    """Train, leave a run folder `out`, and return the summary that also goes to its summary.json.
+
+    `what`: TrainSettings, or a mapping of them, or a file of them (YAML, JSON); a recipe, or its name; or an RLlib
+    configuration such as CommPPOConfig, with all that it can say: policies, mapping, freezing, callbacks, modules.
+    `budget` are settings that the latter lacks, or that are to be others: `iterations`, `env_steps`, `until`,
+    `patience`, `checkpoint_every`, `evaluation_episodes`, `evaluate_every`, and of the former any.
 
     `on_progress` is called with each row of progress.csv. Training ends early, with a whole run folder, where `stop()`
     turns true (a string goes to `stopped_by`) or the user interrupts. A folder that holds a run already is refused
     unless `overwrite`.
     """
-    config = config_of(settings)
+    settings = given_settings(what, budget)
+    own = isinstance(what, CommunicationConfig)
+    config = what.copy(copy_frozen=False) if isinstance(what, CommunicationConfig) else config_of(settings)
+    beyond = beyond_settings(config) if own else {}
+    refuse_nameless({"env": config.env_choice(), "team": config.choices()} if own else {"": settings})
     folder = cleared(pathlib.Path(out).absolute(), overwrite=overwrite)
-    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=num_actors(settings)):
+    with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=actors_of(config)):
         algo = _built(config, settings)
-        about = {"training": settings, "seed": settings.seed, "versions": versions(), "command": command}
+        about = {**description(algo.config, settings), "command": command, **({BEYOND: beyond} if beyond else {})}
         write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
+        write_sources(folder, about["sources"])
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
@@ -110,8 +113,13 @@ def resume(
     settings = resumed_settings(content, iterations=iterations, env_steps=env_steps)
     with claimed(folder), interruptible(stop) as stopped, ray_running(num_actors=num_actors(settings)):
         checkpoints = complete_checkpoints(folder)
+        if not checkpoints and content.get(BEYOND):
+            told = ", ".join(sorted(map(str, content[BEYOND])))
+            raise RunFolderError(f"{folder} has no checkpoint yet, and {told} of its configuration: call train() again")
         algo = _restored(checkpoints[-1], settings) if checkpoints else _built(config_of(settings), settings)
-        rewrite_config(folder, {**content, "training": settings, "versions": versions()})
+        told_changes(folder, content)
+        now = {key: value for key, value in description(algo.config, settings).items() if key not in AS_BEGUN}
+        rewrite_config(folder, {**content, **now})
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
@@ -127,54 +135,16 @@ def resumed_settings(
     return settings_from(given)
 
 
-def config_of(settings: TrainSettings) -> CommunicationConfig:
-    """The RLlib configuration that the settings come to."""
-    config: CommunicationConfig = resolve("algorithm", settings.algorithm)()
-    known = [*TRAINING_SETTINGS, *(key for key in settings_of(type(config).training) if key != "kwargs")]
-    for name in settings.algorithm_settings:
-        if name not in (*known, *ENV_RUNNER_SETTINGS):
-            what = f"setting of algorithm {settings.algorithm!r}"
-            raise UnknownNameError(what=what, name=name, valid=sorted({*known, *ENV_RUNNER_SETTINGS}))
-    given = settings.algorithm_settings
-    team = ("model", "channel", "topology")
-    chosen = {key: getattr(settings, key) for name in team for key in (name, f"{name}_settings")}
-    normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
-    config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
-    config.communication(**chosen, **normalise, freeze_team=settings.freeze_team)
-    _check_teams_of(settings, config)
-    config.communication(critic=settings.critic, critic_size=settings.critic_size)
-    config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
-    if settings.networks == "separate":
-        ids = config.facts().ids_by_name
-        names = {ids[agent]: name for agent, name in safe_names(ids).items()}
-        config.multi_agent(policies=set(names.values()), policy_mapping_fn=OwnNetwork(names=names))
-    config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
-    config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
-    config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
-    config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
-    return config.debugging(seed=settings.seed, log_level="ERROR")
-
-
-def _check_teams_of(settings: TrainSettings, config: CommunicationConfig) -> None:
-    """Refuse to wait for the return of a team that there is not: training would never end."""
-    asked = [key for key in settings.until if key.startswith(OF_TEAM)]
-    teams = config.facts().teams if asked else ()
-    for key in asked:
-        if len(teams) == 1 or key.removeprefix(OF_TEAM) not in teams:
-            valid = [f"{OF_TEAM}{name}" for name in teams if len(teams) > 1]
-            raise UnknownNameError(what="metric in until", name=key, valid=valid)
-
-
 def num_actors(settings: TrainSettings) -> int:
     """Processes that Ray starts for a run: env runners, learners, and the evaluating ones of a user's own algorithm."""
     config = resolve("algorithm", settings.algorithm)()
     return settings.num_actors + (int(config.evaluation_num_env_runners) if config.evaluation_interval else 0)
 
 
-def versions() -> dict[str, str]:
-    """Of everything that the numbers depend on."""
-    own = {"heliograph": heliograph.__version__, "python": platform.python_version()}
-    return {**own, "torch": torch.__version__, "ray": ray.__version__, "platform": platform.platform()}
+def actors_of(config: CommunicationConfig) -> int:
+    """The same of a configuration."""
+    evaluating = int(config.evaluation_num_env_runners) if config.evaluation_interval else 0
+    return int(config.num_env_runners) + int(config.num_learners) + evaluating
 
 
 def _built(config: CommunicationConfig, settings: TrainSettings) -> CommunicationAlgorithm:
@@ -257,12 +227,13 @@ class _Life:
 
     def _iterate(self, on_progress: OnProgress, stopped: Stop) -> tuple[str, dict[str, Any], float]:
         row: dict[str, Any] = {}
-        teams = self.algo.config.facts().teams
-        named = teams if len(teams) > 1 else ()
+        facts, patience = self.algo.config.facts(), self._patience()
         with ProgressWriter(self.folder, after=self.algo.iteration) as progress:
             seconds, row = progress.seconds, progress.last
+            for earlier in read_progress(self.folder):
+                patience.see(earlier)
             first = None if self.algo.iteration or self.settings.load_policies else self._team_apart()
-            while (reason := self._done(row, stopped)) is None:
+            while (reason := self._done(row, stopped, patience)) is None:
                 started, steps = time.perf_counter(), row.get("num_env_steps", 0)
                 results = self.algo.train()
                 took = time.perf_counter() - started
@@ -270,8 +241,10 @@ class _Life:
                 if first is not None:
                     self._keep_untrained(first)
                     first = None
-                row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps, teams=named))
+                row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps, facts=facts))
                 progress.add(row)
+                patience.see(row)
+                self._check_until(row)
                 (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back
                 on_progress(row)
                 if row["iteration"] % self.settings.checkpoint_every == 0:
@@ -306,11 +279,25 @@ class _Life:
             found = scores(play_run(run, num_episodes=some, seed=self.settings.seed, keeping=Keeping.SAID))
         return {**row, **dict(zip(EVALUATED, (found["episode_return_mean"], found["normalised_return"]), strict=True))}
 
-    def _done(self, row: dict[str, Any], stopped: Stop) -> str | None:
+    def _patience(self) -> Patience:
+        """That of the settings, or one without end."""
+        return Patience(self.settings.patience or sys.maxsize, goals=self.settings.goals())
+
+    def _check_until(self, row: dict[str, Any]) -> None:
+        """Refuse to wait for a column that there is not, once an episode has ended: training would never end."""
+        if not row.get("num_episodes"):
+            return
+        for key in self.settings.until:
+            if key not in row and not key.startswith(OF_CALLBACKS):
+                raise UnknownNameError(what="metric in until", name=key, valid=list(row))
+
+    def _done(self, row: dict[str, Any], stopped: Stop, patience: Patience) -> str | None:
         s = self.settings
-        reached = {key: row.get(key) for key in s.until}
-        if reached and all(value is not None and value >= s.until[key] for key, value in reached.items()):
+        goals = s.goals()
+        if goals and all(goal.reached(row.get(goal.key)) for goal in goals):
             return "until"
+        if patience.ended:
+            return "patience"
         if s.max_iterations is not None and row.get("iteration", 0) >= s.max_iterations:
             return "iterations"
         if s.env_steps is not None and row.get("num_env_steps", 0) >= s.env_steps:

@@ -1,0 +1,68 @@
+"""The command `controls`: the twins of runs that were trained without them."""
+
+import pathlib
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from heliograph.cli.choosing import MAIN, Job, twins_of
+from heliograph.cli.making import Making, names_code
+from heliograph.cli.shown import Display, console, summary_table
+from heliograph.experiments.settings import TWINS
+from heliograph.reports.run_results import find_runs, flat_settings, read_summary
+from heliograph.rllib.runs.saved import BEYOND
+from heliograph.rllib.runs.train import resumed_settings
+from heliograph.storage.run_folder import RunFolderError, read_config
+
+__all__ = ["run_controls"]
+
+Shown = tuple[Any, Callable[[Any], None]]
+
+
+def run_controls(given: Any) -> Shown:
+    """`heliograph controls`."""
+    folder = pathlib.Path(given.run)
+    runs = _runs(folder)
+    kinds = [given.only] if given.only else list(TWINS)
+    twins = [twin for job in runs for twin in _twins(job) if twin.name.rpartition("/")[2] in kinds]
+    making = Making(given=given, remedy=f"heliograph controls {shlex.quote(given.run)}")
+    with Display({}, err=given.json) as display:
+        summaries = making.make(twins, display, budget_of=lambda job: {"iterations": None, "env_steps": None})
+    shown = {job.name: read_summary(job.out) for job in runs} | summaries
+    if not making.all_ended:
+        console(err=given.json).print(f"not all controls came to their end: {making.remedy} goes on with them")
+    return {"runs": summaries}, lambda _: _show(shown, given.run, trust=any(names_code(job.settings) for job in runs))
+
+
+def _runs(folder: pathlib.Path) -> list[Job]:
+    """The finished runs in a folder, twins apart; refused where nobody can tell how they were trained."""
+    finished, unfinished = ([path for path in some if not _is_twin(path)] for some in find_runs([folder]))
+    if unfinished:
+        resumed = f"heliograph train --resume {shlex.quote(str(folder))}"
+        raise RunFolderError(f"{unfinished[0]} has not ended: {resumed} goes on with it")
+    jobs = []
+    for path in sorted(finished):
+        config = read_config(path)
+        if config.get(BEYOND):
+            told = ", ".join(sorted(map(str, config[BEYOND])))
+            raise RunFolderError(f"{path} was trained with {told}, which no settings say: train its twins in Python")
+        if config["team"].get("channel") == "none":
+            raise RunFolderError(f"{path} has channel none: it is its own silent twin")
+        name = MAIN if path == folder else str(path.relative_to(folder))
+        jobs.append(Job(name=name, settings=resumed_settings(config), out=path.absolute()))
+    return jobs
+
+
+def _is_twin(path: pathlib.Path) -> bool:
+    return path.is_dir() and "controls" in flat_settings(path, read_config(path))
+
+
+def _twins(job: Job) -> list[Job]:
+    """Those of a run, for as long as it took where it ended when it was good enough."""
+    steps = read_summary(job.out)["num_env_steps"] if job.settings.open_ended else None
+    return twins_of(job, env_steps=steps)
+
+
+def _show(summaries: dict[str, dict[str, Any]], folder: str, *, trust: bool) -> None:
+    summary_table(summaries)
+    console().print(f"\n{folder}: read it with heliograph report {shlex.quote(folder)}{' --trust' if trust else ''}")

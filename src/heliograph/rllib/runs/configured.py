@@ -1,0 +1,165 @@
+"""Training settings as an RLlib configuration, and a configuration as the settings that come closest to it."""
+
+import copy
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from ray.rllib.policy.policy import PolicySpec
+
+from heliograph import registry
+from heliograph.experiments.choices import resolve
+from heliograph.experiments.settings import TrainSettings, settings_from
+from heliograph.experiments.settings_file import settings_in
+from heliograph.names import safe_names
+from heliograph.registry import UnknownNameError
+from heliograph.rllib.config import CommunicationConfig
+from heliograph.rllib.mapping import OwnNetwork, RoleMapping
+from heliograph.rllib.runs.described import ENV_RUNNER_SETTINGS, known_settings
+from heliograph.rollouts.statistics import OF_TEAM
+
+__all__ = ["Trainable", "beyond_settings", "config_of", "given_settings", "settings_of_config"]
+
+
+@runtime_checkable
+class HasSettings(Protocol):
+    """A recipe."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of a training run."""
+
+
+Trainable = TrainSettings | CommunicationConfig | HasSettings | Mapping[str, Any] | str | pathlib.Path
+"""What can be trained: settings (as a structure, a mapping, or a YAML or JSON file), a configuration, or a recipe."""
+BUDGET = (
+    "iterations", "env_steps", "until", "patience", "checkpoint_every", "evaluation_episodes", "evaluate_every",
+)  # fmt: skip
+"""Settings of a run that RLlib's configuration does not have."""
+OF_TEAM_CHOICE = ("model", "channel", "topology")
+COPIED = (
+    "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team",
+    "num_env_runners", "num_learners",
+)  # fmt: skip
+
+
+def given_settings(given: Trainable, changes: Mapping[str, Any]) -> TrainSettings:
+    """The settings of anything that can be trained, with some changed (None: as they are)."""
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if isinstance(given, CommunicationConfig):
+        return settings_of_config(given, changes)
+    if isinstance(given, (str, pathlib.Path)):
+        path = pathlib.Path(given)
+        given = settings_in(path) if path.suffix else registry.load("recipe", str(given))()
+    if isinstance(given, HasSettings):
+        given = given.settings
+    own = dict(given) if isinstance(given, Mapping) else {key: getattr(given, key) for key in given.model_fields_set}
+    if {"iterations", "env_steps"} & changes.keys():
+        own |= {"iterations": None, "env_steps": None}
+    return settings_from({**own, **changes})
+
+
+def config_of(settings: TrainSettings) -> CommunicationConfig:
+    """The RLlib configuration that the settings come to."""
+    config: CommunicationConfig = resolve("algorithm", settings.algorithm)()
+    valid = known_settings(config)
+    for name in settings.algorithm_settings:
+        if name not in valid:
+            raise UnknownNameError(what=f"setting of algorithm {settings.algorithm!r}", name=name, valid=valid)
+    given = settings.algorithm_settings
+    chosen = {key: getattr(settings, key) for name in OF_TEAM_CHOICE for key in (name, f"{name}_settings")}
+    normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
+    config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
+    config.communication(**chosen, **normalise, freeze_team=settings.freeze_team)
+    _check_teams_of(settings, config)
+    config.communication(critic=settings.critic, critic_size=settings.critic_size)
+    config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
+    _add_policies(settings, config)
+    config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
+    config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
+    config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
+    config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
+    if settings.num_gpus_per_learner:
+        config.learners(num_gpus_per_learner=settings.num_gpus_per_learner)
+    return config.debugging(seed=settings.seed, log_level="ERROR")
+
+
+def _add_policies(settings: TrainSettings, config: CommunicationConfig) -> None:
+    """Policies of the user's, or one for each agent; and those that are frozen."""
+    ids = config.facts().ids_by_name if settings.policies or settings.networks == "separate" else {}
+    if settings.policies:
+        chosen = settings.choices().policies or {}
+        names = {ids[agent]: name for name, policy in chosen.items() for agent in policy.agents}
+        specs = {n: PolicySpec(config=settings.policies[n].config() if n in settings.policies else {}) for n in chosen}
+        config.multi_agent(policies=specs, policy_mapping_fn=OwnNetwork(names=names))
+    elif settings.networks == "separate":
+        names = {ids[agent]: name for agent, name in safe_names(ids).items()}
+        config.multi_agent(policies=set(names.values()), policy_mapping_fn=OwnNetwork(names=names))
+    if settings.freeze:
+        policies = list(settings.choices().policies or ()) or [role.name for role in config.facts().roles]
+        for name in settings.freeze:
+            if name not in policies:
+                raise UnknownNameError(what="policy to freeze", name=name, valid=policies)
+        config.multi_agent(policies_to_train=[name for name in policies if name not in settings.freeze])
+
+
+def _check_teams_of(settings: TrainSettings, config: CommunicationConfig) -> None:
+    """Refuse to wait for the return of a team that there is not: training would never end."""
+    asked = [key for key in settings.until if key.startswith(OF_TEAM)]
+    teams = config.facts().teams if asked else ()
+    for key in asked:
+        if len(teams) == 1 or key.removeprefix(OF_TEAM) not in teams:
+            valid = [f"{OF_TEAM}{name}" for name in teams if len(teams) > 1]
+            raise UnknownNameError(what="metric in until", name=key, valid=valid)
+
+
+def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | None = None) -> TrainSettings:
+    """What a configuration says in the words of training settings; `beyond_settings` tells what has no words there."""
+    for key in budget or {}:
+        if key not in BUDGET:
+            raise UnknownNameError(what="setting beside a configuration", name=key, valid=list(BUDGET))
+    plain = type(config)()
+    known = {name: getattr(config, name) for name in known_settings(config) if hasattr(config, name)}
+    algorithm = {name: value for name, value in known.items() if value != getattr(plain, name, None)}
+    return settings_from(
+        {
+            "env": config.env,
+            "env_settings": dict(config.env_config or {}),
+            "curriculum": dict(config.curriculum),
+            **{key: copy.copy(value) for key, value in config.model_choice.items()},
+            "algorithm": _name_of(type(config)),
+            "algorithm_settings": algorithm,
+            "losses": tuple([loss.loss, loss.coefficient, dict(loss.settings)] for loss in config.losses),
+            "load_policies": {name: loaded.source for name, loaded in config.load_policies.items()},
+            **{key: getattr(config, key) for key in COPIED},
+            "num_gpus_per_learner": config.num_gpus_per_learner or None,
+            "torch_num_threads": config.torch_num_threads,
+            "seed": 0 if config.seed is None else config.seed,
+            **(budget or {}),
+        }
+    )
+
+
+def beyond_settings(config: CommunicationConfig) -> dict[str, str]:
+    """What a configuration has that training settings do not say, as text: with it such a run cannot be begun anew."""
+    found: dict[str, Any] = {}
+    mapping = config.policy_mapping_fn
+    if config.policy_mapping() is not None:
+        found["policies"] = sorted(config.policies)
+        found["policy_mapping_fn"] = mapping
+    if config.policies_to_train is not None and not isinstance(mapping, RoleMapping):
+        found["policies_to_train"] = config.policies_to_train
+    if config.user_modules():
+        found["rl_module"] = {name: spec.module_class for name, spec in config.user_modules().items()}
+    if config.callbacks_class is not type(config)().callbacks_class:
+        found["callbacks"] = config.callbacks_class
+    if config.evaluation_interval:
+        found["evaluation_interval"] = config.evaluation_interval
+    return {name: json.loads(json.dumps(value, default=repr)) for name, value in found.items()}
+
+
+def _name_of(kind: type) -> Any:
+    """The public id of an algorithm; the class itself where it is the user's own."""
+    ours = {registry.load("algorithm", name): name for name in registry.names("algorithm")}
+    return ours.get(kind, kind)
