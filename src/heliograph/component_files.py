@@ -52,7 +52,7 @@ class _Function:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Module:
-    """What a file defines by name, and what the names stand for that it imports."""
+    """Record of what a file defines by name, and what the names stand for that it imports."""
 
     classes: dict[str, _Class]
     functions: dict[str, _Function]
@@ -105,7 +105,7 @@ def _heads(folder: pathlib.Path) -> dict[str, list[str]]:
 
 
 def _derives(path: pathlib.Path, name: str, base: str) -> bool:
-    """Whether a class is one of a base, over as many files of this package as it takes."""
+    """Tell whether a class is one of a base, over as many files of this package as it takes."""
     module = _module(path)
     if name not in module.classes:
         return False

@@ -43,7 +43,7 @@ def check_action_space(space: spaces.Space) -> None:
 
 
 def num_inputs(space: spaces.Space) -> int:
-    """How many numbers a policy puts out to act in this space."""
+    """Return how many numbers a policy puts out to act in this space."""
     if isinstance(space, spaces.Discrete):
         return int(space.n)
     if isinstance(space, spaces.MultiDiscrete):
@@ -52,7 +52,7 @@ def num_inputs(space: spaces.Space) -> int:
 
 
 def num_choices(space: spaces.Discrete | spaces.MultiDiscrete) -> list[int]:
-    """How many choices each part of a discrete action has."""
+    """Return how many choices each part of a discrete action has."""
     return [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec]
 
 
@@ -85,7 +85,7 @@ def zero_action(space: spaces.Space, batch: tuple[int, ...], device: torch.devic
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BoxUnits:
-    """What a mean of 0 and a standard deviation of 1 are in each dimension of a Box, flat `[D]` and float32.
+    """Record of what a mean of 0 and a standard deviation of 1 are in each dimension of a Box, flat `[D]` and float32.
 
     Bounded on both sides: the centre and half the width. On one: that bound, and 1. Without bounds: 0 and 1.
     """
@@ -236,7 +236,7 @@ def legal(space: spaces.Space, action: Tensor) -> Tensor:
 
 
 def _log_volume(space: spaces.Box) -> float:
-    """What a density in the Box's own units has less than one in those of its bounds, in nats."""
+    """Return what a density in the Box's own units has less than one in those of its bounds, in nats."""
     units = units_of(space)
     return 0.0 if units is None else float(np.log(units.half_width.astype(np.float64)).sum())
 

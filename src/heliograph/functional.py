@@ -118,7 +118,7 @@ def counted_losses(
 
 
 def surely_none(mask: Bool[Tensor, "*shape"]) -> bool:
-    """Whether a mask is known to keep nothing; on a GPU, where asking stops everything, nobody asks."""
+    """Tell whether a mask is known to keep nothing; on a GPU, where asking stops everything, nobody asks."""
     return mask.is_cpu and not bool(mask.any())
 
 

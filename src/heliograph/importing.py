@@ -30,7 +30,7 @@ def looking_in(folder: str | None) -> Iterator[None]:
 
 
 def imported(name: str) -> Any:
-    """What `module:Name` names; raises ImportError or AttributeError where there is no such thing."""
+    """Return what `module:Name` names; raises ImportError or AttributeError where there is no such thing."""
     module, _, attribute = name.partition(":")
     if module.endswith(".py") or os.sep in module:
         own = pathlib.PurePath(module).stem

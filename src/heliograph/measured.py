@@ -34,7 +34,7 @@ class Measured:
 
 
 def measured(recipe: str) -> Measured | None:
-    """What a recipe reached; None where it has not been run to its end."""
+    """Return what a recipe reached; None where it has not been run to its end."""
     found = _table().get(recipe)
     return None if found is None else Measured(**{**found, **{k: tuple(found[k]) for k in ("by_seed", "silent")}})
 

@@ -44,14 +44,14 @@ def _trim() -> Callable[[int], int]:
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Whether an error is that of an allocator: torch raises a RuntimeError, and tells it by its text alone."""
+    """Tell whether an error is that of an allocator: torch raises a RuntimeError, and tells it by its text alone."""
     if isinstance(error, RuntimeError):
         return any(words in str(error).lower() for words in OF_AN_ALLOCATOR)
     return isinstance(error, MemoryError)
 
 
 def _data_bytes() -> int | None:
-    """What counts towards the limit."""
+    """Return what counts towards the limit."""
     if not STATUS.exists():
         return None
     for line in STATUS.read_text().splitlines():

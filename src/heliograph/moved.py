@@ -139,7 +139,7 @@ def present_name(name: str) -> str:
 
 
 def moved_name(module: str, name: str) -> Any:
-    """What a name stands for that a module has no more, with a warning: for a module's `__getattr__`."""
+    """Return what a name stands for that a module has no more, with a warning: for a module's `__getattr__`."""
     if f"{module}:{name}" not in NAMES:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     present, _, attribute = NAMES[f"{module}:{name}"].partition(":")

@@ -103,7 +103,7 @@ def summary(kind: str, name: str) -> str:
 
 
 def settings_of(component: Any) -> dict[str, inspect.Parameter]:
-    """What a user may set: the keyword-only parameters of a component's own constructor (or of a function).
+    """Return what a user may set: the keyword-only parameters of a component's own constructor (or of a function).
 
     Where the constructor passes on `**base: Unpack[BaseSettings]`, as environments do, the keys of that TypedDict are
     settings too; where it passes on anything (`**kwargs`), so are those of the constructor above it.

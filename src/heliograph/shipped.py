@@ -22,12 +22,12 @@ def shipped() -> list[str]:
 
 
 def is_shipped(source: str | pathlib.Path) -> bool:
-    """Whether a source is written `recipe:NAME`."""
+    """Tell whether a source is written `recipe:NAME`."""
     return str(source).startswith(PREFIX)
 
 
 def comes_with_us(team: pathlib.Path) -> bool:
-    """Whether a team file is one of those that come with Heliograph, which have cards."""
+    """Tell whether a team file is one of those that come with Heliograph, which have cards."""
     return team.parent == TEAMS
 
 
@@ -50,7 +50,7 @@ def located(source: str | pathlib.Path) -> pathlib.Path:
 
 
 def card_of(team: pathlib.Path) -> dict[str, Any]:
-    """What stands beside a shipped team file: `training` settings, `summary`, score, and how it was made."""
+    """Return what stands beside a shipped team file: `training` settings, `summary`, score, and how it was made."""
     card = read_json(team.with_suffix(CARD))
     if not isinstance(card, dict) or not all(isinstance(card.get(key), dict) for key in ("training", "summary")):
         raise RunFolderError(f"{team.with_suffix(CARD)} is damaged: it lacks 'training' or 'summary'")

@@ -27,6 +27,6 @@ def natural(text: str) -> list[str | int]:
 
 
 def one_line(error: BaseException, *, at_most: int = MOST_OF_A_MESSAGE) -> str:
-    """What an error says, in one line of moderate length."""
+    """Return what an error says, in one line of moderate length."""
     text = str(error)[: 2 * at_most]
     return cut(" ".join(text.split()), at_most=at_most) or type(error).__name__

@@ -29,7 +29,7 @@ class Timing(enum.Enum):
 
 
 class Execution(enum.Enum):
-    """Whether a model can run with one agent alone, or needs a scheduler that sees the whole team."""
+    """Answer to whether a model can run with one agent alone, or needs a scheduler that sees the whole team."""
 
     DECENTRALISED = "decentralised"
     SCHEDULED = "scheduled"
@@ -86,7 +86,7 @@ class Bounds:
 
 @dataclasses.dataclass(kw_only=True)
 class Edges:
-    """Who can hear whom: hearer `n` hears `senders[b, n, k]` where `mask[b, n, k]`.
+    """Record of who can hear whom: hearer `n` hears `senders[b, n, k]` where `mask[b, n, k]`.
 
     `senders` is None for the symbolic form, in which slot `k` is agent `k` (and K equals N).
     """
@@ -177,7 +177,7 @@ def changed(structure: Any, **changes: Any) -> Any:
 
 @dataclasses.dataclass(kw_only=True)
 class TeamStep:
-    """What an environment shows after a reset or a step; every field speaks of all `B` copies at once.
+    """Record of what an environment shows after a reset or a step; every field speaks of all `B` copies at once.
 
     Observations belong to the state after an automatic reset; `final_observations` holds what the finished episodes
     ended with (equal to `observations` in copies that go on; None where no copy ended). Where the environment gives no
@@ -256,7 +256,7 @@ class Heard:
         return self.total() / self.mask.sum(-1, keepdim=True).clamp(min=1)
 
     def count(self) -> Int[Tensor, "*batch A 1"]:
-        """How many messages arrive."""
+        """Return how many messages arrive."""
         return self.mask.sum(-1, keepdim=True)
 
 

@@ -41,15 +41,15 @@ class ActionMap(ABC):
 
     @abstractmethod
     def flags(self, mask: Any) -> Flags:
-        """Which choices a mask allows, those of all parts side by side; raises ValueError where it fits none."""
+        """Return which choices a mask allows, those of all parts side by side; raises ValueError where it fits none."""
 
     @abstractmethod
     def forbids_all(self, mask: Any) -> bool:
-        """Whether a mask fits and allows no action at all: its agent has nothing to choose."""
+        """Tell whether a mask fits and allows no action at all: its agent has nothing to choose."""
 
     @abstractmethod
     def describe(self) -> str:
-        """What an agent chooses, in words."""
+        """Return what an agent chooses, in words."""
 
 
 def acted(space: spaces.Space) -> ActionMap:

@@ -12,7 +12,7 @@ Dict = Mapping[Any, Any]
 
 
 class StepAnswer(NamedTuple):
-    """What a step returns: five dicts by agent."""
+    """Record of what a step returns: five dicts by agent."""
 
     observations: Dict
     rewards: Dict
@@ -58,7 +58,7 @@ def reset_answer(env: Any, answer: Any) -> tuple[Dict, Dict]:
 
 
 def step_answer(env: Any, answer: Any) -> StepAnswer:
-    """What a step returned; raises ValueError where that is not five dicts."""
+    """Return what a step returned; raises ValueError where that is not five dicts."""
     if type(answer) is not tuple or [*map(type, answer)] != FIVE_DICTS:
         _check(env, answer, call="step", names=NAMES)
     return StepAnswer(*answer)

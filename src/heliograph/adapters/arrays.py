@@ -52,7 +52,7 @@ def first_action(space: spaces.Space) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two observations (or lists, tuples and dicts of such) hold the same numbers."""
+    """Tell whether two observations (or lists, tuples and dicts of such) hold the same numbers."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):

@@ -44,12 +44,12 @@ class ChoiceMap(ABC):
         return flags.ravel().astype(bool)
 
     def can_act(self, flags: Flags) -> bool:
-        """Whether flags allow a choice in each part."""
+        """Tell whether flags allow a choice in each part."""
         return bool(np.logical_or.reduceat(flags, self.starts).all())
 
     @functools.cached_property
     def starts(self) -> np.ndarray:
-        """Where the flags of each part begin."""
+        """Return where the flags of each part begin."""
         return np.cumsum([0, *self.sizes[:-1]])
 
     def every(self) -> Flags:
@@ -240,7 +240,7 @@ def choice_map(space: spaces.Space) -> ChoiceMap:
 
 
 def _is_nested(mask: Any) -> bool:
-    """Whether a mask has a mask for each part, and is not an array of flags."""
+    """Tell whether a mask has a mask for each part, and is not an array of flags."""
     return isinstance(mask, (tuple, list)) and any(
         one is None or isinstance(one, (tuple, list, Mapping)) or np.ndim(one) for one in mask
     )

@@ -56,7 +56,7 @@ def _close(env: Any) -> None:
 
 
 def _nothing_to_close() -> None:
-    """What is called of an environment that has no close()."""
+    """Return what is called of an environment that has no close()."""
 
 
 def name_of(env: Any) -> str:

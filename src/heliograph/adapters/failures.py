@@ -33,7 +33,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """What is to be told of an exception that was caught."""
+        """Return what is to be told of an exception that was caught."""
         return cls(
             pickled=_pickled(error),
             words=f"{type(error).__name__}: {error}",

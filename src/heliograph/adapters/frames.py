@@ -13,7 +13,7 @@ __all__ = ["ForeignStep", "Records"]
 
 @dataclasses.dataclass(kw_only=True, slots=True)
 class ForeignStep:
-    """What one Python environment shows after a reset or a step, agents named as it names them.
+    """Record of what one Python environment shows after a reset or a step, agents named as it names them.
 
     `turn`: agents in play that observe now and are asked for an action. `infos[agent]` may hold `meaning`,
     `action_mask`, and `observing`, `acting`, `speaking`, which narrow what an agent in `turn` takes part in.
@@ -28,7 +28,7 @@ class ForeignStep:
     over: bool = False
 
     def shows_same_as(self, other: "ForeignStep") -> bool:
-        """Whether the same agents are asked, and all see the same."""
+        """Tell whether the same agents are asked, and all see the same."""
         return same((self.observations, self.turn), (other.observations, other.turn))
 
 

@@ -14,7 +14,7 @@ BYTE = 255
 
 
 class ImageLayout(enum.Enum):
-    """What the axes of a Box are; the value is how a sentence names them."""
+    """Choice of what the axes of a Box are; the value is how a sentence names them."""
 
     NONE = "numbers"
     CHANNELS_LAST = "an image, height x width x channels"

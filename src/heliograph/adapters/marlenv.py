@@ -103,7 +103,7 @@ class FromMarlenv(StackedEnv):
 
 
 def state_of(env: Any) -> np.ndarray:
-    """What a team that is told everything would see: marlenv's state and its extras side by side, `[S]`."""
+    """Return what a team that is told everything would see: marlenv's state and its extras side by side, `[S]`."""
     state = env.get_state()
     return np.concatenate([np.ravel(state.data), np.ravel(state.extras)]).astype(np.float32)
 
@@ -122,7 +122,7 @@ def objective_weights(env: Any, given: Sequence[float] | None) -> np.ndarray:
 
 
 def observation_space(env: Any) -> spaces.Space:
-    """What each agent sees: a Box, or a Dict of it and the extras."""
+    """Return what each agent sees: a Box, or a Dict of it and the extras."""
     seen = spaces.Box(-np.inf, np.inf, tuple(env.observation_shape), np.float32)
     if env.extras_size == 0:
         return seen

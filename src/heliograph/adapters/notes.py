@@ -19,7 +19,7 @@ def _tried() -> set[type]:
 
 
 def untried(kind: type) -> bool:
-    """Whether this is the first time in this process that a class of environments is tried."""
+    """Tell whether this is the first time in this process that a class of environments is tried."""
     before = len(_tried())
     _tried().add(kind)
     return len(_tried()) > before

@@ -28,7 +28,7 @@ def numbered_from(first: int) -> Iterator[None]:
 
 
 def workers_wanted(settings: Mapping[str, Any]) -> int:
-    """How many worker processes an adapter's settings ask for; a single copy gains nothing by one, and has none.
+    """Return how many worker processes an adapter's settings ask for; a single copy gains nothing by one, and has none.
 
     Raises ValueError where `num_workers` is no whole number from 0 on.
     """

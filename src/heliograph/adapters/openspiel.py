@@ -28,7 +28,7 @@ DEALT: Mapping[str, Callable[[Match], Sequence[int]]] = {
 
 
 class SpielTensor(enum.StrEnum):
-    """Which of OpenSpiel's tensors players observe."""
+    """Choice of which of OpenSpiel's tensors players observe."""
 
     INFORMATION_STATE = "information_state"
     """All that a player has seen and done so far."""
@@ -86,7 +86,7 @@ class FromOpenSpiel(StackedEnv):
         return self._frame(env, paid)
 
     def _frame(self, match: Match, paid: np.ndarray | None = None) -> ForeignStep:
-        """What a match shows now: to all players what they know, and to those who are asked what is legal."""
+        """Return what a match shows now: to all players what they know, and to those who are asked what is legal."""
         asked, over = match.asked, match.state.is_terminal()
         num_actions = match.game.num_distinct_actions()
         legal = {player: _flags(match.state.legal_actions(player), num_actions) for player in asked}

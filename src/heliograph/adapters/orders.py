@@ -24,7 +24,7 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a worker has to say beyond that it is done."""
+    """Record of what a worker has to say beyond that it is done."""
 
     value: Any = None
     failure: Failure | None = None
@@ -40,7 +40,7 @@ class Question:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a worker's adapter is to those who use it."""
+    """Record of what a worker's adapter is to those who use it."""
 
     kind: str
     roles: tuple[Role, ...]

@@ -106,7 +106,7 @@ def is_pettingzoo(env: Any) -> bool:
 
 
 def takes_turns(env: Any) -> bool:
-    """Whether agents of such an environment move one after the other."""
+    """Tell whether agents of such an environment move one after the other."""
     if isinstance(env, (AECEnv, ParallelEnv)):
         return isinstance(env, AECEnv)
     return callable(getattr(env, "agent_iter", None)) and callable(getattr(env, "last", None))
@@ -153,11 +153,11 @@ class ToParallel(ParallelEnv):
         self.agents: list[str] = []
 
     def observation_space(self, agent: str) -> spaces.Space:
-        """What an agent sees and hears."""
+        """Return what an agent sees and hears."""
         return self.talk.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space:
-        """What an agent does and says."""
+        """Return what an agent does and says."""
         return self.talk.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
@@ -197,15 +197,15 @@ class ToAEC(AECEnv):
         self.agents: list[str] = []
 
     def observation_space(self, agent: str) -> spaces.Space:
-        """What an agent sees and hears."""
+        """Return what an agent sees and hears."""
         return self.talk.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space:
-        """What an agent does and says."""
+        """Return what an agent does and says."""
         return self.talk.action_spaces[agent]
 
     def observe(self, agent: str) -> Any:
-        """What an agent sees in the present step of the team."""
+        """Return what an agent sees in the present step of the team."""
         return self._turn.observations[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:

@@ -75,5 +75,5 @@ class RewardLedger:
         return np.where(gone, paid, 0.0)
 
     def _is_usual(self, paid: np.ndarray, observing: np.ndarray) -> bool:
-        """Whether only agents that have had a turn in their present part are paid and have the next turn."""
+        """Tell whether only agents that have had a turn in their present part are paid and have the next turn."""
         return not (observing[self._unmet].any() or paid[self._unmet].any())

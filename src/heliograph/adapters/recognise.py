@@ -69,7 +69,7 @@ def adapter_for(interface: Interface) -> type[TeamEnv] | None:
 
 
 def remedy(made: Any, *, name: str) -> str:
-    """What to hand in instead of an object that no adapter takes."""
+    """Return what to hand in instead of an object that no adapter takes."""
     given = type(getattr(made, "unwrapped", made)).__name__
     if interface_of(made) is Interface.GYMNASIUM:
         sees, does = made.observation_space, made.action_space

@@ -85,7 +85,7 @@ def mapped(tree: Tree, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def stackable_form(tree: Tree) -> Any:
-    """What two structures must have in common to stand in one, side by side along their first axis."""
+    """Return what two structures must have in common to stand in one, side by side along their first axis."""
     if isinstance(tree, Tensor):
         return f"{tree.dtype} {list(tree.shape[1:])}".removeprefix("torch.")
     if tree is None:

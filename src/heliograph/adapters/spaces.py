@@ -40,7 +40,7 @@ class ObservationMap(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """What an agent sees, in words: each part with the form it has for a network."""
+        """Return what an agent sees, in words: each part with the form it has for a network."""
 
 
 def observed(space: spaces.Space) -> ObservationMap:

@@ -97,7 +97,7 @@ class StackedEnv(ForeignEnv):
 
     @property
     def agent_ids(self) -> tuple[AgentID, ...]:
-        """What the Python environments call the agents, in the order of their slots."""
+        """Return what the Python environments call the agents, in the order of their slots."""
         return tuple(self._slots)
 
     @final
@@ -106,7 +106,7 @@ class StackedEnv(ForeignEnv):
         close_all(self.envs, first=self.first_copy)
 
     def described_spaces(self) -> dict[str, str]:
-        """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
+        """Return what the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
         slots = reversed(self._slots.values())
         return {slot.role.name: f"sees {slot.sees.describe()}; chooses {slot.acts.describe()}" for slot in slots}
 
@@ -231,7 +231,7 @@ class StackedEnv(ForeignEnv):
         return step
 
     def _show_stacked(self, **outcomes: Any) -> TeamStep:
-        """What is seen now; its form can only be that of the first reset, which was looked at."""
+        """Return what is seen now; its form can only be that of the first reset, which was looked at."""
         if self._moves <= 1 or not self.rivals_hear:
             return self._show(self.look(), **outcomes)
         step: TeamStep = object.__new__(TeamStep)

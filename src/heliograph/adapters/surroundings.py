@@ -56,7 +56,7 @@ class Surroundings:
             edges[copy] = False
 
     def fields(self, device: torch.device) -> dict[str, Any]:
-        """What of a `View` is known by these functions."""
+        """Return what of a `View` is known by these functions."""
         numbers = {name: torch.tensor(values, device=device) for name, values in self._numbers.items()}
         edges = {name: torch.tensor(mask, device=device) for name, mask in self._edges.items()}
         return numbers | {name: Edges(senders=None, mask=mask) for name, mask in edges.items()}

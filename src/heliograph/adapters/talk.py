@@ -26,7 +26,7 @@ FLAGS = ("acting", "speaking")
 
 @dataclasses.dataclass(kw_only=True)
 class TalkStep:
-    """What all agents are shown after a reset or a step; `taking_part` observe, act or speak in it.
+    """Record of what all agents are shown after a reset or a step; `taking_part` observe, act or speak in it.
 
     All agents stay in play until the episode is over, since slots may be filled again: only then is each of them
     terminated or truncated, and shown its final observation.
@@ -99,7 +99,7 @@ class TalkAsAction:
 
     @property
     def running(self) -> bool:
-        """Whether an episode is in progress."""
+        """True if an episode is in progress."""
         return self._step is not None
 
     def reset(self, *, seed: int | None = None) -> TalkStep:
@@ -196,7 +196,7 @@ class TalkAsAction:
                 self.heard_by[agent] = tuple(self.agents[n] for n in np.flatnonzero(hears[:, sender]))
 
     def _hears(self, step: TeamStep) -> np.ndarray:
-        """Who hears whom, `[N, N]`."""
+        """Return who hears whom, `[N, N]`."""
         edges = self._topology.edges(step)
         mask = _numpy(edges.mask)[0]
         if edges.senders is None:

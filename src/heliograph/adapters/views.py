@@ -115,7 +115,7 @@ class Views:
 
     @property
     def _tells_no_more(self) -> bool:
-        """Whether, but for infos, nothing is told of an agent beside what it observes."""
+        """True if, but for infos, nothing is told of an agent beside what it observes."""
         return not (self.legal.flags or self._meaning_fn or self._surroundings.wanted)
 
     def begin(self, copy: int) -> None:
@@ -194,7 +194,7 @@ class Views:
     # ---- tensors -----------------------------------------------------------------------------------------------
 
     def shown(self, device: torch.device) -> View:
-        """What all agents see now."""
+        """Return what all agents see now."""
         return View(**self.fields(device))
 
     def fields(self, device: torch.device) -> dict[str, Any]:

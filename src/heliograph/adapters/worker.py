@@ -76,14 +76,14 @@ class WorkerHandle:
         self._send(pickle.dumps(found))
 
     def receive(self) -> Reply | Question:
-        """What has come of the order; raises `EnvError` where the process has ended."""
+        """Return what has come of the order; raises `EnvError` where the process has ended."""
         found = self._received()
         if isinstance(found, Reply):
             self._owed -= 1
         return found
 
     def is_free(self) -> bool:
-        """Whether the worker is done with what it was ordered, now or soon."""
+        """Tell whether the worker is done with what it was ordered, now or soon."""
         try:
             while self._owed and self._coming.poll(GRACE_SECONDS * 1000):
                 self.receive()

@@ -83,12 +83,12 @@ class WorkedEnv(ForeignEnv):
 
     @property
     def agent_ids(self) -> tuple[Any, ...]:
-        """What the Python environments call the agents, in the order of their slots."""
+        """Return what the Python environments call the agents, in the order of their slots."""
         return self._facts.agent_ids
 
     @property
     def num_workers(self) -> int:
-        """How many processes there are."""
+        """Return how many processes there are."""
         return len(self._workers)
 
     @property
@@ -97,7 +97,7 @@ class WorkedEnv(ForeignEnv):
         return [worker.pid for worker in self._workers]
 
     def described_spaces(self) -> dict[str, str]:
-        """What the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
+        """Return what the agents of each role see and choose, in a sentence; what is an image was decided by rule."""
         return dict(self._facts.described)
 
     def heeds_seed(self) -> bool:
@@ -171,7 +171,7 @@ class WorkedEnv(ForeignEnv):
         return self._gathered(workers)
 
     def _gathered(self, workers: Sequence[WorkerHandle]) -> list[Any]:
-        """What the workers answer; raises what the first of them raised, once all have answered."""
+        """Return what the workers answer; raises what the first of them raised, once all have answered."""
         replies = [worker.receive() for worker in workers]
         asked = [index for index, reply in enumerate(replies) if isinstance(reply, Question)]
         if asked:

@@ -30,7 +30,7 @@ class Candidates:
         return len(self.payload)
 
     def index_of(self, message: Message, sender: int) -> Int[Tensor, "*batch"]:
-        """Which of them a sender's messages [..., N, *] are; -1 for none."""
+        """Return which of them a sender's messages [..., N, *] are; -1 for none."""
         table, said = self.payload, message.payload[..., sender, :]
         if self.words is not None and message.symbols is not None:
             table, said = self.words, message.symbols[..., sender, :]
@@ -84,7 +84,7 @@ def _checked(channel: Channel, words: Sequence[Sequence[int]]) -> Int[Tensor, "W
 
 
 def _payload_of(channel: Channel, words: Int[Tensor, "W L"], *, seed: int) -> Float[Tensor, "W P"]:
-    """What travels for each word: that of some word that the channel makes up, moved on to this one."""
+    """Return what travels for each word: that of some word that the channel makes up, moved on to this one."""
     device = next((buffer.device for buffer in channel.buffers()), torch.device("cpu"))
     generator, words = torch.Generator(device=device).manual_seed(seed), words.to(device)
     like = torch.zeros(1, 1, channel.input_size, device=device)

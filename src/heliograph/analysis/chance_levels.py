@@ -60,7 +60,7 @@ def orders(group: Int[np.ndarray, " n"], *, permutations: int, seed: int) -> Ite
 
 
 def _num_orders(group: Int[np.ndarray, " n"], *, most: int) -> int:
-    """How many there are, or some number above `most`."""
+    """Return how many there are, or some number above `most`."""
     number = 1
     for size in np.bincount(group).tolist():
         number *= math.factorial(min(size, 12))

@@ -77,11 +77,11 @@ class Corpus:
 
     @property
     def discrete(self) -> bool:
-        """Whether messages are symbols (else vectors)."""
+        """True if messages are symbols (else vectors)."""
         return self.metadata["vocabulary"] is not None
 
     def messages(self) -> Num[np.ndarray, "n D"]:
-        """What was said: symbols as whole numbers, or vectors."""
+        """Return what was said: symbols as whole numbers, or vectors."""
         column = self.utterances["symbols" if self.discrete else "vector"]
         return _matrix(column, dtype=np.int64 if self.discrete else np.float64)
 
@@ -95,17 +95,17 @@ class Corpus:
         return self.messages() if vectors is None else codes_within(vectors, self.groups())[:, None]
 
     def contents(self) -> Num[np.ndarray, "n D"]:
-        """What was said, behind a gate too: vectors, or symbols as whole numbers."""
+        """Return what was said, behind a gate too: vectors, or symbols as whole numbers."""
         vectors = self.vectors()
         return self.messages() if vectors is None else vectors
 
     def vectors(self) -> Float[np.ndarray, "n D"] | None:
-        """What was said where it is vectors, behind a gate too; None where it is symbols."""
+        """Return what was said where it is vectors, behind a gate too; None where it is symbols."""
         column = self.utterances["vector"]
         return _matrix(column, dtype=np.float64) if len(column) and column.notna().all() else None
 
     def meanings(self) -> Int[np.ndarray, "n Z"]:
-        """What each sender privately knew when it spoke."""
+        """Return what each sender privately knew when it spoke."""
         return _matrix(self.utterances["meaning"], dtype=np.int64)
 
     def groups(self) -> Int[np.ndarray, " n"]:

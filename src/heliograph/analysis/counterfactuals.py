@@ -103,7 +103,7 @@ class _Question:
         return found if steps else spoke
 
     def _hears(self) -> Bool[Tensor, "T B"]:
-        """Whether the edges let the hearer hear the sender when the message arrives."""
+        """Tell whether the edges let the hearer hear the sender when the message arrives."""
         edges, rollout = edges_of(self.rollout), self.rollout
         mask = edges.mask[..., self.hearer, :]
         from_sender = torch.arange(mask.shape[-1], device=mask.device) == self.sender

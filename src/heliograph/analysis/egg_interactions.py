@@ -18,7 +18,7 @@ END = 0
 
 
 class StoredInteraction:
-    """What stands for EGG's class while a file is read: a bare holder of attributes."""
+    """Record of what stands for EGG's class while a file is read: a bare holder of attributes."""
 
 
 def read_interaction(path: pathlib.Path) -> dict[str, Any]:

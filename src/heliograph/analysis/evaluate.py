@@ -192,7 +192,7 @@ def measured_corpus(run: Run, rollouts: list[Rollout]) -> Corpus:
 
 
 def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
-    """How many each copy has."""
+    """Return how many each copy has."""
     return (rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks).sum((0, 2)) * len(rollout.messages)
 
 
@@ -250,7 +250,7 @@ def standard_error(values: np.ndarray) -> float | None:
 
 
 def messages_told(corpus: Corpus, *, seed: int = 0) -> dict[str, Any]:
-    """What the messages of a corpus tell about their senders' meanings, and what that says of the protocol.
+    """Return what the messages of a corpus tell about their senders' meanings, and what that says of the protocol.
 
     Bits are those of senders who have something to tell (whose meaning varies), within roles, policies and rounds.
     `information` is a `Diagnosis` of them; `diagnosis` the word for the protocol as far as information alone gives it.

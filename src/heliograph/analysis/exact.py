@@ -31,7 +31,7 @@ class Enumerable(Protocol):
 
     @property
     def num_starts(self) -> int:
-        """How many starts there are."""
+        """Return how many starts there are."""
 
     def fix_starts(self, numbers: Int[Tensor, " B"]) -> None:
         """Choose by number, from 0, how the next episode of every copy starts."""
@@ -52,7 +52,7 @@ class Branching(Enumerable, Protocol):
 
 
 def enumerable(choice: EnvChoice, *, at_most: int = MAX_STARTS) -> bool:
-    """Whether all starts of an environment can be played, and are no more than that."""
+    """Tell whether all starts of an environment can be played, and are no more than that."""
     with opened(choice) as env:
         return isinstance(env, Enumerable) and env.num_starts <= at_most
 

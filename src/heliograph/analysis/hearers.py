@@ -146,7 +146,7 @@ def hearer_probabilities(
 
 
 def influence_between(found: HearerProbabilities, *, unit: str = "bits") -> dict[str, Any]:
-    """What the sender's messages do to the hearer, in "bits" or "nats" (L1 has no unit).
+    """Return what the sender's messages do to the hearer, in "bits" or "nats" (L1 has no unit).
 
     Keys: `num_situations`; `causal_influence` by the sender's own p(m) (None: unknown) and `..._uniform`; distances
     `l1_silenced`, `l1_zeroed`, `l1_mixed`, and `js_...`, of what the hearer does after the message that was said from

@@ -64,7 +64,7 @@ class Utterances:
 
     @property
     def informed(self) -> Bool[np.ndarray, " n"]:
-        """Which are those of speakers whose meaning varies."""
+        """Return which are those of speakers whose meaning varies."""
         _, first = np.unique(self.speaker, return_index=True)
         one = np.zeros(int(self.speaker.max()) + 1, dtype=np.int64)
         one[self.speaker[first]] = self.meant[first]
@@ -80,7 +80,7 @@ class Utterances:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Information:
-    """What messages tell, in bits, as means within groups, and what as many messages tell by chance."""
+    """Record of what messages tell, in bits, as means within groups, and what as many messages tell by chance."""
 
     entropy_bits: float
     meaning_entropy_bits: float
@@ -93,7 +93,7 @@ class Information:
 
 
 def information_in(found: Utterances, *, num_permutations: int, seed: int = 0) -> Information:
-    """What they tell; raises ValueError where there is none."""
+    """Return what they tell; raises ValueError where there is none."""
     if not len(found):
         raise ValueError("no rows: measures need at least one utterance")
     some = found.of_the_informed()
@@ -180,7 +180,7 @@ def of_the_informed(corpus: Corpus) -> Corpus:
 
 
 def protocol_statistics(team: Team, rollout: Rollout) -> tuple[dict[str, int | float], Diagnosis]:
-    """What the messages of any rollout of a team tell, and what kind of protocol that is.
+    """Return what the messages of any rollout of a team tell, and what kind of protocol that is.
 
     Keys: `num_utterances`, `num_meanings`, and where anything was said `entropy_bits`, `mutual_information_bits`,
     `mutual_information_chance_bits` (with meanings shuffled once): those of `evaluate`, by the same function, of the

@@ -20,7 +20,7 @@ from heliograph.types import Arrivals, Edges, Message, Role, TeamStep, map_tenso
 
 
 class Messages(enum.StrEnum):
-    """What hearers get: the messages as sent, or replaced by others."""
+    """Choice of what hearers get: the messages as sent, or replaced by others."""
 
     AS_SENT = "as-sent"
     RESAMPLED = "resampled"
@@ -116,11 +116,11 @@ class Watched:
         restart(self.inner)
 
     def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
-        """What the other one makes of it."""
+        """Return what the other one makes of it."""
         return received_by(self.inner, inbox, arrivals, edges)
 
     def taken(self, rollouts: list[Rollout]) -> list[tuple[Message, ...]]:
-        """What was said in these rollouts, in the form of `Rollout.messages`, and forget it."""
+        """Return what was said in these rollouts, in the form of `Rollout.messages`, and forget it."""
         found, begins = [], 0
         for rollout in rollouts:
             rounds, ends = len(rollout.messages), begins + rollout.num_steps * len(rollout.messages)
@@ -160,14 +160,14 @@ def restart(inner: EpisodeIntervention) -> None:
 
 
 def received_by(inner: EpisodeIntervention, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
-    """What an intervention makes of inboxes, where it is one of single edges."""
+    """Return what an intervention makes of inboxes, where it is one of single edges."""
     return inner.received(inbox, arrivals, edges) if isinstance(inner, OnEdges) else inbox
 
 
 def num_replaced(
     said: list[tuple[Message, ...]], rollouts: list[Rollout], *, talks: Bool[Tensor, " N"]
 ) -> tuple[int, int]:
-    """How many messages hearers got with another content than was said, and of how many."""
+    """Return how many messages hearers got with another content than was said, and of how many."""
     replaced = number = 0
     for before, rollout in zip(said, rollouts, strict=True):
         spoke = rollout.speaking & rollout.valid.unsqueeze(-1) & talks

@@ -38,7 +38,7 @@ def judged(
     seed: int = 0,
     num_envs: int | None = None,
 ) -> dict[str, Any]:
-    """What `evaluate` finds, and the word for the protocol from all that there is to know of a team by itself.
+    """Return what `evaluate` finds, and the word for the protocol from all that there is to know of a team by itself.
 
     Beside the keys of `evaluate`: `diagnosis`, one of `verdict.Word`, and `diagnosis_means`; `blind_return`; keys that
     end in `_resampled`, of the same episodes with messages resampled; keys that end in `_untrained`, of the team as it
@@ -91,7 +91,7 @@ def untrained(
 
 
 def untrained_numbers(run: Run, **how: Any) -> dict[str, float | None]:
-    """What is kept of a run whose team has not learnt yet."""
+    """Return what is kept of a run whose team has not learnt yet."""
     found = evaluate(run, **how)
     return {key: found[key] for key in BEFORE}
 
@@ -102,13 +102,13 @@ def _silent_twin(run: Run) -> dict[str, float] | None:
 
 
 def _at_home(run: Run) -> bool:
-    """Whether the team plays in the environment that its configuration tells of."""
+    """Tell whether the team plays in the environment that its configuration tells of."""
     env = run.config.get("env")
     return isinstance(env, Mapping) and env.get("settings") == json.loads(json.dumps(run.env.settings, default=plain))
 
 
 def _kept(run: Run) -> dict[str, float | None] | None:
-    """What training wrote down, where it is about the environment in which the team plays now, and sound."""
+    """Return what training wrote down, where it is about the environment in which the team plays now, and sound."""
     kept = run.config.get(FIRST_WEIGHTS)
     if not isinstance(kept, Mapping) or not _at_home(run):
         return None

@@ -35,7 +35,7 @@ TIMES_IN_MEMORY = 8
 
 
 def is_language(path: pathlib.Path) -> bool:
-    """Whether a path is a language in files, and not a team that would have to be played."""
+    """Tell whether a path is a language in files, and not a team that would have to be played."""
     if path.is_dir():
         return any((path / name).is_file() for name in (UTTERANCES, SYMBOLS, ARRAYS[0]))
     return path.suffix.lower() in SUFFIXES

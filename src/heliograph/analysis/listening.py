@@ -37,7 +37,7 @@ class Attention:
 
     @property
     def hard(self) -> bool:
-        """Whether some messages get no weight at all."""
+        """True if some messages get no weight at all."""
         return self.taken < 1
 
 

@@ -74,7 +74,7 @@ class Material:
         return None
 
     def part_for(self, measure: Measure, *, role: str | None = None) -> Part:
-        """What a measure takes, of one role: the rows in which nothing of it is missing."""
+        """Return what a measure takes, of one role: the rows in which nothing of it is missing."""
         heard = Needs.HEARER_ACTIONS in measure.needs and self.hearings is not None
         rows = self.hearings if heard and self.hearings is not None else np.arange(len(self))
         kept = np.ones(len(rows), dtype=bool) if role is None else self.role[rows] == role
@@ -198,7 +198,7 @@ def _has_no_rows(name: str, column: Any) -> bool:
 
 
 def _are_vectors(said: Any) -> bool:
-    """Whether any part of a message is a number with a fraction (or none at all)."""
+    """Tell whether any part of a message is a number with a fraction (or none at all)."""
     if isinstance(said, np.ndarray):
         return said.dtype.kind == "f" and bool((said != np.floor(said)).any())
     return any(isinstance(part, float) and not part.is_integer() for row in said for part in row)

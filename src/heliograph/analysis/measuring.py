@@ -103,7 +103,7 @@ class _Measuring:
         return MeasureResult(value=value, **known, **self._own_chance(found), **self._resampled(value))
 
     def _own_chance(self, found: Any) -> dict[str, Any]:
-        """What its results say of chance; within several groups the mean of what they say."""
+        """Return what its results say of chance; within several groups the mean of what they say."""
         if self.measure.chance is not Chance.OWN:
             return {}
         if found is not None:
@@ -154,7 +154,7 @@ class _Measuring:
         return weighted_mean([headline(part) for part in parts], sizes)
 
     def _within(self, columns: dict[str, Any], group: Int[np.ndarray, " n"]) -> tuple[list[Any], list[int]]:
-        """What the function makes of each group, and how large that is."""
+        """Return what the function makes of each group, and how large that is."""
         rows = [np.flatnonzero(group == some) for some in range(int(group.max()) + 1)]
         parts = [{name: picked(column, some) for name, column in columns.items()} for some in rows]
         return [self.measure.function(**part, **self.single) for part in parts], [len(some) for some in rows]

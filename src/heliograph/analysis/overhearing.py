@@ -30,7 +30,7 @@ class Known:
 
 
 def known_by_actions(played: Played, facts: EnvFacts, *, speaker: str, last_step: bool = True) -> dict[str, Known]:
-    """What every other agent that chooses among actions does, beside what the speaker means in the same step.
+    """Return what every other agent that chooses among actions does, beside what the speaker means in the same step.
 
     With `last_step` only the last action of an agent in each episode counts: those of one episode are not independent,
     and the first may come before anything was heard. Agents that never choose while the speaker means anything are

@@ -79,7 +79,7 @@ def _pairs(number: int) -> Iterable[tuple[int, int]]:
 
 
 def _correlation(one: Float[np.ndarray, " E"], other: Float[np.ndarray, " E"]) -> float:
-    """That of the episodes in which both have a return; 0 where that says nothing about rivals."""
+    """Return the correlation over the episodes in which both have a return; 0 where that says nothing about rivals."""
     both = ~np.isnan(one) & ~np.isnan(other)
     one, other = one[both], other[both]
     if len(one) < NUM_EPISODES // 2 or not one.std() > 0 or not other.std() > 0:

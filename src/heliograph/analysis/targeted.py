@@ -28,7 +28,7 @@ __all__ = ["Heed", "Late", "OfSymbol", "OnEdge", "Target", "heeded", "targeted_t
 
 
 class Heed(enum.StrEnum):
-    """Whether hearers do otherwise where these messages are replaced."""
+    """Answers to whether hearers do otherwise where these messages are replaced."""
 
     YES = "heeded"
     NO = "unheeded"
@@ -37,7 +37,7 @@ class Heed(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
-    """Which messages are replaced: those that fit all that is given.
+    """Record of which messages are replaced: those that fit all that is given.
 
     `sender`, `hearer`: agents; with both, on that edge alone, so that others hear what was said. `symbol`: those that
     hold it, at `place` where that is given. `late`: what was said so many env steps before by the same sender takes

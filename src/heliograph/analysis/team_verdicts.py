@@ -24,12 +24,12 @@ SEVERAL = "there are several teams, each with a word of its own: see teams"
 
 
 def members_of(run: Run, team: str) -> Bool[Tensor, " N"]:
-    """Which agents belong to a team."""
+    """Return which agents belong to a team."""
     return torch.tensor(run.facts.team_of_agent) == run.facts.teams.index(team)
 
 
 def judged_teams(run: Run, played: Played, *, seed: int = 0, **how: Any) -> dict[str, dict[str, Any]]:
-    """What the messages of each team tell and do, by its name; empty where there is only one.
+    """Return what the messages of each team tell and do, by its name; empty where there is only one.
 
     Keys are those of `judged`, about the members of a team alone: their mean return, their messages, and what follows
     for their return and their actions where these are resampled; `rivals_changed_share_resampled` tells in how many
@@ -75,6 +75,6 @@ def _effect(run: Run, before: Played, after: Played, team: str, members: Tensor)
 
 
 def _evidence(told: Mapping[str, Any], row: Mapping[str, Any]) -> Evidence:
-    """That of one team; what cannot be told where it was never present."""
+    """Return the evidence of one team; what cannot be told where it was never present."""
     known = row["difference_mean"] is not None and row["episode_return_mean"] is not None
     return evidence_of(told, row if known else None)

@@ -93,7 +93,7 @@ def export_arrays(corpus: Corpus, folder: str | pathlib.Path, *, pad: int | None
 
 
 def notes_on(corpus: Corpus, *, eos: int | None = None) -> list[str]:
-    """What a reader of its words should know: nothing, as a rule; nothing for vectors, which have none."""
+    """Return what a reader of its words should know: nothing, as a rule; nothing for vectors, which have none."""
     if not _in_words(corpus):
         return []
     number = sum(map(len, _words(corpus, eos=eos)))
@@ -106,7 +106,7 @@ def notes_on(corpus: Corpus, *, eos: int | None = None) -> list[str]:
 
 
 def _in_words(corpus: Corpus) -> bool:
-    """Whether it holds symbols that are what is said, not those of gates before vectors."""
+    """Tell whether it holds symbols that are what is said, not those of gates before vectors."""
     return corpus.discrete and corpus.vectors() is None
 
 

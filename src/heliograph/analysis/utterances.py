@@ -19,7 +19,7 @@ from heliograph.types import Edges, Message, Timing
 
 @dataclasses.dataclass(kw_only=True)
 class Spoken:
-    """Where something was said: time, copy and sender of each utterance of a round, in the order of rows.
+    """Record of where something was said: time, copy and sender of each utterance of a round, in the order of rows.
 
     `arrives` is the step in which it arrives, -1 where it never does; `arrived` tells whose messages arrive in which.
     """
@@ -94,7 +94,7 @@ def _rows_of_round(
 
 
 def in_words(channel: Channel) -> bool:
-    """Whether what is said are symbols, not vectors, whatever wraps them: a gate has symbols of its own."""
+    """Tell whether what is said are symbols, not vectors, whatever wraps them: a gate has symbols of its own."""
     return channel.alphabet is not None
 
 
@@ -106,7 +106,7 @@ def groups_of_slots(team: Team) -> list[tuple[str, str]]:
 
 
 def _gates(team: Team, message: Message) -> Bool[Tensor, "T B N"] | None:
-    """Who said anything; None where nobody may be silent."""
+    """Return who said anything; None where nobody may be silent."""
     if not team.channel.can_be_silent or message.symbols is None:
         return None
     return (message.symbols > 0).any(-1)
@@ -160,7 +160,7 @@ def _heard(
 
 
 def _weights(weights: Float[Tensor, "T B N K"], hearing: "Hearing", read: Int[Tensor, " e"]) -> list[float | None]:
-    """What each hearer gave to each utterance when it read it; None where it never did, or does not attend."""
+    """Return what each hearer gave to each utterance when it read it; None where it never did, or does not attend."""
     given = weights[read.clamp(min=0), hearing.copy, hearing.hearer, hearing.slot].double()
     known = (read >= 0) & ~given.isnan()
     return [weight if there else None for weight, there in zip(given.tolist(), known.tolist(), strict=True)]
@@ -182,7 +182,7 @@ class Hearing:
 
 
 def edges_of(rollout: Rollout) -> Edges:
-    """Who could hear whom in each step, or in all of them (a leading axis of size 1)."""
+    """Return who could hear whom in each step, or in all of them (a leading axis of size 1)."""
     edges = rollout.static_edges if rollout.edges is None else rollout.edges
     if edges is None:
         raise ValueError("rollout has no edges: it was not recorded by heliograph.rollouts.sampler")

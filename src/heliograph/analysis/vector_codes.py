@@ -65,7 +65,7 @@ def _codes(vectors: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
 
 
 def _sampled(rows: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " m"]:
-    """Where some rows are, whatever their order: evenly spread over the sums of their numbers."""
+    """Return where some rows are, whatever their order: evenly spread over the sums of their numbers."""
     step = -(-len(rows) // SAMPLE)
     return rows.sum(1).argsort(kind="stable")[step // 2 :: step]
 
@@ -91,7 +91,7 @@ def _by_level(vectors: Float[np.ndarray, "n D"], equal: Float[np.ndarray, " D"])
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Cut:
-    """Where a cell is cut in two, and by how much that lessens its sum of squares."""
+    """Record of where a cell is cut in two, and by how much that lessens its sum of squares."""
 
     column: int
     threshold: float

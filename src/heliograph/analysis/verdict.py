@@ -46,7 +46,7 @@ MIN_CHANGED = 0.01
 
 
 class Word(enum.StrEnum):
-    """What a protocol is called."""
+    """Choice of what a protocol is called."""
 
     USED = "used"
     REDUNDANT = "redundant"
@@ -59,7 +59,7 @@ class Word(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known of a protocol; None where nobody has looked, or could not tell.
+    """Record of what is known of a protocol; None where nobody has looked, or could not tell.
 
     `tells`: what messages tell by themselves. `read`: hearers do otherwise where messages are resampled. `pays`: the
     return falls then, and is above that of silence and of the untrained team, as far as these are known.
@@ -81,7 +81,7 @@ class VerdictRule:
     means: str
 
     def fits(self, evidence: Evidence) -> bool:
-        """Whether the evidence is such."""
+        """Tell whether the evidence is such."""
         asked = ((self.tells, evidence.tells), (self.read, evidence.read), (self.pays, evidence.pays))
         return all(wanted is None or wanted is found for wanted, found in asked)
 
@@ -145,7 +145,7 @@ def evidence_of(
     blind: float | None = None,
     untrained: Mapping[str, Any] | None = None,
 ) -> Evidence:
-    """What an evaluation, its row of resampled messages, and the returns of those who do without come to.
+    """Return what an evaluation, its row of resampled messages, and the returns of those who do without come to.
 
     `blind`, the return of the best team that hears nothing, stands in for a silent twin that was not trained.
     """
@@ -166,7 +166,7 @@ def _replaced_enough(resampled: Mapping[str, Any]) -> bool:
 
 
 def _read(resampled: Mapping[str, Any]) -> bool | None:
-    """By what hearers do, else by whether the return changes either way."""
+    """Return by what hearers do, else by whether the return changes either way."""
     changed = resampled.get("changed_share")
     if changed is not None:
         return bool(changed >= MIN_CHANGED)
@@ -175,7 +175,7 @@ def _read(resampled: Mapping[str, Any]) -> bool | None:
 
 
 def _falls(resampled: Mapping[str, Any]) -> bool | None:
-    """Whether the return falls, by the standard error of the differences of paired episodes."""
+    """Tell whether the return falls, by the standard error of the differences of paired episodes."""
     drop = -float(resampled["difference_mean"])
     scale = max(abs(float(resampled["episode_return_mean"])), abs(drop))
     error = resampled["difference_se"]
@@ -184,7 +184,7 @@ def _falls(resampled: Mapping[str, Any]) -> bool | None:
 
 
 def _above(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool | None:
-    """Whether a return is above that of another team, as far as their standard errors are known."""
+    """Tell whether a return is above that of another team, as far as their standard errors are known."""
     high, low = float(one["episode_return_mean"]), float(other["episode_return_mean"])
     errors = [team.get("episode_return_se") or 0.0 for team in (one, other)]
     numbers = [team.get("num_episodes", one.get("num_episodes")) for team in (one, other)]
@@ -203,7 +203,7 @@ def _freedom(parts: Sequence[tuple[float, int | None]]) -> float:
 
 
 def _exceeds(difference: float, *, standard_error: float | None, scale: float, freedom: float) -> bool | None:
-    """Whether a difference is above 0 beyond chance and rounding; None where nobody knows how sure it is."""
+    """Tell whether a difference is above 0 beyond chance and rounding; None where nobody knows how sure it is."""
     if standard_error is None:
         return None
     quantile = float(student_t.isf(LEVEL, freedom))
@@ -231,7 +231,7 @@ def verdict(
     silent: Mapping[str, Any] | None = None,
     untrained: Mapping[str, Any] | None = None,
 ) -> ProtocolVerdict:
-    """What the evaluation of a team (`evaluate`) and its interventions (`interventions_table`) come to.
+    """Return what the evaluation of a team (`evaluate`) and its interventions (`interventions_table`) come to.
 
     `silent` and `untrained` are the evaluations of its silent twin and of the same team with its first weights.
     """

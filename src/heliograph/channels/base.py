@@ -62,7 +62,7 @@ class Channel(nn.Module, ABC):
 
     @property
     def scored(self) -> bool:
-        """Whether something in a message is an action, which `log_prob` scores."""
+        """True if something in a message is an action, which `log_prob` scores."""
         return self.gradient is Gradient.ACTION
 
     @property
@@ -94,7 +94,7 @@ class Channel(nn.Module, ABC):
     def transit(
         self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
     ) -> tuple[Arrivals, Tree]:
-        """Which messages arrive now, of those that were said now and before; by default all of those said now.
+        """Return which messages arrive now, of those that were said now and before; by default all of those said now.
 
         `message` is what was said in this round, by whom `speaking` tells. Returns them with the next state. What does
         not arrive replaces nothing: an older message that was not read yet still waits for its hearer.
@@ -115,7 +115,7 @@ class Channel(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} {'has no symbols' if self.vocabulary is None else what}")
 
     def expected_payload(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
-        """What travels on average, for losses that need a gradient where a sampled message carries none.
+        """Return what travels on average, for losses that need a gradient where a sampled message carries none.
 
         By default the probabilities of one-hot symbols; tanh of the channel input on a channel without symbols. Raises
         NotImplementedError where what travels has another size.

@@ -53,7 +53,7 @@ class DRU(Channel):
 
     @classmethod
     def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """What belongs to a limit that there is not, or that stays."""
+        """Return what belongs to a limit that there is not, or that stays."""
         found = {}
         if settings["start_limit"] is None:
             found["anneal_env_steps"] = "only a limit that moves takes time; set start_limit too, or leave it out"

@@ -25,5 +25,5 @@ class Garbled(Wrapper):
         return {"heard": self.inner.babble(channel_input, generator=generator).payload}
 
     def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
-        """What was said, with the payload replaced."""
+        """Return what was said, with the payload replaced."""
         return dataclasses.replace(message, payload=draw["heard"])

@@ -35,14 +35,14 @@ class Gated(Wrapper):
         return True
 
     def log_prob(self, channel_input: Tensor, draw: Tree) -> Tensor:
-        """That of the gate, and of the message where it is sent and itself an action."""
+        """Add the log-probability of the gate and that of the message where it is sent and itself an action."""
         found = distributions.categorical_log_prob(channel_input[..., -2:], draw["gate"])
         if not self.inner.scored:
             return found
         return found + draw["gate"] * self.inner.log_prob(self.inner_input(channel_input), draw["said"])
 
     def entropy(self, channel_input: Tensor) -> Tensor:
-        """That of the gate, and of the message as often as it is sent."""
+        """Add the entropy of the gate and that of the message as often as it is sent."""
         found = distributions.categorical_entropy(channel_input[..., -2:])
         if not self.inner.scored:
             return found
@@ -57,7 +57,7 @@ class Gated(Wrapper):
         return torch.cat([closed, opened + self.inner.symbol_log_probs(self.inner_input(channel_input))], -1)
 
     def expected_payload(self, channel_input: Tensor) -> Tensor:
-        """That of the wrapped channel, as often as it is sent."""
+        """Return what the wrapped channel expects, as often as it is sent."""
         return _chance(channel_input).unsqueeze(-1) * self.inner.expected_payload(self.inner_input(channel_input))
 
     def expected_bits(self, channel_input: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class Gated(Wrapper):
         return channel_input[..., :-2]
 
     def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
-        """What is said where the gate is open, zeros elsewhere."""
+        """Return what is said where the gate is open, zeros elsewhere."""
         gate = draw["gate"]
         words = torch.ones_like(gate).unsqueeze(-1) if message.symbols is None else message.symbols + 1
         return Message(

@@ -28,7 +28,7 @@ class Lossy(Wrapper):
         self.drop = drop
 
     def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
-        """Which messages are lost."""
+        """Return which messages are lost."""
         return {
             "lost": torch.rand(channel_input.shape[:-1], generator=generator, device=channel_input.device) < self.drop
         }

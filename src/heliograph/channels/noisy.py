@@ -48,7 +48,7 @@ class Noisy(Wrapper):
         return (1 - self.flip) * said + self.flip / (self.alphabet - 1) * others
 
     def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
-        """How many symbols further each one is heard; or standard normal noise."""
+        """Return how many symbols further each one is heard; or standard normal noise."""
         lead, device = channel_input.shape[:-1], channel_input.device
         if self.alphabet is None:
             return {"noise": torch.randn((*lead, self.payload_size), generator=generator, device=device)}
@@ -57,7 +57,7 @@ class Noisy(Wrapper):
         return {"shift": flipped * torch.randint(1, self.alphabet, shape, generator=generator, device=device)}
 
     def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
-        """What was said, with noise."""
+        """Return what was said, with noise."""
         if self.alphabet is None:
             heard = message.payload + self.heard_sigma * draw["noise"]
         else:

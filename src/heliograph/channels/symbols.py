@@ -61,7 +61,7 @@ class Symbols(Channel):
 
     @classmethod
     def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """What belongs to the temperature, where there is none or it stays."""
+        """Return what belongs to the temperature, where there is none or it stays."""
         why = "with gradient='score' symbols are sampled from the odds as they are; use 'gumbel', or leave it out"
         if settings["gradient"] == "score":
             return dict.fromkeys(("temperature", "final_temperature", "anneal_env_steps"), why)

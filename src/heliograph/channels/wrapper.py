@@ -49,17 +49,17 @@ class Wrapper(Channel):
         """All randomness of its own, recorded beside the wrapped channel's; {} where it has none."""
 
     def inner_input(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch C2"]:
-        """What the wrapped channel takes of a channel input; all of it, as a rule."""
+        """Return what the wrapped channel takes of a channel input; all of it, as a rule."""
         return channel_input
 
     def change_message(self, message: Message, *, draw: dict[str, Tree]) -> Message:
-        """What becomes of a message when it is said."""
+        """Return what becomes of a message when it is said."""
         return message
 
     def change_arrivals(
         self, arrivals: Arrivals, *, draw: dict[str, Tree], own: Tree, round_index: int
     ) -> tuple[Arrivals, Tree]:
-        """What becomes of the messages that would arrive now; with the next state of its own."""
+        """Return what becomes of the messages that would arrive now; with the next state of its own."""
         return arrivals, own
 
     def own_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int) -> Tree:
@@ -79,7 +79,7 @@ class Wrapper(Channel):
 
     @property
     def alphabet(self) -> int | None:
-        """That of the wrapped channel."""
+        """Return what the wrapped channel does."""
         return self.inner.alphabet
 
     def sample(
@@ -92,7 +92,7 @@ class Wrapper(Channel):
     def send(
         self, channel_input: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
     ) -> tuple[Message, Tree]:
-        """What the wrapped channel says, changed."""
+        """Return what the wrapped channel says, changed."""
         inner, own = _parts(state)
         message, inner = self.inner.send(self.inner_input(channel_input), draw=draw["said"], form=form, state=inner)
         return self.change_message(message, draw=draw), _joined(inner, own)
@@ -100,7 +100,7 @@ class Wrapper(Channel):
     def transit(
         self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
     ) -> tuple[Arrivals, Tree]:
-        """What arrives through the wrapped channel, changed."""
+        """Return what arrives through the wrapped channel, changed."""
         inner, own = _parts(state)
         arrivals, inner = self.inner.transit(
             message, speaking=speaking, draw=draw["said"], state=inner, round_index=round_index
@@ -109,15 +109,15 @@ class Wrapper(Channel):
         return arrivals, _joined(inner, own)
 
     def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:
-        """That of the wrapped channel."""
+        """Return what the wrapped channel does."""
         return self.inner.babble(like, generator=generator)
 
     def log_prob(self, channel_input: Float[Tensor, "*batch N C"], draw: Tree) -> Float[Tensor, "*batch N"]:
-        """That of what was said."""
+        """Return the log-probability of what was said."""
         return self.inner.log_prob(self.inner_input(channel_input), draw["said"])
 
     def entropy(self, channel_input: Float[Tensor, "*batch N C"]) -> Float[Tensor, "*batch N"]:
-        """That of the wrapped channel."""
+        """Return what the wrapped channel does."""
         return self.inner.entropy(self.inner_input(channel_input))
 
     def symbol_log_probs(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
@@ -125,15 +125,15 @@ class Wrapper(Channel):
         return self.inner.symbol_log_probs(self.inner_input(channel_input))
 
     def expected_payload(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
-        """That of the wrapped channel."""
+        """Return what the wrapped channel does."""
         return self.inner.expected_payload(self.inner_input(channel_input))
 
     def expected_bits(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
-        """That of the wrapped channel."""
+        """Return what the wrapped channel does."""
         return self.inner.expected_bits(self.inner_input(channel_input))
 
     def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
-        """That of the wrapped channel."""
+        """Return what the wrapped channel does."""
         return self.inner.shifted(payload, shift)
 
     def initial_state(self, num_envs: int, num_agents: int, device: torch.device, *, rounds: int = 1) -> Tree:

@@ -44,7 +44,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """What is to be trained, and whether with its twins."""
+    """Record of what is to be trained, and whether with its twins."""
 
     settings: TrainSettings
     controls: bool
@@ -194,7 +194,7 @@ def _number(key: str, text: str) -> float:
 
 
 def value_of(text: str) -> Any:
-    """What JSON makes of it, else the text itself."""
+    """Return what JSON makes of it, else the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -37,7 +37,7 @@ def roles_of(env: TeamEnv) -> str:
 
 
 def spaces_of(env: TeamEnv) -> str | None:
-    """What agents of an adapted environment see and choose, in words: what is an image was decided by a rule."""
+    """Return what agents of an adapted environment see and choose, in words: what is an image was decided by a rule."""
     told = _spaces(env)
     return None if told is None else "; ".join(f"{role} {sentence}" for role, sentence in told.items())
 

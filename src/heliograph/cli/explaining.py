@@ -17,7 +17,7 @@ REQUIRED = "(required)"
 
 
 def explained(kind: str, name: str) -> Shown:
-    """What a component is; raises `UnknownNameError` with the nearest names where there is none."""
+    """Return what a component is; raises `UnknownNameError` with the nearest names where there is none."""
     component = registry.load(kind, name)
     found: dict[str, Any] = {"kind": kind, "name": name, "about": inspect.getdoc(component) or ""}
     if kind == "recipe":

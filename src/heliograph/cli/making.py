@@ -64,7 +64,7 @@ def continued(given: Any) -> Shown:
 
 
 def _budget(given: Any) -> dict[str, int | None]:
-    """What a resumed run is given anew; None where it keeps what it has."""
+    """Return what a resumed run is given anew; None where it keeps what it has."""
     return {"iterations": given.iterations, "env_steps": given.env_steps}
 
 
@@ -144,7 +144,7 @@ def _values(jobs: Sequence[Job], summaries: dict[str, dict[str, Any]]) -> dict[s
 
 
 def names_code(settings: TrainSettings) -> bool:
-    """Whether a run names code by its import path, which is read only where that is trusted."""
+    """Tell whether a run names code by its import path, which is read only where that is trusted."""
     chosen = json.dumps([settings.env_choice(), settings.choices()], default=plain)
     return IMPORT_PATH.search(chosen) is not None
 

@@ -81,7 +81,7 @@ def replanned(plan: Plan, budget: Mapping[str, int | None]) -> Plan:
 
 
 def standing(jobs: Sequence[Job], *, budget_of: Callable[[Job], Mapping[str, int | None]]) -> Standing:
-    """What is done of some runs, and what is to be begun or gone on with, on a new budget where there is one."""
+    """Return what is done of some runs, and what is to be begun or gone on with, on a new budget where there is one."""
     done, left = {}, []
     for job in jobs:
         begun = (job.out / CONFIG).exists()

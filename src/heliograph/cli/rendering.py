@@ -40,7 +40,7 @@ def run_render(given: Any) -> Shown:
 
 
 def _checked(out: pathlib.Path, given: str) -> str:
-    """Which suffix the pictures have, "" for a folder of them; ValueError where nothing can be written there."""
+    """Return which suffix the pictures have, "" for a folder of them; ValueError where nothing can be written there."""
     folder = out.is_dir() or given.endswith("/") or not out.suffix
     suffix = "" if folder else out.suffix.lower()
     if suffix not in (GIF, PNG, ""):

@@ -85,7 +85,7 @@ class _Worker:
 
 
 def command_line() -> str:
-    """What the user typed."""
+    """Return what the user typed."""
     return shlex.join(["heliograph", *sys.argv[1:]])
 
 

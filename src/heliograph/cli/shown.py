@@ -53,7 +53,7 @@ class Plain(Console):
 
 
 def console(*, err: bool = False) -> Console:
-    """Where to print; wide enough for a table in one piece where nobody watches."""
+    """Return where to print; wide enough for a table in one piece where nobody watches."""
     out = Plain(stderr=err)
     return out if out.is_terminal else Plain(stderr=err, width=PLAIN_WIDTH, soft_wrap=True)
 

@@ -88,7 +88,7 @@ def _make_controls(trials: list[Trial], given: Any) -> dict[str, str]:
 
 
 def _column(given: Any) -> str:
-    """What trials are judged by in training; the normalised return has no column, and the same order."""
+    """Return what trials are judged by in training; the normalised return has no column, and the same order."""
     return given.metric if given.metric in COLUMNS or given.metric.startswith(OF_TEAM) else "episode_return_mean"
 
 

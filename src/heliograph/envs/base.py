@@ -131,7 +131,7 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
 
     @state_may_lack
     def scene(self, state: S, copy: int = 0) -> Scene:
-        """What a copy in a state looks like, as plain data to be drawn; by default agents on a circle."""
+        """Return what a copy in a state looks like, as plain data to be drawn; by default agents on a circle."""
         present = self.observe(state).observing[copy] | (self._elapsed[copy] < self.talk_steps)
         return gathered(self.roles, present=present.tolist())
 
@@ -143,7 +143,7 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
         setattr(self, name, value)
 
     def extra_state(self) -> Any:
-        """What decides the future and is in no state, as settings that can be adjusted: saved beside it."""
+        """Return what decides the future and is in no state, as settings that can be adjusted: saved beside it."""
         return None
 
     def set_extra_state(self, extra: Any) -> None:
@@ -161,7 +161,7 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
 
     @property
     def has_oracle(self) -> bool:
-        """Whether `oracle` is filled in."""
+        """True if `oracle` is filled in."""
         return type(self).oracle is not TeamEnv.oracle
 
     @property

@@ -165,7 +165,7 @@ def check_values(
 
 
 def _outside(leaf: Tensor, space: spaces.Space) -> Tensor | None:
-    """Where a leaf is not in its space, as far as that is checked; None where all is well."""
+    """Return where a leaf is not in its space, as far as that is checked; None where all is well."""
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
         sizes = torch.as_tensor(space.n if isinstance(space, spaces.Discrete) else space.nvec, device=leaf.device)
         bad = (leaf < 0) | (leaf >= sizes)

@@ -35,7 +35,7 @@ class ColourDigit(DigitGame):
 
     @property
     def _scale(self) -> float:
-        """What the mean of the two earnings is multiplied by."""
+        """Return what the mean of the two earnings is multiplied by."""
         return 1.0 if self.team_reward == "mean" else 2.0
 
     def bounds(self) -> Bounds:
@@ -52,7 +52,7 @@ class ColourDigit(DigitGame):
         return (self._scale * earned.mean(1, keepdim=True)).expand(-1, 2)
 
     def solved(self, state: DigitState, action: Tensor) -> Tensor:
-        """Whether both won the larger term."""
+        """Tell whether both won the larger term."""
         return (payoff(action, digit=state.digit, colour=state.colour) > 0).all(1)
 
     def meaning(self, state: DigitState) -> Tensor:
@@ -63,7 +63,7 @@ class ColourDigit(DigitGame):
 def payoff(
     action: Int[Tensor, "*batch 2"], *, digit: Int[Tensor, "*batch 2"], colour: Int[Tensor, "*batch 2"]
 ) -> Float[Tensor, "*batch 2"]:
-    """What each of the two players earns by its own action."""
+    """Return what each of the two players earns by its own action."""
     return BEST_TERM * _sign(action + colour + digit.flip(-1)) + _sign(action + digit + colour.flip(-1))
 
 

@@ -244,7 +244,7 @@ class Combat(TeamEnv[CombatState]):
         return window, seen
 
     def _attributes(self, units: Units) -> Float[Tensor, "B units U"]:
-        """Who it is, its health, one-hot, and whether it must wait."""
+        """Return who it is, its health, one-hot, and whether it must wait."""
         who = torch.eye(2 * self.soldiers, device=self.device).expand(self.num_envs, -1, -1)
         health = F.one_hot(units.health, HEALTH + 1)[..., 1:]
         return torch.cat([who, health, (units.cooldown > 0)[..., None]], -1)

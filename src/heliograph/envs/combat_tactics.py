@@ -20,7 +20,7 @@ NOWHERE_NEAR = 10_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Units(EnvState):
-    """Where all units stand, their health, the steps until they may shoot, and who has fallen."""
+    """Record of where all units stand, their health, the steps until they may shoot, and who has fallen."""
 
     row: Int[Tensor, "B units"]
     column: Int[Tensor, "B units"]
@@ -75,7 +75,7 @@ def charge(units: Units, *, size: int) -> Int[Tensor, "B N"]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options:
-    """Where each soldier would be after each move, and after none; and whether it can go there."""
+    """Record of where each soldier would be after each move, and after none; and whether it can go there."""
 
     row: Int[Tensor, "B N 5"]
     column: Int[Tensor, "B N 5"]
@@ -118,7 +118,7 @@ def patrol(units: Units, *, size: int, time: int, vision: int) -> Int[Tensor, "B
 
 
 def _stop(size: int, time: int) -> tuple[int, int]:
-    """Where the patrol wants to be: the middle, then the corners of a square around it."""
+    """Return where the patrol wants to be: the middle, then the corners of a square around it."""
     low, middle, high = size // 4, size // 2, size - 1 - size // 4
     stops = [(middle, middle), (low, middle), (low, high), (high, high), (high, low), (low, low)]
     return stops[min(time // max(1, size // 2), len(stops) - 1)]

@@ -80,15 +80,15 @@ class DigitGame(TeamEnv[DigitState]):
 
     @abstractmethod
     def rewards(self, state: DigitState, action: Int[Tensor, "B 2"]) -> Float[Tensor, "B 2"]:
-        """What the last actions earn."""
+        """Return what the last actions earn."""
 
     @abstractmethod
     def solved(self, state: DigitState, action: Int[Tensor, "B 2"]) -> Bool[Tensor, " B"]:
-        """Whether both players did the best they could."""
+        """Tell whether both players did the best they could."""
 
     @abstractmethod
     def meaning(self, state: DigitState) -> Int[Tensor, "B 2 Z"]:
-        """What each player knows."""
+        """Return what each player knows."""
 
     @final
     def start(self) -> DigitState:

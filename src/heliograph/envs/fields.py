@@ -27,7 +27,7 @@ REMEDIES = {
 
 
 def form_of(tree: Tree) -> Form:
-    """What stays the same of a value from step to step."""
+    """Return what stays the same of a value from step to step."""
     if isinstance(tree, Tensor):
         return tree.shape, tree.dtype, tree.device
     if isinstance(tree, dict):

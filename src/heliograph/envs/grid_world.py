@@ -32,7 +32,7 @@ def grid_sights(numbers: Int[Tensor, "height width"], *, vision: int, outside: i
 
 
 def count_on(cell: Int[Tensor, "B n"], mask: Bool[Tensor, "B n"], *, num_cells: int) -> Float[Tensor, "B cells1"]:
-    """How many of those in the mask stand on each cell; the last is nowhere."""
+    """Return how many of those in the mask stand on each cell; the last is nowhere."""
     none = torch.zeros(len(cell), num_cells + 1, device=cell.device)
     return none.scatter_add(1, cell, mask.float())
 

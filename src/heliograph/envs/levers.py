@@ -20,7 +20,7 @@ __all__ = ["Levers", "LeversState", "expected_score"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LeversState(EnvState):
-    """Who of the pool each agent is."""
+    """Record of who of the pool each agent is."""
 
     number: Int[Tensor, "B N"]
 

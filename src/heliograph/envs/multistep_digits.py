@@ -48,7 +48,7 @@ class MultistepDigits(DigitGame):
         return SHARE * named.sum(1, keepdim=True).expand(-1, 2)
 
     def solved(self, state: DigitState, action: Tensor) -> Tensor:
-        """Whether both digits are named."""
+        """Tell whether both digits are named."""
         return (action == state.digit.flip(1)).all(1)
 
     def meaning(self, state: DigitState) -> Tensor:
@@ -62,7 +62,7 @@ def best_code_score(steps: int, *, vocabulary: int = 2) -> float:
 
 
 def binary_digit(digit: Int[Tensor, "*batch"], *, step: int) -> Int[Tensor, "*batch"]:
-    """What the binary code says in a step: the digit's bits, lowest first."""
+    """Return what the binary code says in a step: the digit's bits, lowest first."""
     return (digit >> step) & 1
 
 

@@ -176,7 +176,7 @@ class PredatorPrey(TeamEnv[PreyState]):
         return PreyState(place=place, prey=state.prey, reached=state.reached | there, time=time), outcome
 
     def _prey_reward(self, there: Tensor) -> Float[Tensor, "B 1"]:
-        """What a predator on the prey is paid."""
+        """Return what a predator on the prey is paid."""
         number = there.sum(1, keepdim=True)
         if self.mode == "cooperative":
             return PREY_REWARD * number

@@ -170,7 +170,7 @@ def distances(size: int) -> Int[Tensor, "cells cells"]:
 
 
 def in_sight(size: int, vision: int) -> Bool[Tensor, "cells cells"]:
-    """Which cells are seen from which."""
+    """Return which cells are seen from which."""
     cells = torch.arange(size * size)
     row, column = cells // size, cells % size
     return ((row[:, None] - row).abs() <= vision) & ((column[:, None] - column).abs() <= vision)

@@ -30,7 +30,7 @@ class SharedKnowledge(enum.Enum):
 
     @property
     def shares(self) -> bool:
-        """Whether all have one map."""
+        """True if all have one map."""
         return self in (SharedKnowledge.EVERYTHING, SharedKnowledge.AT_ONCE)
 
 
@@ -80,7 +80,7 @@ def searched(
 
 
 class _Searchers:
-    """Where predators go, for many episodes at once."""
+    """Predators that move by rule, for many episodes at once."""
 
     def __init__(self, size: int, *, vision: int, telling: SharedKnowledge):
         self.distance, self.sight = distances(size), in_sight(size, vision)
@@ -104,7 +104,7 @@ class _Searchers:
         return torch.stack(cells, 1), unseen
 
     def look(self, place: Int[Tensor, "B N"], unseen: Bool[Tensor, "B M cells"]) -> Bool[Tensor, "B M cells"]:
-        """What is unseen once all have looked around."""
+        """Return what is unseen once all have looked around."""
         looked = self.sight[place]
         return unseen & ~(looked.any(1, keepdim=True) if self.shares else looked)
 

@@ -20,7 +20,7 @@ LEAST_RADIUS = 1.2
 
 
 class Ground(enum.Enum):
-    """What a cell is, which decides how it looks."""
+    """Choice of what a cell is, which decides how it looks."""
 
     FLOOR = "floor"
     ROAD = "road"
@@ -29,7 +29,7 @@ class Ground(enum.Enum):
 
 
 class Mark(enum.Enum):
-    """What has befallen an actor: nothing to note, trouble (a collision), or that it has done its part."""
+    """Choice of what has befallen an actor: nothing to note, trouble (a collision), or that it has done its part."""
 
     NONE = "none"
     TROUBLE = "trouble"
@@ -37,7 +37,7 @@ class Mark(enum.Enum):
 
 
 class Presence(enum.Enum):
-    """Whether an actor takes part now, waits for its turn, or is gone: fallen, or not come yet."""
+    """Answer to whether an actor takes part now, waits for its turn, or is gone: fallen, or not come yet."""
 
     ACTIVE = "active"
     WAITING = "waiting"

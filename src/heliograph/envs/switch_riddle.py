@@ -23,7 +23,7 @@ LAST_DAY_N4 = 9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RiddleState(EnvState):
-    """Who enters on each day (-1: not told yet), the day, from 0, and how often each has been in the room."""
+    """Record of who enters on each day (-1: not told yet), the day, from 0, and how often each has been in the room."""
 
     visits: Int[Tensor, "B T"]
     day: Int[Tensor, " B"]
@@ -64,7 +64,7 @@ class SwitchRiddle(TeamEnv[RiddleState]):
 
     @property
     def visits(self) -> Int[Tensor, "B T"]:
-        """Who enters the room on each day of the present episode."""
+        """Return who enters the room on each day of the present episode."""
         return self.state.visits.clone()
 
     def fix_visits(self, visits: Int[Tensor, "B T"]) -> None:
@@ -81,7 +81,7 @@ class SwitchRiddle(TeamEnv[RiddleState]):
 
     @property
     def num_starts(self) -> int:
-        """How many visiting sequences there are, all equally likely."""
+        """Return how many visiting sequences there are, all equally likely."""
         return int(self.prisoners**self.days)
 
     def fix_starts(self, numbers: Int[Tensor, " B"]) -> None:
@@ -159,7 +159,7 @@ class SwitchRiddle(TeamEnv[RiddleState]):
         return RiddleState(visits=visits, day=torch.zeros_like(visits[:, 0]), counts=counts)
 
     def _occupants(self, state: RiddleState) -> Int[Tensor, "B 2"]:
-        """Who is in the room today and tomorrow, on the last day at the latest."""
+        """Return who is in the room today and tomorrow, on the last day at the latest."""
         days = state.day[:, None] + self._today_and_tomorrow
         return state.visits.gather(1, days.clamp_(max=self.days - 1))
 
@@ -168,7 +168,7 @@ class SwitchRiddle(TeamEnv[RiddleState]):
         return (today == self._prisoners) & (state.day < self.days)[:, None]
 
     def start(self) -> RiddleState:
-        """Who enters on each day."""
+        """Return who enters on each day."""
         shape = (self.num_envs, self.days)
         return self._first_day(torch.randint(self.prisoners, shape, generator=self.start_generator, device=self.device))
 

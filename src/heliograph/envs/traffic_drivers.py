@@ -52,7 +52,7 @@ def _on_crossing(roads: RoadMap) -> Bool[Tensor, " cells"]:
 
 
 def _leads(roads: RoadMap) -> Bool[Tensor, "cells cells"]:
-    """Whether a route goes from one cell straight to another; none to `nowhere`."""
+    """Tell whether a route goes from one cell straight to another; none to `nowhere`."""
     table = torch.zeros(roads.nowhere + 1, roads.nowhere + 1, dtype=torch.bool, device=roads.routes.device)
     table[roads.routes[:, :-1], roads.routes[:, 1:]] = True
     table[:, roads.nowhere] = False

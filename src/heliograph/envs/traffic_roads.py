@@ -57,7 +57,7 @@ DIFFICULTIES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RoadMap:
-    """Where cars drive: the cells of each route, and what number an observation gives each cell.
+    """Map of where cars drive: the cells of each route, and what number an observation gives each cell.
 
     `routes` [R + 1, longest] holds cells as row * size + column; what lies behind the end of a route, and all of the
     last row (no route), is the cell `nowhere` = size * size. Routes of one arm stand together, equally many for each.

@@ -15,7 +15,7 @@ __all__ = ["FinalViews", "Outcome", "View"]
 
 @dataclasses.dataclass(kw_only=True)
 class Outcome:
-    """What happened in a step: rewards, agents whose part ended, copies whose episode ended.
+    """Record of what happened in a step: rewards, agents whose part ended, copies whose episode ended.
 
     An episode that is over terminates all agents but those in `truncated`: the agents that a wrapped environment cut
     off by a limit of its own. (The user's `time_limit` is counted by the base class.)
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclasses.dataclass(kw_only=True)
 class View:
-    """What the agents see now, who takes part in this step, and what an analyst may know.
+    """Record of what the agents see now, who takes part in this step, and what an analyst may know.
 
     `state` is what a team with full information would see; it defaults to all observations side by side.
     `meaning` is what each agent privately knows (-1: nothing); never an input of a network.

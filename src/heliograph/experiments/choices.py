@@ -91,7 +91,7 @@ class EnvChoice(Choices):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EnvFacts:
-    """What a team must know of its environment to be built."""
+    """Record of what a team must know of its environment to be built."""
 
     roles: tuple[Role, ...]
     state_size: int
@@ -103,7 +103,7 @@ class EnvFacts:
 
     @property
     def ids_by_name(self) -> dict[str, Any]:
-        """What functions of the user are given for each agent, by the agent's name."""
+        """Return what functions of the user are given for each agent, by the agent's name."""
         return dict(zip(self.agents, self.ids or self.agents, strict=True))
 
     @property
@@ -192,7 +192,7 @@ def make_env(env: Any, *, num_envs: int = 1, seed: int = 0, device: str = "cpu",
 
 
 def may_make_team(make: Any) -> bool:
-    """Whether a class or function may be called with what every team environment takes."""
+    """Tell whether a class or function may be called with what every team environment takes."""
     if isinstance(make, type):
         return issubclass(make, TeamEnv)
     try:
@@ -204,7 +204,7 @@ def may_make_team(make: Any) -> bool:
 
 
 def _made_team(make: Any, settings: dict[str, Any], *, what: str, may_adapt: bool) -> Any:
-    """What is made from the settings of a team environment; None where `make` knows no such environments.
+    """Return what is made from the settings of a team environment; None where `make` knows no such environments.
 
     That shows where it takes any name, hands it on, and the environment within refuses those of a team environment; or
     where it takes them, and makes something else, which is closed.
@@ -237,7 +237,7 @@ def opened(choice: EnvChoice, *, num_envs: int = 1, seed: int = 0) -> Iterator[T
 
 
 def facts_for(choice: EnvChoice) -> EnvFacts:
-    """What a team must know of the environment of a choice, read off one copy."""
+    """Return what a team must know of the environment of a choice, read off one copy."""
     with opened(choice) as env:
         return facts_of(env)
 
@@ -262,7 +262,7 @@ def _is_path(value: Any, annotation: Any) -> bool:
 
 
 def _names_settings(make: Any) -> bool:
-    """Whether a function names all settings that it takes."""
+    """Tell whether a function names all settings that it takes."""
     if not inspect.isfunction(make):
         return False
     parameters = inspect.signature(make).parameters.values()
@@ -352,7 +352,7 @@ def build_model(name: Any, settings: Mapping[str, Any], spec: ModelSpec) -> Mode
 
 
 def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:
-    """Which policy serves which agents."""
+    """Return which policy serves which agents."""
     if choices.policies is None:
         return Layout(facts.roles, one_policy_per_role(facts.roles))
     if RESERVED_POLICY in choices.policies:

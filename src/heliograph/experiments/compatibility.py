@@ -42,7 +42,7 @@ COPIES_IN_TRAINING = 4
 
 
 class Verdict(enum.Enum):
-    """Whether a combination may be trained."""
+    """Answer to whether a combination may be trained."""
 
     LEGAL = "legal"
     REFUSED = "refused"
@@ -60,12 +60,12 @@ class Experiment:
 
     @property
     def carries(self) -> bool:
-        """Whether the channel carries anything."""
+        """True if the channel carries anything."""
         return self.team.channel.gradient is not Gradient.NONE
 
     @property
     def talks(self) -> bool:
-        """Whether any policy has something to say."""
+        """True if any policy has something to say."""
         return any(policy.model.communicates for policy in self.team.policies.values())
 
     def losses_that(self, need: str) -> list[str]:
@@ -74,7 +74,7 @@ class Experiment:
 
     @property
     def has_own_models(self) -> bool:
-        """Whether some policies have models of their own, a user's RLModule among them."""
+        """True if some policies have models of their own, a user's RLModule among them."""
         return any(policy.model is not None for policy in (self.choices.policies or {}).values())
 
 
@@ -93,7 +93,7 @@ class Rule:
     need: str | None = None
 
     def concerns(self, experiment: Experiment) -> bool:
-        """Whether an experiment is such a combination."""
+        """Tell whether an experiment is such a combination."""
         return (self.need is None or bool(experiment.losses_that(self.need))) and self.holds(experiment)
 
 
@@ -103,7 +103,7 @@ def _given_nothing(experiment: Experiment) -> bool:
 
 
 def _arrives_too_late(experiment: Experiment) -> bool:
-    """Whether even what is said in the first step of the longest episode is never read."""
+    """Tell whether even what is said in the first step of the longest episode is never read."""
     limits = [limit for limit in (experiment.env.horizon, experiment.env.time_limit) if limit is not None]
     talking = [policy.model for policy in experiment.team.policies.values() if policy.model.communicates]
     delay = experiment.team.channel.delay_env_steps

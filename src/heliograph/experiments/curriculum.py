@@ -31,7 +31,7 @@ class Points:
     between: str = "linear"
 
     def as_plain(self) -> dict[str, Any]:
-        """What JSON can hold, and `schedules_of` takes."""
+        """Return what JSON can hold, and `schedules_of` takes."""
         return dataclasses.asdict(self)
 
     @property
@@ -69,7 +69,7 @@ class Stages:
     times: int = 1
 
     def as_plain(self) -> dict[str, Any]:
-        """What JSON can hold, and `schedules_of` takes."""
+        """Return what JSON can hold, and `schedules_of` takes."""
         return {"by": "metric", **{key: value for key, value in dataclasses.asdict(self).items() if value is not None}}
 
     @property
@@ -78,7 +78,7 @@ class Stages:
         return self.values
 
     def reached(self, value: int | float | None) -> bool:
-        """Whether a measured value is good enough; one that was not measured is not."""
+        """Tell whether a measured value is good enough; one that was not measured is not."""
         if value is None or math.isnan(value):
             return False
         return bool(value >= self.at_least if self.at_least is not None else value <= self.at_most)  # type: ignore[operator]
@@ -98,7 +98,7 @@ class Curriculum:
 
     @property
     def metrics(self) -> list[str]:
-        """What `advance` must be told."""
+        """Return what `advance` must be told."""
         return [self.schedules[name].metric for name in self._stage]  # type: ignore[union-attr]
 
     def settings(self) -> dict[str, Any]:

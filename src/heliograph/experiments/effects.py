@@ -146,7 +146,7 @@ def _refuse_same_edges(experiment: "Experiment") -> None:
 
 
 def _heard(topology: Topology, experiment: "Experiment") -> Tensor:
-    """Who hears whom `[N, N]`, whichever form the edges have."""
+    """Return who hears whom `[N, N]`, whichever form the edges have."""
     edges = topology.edges(changed(experiment.step, hearing=None))
     if edges.senders is None:
         return edges.mask[0]

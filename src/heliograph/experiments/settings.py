@@ -68,7 +68,7 @@ class PolicySettings(Choices):
     lr: Any = None
 
     def config(self) -> dict[str, Any]:
-        """What differs from the others, as RLlib's PolicySpec takes it."""
+        """Return what differs from the others, as RLlib's PolicySpec takes it."""
         given = {"model": self.model, "model_settings": self.model_settings or None, "lr": self.lr}
         return {key: value for key, value in given.items() if value is not None}
 
@@ -151,12 +151,12 @@ class TrainSettings(Choices):
         return self
 
     def goals(self) -> list[Goal]:
-        """What columns must reach for the run to end."""
+        """Return what columns must reach for the run to end."""
         return goals_of(self.until)
 
     @property
     def open_ended(self) -> bool:
-        """Whether it ends when it is good enough, so that its controls are trained after it, as long as it took."""
+        """True if it ends when it is good enough, so that its controls are trained after it, as long as it took."""
         return bool(self.until) or self.patience is not None
 
     @property

@@ -27,7 +27,7 @@ class Goal:
     at_most: float | None = None
 
     def reached(self, value: float | int | None) -> bool:
-        """Whether a value keeps to them; one that was not measured does not."""
+        """Tell whether a value keeps to them; one that was not measured does not."""
         if value is None:
             return False
         low = self.at_least is None or value >= self.at_least
@@ -103,5 +103,5 @@ class Patience:
 
     @property
     def ended(self) -> bool:
-        """Whether there was none better for so many iterations."""
+        """True if there was none better for so many iterations."""
         return self.waited >= self.iterations

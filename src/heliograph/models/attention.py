@@ -82,7 +82,7 @@ class GraphHeads(nn.Module):
         self.scores = nn.Parameter(0.1 * torch.randn(2, heads, size_out))
 
     def forward(self, own: Float[Tensor, "B A I"], messages: Float[Tensor, "B A_or_1 K I"]) -> Offered:
-        """What each hearer is offered, itself among it."""
+        """Return what each hearer is offered, itself among it."""
         mine, theirs = self._split(own), self._split(messages)
         to_me, from_me = self._scored(mine)
         _, from_them = self._scored(theirs)

@@ -23,7 +23,7 @@ from heliograph.types import Choice, Execution, Heard, Inputs, Timing, Tree
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """What a model must know of its environment: spaces, how many agents share it, sizes of the other inputs.
+    """Record of what a model must know of its environment: spaces, how many agents share it, sizes of the other inputs.
 
     The channel takes `channel_input_size` numbers of a speaker and hands `payload_size` to each hearer.
     `vocabulary` and `word_size` are of a channel with symbols (else 0): how many there are, and the size of a
@@ -130,7 +130,7 @@ class Model(nn.Module, ABC):
         return hidden
 
     def listens(self, round_index: int) -> bool:
-        """Whether `listen` is called in a round: in those that are heard within the step."""
+        """Tell whether `listen` is called in a round: in those that are heard within the step."""
         return round_index < self.rounds and (round_index > 0 or self.timing is Timing.SAME_STEP)
 
     def draw(

@@ -24,7 +24,7 @@ from heliograph.types import Heard, Inputs, Tree
 
 
 def is_image(space: spaces.Space) -> bool:
-    """Whether a space is an image, height x width x channels."""
+    """Tell whether a space is an image, height x width x channels."""
     return isinstance(space, spaces.Box) and len(space.shape) == 3
 
 

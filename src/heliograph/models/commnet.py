@@ -89,7 +89,7 @@ class CommNet(Model):
         return {"state": tanh(mixed), "first": hidden["first"]}
 
     def remember(self, hidden: Tree, memory: Tree) -> Tree:
-        """What the core has made of the last round."""
+        """Return what the core has made of the last round."""
         return {name: hidden[name] for name in memory}
 
     def act(self, hidden: Tree) -> Tensor:

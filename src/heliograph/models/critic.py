@@ -32,12 +32,12 @@ class Critic(nn.Module):
 
     @property
     def looks_inside(self) -> bool:
-        """Whether it sees the policy's hidden features."""
+        """True if it sees the policy's hidden features."""
         return self.view.startswith("hidden")
 
     @property
     def sees_state(self) -> bool:
-        """Whether it sees all that the environment knows."""
+        """True if it sees all that the environment knows."""
         return "state" in self.view
 
     def forward(self, features: Tensor, state: Tensor | None = None) -> Float[Tensor, "*batch A"]:

@@ -87,7 +87,7 @@ class Magic(Model):
 
     @classmethod
     def idle(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """What belongs to choices that nobody makes, and to rounds that there are not."""
+        """Return what belongs to choices that nobody makes, and to rounds that there are not."""
         complete, rounds = settings["complete"], settings["rounds"]
         found: dict[str, str] = {}
         if all(_takes_all(complete, r) for r in range(rounds)):
@@ -109,7 +109,7 @@ class Magic(Model):
         return Perceived(hidden={"state": kept["state"], "last": self.message(kept["state"])}, memory=kept)
 
     def speak(self, hidden: Tree, *, round_index: int = 0) -> Tensor:
-        """What came out of the last round."""
+        """Return what came out of the last round."""
         return hidden["last"]
 
     def draw(
@@ -173,5 +173,5 @@ class Scheduler(nn.Module):
 
 
 def _takes_all(complete: str, round_index: int) -> bool:
-    """Whether a round takes every edge that exists, under the setting `complete`."""
+    """Tell whether a round takes every edge that exists, under the setting `complete`."""
     return complete == "all" or complete == ("later" if round_index else "first")

@@ -78,7 +78,7 @@ class DecisionTable:
 
     @property
     def _parts(self) -> tuple[bool, bool]:
-        """Whether the role ever says, and ever does, anything."""
+        """True if the role ever says, and ever does, anything."""
         return any(row.says is not None for row in self.decisions), any(row.does is not None for row in self.decisions)
 
     def as_json(self) -> dict[str, Any]:

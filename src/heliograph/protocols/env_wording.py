@@ -137,7 +137,7 @@ def _riddle(agents: Sequence[str]) -> Reading:
 
 
 def _visitors(number: int) -> list[Fact]:
-    """That so many different prisoners have visited."""
+    """Say that so many different prisoners have visited."""
 
     def fact(least: int) -> Fact:
         yes, no = f"{least} or more prisoners have visited", f"fewer than {least} prisoners have visited"

@@ -26,7 +26,7 @@ class Meaning:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Interpretation:
-    """What a role's messages mean: the best fact, how often it tells them, and the code.
+    """Record of what a role's messages mean: the best fact, how often it tells them, and the code.
 
     `holds` is the share of the messages that somebody read which the fact and the step tell; `by_step` the share that
     the step alone tells; `others` are the shares of the other facts.
@@ -102,7 +102,7 @@ def _share(said: Sequence[Turn], fact: Fact) -> float:
 
 
 def _code(said: Sequence[Turn], fact: Fact) -> list[Meaning]:
-    """What is said most often for each value, steps with the same code together."""
+    """Return what is said most often for each value, steps with the same code together."""
     by_step: dict[int, dict[str, str]] = defaultdict(dict)
     for (step, value), count in sorted(_counts(said, fact).items()):
         by_step[step][value] = count.most_common(1)[0][0]

@@ -27,7 +27,7 @@ ROUNDING = 1e-9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What a corpus tells of a protocol. `played` is None where tables of the environment cannot be played.
+    """Record of what a corpus tells of a protocol. `played` is None where tables of the environment cannot be played.
 
     Returns are in units of reward, normalised ones over that of full information.
     """
@@ -43,7 +43,7 @@ class Protocol:
 
     @property
     def optimal(self) -> bool | None:
-        """Whether the table earns the return of full information, which no team can exceed; None: not known."""
+        """True if the table earns the return of full information, which no team can exceed; None: not known."""
         return None if self.played is None else self.played.normalised_return >= 1 - ROUNDING
 
     def as_json(self) -> dict[str, Any]:

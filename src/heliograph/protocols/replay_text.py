@@ -57,7 +57,7 @@ def told(run: Run, rollout: Rollout, *, copy: int) -> tuple[tuple[str, ...], lis
 
 
 def _heard(run: Run, rollout: Rollout) -> dict[tuple[int, str], list[str]]:
-    """What each agent read in each step of a rollout of one copy."""
+    """Return what each agent read in each step of a rollout of one copy."""
     heard: dict[tuple[int, str], list[str]] = {}
     vocabulary = run.team.channel.vocabulary
     for row in rows_of(run.team, run.facts, rollout, with_attention=False).itertuples():
@@ -121,7 +121,7 @@ def _hearers(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:
 
 
 def senders_of(edges: Edges, rollout: Rollout) -> Int[Tensor, "T B N K"]:
-    """Whom each place of an inbox listens to, in every step and copy of a rollout."""
+    """Return whom each place of an inbox listens to, in every step and copy of a rollout."""
     shape = (*rollout.valid.shape, *edges.mask.shape[-2:])
     slots = torch.arange(edges.mask.shape[-1], device=edges.mask.device)
     return slots.expand(shape) if edges.senders is None else edges.senders.expand(shape)

@@ -89,7 +89,7 @@ class _Player:
         return torch.tensor([row[0] for row in made])[which], torch.tensor([row[1] for row in made])[which]
 
     def _look_up(self, visits: int, day: int, light: int, found: int, left: int) -> tuple[int, int, bool]:
-        """What is said and done in a situation, and whether the table has a row for it."""
+        """Return what is said and done in a situation, and whether the table has a row for it."""
         turn = Turn(
             step=day,
             role="prisoner",

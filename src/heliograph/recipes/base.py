@@ -29,6 +29,6 @@ class Recipe:
         return {**self.target, **self.at_most}
 
     def goal(self) -> str:
-        """What to reach, in words."""
+        """Return what to reach, in words."""
         least = [f"{key} >= {value:g}" for key, value in self.target.items()]
         return ", ".join([*least, *(f"{key} <= {value:g}" for key, value in self.at_most.items())])

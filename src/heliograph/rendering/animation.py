@@ -38,7 +38,7 @@ SILENT = Speech()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shot:
-    """What one picture shows: a scene, what is said in it, and when it is."""
+    """Record of what one picture shows: a scene, what is said in it, and when it is."""
 
     scene: Scene
     speech: Speech = SILENT

@@ -108,7 +108,7 @@ class Canvas:
 
     def utterance(self, said: Utterance, x: Number, y: Number, *, height: Number, scale: Number, most: Number,
                   layer: Number = 7) -> None:  # fmt: skip
-        """What was said, round after round, from `x` on around the line `y`, within `most` pixels."""
+        """Return what was said, round after round, from `x` on around the line `y`, within `most` pixels."""
         fit = min(1.0, most / max(utterance_width(said, height=height), 1e-9))
         for part in said:
             width = said_width(part, height=height)

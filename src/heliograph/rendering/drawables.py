@@ -23,7 +23,7 @@ TYPICAL = 0.98
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Said:
-    """What an agent says in one round: symbols of a vocabulary, or a vector of real numbers."""
+    """Record of what an agent says in one round: symbols of a vocabulary, or a vector of real numbers."""
 
     symbols: tuple[int, ...] = ()
     vector: tuple[Number, ...] = ()
@@ -57,7 +57,7 @@ class StepDescriber:
         self.scale = 1.0 if self.in_words else _scale_of(rollout)
 
     def speech(self, *, time: int, copy: int, before: Utterance = ()) -> Speech:
-        """What happened in a step; `before` is handed on."""
+        """Return what happened in a step; `before` is handed on."""
         said = tuple(self._said(time, copy, slot) for slot in range(len(self.run.facts.agents)))
         return Speech(
             said=said,
@@ -103,12 +103,12 @@ def _known(meaning: list[int]) -> str:
 
 
 def _scale_of(rollout: Rollout) -> float:
-    """What all but the largest entries of what was said stay within; 1 where there is nothing."""
+    """Return what all but the largest entries of what was said stay within; 1 where there is nothing."""
     said = [m.payload[rollout.speaking & rollout.valid.unsqueeze(-1)].abs().flatten() for m in rollout.messages]
     values = np.concatenate([x.double().numpy(force=True) for x in said]) if said else np.zeros(0)
     return float(np.quantile(values, TYPICAL)) or 1.0 if len(values) else 1.0
 
 
 def last_said(speeches: Sequence[Speech]) -> Utterance:
-    """What was said last in some steps, by the last in the order of slots; nothing where nobody spoke."""
+    """Return what was said last in some steps, by the last in the order of slots; nothing where nobody spoke."""
     return next((said for speech in reversed(speeches) for said in reversed(speech.said) if said), ())

@@ -79,7 +79,7 @@ class Stage:
         return self.left + (place[0] + 0.5) * self.cell, self.top + (place[1] + 0.5) * self.cell
 
     def _spots(self) -> list[tuple[Number, Number] | None]:
-        """Where agents, then things, are drawn: beside one another where they share a place."""
+        """Return where agents, then things, are drawn: beside one another where they share a place."""
         found: list[tuple[Number, Number] | None] = []
         counted: collections.Counter[Place] = collections.Counter()
         for actor in self._actors():
@@ -221,7 +221,7 @@ class Stage:
         self.canvas.patch(Rectangle((x - radius, top), width * health, height), fill=fill, layer=4.1)
 
     def _draw_bubbles(self) -> None:
-        """What agents say, each beside its speaker, on as little else as can be."""
+        """Return what agents say, each beside its speaker, on as little else as can be."""
         shown = [(spot, self._reach(a)) for spot, a in zip(self.spots, self._actors(), strict=True) if spot]
         taken = [Box(x=x - r, y=y - r, width=2 * r, height=2 * r) for (x, y), r in shown]
         height = max(SMALLEST_LETTERS + 1, min(18.0, 0.42 * self.cell))

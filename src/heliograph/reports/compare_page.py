@@ -29,7 +29,7 @@ NAMES = {"episode_return_mean": "mean return", "normalised_return": "normalised 
 
 
 def named(metric: str) -> str:
-    """What a page calls a metric."""
+    """Return what a page calls a metric."""
     return NAMES[metric] if metric in NAMES else f"mean return of team {metric.removeprefix(OF_TEAM)}"
 
 

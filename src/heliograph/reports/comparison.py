@@ -46,7 +46,7 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What the seeds of a group come to; no interval where there is only one seed."""
+    """Record of what the seeds of a group come to; no interval where there is only one seed."""
 
     num_seeds: int
     mean: float

@@ -54,7 +54,7 @@ def _attention(corpus: Corpus, heard: pd.DataFrame) -> Iterator[Safe]:
 
 
 def words(found: Attention, *, num_rounds: int = 1) -> str:
-    """What the numbers say, in two or three sentences."""
+    """Return what the numbers say, in two or three sentences."""
     who, read = _name(found, num_rounds=num_rounds), number(found.num_read, digits=1)
     takes = f" and choose {percent(found.taken)} of them" if found.hard else ""
     others = f"Others get {percent(found.on_others)} of the weight."

@@ -291,7 +291,7 @@ def _centres(weights: np.ndarray) -> np.ndarray:
 
 
 def narrow(labels: Iterable[str]) -> bool:
-    """Whether labels fit side by side below an axis."""
+    """Tell whether labels fit side by side below an axis."""
     return sum(len(label) + 1 for label in labels) <= 42
 
 

@@ -48,7 +48,7 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, 
 
 
 def _is_given(key: str) -> bool:
-    """Whether a key holds settings as they were given, of which the resolved ones tell more."""
+    """Tell whether a key holds settings as they were given, of which the resolved ones tell more."""
     return (key.startswith(GIVEN) and "_settings" in key) or key.startswith("env.settings")
 
 

@@ -34,7 +34,7 @@ class Group:
 
     @property
     def values(self) -> list[float]:
-        """What each seed reached."""
+        """Return what each seed reached."""
         return [run.value for run in self.runs]
 
     @property

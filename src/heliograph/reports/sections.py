@@ -296,7 +296,7 @@ def replays(findings: Findings, *, rollout: Any, num_episodes: int = 2) -> Itera
 
 
 def about(findings: Findings) -> Iterator[Safe]:
-    """Where the numbers come from."""
+    """Return where the numbers come from."""
     versions, shown = findings.corpus.metadata["versions"], findings.corpus.metadata["num_episodes"]
     yield element("h2", "How this was measured")
     notes = [

@@ -127,7 +127,7 @@ class A2CLearner(ActorCriticLearner):
 
     @property
     def takes_traces(self) -> bool:
-        """Where batches are of whole episodes, and all policies learn all the time."""
+        """Return whether batches are of whole episodes, and all policies learn all the time."""
         config = self.config
         return config.batch_mode == "complete_episodes" and config.policies_to_train is None and not config.freeze_team
 

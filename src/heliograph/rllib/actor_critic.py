@@ -65,7 +65,7 @@ class ActorCriticConfig(CommunicationConfig, ABC):
         return found
 
     def prepare_team(self, team: Team) -> None:
-        """Where gradients through time stop."""
+        """Set where gradients through time stop."""
         team.detach_gap = self.detach_gap
 
     def check_numbers(self) -> None:

@@ -32,12 +32,12 @@ class Alternating:
         return sorted({name for turn in self.turns for name in self._names(turn)})
 
     def trains(self, policy: str, *, num_env_steps: int) -> bool:
-        """Whether a policy learns in an update that comes after so many env steps."""
+        """Tell whether a policy learns in an update that comes after so many env steps."""
         turn = self.turns[max(0, num_env_steps - 1) // self.num_env_steps % len(self.turns)]
         return policy in self._names(turn)
 
     def __call__(self, policy: str, batch: Any = None) -> bool:
-        """What RLlib asks: whether the policy ever learns."""
+        """Return what RLlib asks: whether the policy ever learns."""
         return policy in self.policies
 
     def _names(self, turn: Sequence[str] | str) -> tuple[str, ...]:

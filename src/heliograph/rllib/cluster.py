@@ -16,7 +16,7 @@ HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 def answering_cluster() -> bool:
-    """Whether RAY_ADDRESS names a cluster; raises ConnectionError, after ten seconds, where none answers there."""
+    """Tell whether RAY_ADDRESS names a cluster; raises ConnectionError, after ten seconds, where none answers there."""
     named = os.environ.get(ADDRESS, "")
     if named in ("", LOCAL):
         return False

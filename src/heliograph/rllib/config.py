@@ -63,7 +63,7 @@ class LossChoice:
 
     @property
     def name(self) -> str:
-        """What the loss is called in the metrics."""
+        """Return what the loss is called in the metrics."""
         if isinstance(self.loss, str):
             return self.loss.rpartition(":")[2]
         return getattr(self.loss, "__name__", type(self.loss).__name__)
@@ -204,7 +204,7 @@ class CommunicationConfig(AlgorithmConfig):
         return self._facts[1]
 
     def policy_mapping(self) -> PolicyMapping | None:
-        """Who plays whom where the user says so; None for the default, one policy per role."""
+        """Return who plays whom where the user says so; None for the default, one policy per role."""
         names = set(self.policies)
         if names <= {DEFAULT_POLICY_ID} or isinstance(self.policy_mapping_fn, RoleMapping):
             return None
@@ -223,7 +223,7 @@ class CommunicationConfig(AlgorithmConfig):
         return lr_of(self, policy)
 
     def takes_model_config(self) -> bool:
-        """Whether `.rl_module(model_config=...)` reaches a module of the user's."""
+        """Tell whether `.rl_module(model_config=...)` reaches a module of the user's."""
         return any(is_guest(own.module_class) and own.model_config is None for own in self.user_modules().values())
 
     def fragment_length(self) -> int:
@@ -238,7 +238,7 @@ class CommunicationConfig(AlgorithmConfig):
         return steps - steps % horizon if steps >= horizon else steps
 
     def is_trained(self, policy: str, *, num_env_steps: int = 0) -> bool:
-        """Whether a policy (or the shared module) is trained in an update after so many env steps."""
+        """Tell whether a policy (or the shared module) is trained in an update after so many env steps."""
         if policy == RESERVED_POLICY:
             return not self.freeze_team
         chosen = self.policies_to_train
@@ -336,7 +336,7 @@ class CommunicationConfig(AlgorithmConfig):
         return {name: PolicyChoice(agents=agents, **own[name]) for name, agents in seats.items()}
 
     def user_modules(self) -> dict[str, RLModuleSpec]:
-        """What `.rl_module()` was given, by policy; one specification alone is for all of them."""
+        """Return what `.rl_module()` was given, by policy; one specification alone is for all of them."""
         given = self._rl_module_spec
         if isinstance(given, RLModuleSpec):
             return {role.name: given for role in self.facts().roles}
@@ -370,7 +370,7 @@ def _loaded(source: Any, name: str) -> LoadedPolicy:
 
 
 def _is_shared(path: Any) -> bool:
-    """Whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
+    """Tell whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
     path = pathlib.Path(path)
     return path.suffix == SUFFIX or (path / CONFIG).exists()
 

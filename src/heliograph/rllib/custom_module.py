@@ -77,7 +77,7 @@ class Guest(Model):
 
 
 def is_guest(module_class: Any) -> bool:
-    """Whether this is an RLModule that must be wrapped: neither ours nor derived from ours."""
+    """Tell whether this is an RLModule that must be wrapped: neither ours nor derived from ours."""
     return isinstance(module_class, type) and not issubclass(module_class, PolicyModule)
 
 

@@ -288,7 +288,7 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         self.sampler.reset()
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
-        """What builds this runner again."""
+        """Return what builds this runner again."""
         return (), {"config": self.config}
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:

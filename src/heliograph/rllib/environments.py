@@ -59,7 +59,7 @@ def taken_together(env_config: Mapping[str, Any], given: Mapping[str, Any], *, v
 
 
 def env_choice(env: Any, env_config: dict[str, Any]) -> EnvChoice:
-    """What `.environment(env, env_config=...)` means.
+    """Return what `.environment(env, env_config=...)` means.
 
     `env` is a Heliograph name or class, a name registered with `tune.register_env` or with Gymnasium, a `MultiAgentEnv`
     class, a `pyspiel.Game`, a function that makes an environment of any `Interface`, or a `TeamEnv` class.
@@ -157,7 +157,7 @@ class Foreign:
 
 
 def takes_config(make: Any) -> bool:
-    """Whether an environment is made from one `env_config`, and not from settings by name as PettingZoo's are.
+    """Tell whether an environment is made from one `env_config`, and not from settings by name as PettingZoo's are.
 
     That is so for RLlib's classes, and for functions whose first parameter must be given, or is called after it.
     """

@@ -18,7 +18,7 @@ class LearnerError(RunError):
 
 
 def exit_called(error: SystemExit) -> RunError:
-    """What a user must know where code of theirs ended the program, which by itself says nothing."""
+    """Return what a user must know where code of theirs ended the program, which by itself says nothing."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     return RunError(f"sys.exit({error.code!r}) was called{where}: in a run, raise an error that says what is wrong")

@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 @contextlib.contextmanager
 def interruptible(stop: Stop | None, *, ending: str = "the iteration") -> Iterator[Stop]:
-    """What tells whether to stop: `stop()`, or the user, who is told what the next Ctrl-C does.
+    """Return what tells whether to stop: `stop()`, or the user, who is told what the next Ctrl-C does.
 
     The second interrupts whatever is being done; a third, while that is cleared away, ends the process.
     """

@@ -59,7 +59,7 @@ class TeamLearner(TorchLearner, ABC):
         """Losses of a minibatch (those copies of the batch) to be added up under "total_loss", and what to log."""
 
     def is_enough(self, terms: dict[str, Tensor]) -> bool:
-        """Whether to end the update early, after a minibatch with these terms; the same on all learners."""
+        """Tell whether to end the update early, after a minibatch with these terms; the same on all learners."""
         return False
 
     # ---- construction -----------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class TeamLearner(TorchLearner, ABC):
 
     @property
     def takes_traces(self) -> bool:
-        """Whether an update goes once through whole rollouts, so that what sampled them can be learnt from."""
+        """True if an update goes once through whole rollouts, so that what sampled them can be learnt from."""
         return False
 
     # ---- updating ---------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ class TeamLearner(TorchLearner, ABC):
         normaliser.merge(moments)
 
     def is_trained(self, policy: str) -> bool:
-        """Whether a policy (or the shared module) learns in the present update."""
+        """Tell whether a policy (or the shared module) learns in the present update."""
         return self.config.is_trained(policy, num_env_steps=self._env_steps)
 
     def _apply_freezing(self) -> None:
@@ -338,7 +338,7 @@ class TeamLearner(TorchLearner, ABC):
         )
 
     def _learns(self, name: str) -> bool:
-        """Whether a module has weights that are to be trained in this update."""
+        """Tell whether a module has weights that are to be trained in this update."""
         return any(parameter.requires_grad for parameter in self.team_module[name].parameters())
 
     def _log_update(self, rollout: Rollout, means: dict[str, float]) -> None:

@@ -44,7 +44,7 @@ def _dead(group: LearnerGroup) -> list[int]:
 
 
 def _failure(group: LearnerGroup) -> Exception | None:
-    """What a learner failed of while the others waited for it; None where each of them waited."""
+    """Return what a learner failed of while the others waited for it; None where each of them waited."""
     for actor in group._worker_manager.actors().values():
         with contextlib.suppress(RayError):
             failure = ray.get(actor.apply.remote(_remembered), timeout=PING_SECONDS)

@@ -46,7 +46,7 @@ class OwnNetwork:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyMapping:
-    """Which agents each policy serves; `varies` where that changes from episode to episode.
+    """Record of which agents each policy serves; `varies` where that changes from episode to episode.
 
     The function is given `ids`, those of the environment, by the names of its agents.
     """
@@ -58,7 +58,7 @@ class PolicyMapping:
     ids: dict[str, Any]
 
     def assigner(self, *, seed: int) -> "Assigner | None":
-        """What asks the mapping anew for each of `B` episodes; None where it never changes."""
+        """Return what asks the mapping anew for each of `B` episodes; None where it never changes."""
         return Assigner(self, seed=seed) if self.varies else None
 
     def ask(self, agent: str, episode: EpisodeHandle) -> str:

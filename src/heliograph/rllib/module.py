@@ -61,7 +61,7 @@ class PolicyModule(TorchRLModule, InferenceOnlyAPI):
 
 
 class SharedModule(TorchRLModule, InferenceOnlyAPI):
-    """What belongs to no policy: the channel, and the networks of auxiliary losses (only where it learns)."""
+    """Record of what belongs to no policy: the channel, and the networks of auxiliary losses (only where it learns)."""
 
     def setup(self) -> None:
         """Build the channel; losses are added once the team exists."""

@@ -145,7 +145,7 @@ class PPOLearner(ActorCriticLearner):
         }
 
     def is_enough(self, terms: dict[str, Tensor]) -> bool:
-        """Whether the policies have moved so far from those that sampled that the batch is used up."""
+        """Tell whether the policies have moved so far from those that sampled that the batch is used up."""
         return self.config.target_kl is not None and float(terms["mean_kl"]) > self.config.target_kl
 
     def _surrogate(self, log_ratio: Tensor, advantages: Tensor) -> Tensor:

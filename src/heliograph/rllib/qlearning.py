@@ -181,7 +181,7 @@ register_trainable("CommDQN", CommDQN)  # else Tune, given the name, would impor
 
 @dataclasses.dataclass(kw_only=True)
 class Values:
-    """What a head makes of a rollout: the value of its choices, of the best ones, and where it was asked."""
+    """Record of what a head makes of a rollout: the value of its choices, of the best ones, and where it was asked."""
 
     chosen: Float[Tensor, "T B N"]
     best: Float[Tensor, "T B N"]
@@ -213,7 +213,7 @@ class QLearner(TeamLearner):
 
     @property
     def takes_traces(self) -> bool:
-        """Where all policies learn all the time."""
+        """Tell whether all policies learn all the time."""
         return self.config.policies_to_train is None and not self.config.freeze_team
 
     @torch.no_grad()

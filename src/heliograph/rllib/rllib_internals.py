@@ -186,7 +186,7 @@ RELIED_ON = (
 
 
 def changes() -> list[str]:
-    """What the installed Ray has that is not what Heliograph was written for; one sentence each."""
+    """Return what the installed Ray has that is not what Heliograph was written for; one sentence each."""
     found = []
     for relied in RELIED_ON:
         try:

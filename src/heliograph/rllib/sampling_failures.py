@@ -13,7 +13,7 @@ SAMPLING_ERRORS = (EnvRunnerError, EnvError)
 
 
 def sampling_failure(error: BaseException, *, worker_index: int, env: object) -> SamplingError:
-    """What a user must know of an exception in `sample()`: where it came from, what it was, its traceback."""
+    """Return what a user must know of an exception in `sample()`: where it came from, what it was, its traceback."""
     if isinstance(error, EnvError) and not isinstance(error.__cause__, SystemExit):
         return error
     where = ", ".join(reversed(getattr(error, "__notes__", []))) or f"while sampling {type(env).__name__}"

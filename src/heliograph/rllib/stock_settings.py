@@ -15,7 +15,7 @@ __all__ = ["SETTINGS", "Effect", "Heeded", "Refused", "attribute_of"]
 
 
 class Effect(enum.Enum):
-    """What shows that a setting is heeded."""
+    """Choice of what shows that a setting is heeded."""
 
     LEARNING = "weights"
     """Other weights after an update, or another team."""
@@ -294,7 +294,7 @@ RENAMED = {
 
 @functools.cache
 def attribute_of(name: str) -> str:
-    """Where AlgorithmConfig keeps the setting of a name."""
+    """Return where AlgorithmConfig keeps the setting of a name."""
     attributes = _attributes()
     candidates = (RENAMED.get(name, name), f"_{name}", f"callbacks_{name}")
     return next(candidate for candidate in candidates if candidate in attributes)

@@ -77,7 +77,7 @@ def _seen_by_critic(config: "CommunicationConfig", model: Model) -> int:
 
 
 def _bytes(space: spaces.Space) -> int:
-    """What is kept of an observation: of a choice among many its number alone, of images their bytes."""
+    """Return what is kept of an observation: of a choice among many its number alone, of images their bytes."""
     if isinstance(space, spaces.Dict):
         return sum(_bytes(part) for part in space.spaces.values())
     return (1 if space.dtype == "uint8" else 4) * math.prod(space.shape or ())
@@ -150,13 +150,13 @@ def check_idle(config: "CommunicationConfig", team: Team) -> None:
 
 
 def has_weights_of_nobody(config: "CommunicationConfig", team: Team) -> bool:
-    """Whether something is learnt that belongs to no policy: a codebook, or the networks of losses."""
+    """Tell whether something is learnt that belongs to no policy: a codebook, or the networks of losses."""
     losses = (build_loss(loss.loss, team, dict(loss.settings)) for loss in config.module_losses())
     return any(next(module.parameters(), None) is not None for module in (team.channel, *losses))
 
 
 def scored_words(team: Team) -> bool:
-    """Whether messages are chosen, as actions are, from odds that learning can change."""
+    """Tell whether messages are chosen, as actions are, from odds that learning can change."""
     return team.channel.scored and not team.channel.has_fixed_entropy
 
 

@@ -91,7 +91,7 @@ class Record:
 
     @property
     def num_steps(self) -> int:
-        """How many steps there are so far."""
+        """Return how many steps there are so far."""
         return len(self.steps)
 
     def when(self, time: int, copy: int) -> str:
@@ -152,7 +152,7 @@ class Record:
         return final
 
     def _cut(self) -> bool:
-        """Whether any final observations are needed."""
+        """Tell whether any final observations are needed."""
         return self.keeping is Keeping.SEEN and bool(torch.stack([s.truncated for s in self.steps]).any())
 
     def _trace(self) -> tuple[StepOutput, ...] | None:

@@ -18,7 +18,7 @@ WHOLE = ("static_edges", "initial", "trace")
 
 
 class Keeping(enum.Enum):
-    """What a rollout of whole episodes keeps: all, or nothing of what was seen, which is most of its memory.
+    """Choice of what a rollout of whole episodes keeps: all, or nothing of what was seen, which is most of its memory.
 
     Without it `observations` are {}, `state` has no numbers, and what was said cannot be played to the team once more.
     """

@@ -215,7 +215,7 @@ class Sampler:
 
     @contextlib.contextmanager
     def _blaming(self, seen: TeamStep, record: Record) -> Iterator[None]:
-        """Where a team cannot act, look first whether what it was shown breaks the contract."""
+        """Look first, where a team cannot act, whether what it was shown breaks the contract."""
         try:
             yield
         except Exception:
@@ -301,7 +301,7 @@ def _kept(episodes: Episodes, over: Bool[Tensor, " B"]) -> Episodes:
 
 
 def spoken(message: Message) -> Tensor:
-    """What was said, to be compared: symbols where there are any, else the vector."""
+    """Return what was said, to be compared: symbols where there are any, else the vector."""
     return message.payload if message.symbols is None else message.symbols
 
 

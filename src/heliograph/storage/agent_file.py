@@ -188,7 +188,7 @@ def _about(run: Run, program: AgentProgram) -> dict[str, Any]:
 
 
 def num_maskable(space: spaces.Space) -> int:
-    """How many actions a mask speaks of; 0 where the space has none."""
+    """Return how many actions a mask speaks of; 0 where the space has none."""
     return int(space.n) if isinstance(space, spaces.Discrete) else 0
 
 

@@ -78,7 +78,7 @@ def _mixed(base: Run, found: Mapping[str, tuple[Run, str]], *, team: Any) -> Run
 
 
 def _choices(base: Run, found: Mapping[str, tuple[Run, str]]) -> TeamChoices:
-    """What builds such a team: each policy with the model of its own run."""
+    """Return what builds such a team: each policy with the model of its own run."""
     policies = {}
     for name, seats in base.team.layout.seats.items():
         run, own = found.get(name, (base, name))

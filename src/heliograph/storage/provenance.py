@@ -153,7 +153,7 @@ def _module_of(value: Any) -> str:
 
 
 def _is_own(module: types.ModuleType) -> bool:
-    """Whether a module is a file that lies neither in Python, nor among installed packages, nor in Heliograph."""
+    """Tell whether a module is a file that lies neither in Python, nor among installed packages, nor in Heliograph."""
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py") or not os.path.isfile(file):
         return False
@@ -220,7 +220,7 @@ def told_changes(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
 
 
 def whence(folder: pathlib.Path, config: Mapping[str, Any]) -> str:
-    """Where the code that a run needs came from, of what cannot be found here; nothing where all is there."""
+    """Return where the code that a run needs came from, of what cannot be found here; nothing where all is there."""
     told = []
     for component in _components_of(config):
         module = component.import_path.partition(":")[0]
@@ -242,7 +242,7 @@ def _kept(folder: pathlib.Path, about: Mapping[str, Any]) -> str:
 
 
 def _is_there(module: str) -> bool:
-    """Whether a module can be found, by its first name alone: to look for more would import that."""
+    """Tell whether a module can be found, by its first name alone: to look for more would import that."""
     top = module.partition(".")[0]
     beside = _here() / top
     try:

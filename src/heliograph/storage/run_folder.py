@@ -81,18 +81,18 @@ class Run:
 
     @property
     def place(self) -> str:
-        """What messages call it: where it was read from."""
+        """Return what messages call it: where it was read from."""
         return str(self.source or self.folder)
 
     @property
     def algorithm(self) -> str | None:
-        """What trained it; None where that is not recorded."""
+        """Return what trained it; None where that is not recorded."""
         training = self.config.get("training")
         return training.get("algorithm") if isinstance(training, dict) else None
 
     @property
     def has_odds(self) -> bool:
-        """Whether its outputs are logits, which can be sampled; those of Q-learning are values."""
+        """True if its outputs are logits, which can be sampled; those of Q-learning are values."""
         return self.algorithm != "qlearning"
 
     def agent(self, name: str, *, choice: Choice = Choice.GREEDY) -> LoneAgent:
@@ -245,7 +245,7 @@ def weights_in(config: dict[str, Any], stored: TensorFile) -> dict[str, Tensor]:
 
 
 def _outlines(config: dict[str, Any], stored: TensorFile) -> dict[str, Outline]:
-    """What tensors are when they are read."""
+    """Return what tensors are when they are read."""
     return {
         key: dataclasses.replace(value, dtype=torch.float32) if _is_half(config, value) else value
         for key, value in present_weights(stored.outlines).items()
@@ -306,7 +306,7 @@ def check_fit(tensors: Mapping[str, Tensor | Outline], expected: Mapping[str, Te
 
 
 def _told(source: pathlib.Path, config: Mapping[str, Any], error: Exception) -> str:
-    """What is wrong, after where the code that is missing came from."""
+    """Return what is wrong, after where the code that is missing came from."""
     came = whence(source, config)
     return f"{came} ({_sentence(error)})" if came else _sentence(error)
 

@@ -66,7 +66,7 @@ def read_text(path: pathlib.Path, *, at_most: int) -> str:
 
 
 def parse_json(text: str, *, where: str) -> Any:
-    """What a JSON text says; raises `RunFolderError` where it is none, or nested without end."""
+    """Return what a JSON text says; raises `RunFolderError` where it is none, or nested without end."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -99,7 +99,7 @@ def _ordered(content: bytes) -> bytes:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outline:
-    """What a header says of a tensor."""
+    """Record of what a header says of a tensor."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype

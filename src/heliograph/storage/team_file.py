@@ -142,7 +142,7 @@ def _content(run: Run) -> dict[str, Any]:
 def _only(
     tensors: dict[str, Tensor], content: dict[str, Any], policy: str, *, valid: list[str]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What belongs to one policy; without an environment, as it is no team."""
+    """Return what belongs to one policy; without an environment, as it is no team."""
     if policy not in valid:
         raise UnknownNameError(what="policy to export", name=policy, valid=valid)
     own = {key: value for key, value in tensors.items() if key.startswith(f"{POLICY}{policy}.")}
@@ -162,7 +162,7 @@ def _trained_as(config: dict[str, Any], name: str) -> str:
 
 
 def _part(value: Any) -> dict[str, Any]:
-    """What should be a table, and may be anything in a stranger's file."""
+    """Return what should be a table, and may be anything in a stranger's file."""
     return value if isinstance(value, dict) else {}
 
 

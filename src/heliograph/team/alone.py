@@ -26,10 +26,11 @@ __all__ = ["AgentMemory", "AgentMessage", "AgentStep", "LoneAgent", "Thought"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AgentMemory:
-    """What an agent carries from one env step to the next; nothing else of it changes while it acts.
+    """Record of what an agent carries from one env step to the next; nothing else of it changes while it acts.
 
-    `memory` of its model (several vectors side by side), `last_action` as features and `last_message` as one-hot symbols (None where it is not told),
-    the `channel`'s state, `num_steps` of its episode so far, and the `seed` of its draws.
+    `memory` of its model (several vectors side by side), `last_action` as features and `last_message` as one-hot
+    symbols (None where it is not told), the `channel`'s state, `num_steps` of its episode so far, and the `seed` of its
+    draws.
     """
 
     memory: Float[Tensor, " S"]

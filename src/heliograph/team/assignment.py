@@ -63,7 +63,7 @@ class Layout:
     def action_mask(
         self, policy: str, by_role: Mapping[str, Tensor] | None, *, lead: int
     ) -> Bool[Tensor, "*lead A n"] | None:
-        """Which actions a policy's agents may choose; None where all."""
+        """Return which actions a policy's agents may choose; None where all."""
         served = [role for role in self.roles if role.name in self.seats[policy].roles]
         known = [by_role[role.name] for role in served if by_role is not None and role.name in by_role]
         if by_role is None or not known:

@@ -42,7 +42,7 @@ def weights_given(weights: Float[Tensor, "B A *heads _K"], *, num_slots: int) ->
 
 
 def attends(team: TeamParts) -> bool:
-    """Whether any of its models gives weights to what it hears."""
+    """Tell whether any of its models gives weights to what it hears."""
     return any(policy.communicates and policy.model.attends for policy in team.policies.values())
 
 

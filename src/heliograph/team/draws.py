@@ -40,18 +40,18 @@ class Draws(ABC):
 
     @abstractmethod
     def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
-        """What the models draw to listen, by policy in each round; asked before anybody speaks."""
+        """Return what the models draw to listen, by policy in each round; asked before anybody speaks."""
 
     @abstractmethod
     def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
-        """What the channel draws for the messages of a round, of what goes into it `[B, N, C]`."""
+        """Return what the channel draws for the messages of a round, of what goes into it `[B, N, C]`."""
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """The messages that travel, of those that were said in a round; by default these."""
         return message
 
     def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
-        """What hearers get, of what has arrived in their inboxes; by default that."""
+        """Return what hearers get, of what has arrived in their inboxes; by default that."""
         return inbox
 
 
@@ -96,11 +96,11 @@ class FreshDraws(Draws):
         return team.channel.sample(channel_input, generator=self._generator, choice=self._choice)
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
-        """What the intervention makes of it, where there is one."""
+        """Return what the intervention makes of it, where there is one."""
         return message if self._intervention is None else self._intervention(message, self._step, self._edges)
 
     def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
-        """What the intervention makes of it, where it is one of single edges."""
+        """Return what the intervention makes of it, where it is one of single edges."""
         replace = self._intervention
         return replace.received(inbox, arrivals, edges) if isinstance(replace, EdgeIntervention) else inbox
 
@@ -127,5 +127,5 @@ class RecordedDraws(Draws):
         return self._draws[round_index]
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
-        """What was recorded, where that is to be said again."""
+        """Return what was recorded, where that is to be said again."""
         return message if self._messages is None else self._messages[round_index]

@@ -106,7 +106,7 @@ def ages_in(rollout: Rollout) -> Int[Tensor, "T B"]:
 def inputs_of(
     layout: Layout, policy: str, *, observations: Mapping[str, Tree], past: Past, state: Tensor | StateMaker, lead: int
 ) -> Inputs:
-    """What a policy's agents perceive by themselves, with `lead` axes before that of the agents."""
+    """Return what a policy's agents perceive by themselves, with `lead` axes before that of the agents."""
     known: Any = UnmadeState(observations=observations, maker=state) if isinstance(state, StateMaker) else state
     done = layout.gather(policy, past.last_action, lead=lead)
     observation = layout.gather(policy, observations, lead=lead)
@@ -115,7 +115,7 @@ def inputs_of(
 
 
 def recorded_inputs(layout: Layout, policy: str, rollout: Rollout, *, steps: slice) -> Inputs:
-    """What a policy's agents perceived in those steps of a rollout."""
+    """Return what a policy's agents perceived in those steps of a rollout."""
     whole = (rollout.observations, rollout.last_action, rollout.last_message, held(rollout, "state"))
     observations, done, said, state = map_tensors(lambda leaf: leaf[steps], whole)
     past = Past(last_action=done, last_message=said)

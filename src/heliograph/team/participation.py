@@ -15,7 +15,7 @@ __all__ = ["Participation", "all_observe", "presence_in", "present_now"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Participation:
-    """Whether any agent of a policy observes in each step: T of them and one to bootstrap from."""
+    """Answer to whether any agent of a policy observes in each step: T of them and one to bootstrap from."""
 
     steps: tuple[bool, ...]
 
@@ -53,7 +53,7 @@ def all_observe(observing: Bool[Tensor, "*T B N"]) -> list[bool]:
 
 
 def present_now(observing: Tensor, layout: Layout) -> dict[str, bool]:
-    """Whether any agent of each policy observes in a step [B, N]; always on a GPU, where asking costs more."""
+    """Tell whether any agent of each policy observes in a step [B, N]; always on a GPU, where asking costs more."""
     if not observing.is_cpu:
         return dict.fromkeys(layout.policies, True)
     here: list[bool] = observing.any(0).tolist()

@@ -71,17 +71,17 @@ class TeamParts(nn.Module, ABC):
         """The policies whose models have a memory."""
 
     def detaches_after(self, num_steps: int) -> bool:
-        """Whether no gradient passes on from that many steps of a rollout."""
+        """Tell whether no gradient passes on from that many steps of a rollout."""
         return self.detach_gap is not None and num_steps % self.detach_gap == 0
 
     def edges(self, step: TeamStep) -> Edges:
-        """Who hears whom in this step (no slots at all for a silent team)."""
+        """Return who hears whom in this step (no slots at all for a silent team)."""
         if self.silent:
             return no_edges(step.speaking.shape[1], step.speaking.device)
         return self.topology.edges(step)
 
     def talking(self, round_index: int, assignment: Tensor | None) -> Tensor:
-        """Which agents' models exchange messages in this round."""
+        """Return which agents' models exchange messages in this round."""
         return self._talking[round_index] if assignment is None else self._rounds_of[assignment] > round_index
 
     def unread(

@@ -41,7 +41,7 @@ class ObservationNormaliser(nn.Module):
         return self.moments[_name(key)].normalise(self.flat(key, observation)).reshape(observation.shape)
 
     def flat(self, key: str, leaf: Tensor) -> Float[Tensor, "*batch D"]:
-        """What is normalised under a key, as vectors."""
+        """Return what is normalised under a key, as vectors."""
         axes = self.axes[key]
         return (leaf.flatten(-axes) if axes else leaf.unsqueeze(-1)).float()
 
@@ -81,7 +81,7 @@ class Policy(nn.Module):
         return self.model.encode(inputs)
 
     def channel_input(self, hidden: Tree, *, round_index: int) -> Tensor:
-        """What the channel gets from these agents in a round."""
+        """Return what the channel gets from these agents in a round."""
         if self.message_encoder is None:
             raise RuntimeError("this policy does not communicate")
         return self.message_encoder(self.model.speak(hidden, round_index=round_index))
@@ -89,7 +89,7 @@ class Policy(nn.Module):
     def hear(
         self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0, draw: Tree = None
     ) -> Heard:
-        """What these agents get from the channel; `payload` is [..., A or 1, K, P]."""
+        """Return what these agents get from the channel; `payload` is [..., A or 1, K, P]."""
         if self.message_decoder is None:
             raise RuntimeError("this policy does not communicate")
         for norm in self._norms:

@@ -41,7 +41,7 @@ class TeamState:
 
 @dataclasses.dataclass(kw_only=True)
 class StepOutput:
-    """What one step of a team computed, before anybody acts.
+    """Record of what one step of a team computed, before anybody acts.
 
     `before` and `after` are hidden features by policy, before and after listening. The others have an entry for each
     round: `channel_inputs` went into the channel, `draws` is its randomness, `messages` came out and travelled

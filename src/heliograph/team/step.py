@@ -66,7 +66,7 @@ def step(
 
 
 class Core(NamedTuple):
-    """What the recurrent cores put out: hidden features, memories, and weights of what waited, by policy."""
+    """Record of what the recurrent cores put out: hidden features, memories, and weights of what waited, by policy."""
 
     hidden: dict[str, Tree]
     memory: dict[str, Tree]
@@ -106,7 +106,7 @@ def run_core(
 def encode_messages(
     team: TeamParts, hidden: Mapping[str, Tree], here: list[str], *, round_index: int, assignment: Tensor | None
 ) -> Float[Tensor, "B N C"]:
-    """What goes into the channel: of agents that communicate and observe, zeros of the others."""
+    """Return what goes into the channel: of agents that communicate and observe, zeros of the others."""
     found = {}
     for policy, value in hidden.items():
         network = team.policies[policy]
@@ -142,6 +142,6 @@ def aggregate_messages(
 
 
 def offered(inbox: Inbox, slots: slice | list[int]) -> tuple[Float[Tensor, "B A_or_1 K P"], Bool[Tensor, "B A K"]]:
-    """What waits for the agents in these slots, and which of it is unread."""
+    """Return what waits for the agents in these slots, and which of it is unread."""
     payload = inbox.payload.unsqueeze(1) if inbox.payload.dim() == 3 else inbox.payload[:, slots]
     return payload, inbox.mask[:, slots]

@@ -77,14 +77,14 @@ class Unrolled:
 
     @functools.cached_property
     def channel_inputs(self) -> tuple[Float[Tensor, "T B N C"], ...]:
-        """What went into the channel, one tensor a round."""
+        """Return what went into the channel, one tensor a round."""
         return tuple(
             torch.stack(of_round) for of_round in zip(*(step.channel_inputs for step in self.steps), strict=True)
         )
 
     @functools.cached_property
     def messages(self) -> tuple[Message, ...]:
-        """What came out of it, one message a round."""
+        """Return what came out of it, one message a round."""
         rounds = zip(*(step.messages for step in self.steps), strict=True)
         return tuple(map_tensors(lambda *leaves: torch.stack(leaves), *of_round) for of_round in rounds)
 
@@ -177,7 +177,7 @@ def unroll(team: TeamParts, rollout: Rollout, *, presence: Mapping[str, Particip
 
 
 def traced(team: TeamParts, rollout: Rollout) -> Unrolled:
-    """What `unroll` returns, from the trace of a rollout of whole episodes that this team has just sampled."""
+    """Return what `unroll` returns, from the trace of a rollout of whole episodes that this team has just sampled."""
     if rollout.trace is None:
         raise ValueError("the rollout has no trace: use unroll")
     nobody = dict.fromkeys(team.layout.policies)

@@ -30,7 +30,7 @@ def made_channel(make_channel: MakeChannel) -> Channel:
 
 
 def channel_inputs_for(channel: Channel, *, seed: int = 0) -> Tensor:
-    """What three agents of 64 copies mean to say, with gradients."""
+    """Return what three agents of 64 copies mean to say, with gradients."""
     return torch.randn(*BATCH, channel.input_size, generator=seeded(seed), requires_grad=True)
 
 
@@ -244,7 +244,7 @@ def check_state(make_channel: MakeChannel) -> None:
 
 @component_check
 def check_saved(make_channel: MakeChannel) -> None:
-    """What `schedule` moves is in the state dict, and with it another channel says the same."""
+    """Return what `schedule` moves is in the state dict, and with it another channel says the same."""
     channel, other = made_channel(make_channel), made_channel(make_channel)
     steps = channel.anneal_env_steps or MANY_ENV_STEPS
     channel.schedule(steps)

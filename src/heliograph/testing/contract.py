@@ -56,7 +56,7 @@ def component_check(check: Callable[Concatenate[Any, P], None]) -> Callable[Conc
 
 
 def component_name(component: Any) -> str:
-    """What a component is called in messages: its name, with the settings that are given."""
+    """Return what a component is called in messages: its name, with the settings that are given."""
     if isinstance(component, functools.partial):
         given = [*map(repr, component.args), *(f"{key}={value!r}" for key, value in component.keywords.items())]
         return f"{component_name(component.func)}({', '.join(given)})"

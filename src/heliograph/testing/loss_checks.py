@@ -87,7 +87,7 @@ def check_mean(make_loss: Any, *, env: MakeEnv | None = None) -> None:
 
 @component_check
 def check_valid_steps(make_loss: Any, *, env: MakeEnv | None = None) -> None:
-    """What comes after the end of an episode does not count: mask with `rollout.valid`."""
+    """Return what comes after the end of an episode does not count: mask with `rollout.valid`."""
     for _, sampler, where in _samplers(make_loss, env, copies=32):
         rollout = sampler.episodes()
         late = ~rollout.valid

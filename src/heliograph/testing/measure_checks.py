@@ -50,7 +50,7 @@ def check_result(measure: Measure) -> None:
 
 @component_check
 def check_declaration(measure: Measure) -> None:
-    """What it declares holds: its value lies in the declared range."""
+    """Return what it declares holds: its value lies in the declared range."""
     declared = measure_of(measure)
     low, high = declared.range
     value = headline(declared.function(**_input(measure)))
@@ -59,7 +59,7 @@ def check_declaration(measure: Measure) -> None:
 
 @component_check
 def check_resampling(measure: Measure) -> None:
-    """What it declares for shuffles gives what the function gives for the same rows in that order."""
+    """Return what it declares for shuffles gives what the function gives for the same rows in that order."""
     declared, given = measure_of(measure), _input(measure)
     if declared.resampling is None:
         return

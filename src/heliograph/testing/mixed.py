@@ -71,7 +71,7 @@ class Mixed(TeamEnv[MixedState]):
         return Bounds(random=by_chance, blind=solved, full_information=solved, source="exact")
 
     def oracle(self, state: MixedState) -> dict[str, Tensor]:
-        """What each agent is shown to be right."""
+        """Return what each agent is shown to be right."""
         return {"scout": state.scout, "driver": state.driver, "drone": state.drone}
 
     def start(self) -> MixedState:

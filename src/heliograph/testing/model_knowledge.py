@@ -43,7 +43,7 @@ def outcome_of(team: Team, step: TeamStep, state: Any, *, heard: Message | None 
 
 
 def messages_of(team: Team, step: TeamStep, state: Any) -> Message | None:
-    """What is said in a step, in its first round; None where nothing is."""
+    """Return what is said in a step, in its first round; None where nothing is."""
     acted = team.step(step, state, generator=seeded(3))
     return acted.messages[0] if acted.messages else None
 
@@ -67,7 +67,7 @@ def check_knowledge(make_model: MakeModel) -> None:
 
 
 def _changes(world: TeamEnv, team: Team, step: TeamStep, state: Any) -> bool:
-    """Whether anyone does otherwise where what others see, and the state, are replaced."""
+    """Tell whether anyone does otherwise where what others see, and the state, are replaced."""
     heard = messages_of(team, step, state)
     for role in world.roles:
         others = {other.name for other in world.roles} - {role.name}

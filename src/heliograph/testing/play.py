@@ -95,7 +95,7 @@ def play(env: TeamEnv, *, steps: int) -> Iterator[tuple[int, TeamStep]]:
 
 
 def trace(env: TeamEnv, *, fresh: bool = True) -> list[TeamStep]:
-    """What teams see that all draw the same random actions; from a reset, or from the present state."""
+    """Return what teams see that all draw the same random actions; from a reset, or from the present state."""
     generator = stream(env, seed=4)
     steps = [env.reset() if fresh else env.view()]
     for _ in range(NUM_STEPS):
@@ -105,12 +105,12 @@ def trace(env: TeamEnv, *, fresh: bool = True) -> list[TeamStep]:
 
 
 def equal(one: Tree, other: Tree) -> bool:
-    """Whether two structures hold the same tensors, bit by bit."""
+    """Tell whether two structures hold the same tensors, bit by bit."""
     a, b = tensors_of(one), tensors_of(other)
     return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def equal_at(one: Tree, other: Tree, *, copies: Bool[Tensor, " B"]) -> bool:
-    """Whether two structures hold the same tensors in some copies, bit by bit."""
+    """Tell whether two structures hold the same tensors in some copies, bit by bit."""
     a, b = tensors_of(one), tensors_of(other)
     return len(a) == len(b) and all(torch.equal(x[copies], y[copies]) for x, y in zip(a, b, strict=True))

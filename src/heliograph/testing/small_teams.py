@@ -34,7 +34,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def all_close(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal up to what rounding in another order makes of them."""
+    """Tell whether two tensors are equal up to what rounding in another order makes of them."""
     return torch.allclose(one, other, atol=2e-5, rtol=1e-4)
 
 
@@ -58,7 +58,7 @@ def stir(team: Team, *, seed: int = 0) -> Team:
 
 
 def steps_of(env: TeamEnv, team: Team, *, number: int, seed: int = 0) -> list[tuple[TeamStep, Any]]:
-    """What a team saw and in which state it was, step by step."""
+    """Return what a team saw and in which state it was, step by step."""
     generator = seeded(seed)
     step = env.reset()
     state, found = team.initial_state(step), []

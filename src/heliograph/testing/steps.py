@@ -49,7 +49,7 @@ def check_fields(make_env: MakeEnv) -> None:
 
 
 def _there(value: Tree) -> Any:
-    """What of an optional field is there."""
+    """Return what of an optional field is there."""
     return {key: _there(part) for key, part in value.items()} if isinstance(value, dict) else value is not None
 
 
@@ -123,7 +123,7 @@ def _limits(space: spaces.Space) -> tuple[Any, Any]:
 
 @conformance
 def check_masks(make_env: MakeEnv) -> None:
-    """Who acts or speaks observes; who is gone does nothing; actions that nobody asked for change nothing."""
+    """Expect those who act or speak to observe, those gone to do nothing, and actions that nobody asked for to change nothing."""
     env, twin = (make_env(num_envs=NUM_COPIES, seed=3) for _ in range(2))
     generator, other = stream(env, seed=0), stream(env, seed=1)
     step, shown = env.reset(), twin.reset()

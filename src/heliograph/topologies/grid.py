@@ -37,6 +37,6 @@ class Grid(Topology):
 
 
 def _once(senders: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-    """Where a small grid wraps, the same neighbour stands on two sides: it is heard once."""
+    """Drop a neighbour that stands on two sides, where a small grid wraps: it is heard once."""
     same = (senders.unsqueeze(-1) == senders.unsqueeze(-2)) & there.unsqueeze(-2)
     return there & ~same.tril(-1).any(-1)

@@ -30,7 +30,7 @@ class Bandwidth:
 def bandwidth(
     messages: Any, *, bits: Any = None, num_episodes: int = 1, gates: Any = None, null: Any = None
 ) -> Bandwidth:
-    """What was said in a number of episodes, silent ones counted (Singh et al. 2019; Kim et al. 2019).
+    """Return what was said in a number of episodes, silent ones counted (Singh et al. 2019; Kim et al. 2019).
 
     `bits` is what each message cost (None: `bits_of_numbers`, 32 a number of a float32 vector, or of words
     log2(symbols that occur) a symbol). `gates` tells of each whether its gate was open; `null` is the message that says

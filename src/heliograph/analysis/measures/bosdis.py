@@ -20,7 +20,7 @@ def bosdis(
     messages: Any, attributes: Any, *, convention: str = "all", vocabulary: int | None = None, given: Any = None,
     eos: Any = None, unique: bool = False,
 ) -> float:  # fmt: skip
-    """Whether each symbol stands for one attribute, wherever it is: bag-of-symbols disentanglement, 0 to 1.
+    """Tell whether each symbol stands for one attribute, wherever it is: bag-of-symbols disentanglement, 0 to 1.
 
     The mean over symbols v whose number n_v varies of (largest - second largest I(n_v; a_k) over attributes k) /
     H(n_v), where n_v is how often v occurs in a message (Chaabouni et al. 2020); with one attribute the second is 0.

@@ -68,7 +68,7 @@ def influence_by_situation(
 
 
 def mixed_actions(action_probabilities: Any, message_probabilities: Any = None) -> Float[np.ndarray, "n A"]:
-    """What the hearer does on average over messages, sum_m p(m) pi(a | do m): a fitted "no message"."""
+    """Return what the hearer does on average over messages, sum_m p(m) pi(a | do m): a fitted "no message"."""
     table = _situations(action_probabilities)
     return _mixed(table, _weights(message_probabilities, table))
 

@@ -17,7 +17,7 @@ __all__ = ["MEASURE", "conflict_count"]
 def conflict_count(
     messages: Any, attributes: Any, *, given: Any = None, eos: Any = None, unique: bool = False
 ) -> float:
-    """How many symbols are off the value that they mostly stand for at their place, 0 for an unambiguous code.
+    """Return how many symbols are off the value that they mostly stand for at their place, 0 for an unambiguous code.
 
     The minimum, over all ways to give each place an attribute of its own, of the sum over places and symbols of
     utterances whose value is not the modal one of that symbol there (Kucinski et al. 2021; Korbak et al. 2020). With

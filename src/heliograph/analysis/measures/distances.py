@@ -88,7 +88,7 @@ def _levels(distances: Float[np.ndarray, "U U"], kind: Int[np.ndarray, " n"]) ->
 
 
 def edit_distances(words: Words) -> Integer[np.ndarray, "n n"]:
-    """How many symbols must be put in, left out or replaced to make each word of each other."""
+    """Return how many symbols must be put in, left out or replaced to make each word of each other."""
     found = np.zeros((len(words), len(words)), dtype=np.uint16)
     lengths = np.unique(words.lengths)
     of_length = {int(length): np.flatnonzero(words.lengths == length) for length in lengths}

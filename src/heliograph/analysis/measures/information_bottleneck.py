@@ -52,7 +52,7 @@ class Bottleneck:
         self._found: dict[float, Float[np.ndarray, "M W"]] = {}
 
     def plane(self, naming: Float[np.ndarray, "M W"]) -> Tradeoff:
-        """Where a naming lies."""
+        """Return where a naming lies."""
         joint = self.prior[:, None] * naming
         return Tradeoff(complexity=information(joint), accuracy=information(joint.T @ self.world))
 
@@ -76,7 +76,7 @@ class Bottleneck:
         return min((self.plane(naming) for naming in namings), key=lambda found: found.objective(beta))
 
     def fixed_point(self, naming: Float[np.ndarray, "M W"], beta: float) -> Float[np.ndarray, "M _W"]:
-        """Where the iteration from a naming ends; words that are never said are dropped."""
+        """Return where the iteration from a naming ends; words that are never said are dropped."""
         present = (self.world > 0).astype(float)
         for _ in range(MAX_STEPS):
             words = self.prior @ naming

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def levenshtein(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """How many symbols must be put in, left out or replaced to make one word of the other."""
+    """Return how many symbols must be put in, left out or replaced to make one word of the other."""
     row = list(range(len(other) + 1))
     for place, symbol in enumerate(one, start=1):
         before, row[0] = row[0], place

@@ -58,7 +58,7 @@ class AppliesTo(enum.StrEnum):
 
 
 class Better(enum.StrEnum):
-    """Which values speak for a better language, where any do."""
+    """Choice of which values speak for a better language, where any do."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -66,7 +66,7 @@ class Better(enum.StrEnum):
 
 
 class Chance(enum.StrEnum):
-    """What a value is held against."""
+    """Choice of what a value is held against."""
 
     NONE = "none"
     """Nothing: the measure looks at messages alone."""

@@ -148,7 +148,7 @@ class _Search:
 
 
 def _find(run: Run, form: Run) -> int:
-    """Where a form begins in a run; -1 where it is not in it."""
+    """Return where a form begins in a run; -1 where it is not in it."""
     return next((at for at in range(len(run) - len(form) + 1) if run[at : at + len(form)] == form), -1)
 
 

@@ -23,7 +23,7 @@ class NeighbourPurity:
 
     @property
     def chance(self) -> float:
-        """What a table holds it against."""
+        """Return what a table holds it against."""
         return self.shuffled
 
 

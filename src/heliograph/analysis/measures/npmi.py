@@ -28,7 +28,7 @@ class NpmiTable:
     values: tuple[tuple[float, ...], ...]
 
     def of(self, message: Any, meaning: Any) -> float:
-        """That of one message and one meaning."""
+        """Return the NPMI of one message and one meaning."""
         return self.values[self.messages.index(key_of(message))][self.meanings.index(key_of(meaning))]
 
 
@@ -43,7 +43,7 @@ def npmi(messages: Any, meanings: Any, *, given: Any = None, eos: Any = None, un
 
 
 def npmi_table(messages: Any, meanings: Any, *, convention: str = "limits") -> NpmiTable:
-    """That of every message with every meaning: -1 where they never go together ("emlangkit": NaN there)."""
+    """Return the NPMI of every message with every meaning: -1 where they never go together ("emlangkit": NaN there)."""
     check_convention(convention, CONVENTIONS)
     said = language_of(messages, meanings=meanings, whole=True)
     pairs = pairs_in(said)
@@ -58,7 +58,7 @@ def npmi_table(messages: Any, meanings: Any, *, convention: str = "limits") -> N
 
 
 def _names(rows: Any, ids: np.ndarray) -> tuple[Any, ...]:
-    """What each id stands for."""
+    """Return what each id stands for."""
     table = list(plain_table(rows, what="rows"))
     return tuple(key_of(table[place]) for place in np.unique(ids, return_index=True)[1].tolist())
 

@@ -54,7 +54,7 @@ def symbols_by_meaning(said: Language, *, once: bool = False) -> Float[np.ndarra
 
 
 def concepts_of_meanings(said: Language) -> Int[np.ndarray, "U C"]:
-    """Which concepts, a value of an attribute each, are in which meanings: 1 where one is."""
+    """Return which concepts, a value of an attribute each, are in which meanings: 1 where one is."""
     table = said.of_meanings
     parts = [np.eye(int(column.max()) + 1, dtype=np.int64)[column] for column in table.T]
     return np.concatenate(parts, 1) if parts else np.zeros((len(table), 0), dtype=np.int64)

@@ -19,7 +19,7 @@ def posdis(
     messages: Any, attributes: Any, *, convention: str = "reached", given: Any = None, eos: Any = None,
     unique: bool = False,
 ) -> float:  # fmt: skip
-    """Whether each place stands for one attribute, 0 to 1: positional disentanglement (Chaabouni et al. 2020).
+    """Tell whether each place stands for one attribute, 0 to 1: positional disentanglement (Chaabouni et al. 2020).
 
     The mean over places j with H(s_j) > 0 of (largest - second largest I(s_j; a_k) over attributes k) / H(s_j); with
     one attribute the second is 0. A place that hardly varies weighs as much as any: a team that says nothing but

@@ -56,7 +56,7 @@ def in_unit(nats: float, unit: str) -> float:
 
 
 def nats_in(unit: str) -> float:
-    """How many nats one of these is; raises ValueError for a unit that is none."""
+    """Return how many nats one of these is; raises ValueError for a unit that is none."""
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}: must be one of {', '.join(map(repr, UNITS))}")
     return UNITS[unit]

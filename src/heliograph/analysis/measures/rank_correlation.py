@@ -29,7 +29,7 @@ class PairsOfDistances:
         self._in_coarse: PairsOfDistances | None = None
 
     def value(self) -> float:
-        """That of things as they are."""
+        """Return the value of things as they are."""
         return self._correlation(self.meanings)
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:

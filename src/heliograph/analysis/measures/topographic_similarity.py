@@ -32,7 +32,7 @@ def topographic_similarity(
     messages: Any, attributes: Any, *, convention: str | None = None, meaning_distance: str = "hamming",
     given: Any = None, eos: Any = None, unique: bool = False,
 ) -> float:  # fmt: skip
-    """Whether like meanings have like messages, -1 to 1 (Brighton & Kirby 2006; Lazaridou et al. 2018).
+    """Tell whether like meanings have like messages, -1 to 1 (Brighton & Kirby 2006; Lazaridou et al. 2018).
 
     Spearman's correlation, over all pairs i < j of utterances, of the distance of their meanings and that of their
     messages. `meaning_distance` is "hamming" (attributes that differ), "euclidean" or "cosine". `convention` is the
@@ -61,7 +61,7 @@ class _WithinGroups:
             self.place[some] = np.arange(len(some))
 
     def value(self) -> float:
-        """That of utterances as they are."""
+        """Return the value of utterances as they are."""
         return self._mean([part if isinstance(part, Undefined) else part.value() for part in self.parts])
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:

@@ -33,7 +33,7 @@ class Words:
 
     @property
     def said(self) -> Bool[np.ndarray, "n L"]:
-        """Where there is a symbol."""
+        """Return where there is a symbol."""
         return self.codes != END
 
     def ids(self) -> Int[np.ndarray, " n"]:

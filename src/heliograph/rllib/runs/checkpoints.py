@@ -68,7 +68,7 @@ def check_checkpoint(checkpoint: pathlib.Path) -> None:
 
 
 def damaged(checkpoint: pathlib.Path, why: str) -> RunFolderError:
-    """What to do about a checkpoint that cannot be gone on from."""
+    """Return what to do about a checkpoint that cannot be gone on from."""
     there = complete_checkpoints(checkpoint.parent.parent)
     before = [path for path in there if iteration_of(path) < iteration_of(checkpoint)]
     remedy = (

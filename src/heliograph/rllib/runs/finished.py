@@ -23,7 +23,7 @@ def finished_run(folder: pathlib.Path) -> dict[str, Any] | None:
 
 
 def spent(summary: dict[str, Any], settings: TrainSettings) -> bool:
-    """Whether a finished run has used up its budget, which may have become larger since."""
+    """Tell whether a finished run has used up its budget, which may have become larger since."""
     reason = summary.get("stopped_by")
     limits = {"iterations": settings.max_iterations, "env_steps": settings.env_steps}
     if reason not in limits:

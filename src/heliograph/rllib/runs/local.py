@@ -122,7 +122,7 @@ class LocalTrainer:
         self.set_state(read_state(path))
 
     def _pairs(self) -> tuple[list[Tensor], list[Tensor]]:
-        """What the env runner does not share with the learner, and the learner's that it is copied from."""
+        """Return what the env runner does not share with the learner, and the learner's that it is copied from."""
         ours = {name: module.state_dict() for name, module in self.learner.module.items()}
         theirs = {name: module.state_dict() for name, module in self.env_runner.module.items()}
         pairs = [(tensor, ours[name][key]) for name, tensors in theirs.items() for key, tensor in tensors.items()]

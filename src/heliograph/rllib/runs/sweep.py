@@ -68,7 +68,7 @@ class Trial:
 
 @runtime_checkable
 class Observer(Protocol):
-    """Who is told how a sweep gets on."""
+    """Record of who is told how a sweep gets on."""
 
     def start(self, name: str) -> None:
         """A trial begins."""

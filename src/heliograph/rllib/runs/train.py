@@ -179,7 +179,7 @@ def _changed_roles(config: CommunicationConfig) -> list[str]:
 
 @dataclasses.dataclass(kw_only=True)
 class _Life:
-    """What one process does for a run: from a built or restored algorithm to the summary."""
+    """Record of what one process does for a run: from a built or restored algorithm to the summary."""
 
     algo: CommunicationAlgorithm
     settings: TrainSettings
@@ -280,7 +280,7 @@ class _Life:
         return {**row, **dict(zip(EVALUATED, (found["episode_return_mean"], found["normalised_return"]), strict=True))}
 
     def _patience(self) -> Patience:
-        """That of the settings, or one without end."""
+        """Return the patience of the settings, or one without end."""
         return Patience(self.settings.patience or sys.maxsize, goals=self.settings.goals())
 
     def _check_until(self, row: dict[str, Any]) -> None:
