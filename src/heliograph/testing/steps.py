@@ -123,7 +123,7 @@ def _limits(space: spaces.Space) -> tuple[Any, Any]:
 
 @conformance
 def check_masks(make_env: MakeEnv) -> None:
-    """Expect those who act or speak to observe, those gone to do nothing, and actions that nobody asked for to change nothing."""
+    """Expect whoever acts or speaks to observe, and actions of those gone, or not asked, to change nothing."""
     env, twin = (make_env(num_envs=NUM_COPIES, seed=3) for _ in range(2))
     generator, other = stream(env, seed=0), stream(env, seed=1)
     step, shown = env.reset(), twin.reset()
