@@ -19,7 +19,7 @@ from heliograph.importing import FOLDER
 from heliograph.rllib.runs.configured import config_of
 from heliograph.rllib.runs.described import batch_of, batch_told, description, refuse_nameless
 from heliograph.rllib.runs.train import train
-from heliograph.storage.provenance import components_in
+from heliograph.storage.provenance import components_in, origin
 from heliograph.storage.run_folder import RunFolderError, open_team_file, plain, read_config, read_run, write_config
 from heliograph.storage.team_file import export
 
@@ -145,6 +145,15 @@ def test_the_real_batch_is_told() -> None:
     assert batch_told(told) == "batch: 6,144 env steps an iteration (4,096 asked): 2 x 12 steps of 256 copies"
     whole = config_of(settings_from({**SMALL, "algorithm": "qlearning", "algorithm_settings": {}}))
     assert "whole episodes" in batch_told(batch_of(whole))
+
+
+def test_a_folder_whose_code_was_not_run_is_not_compared(workplace: pathlib.Path) -> None:
+    marker = workplace / "ran"
+    (workplace / ".gitattributes").write_text("*.py filter=evil\n")
+    subprocess.run(["git", "config", "filter.evil.clean", f"touch {marker}; cat"], check=True, cwd=workplace)
+    (workplace / "my_line.py").write_text(f"{ENV}\n")
+    found = origin([])
+    assert found["git"]["dirty"] is None and len(found["git"]["commit"]) == 40 and not marker.exists()
 
 
 def test_components_of_others_are_named_with_their_package() -> None:

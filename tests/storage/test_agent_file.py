@@ -54,9 +54,9 @@ def run() -> Run:
     return read_run("recipe:commnet_predator_prey_5x5")
 
 
-@pytest.fixture
-def torch_file(run: Run, tmp_path: pathlib.Path) -> pathlib.Path:
-    return export_agent(run, "predator_1", tmp_path / "agent.pt2")
+@pytest.fixture(scope="module")
+def torch_file(run: Run, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return export_agent(run, "predator_1", tmp_path_factory.mktemp("agent") / "agent.pt2")
 
 
 def test_a_torch_program_does_what_the_agent_does(run: Run, torch_file: pathlib.Path) -> None:

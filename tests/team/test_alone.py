@@ -139,7 +139,7 @@ def test_what_a_channel_remembers_stays_with_its_speaker(channel: str) -> None:
 
 def test_a_trained_team_apart_plays_the_same_episodes() -> None:
     run = read_run("recipe:dial_switch3")
-    assert walk(run.team, ENVS["switch_riddle"](num_envs=1, seed=3), number=90) >= 30
+    assert walk(run.team, ENVS["switch_riddle"](num_envs=1, seed=3), number=50) >= 15
 
 
 def test_wrong_mail_is_refused() -> None:

@@ -108,7 +108,7 @@ def origin(components: Iterable[Component]) -> dict[str, Any]:
     modules = list(_own_modules([component.import_path.partition(":")[0] for component in components]))
     sources = {module.__name__: _source(module) for module in modules}
     folder = pathlib.Path(sources[next(iter(sources))]["file"]).parent if sources else _here()
-    return {"sources": sources, "git": _git(folder), "made_in": str(_here())}
+    return {"sources": sources, "git": _git(folder, trusted=bool(sources)), "made_in": str(_here())}
 
 
 def write_sources(folder: pathlib.Path, sources: Mapping[str, Mapping[str, Any]]) -> None:
@@ -167,15 +167,15 @@ def _here() -> pathlib.Path:
     return pathlib.Path(os.environ.get(FOLDER) or os.getcwd())
 
 
-def _git(folder: pathlib.Path) -> dict[str, Any] | None:
+def _git(folder: pathlib.Path, *, trusted: bool) -> dict[str, Any] | None:
     """The commit of a folder, and whether files that git follows differ from it; None where git knows no such folder.
 
-    Nothing that the folder names is run for it but the filters that its owner set up.
+    To compare files can run filters that the folder's own settings name, so only one is asked whose code was run.
     """
     commit = _asked_git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    changed = _asked_git(folder, "status", "--porcelain", "--untracked-files=no")
+    changed = _asked_git(folder, "status", "--porcelain", "--untracked-files=no") if trusted else None
     return {"commit": commit, "dirty": None if changed is None else bool(changed), "folder": str(folder)}
 
 
