@@ -8,6 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from heliograph.analysis.evaluate import play_run, record
+from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.experiments.choices import EnvChoice
 from heliograph.protocols.agent_steps import Turn, turns
 from heliograph.protocols.decision_table import tabulate
@@ -120,7 +121,7 @@ def test_a_message_may_mean_one_thing_on_one_day_and_its_opposite_on_the_next() 
 
 
 def test_finer_conditions_are_added_where_they_decide_more() -> None:
-    reading = reading_of("speaker_listener", agents=("speaker_0",), knows=1)
+    reading = reading_of("speaker_listener", agents=("speaker_0",), knows=1, roles=SpeakerListener().roles)
     plain = [Turn(step=0, role="speaker", knows=(goal,), says=str(goal), read=True) for goal in (0, 1)] * 10
     later = [Turn(step=1, role="speaker", knows=(0,), says="7", read=True, said_before=before) for before in "ab"] * 10
     (table,) = tabulate([*plain, *later], reading)

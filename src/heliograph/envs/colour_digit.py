@@ -31,7 +31,7 @@ class ColourDigit(DigitGame):
         if team_reward not in ("mean", "sum"):
             raise ValueError(f"team_reward={team_reward!r}: must be 'mean' or 'sum'")
         self.team_reward = team_reward
-        super().__init__(actions=2, colours=2, steps=2, **base)
+        super().__init__(actions=2, colours=2, steps=2, meaning_names=("digit", "colour"), **base)
 
     @property
     def _scale(self) -> float:

@@ -84,6 +84,7 @@ class Combat(TeamEnv[CombatState]):
             agents=tuple(f"soldier_{i}" for i in range(soldiers)),
             observation_space=spaces.Box(0.0, float(2 * soldiers), (2 * size + window * self._unit_features,)),
             action_space=spaces.Discrete(SHOOT + soldiers),
+            action_names=("up", "down", "left", "right", "stay", *(f"shoot {bot}" for bot in range(soldiers))),
         )
         super().__init__((role,), **base)
 

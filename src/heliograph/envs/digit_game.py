@@ -52,6 +52,7 @@ class DigitGame(TeamEnv[DigitState]):
         actions: int,
         colours: int,
         steps: int,
+        meaning_names: tuple[str, ...],
         split: str = "train",
         mnist_dir: str | None = None,
         observation: str = "flat",
@@ -69,6 +70,7 @@ class DigitGame(TeamEnv[DigitState]):
             agents=tuple(f"player_{i}" for i in range(PLAYERS)),
             observation_space=flat if observation == "flat" else picture,
             action_space=spaces.Discrete(actions),
+            meaning_names=meaning_names,
         )
         super().__init__((role,), **base)
         self._images = images.to(self.device)

@@ -31,7 +31,7 @@ class MultistepDigits(DigitGame):
         check_positive("steps", steps)
         if steps < 2:
             raise ValueError(f"steps={steps}: needs at least 2, one to speak and one to act")
-        super().__init__(actions=NUM_DIGITS, colours=1, steps=steps, **base)
+        super().__init__(actions=NUM_DIGITS, colours=1, steps=steps, meaning_names=("digit", "step"), **base)
 
     def bounds(self) -> Bounds:
         """Exact: a blind guess is right once in ten."""

@@ -81,6 +81,7 @@ class PredatorPrey(TeamEnv[PreyState]):
             agents=tuple(f"predator_{i}" for i in range(self.predators)),
             observation_space=spaces.Box(0.0, float(self.predators), ((2 * self.vision + 1) ** 2 * vocabulary,)),
             action_space=spaces.Discrete(len(MOVES)),
+            action_names=("up", "right", "down", "left", "stay"),
         )
         super().__init__((role,), **base)
         grid = torch.arange(cells, device=self.device).view(size, size)

@@ -42,9 +42,12 @@ class SpeakerListener(TeamEnv[SpeakerState]):
             speaker, listener = spaces.Dict(goal=speaker), spaces.Dict(turn=listener)
         silent, guess = spaces.Discrete(1), spaces.Discrete(goals)
         roles = (
-            Role(name="speaker", agents=("speaker_0",), observation_space=speaker, action_space=silent),
+            Role(
+                name="speaker", agents=("speaker_0",), observation_space=speaker, action_space=silent,
+                meaning_names=("goal",),
+            ),
             Role(name="listener", agents=("listener_0",), observation_space=listener, action_space=guess),
-        )
+        )  # fmt: skip
         super().__init__(roles, **base)
 
     @property

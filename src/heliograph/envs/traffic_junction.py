@@ -107,6 +107,7 @@ class TrafficJunction(TeamEnv[TrafficState]):
             agents=tuple(f"car_{i}" for i in range(self.cars)),
             observation_space=spaces.Box(0.0, float(self.cars), (2 + window * roads.vocabulary,)),
             action_space=spaces.Discrete(2),
+            action_names=("gas", "brake"),
         )
         super().__init__((role,), **base)
         self.roads = roads.to(self.device)

@@ -65,26 +65,14 @@ def reading_of(env: object, *, agents: Sequence[str], knows: int = 1, roles: Seq
     """
     if env == "switch_riddle":
         return _riddle(agents)
-    own = next((role.meaning_names for role in roles if role.meaning_names), None)
-    names = own or (KNOWN.get(env) if isinstance(env, str) else None)
-    words = ACTIONS.get(env, ()) if isinstance(env, str) else ()
-    plain = _plain(names if names and len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
+    names = next((role.meaning_names for role in roles if role.meaning_names), ())
+    plain = _plain(names if len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
     of_roles = {role.name: _numbered(role.action_names) for role in roles if role.action_names}
-    return dataclasses.replace(plain, actions=_numbered(words), actions_of_roles=of_roles)
+    return dataclasses.replace(plain, actions_of_roles=of_roles)
 
 
 def _numbered(words: Sequence[str]) -> dict[str, str]:
     return {str(number): word for number, word in enumerate(words)}
-
-
-KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "multistep_digits": ("digit", "step")}
-"""What the numbers of a meaning are, where roles do not say it."""
-ACTIONS = {
-    "traffic_junction": ("gas", "brake"),
-    "predator_prey": ("up", "right", "down", "left", "stay"),
-    "combat": ("up", "down", "left", "right", "stay", *(f"shoot {bot}" for bot in range(20))),
-}
-"""What the first actions are called, in environments with one role that does not say it."""
 
 
 def _plain(names: Sequence[str], agents: Sequence[str]) -> Reading:
