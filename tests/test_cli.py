@@ -46,6 +46,7 @@ FROZEN = {
     "report": RUN | {"--out"},
     "export": {"run", "out", "--policy", "--overwrite", "--trust", "--with-source", "--agent", "--format"},
     "compare": {"runs", "--out", "--metric", "--seed"},
+    "crossplay": {"runs", "--exchange", "--episodes", "--seed", "--trust"},
     "sweep": {
         "target", "--out", "--grid", "--seeds", "--scheduler", "--grace", "--metric", "--model", "--channel",
         "--topology", "--load-policy",

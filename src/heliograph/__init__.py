@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from heliograph.adapters.vmas import FromVMAS as FromVMAS
     from heliograph.analysis.corpus import Corpus as Corpus
     from heliograph.analysis.corpus import load_corpus as load_corpus
+    from heliograph.analysis.crossplay import crossplay as crossplay
     from heliograph.analysis.evaluate import (
         evaluate as evaluate,
     )
@@ -206,6 +207,7 @@ PUBLIC: dict[str, dict[str, str]] = {
         "Corpus": "heliograph.analysis.corpus:Corpus",
         "load_corpus": "heliograph.analysis.corpus:load_corpus",
         "analyze": "heliograph.analysis.measure_table:analyze",
+        "crossplay": "heliograph.analysis.crossplay:crossplay",
         "protocol_in": "heliograph.protocols.protocol:protocol_in",
         "Protocol": "heliograph.protocols.protocol:Protocol",
         "entropy": "heliograph.analysis.measures.entropy:entropy",
@@ -295,10 +297,11 @@ __all__ = [
     "Recipe", "RecordCorpus", "Role", "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv",
     "Timing", "ToAEC", "ToMultiAgentEnv", "ToParallel", "Topology", "TrainSettings", "View", "Wrapper", "analyze",
     "build_channel", "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure",
-    "check_model", "check_recipe", "check_topology", "config_of", "curves", "difference", "entropy", "estimate",
-    "evaluate", "export", "export_agent", "facts_of", "heat_map", "interventions_table", "judged", "load_corpus",
-    "make_env", "mix", "mutual_information", "neighbour_purity", "permutation_baseline", "play", "play_run",
-    "protocol_in", "read_policy", "read_run", "record", "report", "results", "resume", "settings_from", "train",
+    "check_model", "check_recipe", "check_topology", "config_of", "crossplay", "curves", "difference", "entropy",
+    "estimate", "evaluate", "export", "export_agent", "facts_of", "heat_map", "interventions_table", "judged",
+    "load_corpus", "make_env", "mix", "mutual_information", "neighbour_purity", "permutation_baseline", "play",
+    "play_run", "protocol_in", "read_policy", "read_run", "record", "report", "results", "resume", "settings_from",
+    "train",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Hand-written protocols for speaker_listener: what they say and hear is known, so analyses have one right answer."""
 
+import dataclasses
 import pathlib
 
 import torch
@@ -32,6 +33,14 @@ def _output(inputs, heard, symbol_of, *, size: int, channel_input) -> ScriptedOu
 def perfect(inputs, memory, heard) -> ScriptedOutput:
     """Symbol g for goal g, and the listener names the symbol."""
     return _output(inputs, heard, lambda goal: goal, size=VOCABULARY, channel_input=lambda s: say_symbol(s, VOCABULARY))
+
+
+def shifted(inputs, memory, heard) -> ScriptedOutput:
+    """Symbol g + 1 for goal g, 0 for the last, and the listener names what is meant so."""
+    own = None if heard is None else dataclasses.replace(heard, messages=heard.messages[..., [1, 2, 0, 3]])
+    return _output(
+        inputs, own, lambda goal: (goal + 1) % GOALS, size=VOCABULARY, channel_input=lambda s: say_symbol(s, VOCABULARY)
+    )
 
 
 def collapsed(inputs, memory, heard) -> ScriptedOutput:

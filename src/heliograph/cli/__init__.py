@@ -27,6 +27,7 @@ MODULES = {
     "envs": "describing",
     "analyze": "analyzing",
     "compare": "comparing",
+    "crossplay": "crossing",
     "sweep": "sweeping",
     "protocol": "telling",
     "replay": "telling",

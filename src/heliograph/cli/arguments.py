@@ -39,7 +39,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    reading = (_show, _diff, _evaluate, _record, _analyze, _protocol, _replay, _render, _report, _compare, _export)
+    reading = (
+        _show,
+        _diff,
+        _evaluate,
+        _record,
+        _analyze,
+        _protocol,
+        _replay,
+        _render,
+        _report,
+        _compare,
+        _crossplay,
+        _export,
+    )
     for add in (_list, _envs, _train, _controls, _sweep, *reading, _bench, _migrate, _demo):
         add(commands)
     return parser
@@ -271,6 +284,15 @@ def _compare(commands: Any) -> None:
     p.add_argument("--out", metavar="PAGE", help="the HTML file to write")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the bootstrap (default 0)")
     _add_metric(p)
+
+
+def _crossplay(commands: Any) -> None:
+    p = _command(commands, "crossplay", "play every team with the policies of every other: do strangers understand it?")
+    p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of runs, team files, or recipe:NAME")
+    p.add_argument("--exchange", nargs="+", metavar="POLICY", help="policies of the other (default all but the first)")
+    p.add_argument("--episodes", type=_count, default=1000, metavar="N", help="of each pair (default 1000)")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
+    p.add_argument("--trust", action="store_true", help="import the code that the folders name (module:Name)")
 
 
 def _bench(commands: Any) -> None:

@@ -1,0 +1,78 @@
+"""Cross-play of hand-written protocols, whose scores with strangers are known."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from heliograph.analysis.crossplay import crossplay, families
+from heliograph.cli import main
+from heliograph.registry import UnknownNameError
+from heliograph.storage.run_folder import RunFolderError
+from tests.analysis.teams import collapsed, perfect, riddle_run, scripted_run, shifted
+
+
+def test_partners_understand_one_another_and_strangers_of_other_codes_do_not() -> None:
+    runs = [scripted_run(function) for function in (perfect, shifted, perfect)]
+    table = crossplay(runs, num_episodes=60)
+    assert table.names == ("none (0)", "none (1)", "none (2)") and table.exchanged == ("listener",)
+    assert table.success_rates is not None
+    assert table.success_rates.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+    assert table.returns.tolist() == [[1, -1, 1], [-1, 1, -1], [1, -1, 1]]
+    assert (table.of_returns.own, table.of_returns.cross, table.of_returns.gap) == (1.0, pytest.approx(-1 / 3), 4 / 3)
+    assert table.families == (("none (0)", "none (2)"), ("none (1)",))
+
+
+def test_the_teams_themselves_stay_as_they_are() -> None:
+    runs = [scripted_run(perfect), scripted_run(shifted)]
+    crossplay(runs, num_episodes=5)
+    again = crossplay(runs, exchange=["speaker"], num_episodes=5)
+    assert again.exchanged == ("speaker",) and np.diag(again.returns).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([[1.0, 0.9], [0.9, 1.0]], ((0, 1),)),
+        ([[1.0, 0.9], [0.1, 1.0]], ((0,), (1,))),  # both must understand
+        ([[1, 0.9, 0.0], [0.9, 1, 0.9], [0.0, 0.9, 1]], ((0, 1, 2),)),  # the one in the middle bridges
+        ([[1, 0, 0.8], [0, 1, 0], [0.8, 0, 1]], ((0, 2), (1,))),
+    ],
+)
+def test_families_are_connected_by_pairs_that_understand(scores: list, expected: tuple) -> None:
+    assert families(np.array(scores, dtype=np.float64), floor=0.0) == expected
+
+
+def test_without_a_floor_the_worst_pair_is_it() -> None:
+    assert families(np.array([[2.0, -3.0, 1.0], [-3.0, 2.0, -3.0], [1.0, -3.0, 2.0]])) == ((0, 2), (1,))
+
+
+def test_what_cannot_be_crossed_is_told() -> None:
+    run = scripted_run(perfect)
+    with pytest.raises(ValueError, match="1 run: cross-play needs two or more"):
+        crossplay([run])
+    with pytest.raises(UnknownNameError, match="'hearer'"):
+        crossplay([run, run], exchange=["hearer"])
+    with pytest.raises(ValueError, match="must be some of the policies"):
+        crossplay([run, run], exchange=["speaker", "listener"])
+    with pytest.raises(ValueError, match=r"the single policy 'prisoner'.*networks='separate'"):
+        crossplay([riddle_run(), riddle_run()])
+    with pytest.raises(RunFolderError, match="cross-play is between teams of one task"):
+        crossplay([run, scripted_run(perfect, rounds=2)])
+
+
+def test_the_command_prints_the_matrix_and_tells_it_as_json(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, function in (("plain", perfect), ("turned", shifted), ("mute", collapsed)):
+        scripted_run(function, folder=tmp_path / name)
+        (tmp_path / name / "summary.json").write_text("{}")
+    command = ["crossplay", str(tmp_path), "--episodes", "30", "--trust"]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "success of each team (row) with listener of each (column)" in shown and "strangers" in shown
+    assert main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["teams"] == ["mute", "plain", "turned"] and told["success_rates"][1] == [1.0, 1.0, 0.0]
+    assert told["return"]["gap"] > 0.9 and ["turned"] in told["families"]
