@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import jaxtyping
 import pytest
 import torch
 from gymnasium import spaces
@@ -35,6 +36,8 @@ VARIANTS = {
     "traffic_junction-short": functools.partial(TrafficJunction, steps=6, cars=3, vision=1, p_arrive=0.7),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
+THOUSANDS_OF_STEPS = {"check_statistics", "check_bounds"}
+"""Checks in which those of shapes, which the others have made already, would take most of the time."""
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
 
 
@@ -44,10 +47,11 @@ def maker(name: str):
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
     own = [
-        "colour_digit", "combat", "graph_colouring", "identity", "levers", "multistep_digits", "predator_prey",
-        "speaker_listener", "switch_riddle", "traffic_junction",
+        "colour_digit", "combat", "graph_colouring", "identity", "levers", "mpe_adversary", "mpe_crypto", "mpe_push",
+        "mpe_reference", "mpe_spread", "mpe_speaker_listener", "mpe_tag", "mpe_world_comm", "multistep_digits",
+        "predator_prey", "speaker_listener", "switch_riddle", "traffic_junction",
     ]  # fmt: skip
-    assert registry.names("env") == own
+    assert registry.names("env") == sorted(own)
     for name in registry.names("env"):
         assert issubclass(registry.load("env", name), TeamEnv)
 
@@ -55,11 +59,12 @@ def test_the_environments_of_this_package_are_exactly_these() -> None:
 @each_env
 @pytest.mark.parametrize("check", CHECKS)
 def test_conformance(name: str, check: str) -> None:
+    jaxtyping.config.update("jaxtyping_disable", check in THOUSANDS_OF_STEPS)
     CHECKS[check](maker(name))
 
 
-@each_env
-def test_rules_alone_never_truncate(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in (*ENVS, *VARIANTS) if not name.startswith("mpe_")])
+def test_rules_alone_never_truncate_but_in_tasks_that_are_cut_off(name: str) -> None:
     env = maker(name)(num_envs=8)
     step, generator = env.reset(), torch.Generator().manual_seed(0)
     for _ in range(30):

@@ -1,0 +1,116 @@
+"""Physics of the particle world: discs in a plane that are pushed, slow down and press each other apart.
+
+Everything is laid out `[particle, axis, copy]`, so that each operation runs along the copies. A step is that of mpe2:
+all forces follow from where the particles were, they move with the velocity that they had, and then that changes.
+Numbers are float64, as there: particles that touch make rounding errors of float32 grow beyond 1e-5 within an episode.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = [
+    "REST_PER_FORCE", "contact_forces", "distances_between", "lengths", "moved", "obstacle_forces", "others_of",
+    "pairs_of", "per_copy", "per_particle", "rest_points", "touching",
+]  # fmt: skip
+
+SECONDS = 0.1
+DAMPING = 0.25
+STIFFNESS = 100.0
+SOFTNESS = 1e-3
+"""How far beyond its rim a disc is felt, about."""
+REST_PER_FORCE = SECONDS * SECONDS / DAMPING
+"""How much farther a particle comes to rest for each unit of force in one step."""
+TINY = 1e-12
+
+
+def per_particle(values: Float[Tensor, "B N D"]) -> Float[Tensor, "N D B"]:
+    """The same numbers, particle by particle; in memory, too, so that what is computed of them does not go by that."""
+    return values.permute(1, 2, 0).contiguous()
+
+
+def per_copy(values: Float[Tensor, "N D B"]) -> Float[Tensor, "B N D"]:
+    """The same numbers, copy by copy; they stay where they are in memory."""
+    return values.permute(2, 0, 1)
+
+
+def distances_between(from_: Float[Tensor, "N 2 B"], to: Float[Tensor, "M 2 B"]) -> Float[Tensor, "N M B"]:
+    """Distances between the centres of all pairs."""
+    return lengths(from_[:, None] - to[None])
+
+
+def pairs_of(number: int, *, device: torch.device) -> Int[Tensor, "2 P"]:
+    """All pairs of so many particles."""
+    return torch.triu_indices(number, number, 1, device=device)
+
+
+def others_of(number: int, *, device: torch.device) -> Int[Tensor, "N N1"]:
+    """For each of so many particles all others, in order."""
+    rows = [[other for other in range(number) if other != one] for one in range(number)]
+    return torch.tensor(rows, dtype=torch.long, device=device).view(number, number - 1)
+
+
+def touching(place: Float[Tensor, "N 2 B"], pairs: Int[Tensor, "2 P"], *, reach: float) -> Float[Tensor, "N B"]:
+    """How many others each particle is closer to than `reach`."""
+    one, other = pairs
+    touch = (lengths(place[one] - place[other]) < reach).to(place.dtype)
+    return _both_sides(touch, touch, pairs, number=len(place))
+
+
+def contact_forces(
+    place: Float[Tensor, "N 2 B"], pairs: Int[Tensor, "2 P"], *, reach: Float[Tensor, "P 1"]
+) -> Float[Tensor, "N 2 B"]:
+    """Forces of particles on each other: straight apart, growing with how far two discs overlap.
+
+    `reach` is the sum of the sizes of each pair.
+    """
+    one, other = pairs
+    force = _away(place[one] - place[other], reach=reach)
+    return _both_sides(force, -force, pairs, number=len(place))
+
+
+def obstacle_forces(
+    place: Float[Tensor, "N 2 B"], obstacle: Float[Tensor, "M 2 B"], *, reach: Float[Tensor, "N 1 1"]
+) -> Float[Tensor, "N 2 B"]:
+    """Forces of what does not move on each particle, as those of particles are."""
+    return _away(place[:, None] - obstacle[None], reach=reach).sum(1)
+
+
+def _away(apart: Float[Tensor, "*lead 2 B"], *, reach: Float[Tensor, "... 1"]) -> Float[Tensor, "*lead 2 B"]:
+    distance = lengths(apart)
+    depth = F.softplus(reach - distance, beta=1 / SOFTNESS)
+    return apart * (depth / distance.clamp(min=TINY)).mul_(STIFFNESS).unsqueeze(-2)
+
+
+def _both_sides(one: Tensor, other: Tensor, pairs: Int[Tensor, "2 P"], *, number: int) -> Tensor:
+    """Sums over the pairs of each particle."""
+    total = one.new_zeros(number, *one.shape[1:])
+    return total.index_add_(0, pairs[0], one).index_add_(0, pairs[1], other)
+
+
+def moved(
+    place: Float[Tensor, "N 2 B"],
+    velocity: Float[Tensor, "N 2 B"],
+    force: Float[Tensor, "N 2 B"],
+    *,
+    max_speed: Float[Tensor, "N 1 1"] | None = None,
+) -> tuple[Float[Tensor, "N 2 B"], Float[Tensor, "N 2 B"]]:
+    """Place and velocity one step later, of particles of mass 1."""
+    place = place + velocity * SECONDS
+    velocity = velocity * (1 - DAMPING) + force * SECONDS
+    if max_speed is not None:
+        speed = lengths(velocity)[:, None]
+        velocity = torch.where(speed > max_speed, velocity / speed.clamp(min=TINY) * max_speed, velocity)
+    return place, velocity
+
+
+def rest_points(place: Float[Tensor, "B N 2"], velocity: Float[Tensor, "B N 2"]) -> Float[Tensor, "B N 2"]:
+    """Where particles come to rest if nothing pushes them any more."""
+    return place + velocity * (SECONDS / DAMPING)
+
+
+def lengths(vectors: Float[Tensor, "*lead 2 B"]) -> Float[Tensor, "*lead B"]:
+    """How long vectors are."""
+    x, y = vectors.unbind(-2)
+    return (x * x + y * y).sqrt()

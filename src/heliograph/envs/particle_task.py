@@ -1,0 +1,381 @@
+"""What the particle tasks share: their state, how actions push and speak, episodes of fixed length, and the picture."""
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from heliograph.checks import check_choice, check_positive
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, View
+from heliograph.envs.particle_physics import (
+    REST_PER_FORCE,
+    contact_forces,
+    moved,
+    obstacle_forces,
+    others_of,
+    pairs_of,
+    per_copy,
+    per_particle,
+)
+from heliograph.envs.scene import Actor, Floor, Ground, Place, Scene, Shape, grid_cells
+from heliograph.types import Role
+
+__all__ = ["CLOSE", "ParticleSettings", "ParticleState", "ParticleTask", "Particles", "check_words", "particle_places"]
+
+WORDS = ("channel", "task")
+NUM_MOVES = 5
+"""Nothing, left, right, down, up."""
+LEFT, RIGHT, DOWN, UP = range(1, NUM_MOVES)
+CELLS = 11
+"""Side of the picture, which holds what lies within 1 of the centre, or farther where somebody does."""
+CLOSE = 0.1
+"""Whoever is closer than this to a landmark has reached it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ParticleState(EnvState):
+    """Where all are and how fast, the landmarks and which of them are goals, what was said, and env steps so far.
+
+    `word` is what each agent said in the last step, by the task's own symbols; of none where a task has no such words.
+    """
+
+    place: Float[Tensor, "B N 2"]
+    velocity: Float[Tensor, "B N 2"]
+    landmark: Float[Tensor, "B M 2"]
+    goal: Int[Tensor, "B G"]
+    word: Float[Tensor, "B N V"]
+    time: Int[Tensor, " B"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Particles:
+    """The agents of a role: how many, how many numbers each observes, how it moves, and among how many words it says.
+
+    `force` is that of a full push; `speed` the highest, None for any.
+    """
+
+    name: str
+    number: int = 1
+    sees: int
+    moves: bool = True
+    size: float = 0.05
+    force: float = 5.0
+    speed: float | None = None
+    words: int = 0
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The agents' names."""
+        return tuple(f"{self.name}_{number}" for number in range(self.number))
+
+    def action_space(self, *, continuous: bool) -> spaces.Space:
+        """A move and a word; nothing to choose where there is neither."""
+        moves = NUM_MOVES if self.moves else 0
+        if continuous and moves + self.words:
+            return spaces.Box(0.0, 1.0, (moves + self.words,))
+        return spaces.Discrete(max(moves, 1) * max(self.words, 1))
+
+
+class ParticleSettings(BaseSettings, total=False):
+    """Settings that all particle tasks take beside their own."""
+
+    steps: int
+    continuous_actions: bool
+
+
+class ParticleTask(TeamEnv[ParticleState]):
+    """A task of the particle world of mpe2, step by step, in tensors: base of all of them.
+
+    Observations, agents, rewards and actions are mpe2's, and so is the end: an episode is cut off after `steps` (25),
+    which truncates it. Actions are one of 5 pushes (none, left, right, down, up), or with `continuous_actions` how
+    strong each is, from 0 to 1. A first push is felt late: an agent moves with the velocity that it had before.
+
+    Fill in `pay`, `seen` and `known`. `obstacles` are the landmarks, from the first on, that press agents away,
+    `spread_of_landmarks` is how far from the centre they lie along each axis.
+    """
+
+    bounds_exact = False
+
+    def __init__(
+        self,
+        particles: tuple[Particles, ...],
+        *,
+        landmarks: int,
+        goals: int = 0,
+        spread_of_landmarks: float = 1.0,
+        size_of_obstacle: float = 0.0,
+        obstacles: int = 0,
+        contact: bool = False,
+        steps: int = 25,
+        continuous_actions: bool = False,
+        **base: Any,
+    ):
+        check_positive("steps", steps)
+        self.particles, self.steps, self.continuous_actions = particles, steps, bool(continuous_actions)
+        self.landmarks, self.goals, self.spread_of_landmarks = landmarks, goals, spread_of_landmarks
+        self.obstacles, self.contact = obstacles, contact
+        self.num_words = max(kind.words for kind in particles)
+        roles = tuple(
+            Role(
+                name=kind.name,
+                agents=kind.agents,
+                observation_space=spaces.Box(-torch.inf, torch.inf, (kind.sees,)),
+                action_space=kind.action_space(continuous=self.continuous_actions),
+            )
+            for kind in particles
+        )
+        super().__init__(roles, **base)
+        sizes = self._of_each([kind.size for kind in particles])
+        self.pairs = pairs_of(self.num_agents, device=self.device)
+        self._reach = sizes[self.pairs].sum(0)[..., 0]
+        self._obstacle_reach = sizes + size_of_obstacle
+        self._force = self._of_each([kind.force for kind in particles])
+        limits = [torch.inf if kind.speed is None else kind.speed for kind in particles]
+        self._max_speed = None if min(limits) == torch.inf else self._of_each(limits)
+        kinds = [kind for kind in particles for _ in range(kind.number)]
+        self._acting = torch.tensor([kind.moves or kind.words > 0 for kind in kinds], device=self.device)
+        self._speaking = torch.tensor([kind.name in self.may_speak() for kind in kinds], device=self.device)
+        self._others = others_of(self.num_agents, device=self.device)
+
+    # ---- what a task fills in ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def pay(self, state: ParticleState) -> Float[Tensor, "N B"]:
+        """What each agent is paid for a state that the team has come to."""
+
+    @abstractmethod
+    def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
+        """The parts of what each role observes, in order."""
+
+    @abstractmethod
+    def known(self, state: ParticleState) -> Int[Tensor, "B N Z"]:
+        """What each agent knows that others do not; -1 for nothing."""
+
+    def reached(self, state: ParticleState) -> Bool[Tensor, " B"] | None:
+        """Whether the team has done what it was to do; None where a task has no such thing."""
+        return None
+
+    def may_speak(self) -> tuple[str, ...]:
+        """The roles whose agents may speak through a channel: by default all."""
+        return tuple(role.name for role in self.roles)
+
+    def names_of_landmarks(self) -> tuple[str, ...]:
+        """What landmarks are called in the picture, each with a number."""
+        return tuple(f"landmark {number}" for number in range(self.landmarks))
+
+    def captioned(self, state: ParticleState, copy: int) -> str:
+        """What is written under the picture of a copy."""
+        return ""
+
+    def blind(self, state: ParticleState) -> dict[str, Tensor]:
+        """The best actions known of a team that hears nothing; agents use only what they see by themselves."""
+        raise NotImplementedError(f"{type(self).__name__} has no script for those who hear nothing")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that change the rules, as they were given."""
+        return {"steps": self.steps, "continuous_actions": self.continuous_actions}
+
+    # ---- what follows ------------------------------------------------------------------------------------------
+
+    @property
+    def has_blind(self) -> bool:
+        """Whether `blind` is filled in."""
+        return type(self).blind is not ParticleTask.blind
+
+    @property
+    def horizon(self) -> int:
+        """All episodes last `steps`, after the talking."""
+        return self.steps + self.talk_steps
+
+    def start(self) -> ParticleState:
+        """Everybody anywhere, and at rest."""
+        copies, stream = self.num_envs, self.start_generator
+        place, landmark = (
+            (torch.rand(number, 2, copies, dtype=torch.float64, generator=stream, device=self.device) * 2 - 1) * spread
+            for number, spread in ((self.num_agents, 1.0), (self.landmarks, self.spread_of_landmarks))
+        )
+        goal = torch.randint(max(self.landmarks, 1), (copies, self.goals), generator=stream, device=self.device)
+        return ParticleState(
+            place=per_copy(place),
+            velocity=per_copy(torch.zeros_like(place)),
+            landmark=per_copy(landmark),
+            goal=goal,
+            word=torch.zeros(copies, self.num_agents, self.num_words, device=self.device),
+            time=torch.zeros(copies, dtype=torch.long, device=self.device),
+        )
+
+    def advance(self, state: ParticleState, actions: dict[str, Tensor]) -> tuple[ParticleState, Outcome]:
+        """Push, press apart, move, and pay for where all have come to."""
+        place, landmark = per_particle(state.place), per_particle(state.landmark)
+        force = self._pushes(actions)
+        if self.contact:
+            force = force + contact_forces(place, self.pairs, reach=self._reach)
+        if self.obstacles:
+            force = force + obstacle_forces(place, landmark[: self.obstacles], reach=self._obstacle_reach)
+        place, velocity = moved(place, per_particle(state.velocity), force, max_speed=self._max_speed)
+        state = dataclasses.replace(
+            state,
+            place=per_copy(place),
+            velocity=per_copy(velocity),
+            word=self._said(actions) if self.num_words else state.word,
+            time=state.time + 1,
+        )
+        over = state.time >= self.steps
+        everyone = over[:, None].expand(-1, self.num_agents)
+        reached = self.reached(state)
+        return state, Outcome(
+            rewards=self.pay(state).t().float(),
+            terminated=torch.zeros_like(everyone),
+            truncated=everyone,
+            episode_over=over,
+            info={} if reached is None else {"success": reached},
+        )
+
+    def observe(self, state: ParticleState) -> View:
+        """What each agent sees of the others and of the landmarks, from where it is."""
+        copies = (self.num_envs, -1)
+        return View(
+            observations={name: _rows(parts) for name, parts in self.seen(state).items()},
+            observing=torch.ones_like(self._acting).expand(copies),
+            acting=self._acting.expand(copies),
+            speaking=self._speaking.expand(copies),
+            meaning=self.known(state),
+            positions=state.place.float().contiguous(),
+        )
+
+    def scene(self, state: ParticleState, copy: int = 0) -> Scene:
+        """Agents, landmarks (goals are stars) and the task's own words; what lies within 1 of the centre, or more."""
+        points = torch.cat([state.place[copy], state.landmark[copy]])
+        span = max(1.0, float(points.abs().max()))
+        places: list[Place] = [
+            ((x / span + 1) / 2 * (CELLS - 1), (1 - y / span) / 2 * (CELLS - 1)) for x, y in points.tolist()
+        ]
+        goals = state.goal[copy].tolist()
+        kinds = [kind for kind, group in enumerate(self.particles) for _ in range(group.number)]
+        agents = tuple(
+            Actor(name=name, place=place, label=name[:1].upper() + name.rsplit("_", 1)[1], kind=kind)
+            for name, place, kind in zip(self.agents, places, kinds, strict=False)
+        )
+        things = tuple(
+            Actor(
+                name=name,
+                place=place,
+                label=name[0] + name.rsplit(" ", 1)[1],
+                kind=len(self.particles) + number,
+                shape=Shape.STAR if number in goals else Shape.SQUARE,
+            )
+            for number, (name, place) in enumerate(
+                zip(self.names_of_landmarks(), places[self.num_agents :], strict=True)
+            )
+        )
+        floor = Floor(ground=Ground.FLOOR, cells=grid_cells(CELLS, CELLS))
+        caption = ", ".join(filter(None, [self.captioned(state, copy), self._words_of(state, copy)]))
+        return Scene(columns=CELLS, rows=CELLS, agents=agents, things=things, floors=(floor,), caption=caption)
+
+    def steered(self, errors: dict[str, Float[Tensor, "B A 2"]]) -> dict[str, Tensor]:
+        """Moves that take agents as far as `errors` from where they would come to rest; no word but the first."""
+        actions = {}
+        for kind in self.particles:
+            step = kind.force * REST_PER_FORCE
+            if not kind.moves:
+                actions[kind.name] = self.silent(kind)
+            elif self.continuous_actions:
+                push = (errors[kind.name] / step).clamp(-1, 1)
+                x, y = push.unbind(-1)
+                parts = [torch.zeros_like(x), (-x).clamp(min=0), x.clamp(min=0), (-y).clamp(min=0), y.clamp(min=0)]
+                actions[kind.name] = F.pad(torch.stack(parts, -1), (0, kind.words))
+            else:
+                actions[kind.name] = _towards(errors[kind.name], step=step)
+        return actions
+
+    def silent(self, kind: Particles) -> Tensor:
+        """Doing nothing, and saying the first word where there are words."""
+        shape = (self.num_envs, kind.number)
+        if self.continuous_actions and kind.moves * NUM_MOVES + kind.words:
+            return torch.zeros(*shape, kind.moves * NUM_MOVES + kind.words, device=self.device)
+        return torch.zeros(shape, dtype=torch.long, device=self.device)
+
+    def near(self, part: str, state: ParticleState) -> Float[Tensor, "A _k B"]:
+        """Where all landmarks are, from where each agent of a role is."""
+        own = per_particle(state.place)[self.slots(part)]
+        return (per_particle(state.landmark)[None] - own[:, None]).flatten(1, 2)
+
+    def mates(self, part: str, state: ParticleState) -> Float[Tensor, "A _k B"]:
+        """Where all other agents are, in order, from where each agent of a role is."""
+        place, slots = per_particle(state.place), self.slots(part)
+        return (place[self._others[slots]] - place[slots][:, None]).flatten(1, 2)
+
+    def _of_each(self, values: Sequence[float]) -> Float[Tensor, "N 1 1"]:
+        spread = [value for value, kind in zip(values, self.particles, strict=True) for _ in range(kind.number)]
+        return torch.tensor(spread, dtype=torch.float64, device=self.device).view(-1, 1, 1)
+
+    def _pushes(self, actions: dict[str, Tensor]) -> Float[Tensor, "N 2 B"]:
+        """The forces by which agents push themselves."""
+        parts = []
+        for kind in self.particles:
+            action = actions[kind.name]
+            if not kind.moves:
+                parts.append(torch.zeros(kind.number, 2, self.num_envs, dtype=torch.float64, device=self.device))
+            elif self.continuous_actions:
+                strength = per_particle(action)[:, :NUM_MOVES].double()
+                parts.append(strength[:, RIGHT::2] - strength[:, LEFT::2])
+            else:
+                parts.append(_direction(action.t() % NUM_MOVES if kind.words else action.t()))
+        return torch.cat(parts) * self._force
+
+    def _said(self, actions: dict[str, Tensor]) -> Float[Tensor, "B N V"]:
+        """What each agent says with its action; zeros for those that have no words."""
+        parts = []
+        for kind in self.particles:
+            action = actions[kind.name]
+            if not kind.words:
+                parts.append(torch.zeros(self.num_envs, kind.number, self.num_words, device=self.device))
+            elif self.continuous_actions:
+                parts.append(action[..., kind.moves * NUM_MOVES :])
+            else:
+                parts.append(F.one_hot(action // NUM_MOVES if kind.moves else action, kind.words).float())
+        return torch.cat(parts, 1)
+
+    def _words_of(self, state: ParticleState, copy: int) -> str:
+        talkers = [self.slots(kind.name) for kind in self.particles if kind.words]
+        slots = [slot for part in talkers for slot in range(self.num_agents)[part]]
+        said = [(self.agents[slot], state.word[copy, slot]) for slot in slots if state.word[copy, slot].any()]
+        return ", ".join(f"{name} says {int(word.argmax())}" for name, word in said)
+
+
+def check_words(words: str) -> bool:
+    """Whether the task's own words are part of actions and observations; refuses what is neither of `WORDS`."""
+    check_choice("words", words, valid=WORDS)
+    return words == "task"
+
+
+def particle_places(landmark: Float[Tensor, "B M 2"], number: Int[Tensor, "B G"]) -> Float[Tensor, "B G 2"]:
+    """Where the landmarks of these numbers are."""
+    return landmark.gather(1, number[..., None].expand(-1, -1, 2))
+
+
+def _direction(move: Int[Tensor, "A B"]) -> Float[Tensor, "A 2 B"]:
+    ahead, back = torch.stack([move == RIGHT, move == UP], 1), torch.stack([move == LEFT, move == DOWN], 1)
+    return ahead.double() - back.double()
+
+
+def _rows(parts: Sequence[Float[Tensor, "A _k B"]]) -> Float[Tensor, "B A O"]:
+    """Parts side by side, copy by copy in memory, too."""
+    whole = torch.cat([part.float() for part in parts], 1)
+    agents, size, copies = whole.shape
+    return whole.view(agents * size, copies).t().contiguous().view(copies, agents, size)
+
+
+def _towards(error: Float[Tensor, "B A 2"], *, step: float) -> Int[Tensor, "B A"]:
+    """The push along the axis on which most is missing, where it does more good than harm."""
+    x, y = error.unbind(-1)
+    sideways, upright = torch.where(x > 0, RIGHT, LEFT), torch.where(y > 0, UP, DOWN)
+    best = torch.where(x.abs() >= y.abs(), sideways, upright)
+    return torch.where(torch.maximum(x.abs(), y.abs()) > step / 2, best, 0)
