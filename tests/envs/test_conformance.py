@@ -15,6 +15,7 @@ from heliograph.envs.graph_colouring import GraphColouring
 from heliograph.envs.identity import Identity
 from heliograph.envs.multistep_digits import MultistepDigits
 from heliograph.envs.predator_prey import PredatorPrey
+from heliograph.envs.reconstruction import ReconstructionGame
 from heliograph.envs.scene import Mark
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
@@ -33,6 +34,8 @@ VARIANTS = {
     "predator_prey-cooperative": functools.partial(PredatorPrey, size=4, vision=1, mode="cooperative"),
     "predator_prey-competitive": functools.partial(PredatorPrey, size=3, steps=5, mode="competitive"),
     "traffic_junction-short": functools.partial(TrafficJunction, steps=6, cars=3, vision=1, p_arrive=0.7),
+    "reconstruction-share": functools.partial(ReconstructionGame, reward="share", split="train", rounds=3, listeners=2),
+    "reconstruction-exchange": functools.partial(ReconstructionGame, objects="features", exchange=True, rounds=2),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
@@ -45,7 +48,7 @@ def maker(name: str):
 def test_the_environments_of_this_package_are_exactly_these() -> None:
     own = [
         "colour_digit", "combat", "graph_colouring", "identity", "levers", "multistep_digits", "predator_prey",
-        "speaker_listener", "switch_riddle", "traffic_junction",
+        "reconstruction", "speaker_listener", "switch_riddle", "traffic_junction",
     ]  # fmt: skip
     assert registry.names("env") == own
     for name in registry.names("env"):
