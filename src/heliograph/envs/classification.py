@@ -6,7 +6,7 @@ from gymnasium import spaces
 from jaxtyping import Int
 from torch import Tensor
 
-from heliograph.envs.lewis_game import LewisSettings, LewisState
+from heliograph.envs.lewis_game import LewisSettings
 from heliograph.envs.lewis_naming import NamingGame
 
 __all__ = ["ClassificationGame"]
@@ -36,10 +36,9 @@ class ClassificationGame(NamingGame):
         """A class."""
         return spaces.Discrete(self.objects.num_values)
 
-    def best(self, state: LewisState) -> Int[Tensor, "B N 1"]:
-        """The class of the object."""
-        classes = self.objects.attributes[self.shown(state), self.class_attribute]
-        return classes[:, None, None].expand(-1, self.num_agents, -1)
+    def answer_of(self, objects: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch 1"]:
+        """The class."""
+        return self.objects.attributes[objects][..., self.class_attribute : self.class_attribute + 1]
 
     def chances(self) -> tuple[float, float]:
         """A guess of a uniform class, and the most frequent class."""

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.checks import check_choice, check_positive
-from heliograph.envs.lewis_distractors import candidate_groups
+from heliograph.envs.lewis_distractors import CandidateGroups, candidate_groups
 from heliograph.envs.lewis_game import LewisGame, LewisSettings, LewisState
 
 __all__ = ["DiscriminationGame", "DiscriminationState"]
@@ -45,6 +45,9 @@ class DiscriminationGame(LewisGame[DiscriminationState]):
     the sender did not see, of the same digits. Objects, splits, rounds and `exchange` are as in `reconstruction`.
     """
 
+    groups: CandidateGroups
+    """Which objects may stand together."""
+
     def __init__(
         self,
         *,
@@ -62,13 +65,13 @@ class DiscriminationGame(LewisGame[DiscriminationState]):
         self.candidates, self.distractors, self.views = candidates, Distractors(distractors), views
         self.differing = differing
         super().__init__(**settings)
-        self._groups = self._groups.to(self.device)
+        self.groups = self.groups.to(self.device)
 
     def prepare(self) -> None:
         """Group the objects that may stand together."""
         if self.views == "other" and self.objects.num_objects == len(self.objects.attributes.unique(dim=0)):
             raise ValueError("views='other': these objects look the same to all; take objects='digits', or 'same'")
-        self._groups = candidate_groups(self.objects, candidates=self.candidates, differing=self._num_differing())
+        self.groups = candidate_groups(self.objects, candidates=self.candidates, differing=self._num_differing())
 
     def _num_differing(self) -> int:
         number = self.objects.num_attributes
@@ -110,12 +113,12 @@ class DiscriminationGame(LewisGame[DiscriminationState]):
     def start(self) -> DiscriminationState:
         """New candidates in new orders, the first of which is the object."""
         shape, stream = (self.num_envs, self.rounds), self.start_generator
-        drawn = self._groups.draw(self.num_envs * self.rounds, candidates=self.candidates, generator=stream)
+        drawn = self.groups.draw(self.num_envs * self.rounds, candidates=self.candidates, generator=stream)
         kinds = drawn.view(*shape, self.candidates)
-        objects = self._groups.draw_objects(kinds, generator=stream)
+        objects = self.groups.draw_objects(kinds, generator=stream)
         shown = objects[..., 0]
         if self.views == "other":
-            shown = self._groups.draw_objects(kinds[..., 0], generator=stream)
+            shown = self.groups.draw_objects(kinds[..., 0], generator=stream)
         order = torch.rand(*shape, self.num_agents, self.candidates, generator=stream, device=self.device).argsort(-1)
         offered = objects[:, :, None].expand_as(order).gather(-1, order)
         begin = self.beginning(shown, self.draw_first())

@@ -115,7 +115,7 @@ class LewisGame(TeamEnv[L]):
     def chances(self) -> tuple[float, float]:
         """Exact mean scores of a round: of uniformly random answers, and of the best blind ones."""
 
-    def score(self, right: Bool[Tensor, "B N D"]) -> Float[Tensor, "B N"]:
+    def score(self, right: Bool[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
         """What answers are worth, of which numbers are right: by default 1 where all are."""
         return right.all(-1).float()
 

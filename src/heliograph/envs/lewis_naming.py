@@ -1,9 +1,9 @@
 """Lewis games whose receivers see nothing and name what the sender saw; all their episodes can be enumerated."""
 
-from abc import ABC
+from abc import ABC, abstractmethod
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.envs.lewis_game import LewisGame, LewisState
@@ -13,6 +13,21 @@ __all__ = ["NamingGame"]
 
 class NamingGame(LewisGame[LewisState], ABC):
     """Base of the games in which an episode is its objects and who sends first, all equally likely."""
+
+    additive = True
+    """Whether an answer is worth the share of its numbers that are right; else 1 where all are."""
+
+    @abstractmethod
+    def answer_of(self, objects: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch D"]:
+        """The right answer for objects, by number."""
+
+    def best(self, state: LewisState) -> Int[Tensor, "B N D"]:
+        """The right answer for the object of the round."""
+        return self.answer_of(self.shown(state))[:, None].expand(-1, self.num_agents, -1)
+
+    def score(self, right: Bool[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+        """The share of numbers that are right, or 1 where all are."""
+        return right.float().mean(-1) if self.additive else super().score(right)
 
     def start(self) -> LewisState:
         """New objects, each uniform among those of the split."""

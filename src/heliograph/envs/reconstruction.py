@@ -3,11 +3,11 @@
 from typing import Unpack
 
 from gymnasium import spaces
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from heliograph.checks import check_choice
-from heliograph.envs.lewis_game import LewisSettings, LewisState
+from heliograph.envs.lewis_game import LewisSettings
 from heliograph.envs.lewis_naming import NamingGame
 
 __all__ = ["ReconstructionGame"]
@@ -28,7 +28,7 @@ class ReconstructionGame(NamingGame):
 
     def __init__(self, *, reward: str = "all", **settings: Unpack[LewisSettings]):
         check_choice("reward", reward, valid=REWARDS)
-        self.reward = reward
+        self.reward, self.additive = reward, reward == "share"
         super().__init__(**settings)
 
     @property
@@ -36,13 +36,9 @@ class ReconstructionGame(NamingGame):
         """A value for each attribute."""
         return spaces.MultiDiscrete([self.objects.num_values] * self.objects.num_attributes)
 
-    def best(self, state: LewisState) -> Int[Tensor, "B N Z"]:
-        """The attributes of the object."""
-        return self.objects.attributes[self.shown(state)][:, None].expand(-1, self.num_agents, -1)
-
-    def score(self, right: Bool[Tensor, "B N Z"]) -> Float[Tensor, "B N"]:
-        """1 where every attribute is right, or the share that is."""
-        return super().score(right) if self.reward == "all" else right.float().mean(-1)
+    def answer_of(self, objects: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch Z"]:
+        """The attributes."""
+        return self.objects.attributes[objects]
 
     def chances(self) -> tuple[float, float]:
         """A guess of uniform values; and the most frequent object, or the most frequent value of each attribute."""

@@ -62,12 +62,15 @@ def reading_of(env: object, *, agents: Sequence[str], knows: int = 1) -> Reading
         return _riddle(agents)
     names = KNOWN.get(env) if isinstance(env, str) else None
     words = ACTIONS.get(env, ()) if isinstance(env, str) else ()
-    plain = _plain(names if names and len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
+    word = "attribute" if env in LEWIS_GAMES else "knows"
+    plain = _plain(names if names and len(names) == knows else tuple(f"{word} {i}" for i in range(knows)), agents)
     return dataclasses.replace(plain, actions={str(number): word for number, word in enumerate(words)})
 
 
 KNOWN = {"speaker_listener": ("goal",), "colour_digit": ("digit", "colour"), "multistep_digits": ("digit", "step")}
 """What the numbers of a meaning are."""
+LEWIS_GAMES = ("reconstruction", "discrimination", "classification")
+"""Games in which these are attributes of an object, as many as the user likes."""
 ACTIONS = {
     "traffic_junction": ("gas", "brake"),
     "predator_prey": ("up", "right", "down", "left", "stay"),
