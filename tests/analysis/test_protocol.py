@@ -194,3 +194,9 @@ def test_a_plain_episode_shows_what_was_heard() -> None:
     assert headings == HEADINGS and rows == replay(run, rollout, copy=1)
     hears, says = HEADINGS.index("hears"), HEADINGS.index("says")
     assert [row[hears] for row in rows] == ["", rows[0][says], "", rows[2][says]]
+
+
+@pytest.mark.parametrize("env", ["reconstruction", "discrimination", "classification"])
+def test_what_senders_know_of_an_object_is_called_attributes(env: str) -> None:
+    reading = reading_of(env, agents=("sender_0",), knows=3)
+    assert [c.heading for c in reading.conditions[:3]] == ["attribute 0", "attribute 1", "attribute 2"]

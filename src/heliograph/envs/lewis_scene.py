@@ -42,7 +42,7 @@ def lewis_scene(env: "LewisGame[Any]", state: Any, copy: int) -> Scene:
         rows=SPACING * env.listeners,
         agents=agents,
         things=(_thing("object", (OBJECT, 0), shown, shape=Shape.STAR), *answers),
-        caption=f"round {index + 1} of {env.rounds}, {hits} right so far",
+        caption=f"round {index + 1} of {env.rounds}; all were right in {hits}",
     )
 
 
