@@ -7,6 +7,7 @@ import pathlib
 import pytest
 from gymnasium import spaces
 
+from heliograph import registry
 from heliograph.analysis.evaluate import play_run, record
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.experiments.choices import EnvChoice
@@ -214,3 +215,11 @@ def test_roles_say_what_their_meanings_and_actions_are_called() -> None:
     other = reading_of("my_env:Mine", agents=("guide_0",), knows=2, roles=roles)
     assert [c.heading for c in other.conditions[:2]] == ["knows 0", "knows 1"]
     assert dataclasses.replace(roles[0], meaning_names=()) == roles[0]  # names are for people
+
+
+@pytest.mark.parametrize("env", ["reconstruction", "discrimination", "classification"])
+def test_what_senders_know_of_an_object_is_called_attributes(env: str) -> None:
+    made = registry.load("env", env)()
+    knows = made.reset().meaning.shape[-1]
+    reading = reading_of(env, agents=("sender_0",), knows=knows, roles=made.roles)
+    assert [c.heading for c in reading.conditions[:knows]] == [f"attribute {i}" for i in range(knows)]

@@ -12,10 +12,12 @@ from heliograph import registry
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.colour_digit import ColourDigit
 from heliograph.envs.combat import Combat
+from heliograph.envs.discrimination import DiscriminationGame
 from heliograph.envs.graph_colouring import GraphColouring
 from heliograph.envs.identity import Identity
 from heliograph.envs.multistep_digits import MultistepDigits
 from heliograph.envs.predator_prey import PredatorPrey
+from heliograph.envs.reconstruction import ReconstructionGame
 from heliograph.envs.scene import Mark
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.switch_riddle import SwitchRiddle
@@ -34,6 +36,11 @@ VARIANTS = {
     "predator_prey-cooperative": functools.partial(PredatorPrey, size=4, vision=1, mode="cooperative"),
     "predator_prey-competitive": functools.partial(PredatorPrey, size=3, steps=5, mode="competitive"),
     "traffic_junction-short": functools.partial(TrafficJunction, steps=6, cars=3, vision=1, p_arrive=0.7),
+    "discrimination-digits": functools.partial(
+        DiscriminationGame, objects="digits", observation="image", views="other", split="test"
+    ),
+    "discrimination-exchange": functools.partial(DiscriminationGame, distractors="one_attribute", exchange=True),
+    "reconstruction-share": functools.partial(ReconstructionGame, reward="share", split="train", rounds=2, listeners=2),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
 THOUSANDS_OF_STEPS = {"check_statistics", "check_bounds"}
@@ -47,9 +54,10 @@ def maker(name: str):
 
 def test_the_environments_of_this_package_are_exactly_these() -> None:
     own = [
-        "colour_digit", "combat", "graph_colouring", "identity", "levers", "mpe_adversary", "mpe_crypto", "mpe_push",
-        "mpe_reference", "mpe_spread", "mpe_speaker_listener", "mpe_tag", "mpe_world_comm", "multistep_digits",
-        "predator_prey", "speaker_listener", "switch_riddle", "traffic_junction",
+        "classification", "colour_digit", "combat", "discrimination", "graph_colouring", "identity", "levers",
+        "mpe_adversary", "mpe_crypto", "mpe_push", "mpe_reference", "mpe_spread", "mpe_speaker_listener", "mpe_tag",
+        "mpe_world_comm", "multistep_digits", "predator_prey", "reconstruction", "speaker_listener", "switch_riddle",
+        "traffic_junction",
     ]  # fmt: skip
     assert registry.names("env") == sorted(own)
     for name in registry.names("env"):

@@ -19,8 +19,6 @@ from heliograph.types import TeamStep
 
 OLDER = pathlib.Path(__file__).parent / "older"
 """Files that were written before environments had a state, with what came afterwards."""
-BEFORE = [name for name in registry.names("env") if not name.startswith("mpe_")]
-"""The environments that there were then."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,15 @@ def played(env: TeamEnv, step: TeamStep, *, steps: int) -> list[TeamStep]:
     return shown
 
 
-@pytest.mark.parametrize("name", BEFORE)
+OLDER_ENVS = sorted(read_state(OLDER / "env_states.safetensors"))
+"""The environments that there were then."""
+
+
+def test_no_older_environment_is_gone() -> None:
+    assert set(OLDER_ENVS) <= set(registry.names("env"))
+
+
+@pytest.mark.parametrize("name", OLDER_ENVS)
 def test_an_older_state_goes_on_bit_by_bit(name: str, older: dict[str, Any]) -> None:
     found = older[name]
     env = registry.load("env", name)(num_envs=3, seed=99, **found["settings"])
@@ -44,7 +50,7 @@ def test_an_older_state_goes_on_bit_by_bit(name: str, older: dict[str, Any]) -> 
     assert_same(played(env, env.view(), steps=12), found)
 
 
-@pytest.mark.parametrize("name", BEFORE)
+@pytest.mark.parametrize("name", OLDER_ENVS)
 def test_episodes_are_those_of_before(name: str, older: dict[str, Any]) -> None:
     """Random numbers are drawn in the order in which they always were."""
     found = older[name]
