@@ -10,7 +10,7 @@ from heliograph.envs.classification import ClassificationGame
 from heliograph.envs.discrimination import DiscriminationGame
 from heliograph.envs.lewis_game import LewisGame
 from heliograph.envs.lewis_languages import (
-    Language,
+    LewisCode,
     LewisScript,
     compositional,
     exact_return_of,
@@ -91,7 +91,7 @@ def test_ambiguous_and_foreign_words_score_as_computed(name: str) -> None:
 
 def test_scores_by_hand() -> None:
     game = ReconstructionGame(attributes=2, values=2)
-    half = Language(words=game.objects.attributes[:, :1], vocabulary=2)  # tells the first attribute alone
+    half = LewisCode(words=game.objects.attributes[:, :1], vocabulary=2)  # tells the first attribute alone
     assert exact_return_of(game, sender=half, receiver=half) == 0.5
     share = ReconstructionGame(attributes=2, values=2, reward="share")
     assert exact_return_of(share, sender=half, receiver=half) == 0.75
@@ -99,7 +99,7 @@ def test_scores_by_hand() -> None:
     assert exact_return_of(pair, sender=half, receiver=half) == pytest.approx(2 / 3 + 1 / 3 / 2)
     one = DiscriminationGame(attributes=2, values=2, candidates=2, distractors="one_attribute")
     assert exact_return_of(one, sender=half, receiver=half) == 0.75
-    turned = Language(words=1 - half.words, vocabulary=2)
+    turned = LewisCode(words=1 - half.words, vocabulary=2)
     assert exact_return_of(one, sender=turned, receiver=half) == pytest.approx(0.5 * 0 + 0.5 / 2)
     assert exact_return_of(game, sender=turned, receiver=half) == 0.0
 

@@ -22,13 +22,13 @@ from heliograph.envs.lewis_objects import Objects
 from heliograph.models.scripted import ScriptedOutput, say_symbol
 from heliograph.types import Heard, Inputs, Tree
 
-__all__ = ["Language", "LewisScript", "compositional", "exact_return_of", "holistic", "random_code", "scripted"]
+__all__ = ["LewisCode", "LewisScript", "compositional", "exact_return_of", "holistic", "random_code", "scripted"]
 
 MAX_WORDS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Language:
+class LewisCode:
     """A word of L symbols below `vocabulary` for every object of a game, by number."""
 
     words: Int[Tensor, "M L"]
@@ -57,28 +57,28 @@ class Language:
         return (words * places).sum(-1)
 
 
-def compositional(objects: Objects) -> Language:
+def compositional(objects: Objects) -> LewisCode:
     """Position z of a word says attribute z."""
-    return Language(words=objects.attributes, vocabulary=objects.num_values)
+    return LewisCode(words=objects.attributes, vocabulary=objects.num_values)
 
 
-def holistic(objects: Objects, *, seed: int = 0) -> Language:
+def holistic(objects: Objects, *, seed: int = 0) -> LewisCode:
     """The words of the compositional language, dealt out at random: one for each combination, and no structure."""
     kinds, kind_of = objects.attributes.unique(dim=0, return_inverse=True)
     dealt = torch.from_numpy(np.random.RandomState(seed).permutation(len(kinds))).to(kinds.device)
-    return Language(words=kinds[dealt][kind_of], vocabulary=objects.num_values)
+    return LewisCode(words=kinds[dealt][kind_of], vocabulary=objects.num_values)
 
 
-def random_code(objects: Objects, *, vocabulary: int, length: int = 1, seed: int = 0) -> Language:
+def random_code(objects: Objects, *, vocabulary: int, length: int = 1, seed: int = 0) -> LewisCode:
     """A word for each combination that is drawn from all words, so that several may share one."""
     check_positive("vocabulary", vocabulary)
     check_positive("length", length)
     kinds, kind_of = objects.attributes.unique(dim=0, return_inverse=True)
     drawn = np.random.RandomState(seed).randint(vocabulary, size=(len(kinds), length))
-    return Language(words=torch.from_numpy(drawn).to(kinds.device)[kind_of], vocabulary=vocabulary)
+    return LewisCode(words=torch.from_numpy(drawn).to(kinds.device)[kind_of], vocabulary=vocabulary)
 
 
-def scripted(game: LewisGame[Any], *, sender: Language, receiver: Language | None) -> "LewisScript":
+def scripted(game: LewisGame[Any], *, sender: LewisCode, receiver: LewisCode | None) -> "LewisScript":
     """A team in which senders speak one language and receivers understand one; None answers by chance.
 
     Raises ValueError where players see pictures as images, which scripts do not read.
@@ -98,8 +98,8 @@ class LewisScript:
     """What `scripted` returns: senders and receivers in one, told apart by what they see."""
 
     game: LewisGame[Any]
-    sender: Language
-    receiver: Language | None
+    sender: LewisCode
+    receiver: LewisCode | None
 
     def __call__(self, inputs: Inputs, memory: Tree, heard: Heard | None) -> ScriptedOutput:
         """Say the word for the object that is seen, and answer by the word that is heard."""
@@ -135,7 +135,7 @@ class LewisScript:
         return say_symbol(fits.long(), 2)[..., 1]
 
 
-def exact_return_of(game: LewisGame[Any], *, sender: Language, receiver: Language | None) -> float:
+def exact_return_of(game: LewisGame[Any], *, sender: LewisCode, receiver: LewisCode | None) -> float:
     """The mean return of such a team, exactly, over all objects of the split and all sets of candidates.
 
     Among candidates a receiver chooses one whose word it heard, any with equal probability, and any at all where none
@@ -155,7 +155,7 @@ def _num_action_inputs(space: spaces.Discrete | spaces.MultiDiscrete) -> int:
     return int(space.nvec.sum()) if isinstance(space, spaces.MultiDiscrete) else int(space.n)
 
 
-def _answers(game: NamingGame, language: Language) -> Int[Tensor, "W D"]:
+def _answers(game: NamingGame, language: LewisCode) -> Int[Tensor, "W D"]:
     """The best answer to each word, over all objects that are called so; zeros for words that nothing is called."""
     word = language.number_of(language.words)
     truth = game.answer_of(torch.arange(len(word), device=word.device))
@@ -168,7 +168,7 @@ def _answers(game: NamingGame, language: Language) -> Int[Tensor, "W D"]:
     return torch.where((first < len(word))[:, None], truth[first.clamp(max=len(word) - 1)], 0)
 
 
-def _mean_of_sets(game: DiscriminationGame, sender: Language, receiver: Language) -> float:
+def _mean_of_sets(game: DiscriminationGame, sender: LewisCode, receiver: LewisCode) -> float:
     """The mean score over groups of candidates and their members, each of which is the object equally often."""
     groups, total = game.groups, 0.0
     example = groups.objects[groups.begin]
