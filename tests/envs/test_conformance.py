@@ -39,8 +39,9 @@ VARIANTS = {
     "discrimination-digits": functools.partial(
         DiscriminationGame, objects="digits", observation="image", views="other", split="test"
     ),
-    "discrimination-exchange": functools.partial(DiscriminationGame, distractors="one_attribute", exchange=True),
-    "reconstruction-share": functools.partial(ReconstructionGame, reward="share", split="train", rounds=2, listeners=2),
+    "reconstruction-exchange": functools.partial(
+        ReconstructionGame, reward="share", split="train", listeners=2, exchange=True
+    ),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
 THOUSANDS_OF_STEPS = {"check_statistics", "check_bounds"}

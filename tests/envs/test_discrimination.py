@@ -80,6 +80,20 @@ def test_the_receiver_sees_its_candidates_and_earns_by_finding_the_object() -> N
     assert step.rewards.unique(dim=0).tolist() == [[0.5, 1.0, 0.0]] and not step.info["success"].any()
 
 
+def test_players_who_exchange_roles_see_an_object_or_candidates() -> None:
+    env = DiscriminationGame(exchange=True, rounds=2, num_envs=64, candidates=3)
+    step = env.reset()
+    for time in range(4):
+        seen = step.observations["player"]
+        assert seen.shape == (64, 2, 2 + 8 * 4) and env.roles[0].observation_space.shape == (34,)
+        sends, answers = seen[..., 0] > 0, seen[..., 1] > 0
+        assert torch.equal(sends, step.speaking) and torch.equal(answers, step.acting)
+        assert torch.equal(seen[..., 2:10].any(-1), sends) and torch.equal(seen[..., 10:].any(-1), answers)
+        assert sends.any() == (time % 2 == 0)
+        step = env.step(env.oracle(env.state))
+    assert step.info["success"].all() and step.episode_over.all()
+
+
 def test_other_views_are_other_pictures_of_the_same_digit() -> None:
     env = DiscriminationGame(objects="digits", views="other", split="test", num_envs=500, candidates=10)
     env.reset()

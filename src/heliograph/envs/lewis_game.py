@@ -180,14 +180,15 @@ class LewisGame(TeamEnv[L]):
         sending = self.sending(state)
         answering = (state.time % STEPS == 1)[:, None]
         speaks, acts = sending & ~answering, ~sending & answering
-        known = self.objects.attributes[self.shown(state)][:, None]
+        shown = self.shown(state)
+        known = self.objects.attributes[shown]
         return View(
-            observations=self._observations(state, speaks, acts),
+            observations=self._observations(state, shown, speaks, acts),
             observing=speaks | acts,
             acting=acts,
             speaking=speaks,
-            meaning=torch.where(sending[..., None], known, -1),
-            state=self._of_all(state, acts),
+            meaning=torch.where(sending[..., None], known[:, None], -1),
+            state=self._of_all(state, known, sending, acts),
         )
 
     def scene(self, state: L, copy: int = 0) -> Scene:
@@ -240,8 +241,8 @@ class LewisGame(TeamEnv[L]):
     def _box(self, size: int) -> spaces.Box:
         return spaces.Box(self.objects.low, 1.0, (size,), dtype=np.float32)
 
-    def _observations(self, state: L, speaks: Tensor, acts: Tensor) -> dict[str, Tensor]:
-        shown = self.shown(state)[:, None]
+    def _observations(self, state: L, shown: Tensor, speaks: Tensor, acts: Tensor) -> dict[str, Tensor]:
+        shown = shown[:, None]
         pictures = self.observation == "image"
         if self.exchange:
             parts = [speaks.float()[..., None], acts.float()[..., None], self.objects.flat(shown) * speaks[..., None]]
@@ -256,10 +257,10 @@ class LewisGame(TeamEnv[L]):
             given = looks * _like(acts[:, 1:], looks)
         return {"sender": seen * _like(speaks[:, :1], seen), "receiver": given}
 
-    def _of_all(self, state: L, acts: Tensor) -> Float[Tensor, "B S"]:
+    def _of_all(self, state: L, known: Tensor, sending: Tensor, acts: Tensor) -> Float[Tensor, "B S"]:
         """Attributes of the object, the right answers, and whose turn it is to do what."""
-        attributes = F.one_hot(self.objects.attributes[self.shown(state)], self.objects.num_values).float().flatten(1)
-        parts = [attributes, self.sending(state).float(), acts.float()]
+        attributes = F.one_hot(known, self.objects.num_values).float().flatten(1)
+        parts = [attributes, sending.float(), acts.float()]
         if self.num_offered:
             parts.append(F.one_hot(self.best(state)[..., 0], self.num_offered).float().flatten(1))
         return torch.cat(parts, 1)
