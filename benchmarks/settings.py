@@ -68,7 +68,13 @@ ENVS: dict[str, Settings] = {
     "graph_colouring": {"agents": 6, "degree": 2, "steps": 3},
     "colour_digit": {},
     "multistep_digits": {"steps": 2},
-}
+    "reconstruction": {"attributes": 2, "values": 3},
+    "discrimination": {"attributes": 2, "values": 3, "candidates": 3},
+    "classification": {"attributes": 2, "values": 3},
+    **{f"mpe_{task}": {"steps": 4} for task in (
+        "adversary", "crypto", "push", "reference", "speaker_listener", "spread", "tag", "world_comm"
+    )},
+}  # fmt: skip
 CHANNELS: dict[str, tuple[str, Settings]] = {
     "dru": ("dru", {}),
     "symbols": ("symbols", {}),
@@ -152,6 +158,15 @@ SO_ANYWAY = {("team.normalise_values", "algorithm=qlearning")} | {
 }
 """Settings that say what is so anyway in some company, and are taken: Q-learning scales no values, for one."""
 
+LEWIS: Settings = {
+    "objects": With("digits", {"attributes": None, "values": None}), "attributes": 3, "values": 4,
+    "objects_seed": With(1, {"split": "train"}), "split": "train", "held_out": With("values", {"split": "train"}),
+    "held_out_share": With(0.5, {"split": "train"}), "listeners": 2, "rounds": 2, "exchange": True,
+    "observation": With("image", {"objects": "digits", "attributes": None, "values": None}),
+}  # fmt: skip
+PARTICLES: Settings = {"steps": 3, "continuous_actions": True}
+NAMED_BY = {"continuous_actions": "action space"}
+"""How a refusal names what a setting of an environment comes to, where it cannot know of the setting."""
 VALUES: dict[str, dict[str, Settings]] = {
     "env": {
         "predator_prey": {"size": 4, "predators": 2, "steps": 3, "vision": 1, "mode": "cooperative"},
@@ -166,6 +181,23 @@ VALUES: dict[str, dict[str, Settings]] = {
         "graph_colouring": {"agents": 7, "degree": 3, "colours": 3, "steps": 2, "turn": 0.5},
         "colour_digit": {"team_reward": "sum", "split": "test", "observation": "image"},
         "multistep_digits": {"steps": 3, "split": "test", "observation": "image"},
+        "reconstruction": {**LEWIS, "reward": "share"},
+        "discrimination": {
+            **LEWIS, "candidates": 4, "distractors": "similar",
+            "differing": With(2, {"distractors": "similar", "attributes": 3, "differing": 1}),
+            "views": With("other", {"objects": "digits", "attributes": None, "values": None}),
+        },
+        "classification": {**LEWIS, "class_attribute": 1},
+        "mpe_adversary": {**PARTICLES, "agents": 3},
+        "mpe_crypto": {**PARTICLES, "words": "task"},
+        "mpe_push": PARTICLES,
+        "mpe_reference": {**PARTICLES, "local_ratio": 0.1, "words": "task"},
+        "mpe_speaker_listener": {**PARTICLES, "words": "task"},
+        "mpe_spread": {**PARTICLES, "agents": 4, "local_ratio": 0.1},
+        "mpe_tag": {**PARTICLES, "adversaries": 2, "good": 2, "obstacles": 1},
+        "mpe_world_comm": {
+            **PARTICLES, "adversaries": 3, "good": 1, "obstacles": 2, "food": 1, "forests": 1, "words": "task",
+        },
     },
     "channel": {
         "dru": {
@@ -430,8 +462,13 @@ def is_fault(case: Case, outcome: str, told: str) -> bool:
     """Whether a setting changes nothing and nobody says so, or the refusal names another one."""
     name = case.setting.rpartition(".")[2]
     if outcome == NOTHING:
-        return name not in ONLY_IN_PLAY and (case.setting, case.company) not in SO_ANYWAY
-    return outcome == REFUSED and name not in told
+        return name not in ONLY_IN_PLAY and not _is_so_anyway(case)
+    return outcome == REFUSED and NAMED_BY.get(name, name) not in told
+
+
+def _is_so_anyway(case: Case) -> bool:
+    company = set(case.company.split("+"))
+    return any(case.setting == setting and company >= set(among.split("+")) for setting, among in SO_ANYWAY)
 
 
 def main() -> None:

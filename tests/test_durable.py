@@ -51,7 +51,7 @@ def test_a_corpus_on_a_full_disk_stays_what_it_was(small_disk: pathlib.Path, cap
     free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
     (small_disk / "filling").write_bytes(bytes(free))
     capsys.readouterr()
-    assert main(["record", str(run), "--episodes", "2000", "--out", str(folder)]) == 2
+    assert main(["record", str(run), "--episodes", "2000", "--out", str(folder), "--overwrite"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert str(folder) in said and "No space left" in said and "free some space" in said
     assert content(folder) == before and len(corpora.load_corpus(folder)) == 5

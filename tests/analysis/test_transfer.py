@@ -55,7 +55,7 @@ def test_record_says_so_too(tmp_path, capsys) -> None:
     told = ["record", str(tmp_path / "run"), "--out", str(tmp_path / "corpus"), "--trust", "--json", "--episodes"]
     assert main([*told, "100"]) == 0
     assert "XferBench fails" in json.loads(capsys.readouterr().out)["notes"][0]
-    assert main([*told, "300"]) == 0
+    assert main([*told, "300", "--overwrite"]) == 0
     assert "notes" not in json.loads(capsys.readouterr().out)
 
 

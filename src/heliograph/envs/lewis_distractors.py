@@ -20,8 +20,8 @@ __all__ = ["CandidateGroups", "candidate_groups"]
 class CandidateGroups:
     """Kinds of objects (those with equal attributes) in groups `[G, S]`, padded, of `size` each.
 
-    `ends` are sums of sizes: a group is drawn as often as it has members. Kind k has `count[k]` objects, which stand in
-    `objects` from `begin[k]` on.
+    `ends` are sums of sizes, `total` the last one: a group is drawn as often as it has members. Kind k has `count[k]`
+    objects, which stand in `objects` from `begin[k]` on.
     """
 
     members: Int[Tensor, "G S"]
@@ -30,16 +30,17 @@ class CandidateGroups:
     objects: Int[Tensor, " m"]
     begin: Int[Tensor, " K"]
     count: Int[Tensor, " K"]
+    total: int
 
     def to(self, device: torch.device | str) -> "CandidateGroups":
         """The same on a device."""
-        return CandidateGroups(**{name: value.to(device) for name, value in vars(self).items()})
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return CandidateGroups(**tensors, total=self.total)
 
     def draw(self, number: int, *, candidates: int, generator: torch.Generator) -> Int[Tensor, "B C"]:
         """The kinds of so many sets of candidates, all different within a set; the first is to be the right one."""
         device = self.ends.device
-        total = int(self.ends[-1])
-        place = torch.randint(total, (number,), generator=generator, device=device)
+        place = torch.randint(self.total, (number,), generator=generator, device=device)
         group = torch.searchsorted(self.ends, place, right=True)
         return self.members[group[:, None], _distinct(self.size[group], candidates, generator)]
 
@@ -92,6 +93,7 @@ def candidate_groups(objects: Objects, *, candidates: int, differing: int) -> Ca
         objects=objects.in_split[kind_of.argsort(stable=True)],
         begin=count.cumsum(0) - count,
         count=count,
+        total=int(size.sum()),
     )
 
 

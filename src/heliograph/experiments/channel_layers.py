@@ -5,10 +5,11 @@ layer without settings, and a wrapper may occur twice. The short form is a strin
 dict, from which each layer takes those that it knows.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["ChannelLayer", "channel_text", "layers_of", "wrapped_in"]
+__all__ = ["ChannelLayer", "channel_text", "layer_names", "layers_of", "wrapped_in"]
 
 
 class ChannelLayer(NamedTuple):
@@ -41,6 +42,17 @@ def _layer(part: Any) -> ChannelLayer:
     if not is_pair or (isinstance(part[0], Sequence) and not isinstance(part[0], str)):
         raise ValueError(f'channel layer {part!r}: must be a name, or a pair such as ("delayed", {{"steps": 2}})')
     return ChannelLayer(part[0], dict(part[1]))
+
+
+def layer_names(layers: Sequence[ChannelLayer]) -> tuple[str, ...]:
+    """Return a name for each layer; the second one of a name is numbered, as in "delayed_2"."""
+    seen: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        name = _name(layer.channel)
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return tuple(names)
 
 
 def wrapped_in(wrapper: str, channel: Any) -> Any:

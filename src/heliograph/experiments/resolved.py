@@ -6,6 +6,7 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.envs.base import TeamEnv
+from heliograph.experiments.channel_layers import layer_names, layers_of
 from heliograph.experiments.choices import DECIDED_ELSEWHERE, EnvChoice, EnvFacts, TeamChoices, build_layout, resolve
 
 __all__ = ["defaults_of", "resolved_choices"]
@@ -38,7 +39,7 @@ def resolved_choices(env: EnvChoice, choices: TeamChoices, facts: EnvFacts) -> d
     return {
         "env": {**own, **env.settings},
         "models": {name: _model_of(choices, name) for name in build_layout(choices, facts).policies},
-        "channel": {**_of_channel(choices.channel), **choices.channel_settings},
+        "channel": _of_channel(choices),
         "topology": {**defaults_of(resolve("topology", choices.topology)), **choices.topology_settings},
     }
 
@@ -52,12 +53,17 @@ def _model_of(choices: TeamChoices, policy: str) -> dict[str, Any]:
     return {"model": name, **defaults_of(resolve("model", name)), **inherited, **given}
 
 
-def _of_channel(name: Any) -> dict[str, Any]:
-    parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [name]
+def _of_channel(choices: TeamChoices) -> dict[str, Any]:
+    """Settings of all layers together in the short form; in full each one's are under its name."""
+    layers = layers_of(choices.channel, choices.channel_settings)
     found: dict[str, Any] = {}
-    for part in parts:
-        found = {**defaults_of(resolve("channel", part)), **found}
-    return found
+    for name, layer in zip(layer_names(layers), layers, strict=True):
+        own = defaults_of(resolve("channel", layer.channel))
+        if layer.settings is None:
+            found = {**own, **found}
+        else:
+            found |= {f"{name}.{key}": value for key, value in {**own, **layer.settings}.items()}
+    return {**found, **choices.channel_settings}
 
 
 def _is_env(component: Any) -> bool:

@@ -3,12 +3,11 @@
 import dataclasses
 import os
 import pathlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from heliograph.analysis.verdict import word_in
-from heliograph.experiments.channel_layers import channel_text, layers_of
+from heliograph.experiments.channel_layers import channel_text, layer_names, layers_of
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.shipped import card_of, is_shipped, located
@@ -149,11 +148,8 @@ def _flat(training: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _of_layers(layers: list[Any]) -> Iterator[tuple[str, Any]]:
     """A channel in full, as names and as settings of each layer; those of a second one of a name are numbered."""
     yield "channel", channel_text(layers)
-    seen: Counter[str] = Counter()
-    for layer in layers_of(layers, {}):
-        name = channel_text(layer.channel)
-        seen[name] += 1
-        place = name if seen[name] == 1 else f"{name}_{seen[name]}"
+    found = layers_of(layers, {})
+    for place, layer in zip(layer_names(found), found, strict=True):
         yield from ((f"channel.{place}.{key}", value) for key, value in (layer.settings or {}).items())
 
 
