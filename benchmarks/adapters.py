@@ -52,7 +52,8 @@ def adapted(kind: str, make: Callable[[], Any], copies: int) -> Callable[[], Non
     from heliograph.adapters.pettingzoo import FromPettingZoo
     from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 
-    env: Any = (FromMultiAgentEnv if kind == "rllib" else FromPettingZoo)(make, num_envs=copies)
+    number = "num_envs" if importlib.util.find_spec("heliograph.renamed") else "num_copies"  # as older commits say
+    env: Any = (FromMultiAgentEnv if kind == "rllib" else FromPettingZoo)(make, **{number: copies})
     env.reset()
     sizes = {role.name: (int(role.action_space.n), (copies, len(role.agents))) for role in env.roles}
     return lambda: env.step({name: torch.randint(size, shape) for name, (size, shape) in sizes.items()})

@@ -16,6 +16,7 @@ the waking of processes, which is some microseconds in each step.
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
@@ -98,7 +99,8 @@ def played(name: str, workers: int) -> Played:
     """An environment of that many workers, ready to be stepped."""
     from heliograph.adapters.pettingzoo import FromPettingZoo
 
-    settings: dict[str, Any] = {"num_envs": COPIES[name], **({"num_workers": workers} if workers else {})}
+    number = "num_envs" if importlib.util.find_spec("heliograph.renamed") else "num_copies"  # as older commits say
+    settings: dict[str, Any] = {number: COPIES[name], **({"num_workers": workers} if workers else {})}
     return sampled(settings) if name == "simple_spread" else moved(FromPettingZoo(Busy, **settings))
 
 
@@ -134,7 +136,7 @@ def sampled(settings: dict[str, Any]) -> Played:
 
     def move() -> int:
         sampler.fragment(FRAGMENT)
-        return FRAGMENT * settings["num_envs"]
+        return FRAGMENT * env.num_envs
 
     return Played(env=env, move=move)
 
