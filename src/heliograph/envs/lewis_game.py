@@ -105,7 +105,7 @@ class LewisGame(TeamEnv[L]):
     @property
     @abstractmethod
     def answer_space(self) -> spaces.Discrete | spaces.MultiDiscrete:
-        """What a receiver may answer."""
+        """Return what a receiver may answer."""
 
     @abstractmethod
     def best(self, state: L) -> Int[Tensor, "B N D"]:
@@ -116,7 +116,7 @@ class LewisGame(TeamEnv[L]):
         """Exact mean scores of a round: of uniformly random answers, and of the best blind ones."""
 
     def score(self, right: Bool[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
-        """What answers are worth, of which numbers are right: by default 1 where all are."""
+        """Return what answers are worth, of which numbers are right: by default 1 where all are."""
         return right.all(-1).float()
 
     @property
@@ -204,7 +204,7 @@ class LewisGame(TeamEnv[L]):
         return state.object.gather(1, self.round_index(state)[:, None])[:, 0]
 
     def sending(self, state: L) -> Bool[Tensor, "B N"]:
-        """Which slot is the sender of the present round."""
+        """Return which slot is the sender of the present round."""
         slot = (state.first + self.round_index(state)) % self.num_agents if self.exchange else state.first
         return F.one_hot(slot, self.num_agents).bool()
 

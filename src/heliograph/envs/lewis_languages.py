@@ -48,7 +48,7 @@ class LewisCode:
 
     @property
     def num_words(self) -> int:
-        """How many different words there could be."""
+        """Return how many different words there could be."""
         return int(self.vocabulary ** self.words.shape[1])
 
     def number_of(self, words: Int[Tensor, "*batch L"]) -> Int[Tensor, "*batch"]:
@@ -95,7 +95,7 @@ def scripted(game: LewisGame[Any], *, sender: LewisCode, receiver: LewisCode | N
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LewisScript:
-    """What `scripted` returns: senders and receivers in one, told apart by what they see."""
+    """Record of what `scripted` returns: senders and receivers in one, told apart by what they see."""
 
     game: LewisGame[Any]
     sender: LewisCode

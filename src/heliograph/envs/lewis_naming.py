@@ -37,7 +37,7 @@ class NamingGame(LewisGame[LewisState], ABC):
 
     @property
     def num_starts(self) -> int:
-        """How many episodes there are, all equally likely: an object for each round, and a first sender."""
+        """Return how many episodes there are, all equally likely: an object for each round, and a first sender."""
         return int(len(self.objects.in_split) ** self.rounds * (self.num_agents if self.exchange else 1))
 
     def fix_starts(self, numbers: Int[Tensor, " B"]) -> None:

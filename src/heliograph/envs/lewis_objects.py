@@ -27,7 +27,7 @@ DEFAULT_ATTRIBUTES, DEFAULT_VALUES = 2, 4
 
 
 class Appearance(enum.Enum):
-    """What a player sees of an object: its attributes, a symbol of its own, a vector, or a picture."""
+    """Choice of what a player sees of an object: its attributes, a symbol of its own, a vector, or a picture."""
 
     ATTRIBUTES = "attributes"
     SYMBOLS = "symbols"
@@ -69,7 +69,7 @@ class Objects:
 
     @property
     def is_picture(self) -> bool:
-        """Whether objects are shown as pictures."""
+        """True if objects are shown as pictures."""
         return self.appearance in (Appearance.SHAPES, Appearance.DIGITS)
 
     @property
@@ -92,7 +92,7 @@ class Objects:
         return spaces.Box(0, 255, (height, beside * width, channels), dtype=np.uint8)
 
     def flat(self, numbers: Int[Tensor, "*batch"]) -> Tensor:
-        """What is seen of objects as numbers `[*batch, F]`; pixels are from 0 to 1."""
+        """Return what is seen of objects as numbers `[*batch, F]`; pixels are from 0 to 1."""
         if self.appearance is Appearance.ATTRIBUTES:
             return F.one_hot(self.attributes[numbers], self.num_values).float().flatten(-2)
         if self.appearance is Appearance.SYMBOLS:

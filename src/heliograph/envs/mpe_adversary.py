@@ -51,7 +51,7 @@ class MPEAdversary(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         return {**super().settings, "agents": self.num_agents - 1}
 
     def oracle(self, state: ParticleState) -> dict[str, Tensor]:
@@ -66,7 +66,7 @@ class MPEAdversary(ParticleTask):
         return torch.cat([-away[:1], good.expand(self.num_agents - 1, -1)])
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
-        """Whether a good agent is at the goal and the adversary is not."""
+        """Tell whether a good agent is at the goal and the adversary is not."""
         close = _away(state) < CLOSE
         return close[1:].any(0) & ~close[0]
 

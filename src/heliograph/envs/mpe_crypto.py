@@ -55,7 +55,7 @@ class MPECrypto(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         return {**super().settings, "words": self.words}
 
     def may_speak(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ class MPECrypto(ParticleTask):
         return {**actions, "eve": guess, "bob": guess}
 
     def pay(self, state: ParticleState) -> Float[Tensor, "N B"]:
-        """What wrong guesses cost, and bring the others."""
+        """Return what wrong guesses cost, and bring the others."""
         guess = per_particle(state.word)[:ALICE].double()
         secret = F.one_hot(state.goal[:, SECRET], SYMBOLS).t()
         cost = (guess - secret).square().sum(1) * guess.ne(0).any(1)

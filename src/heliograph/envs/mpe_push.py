@@ -67,7 +67,7 @@ class MPEPush(ParticleTask):
         return torch.stack([away[AGENT] - away[ADVERSARY], -away[AGENT]])
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
-        """Whether the agent is at the goal."""
+        """Tell whether the agent is at the goal."""
         return _away(state)[AGENT] < CLOSE
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:

@@ -52,7 +52,7 @@ class MPEReference(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         return {**super().settings, "local_ratio": self.local_ratio, "words": self.words}
 
     def bounds(self) -> Bounds:
@@ -74,7 +74,7 @@ class MPEReference(ParticleTask):
         return own * self.local_ratio + own.mean(0) * (1 - self.local_ratio)
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
-        """Whether both are at their goals."""
+        """Tell whether both are at their goals."""
         return (_away(state) < CLOSE).all(0)
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
@@ -88,14 +88,14 @@ class MPEReference(ParticleTask):
         return state.goal[..., None]
 
     def captioned(self, state: ParticleState, copy: int) -> str:
-        """Who is to go where, and how far that is."""
+        """Return who is to go where, and how far that is."""
         to = state.goal[copy].flip(0).tolist()
         away = _away(state)[:, copy].tolist()
         return ", ".join(f"{name} to {goal} ({far:.2f})" for name, goal, far in zip(self.agents, to, away, strict=True))
 
 
 def _own_goals(state: ParticleState) -> Float[Tensor, "B 2 2"]:
-    """Where each agent is to go, which the other knows."""
+    """Return where each agent is to go, which the other knows."""
     return particle_places(state.landmark, state.goal).flip(1)
 
 

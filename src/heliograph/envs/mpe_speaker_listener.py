@@ -57,7 +57,7 @@ class MPESpeakerListener(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         return {**super().settings, "words": self.words}
 
     def may_speak(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class MPESpeakerListener(ParticleTask):
         return -_away(state).square().expand(2, -1)
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
-        """Whether the listener is at the goal."""
+        """Tell whether the listener is at the goal."""
         return _away(state) < CLOSE
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:

@@ -55,7 +55,7 @@ class MPESpread(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         return {**super().settings, "agents": self.num_agents, "local_ratio": self.local_ratio}
 
     def bounds(self) -> Bounds:
@@ -97,7 +97,7 @@ class MPESpread(ParticleTask):
         return -touched * self.local_ratio - far * (1 - self.local_ratio)
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
-        """Whether an agent is at each landmark."""
+        """Tell whether an agent is at each landmark."""
         return (distances_between(per_particle(state.landmark), per_particle(state.place)).amin(1) < CLOSE).all(0)
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
@@ -112,6 +112,6 @@ class MPESpread(ParticleTask):
         return torch.full((self.num_envs, self.num_agents, 1), -1, device=self.device)
 
     def captioned(self, state: ParticleState, copy: int) -> str:
-        """How many landmarks are covered."""
+        """Return how many landmarks are covered."""
         far = distances_between(per_particle(state.landmark), per_particle(state.place))[..., copy]
         return f"{int((far.amin(1) < CLOSE).sum())} of {self.landmarks} landmarks reached"

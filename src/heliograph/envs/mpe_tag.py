@@ -58,7 +58,7 @@ class MPETag(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         own = {"adversaries": self.adversaries, "good": self.good, "obstacles": self.obstacles}
         return {**super().settings, **own}
 
@@ -99,7 +99,7 @@ class MPETag(ParticleTask):
         return torch.full((self.num_envs, self.num_agents, 1), -1, device=self.device)
 
     def captioned(self, state: ParticleState, copy: int) -> str:
-        """How many touch."""
+        """Return how many touch."""
         place = per_particle(state.place)[..., copy, None]
         touch = distances_between(place[: self.adversaries], place[self.adversaries :]) < HUNTER_SIZE + PREY_SIZE
         return f"{int(touch.sum())} touches"

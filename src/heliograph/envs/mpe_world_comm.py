@@ -86,7 +86,7 @@ class MPEWorldComm(ParticleTask):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells this task from others of its kind."""
+        """Return what tells this task from others of its kind."""
         own = {name: getattr(self, name) for name in ("adversaries", "good", "obstacles", "food", "forests", "words")}
         return {**super().settings, **own}
 
@@ -132,12 +132,12 @@ class MPEWorldComm(ParticleTask):
         return found
 
     def _hidden(self, state: ParticleState) -> Bool[Tensor, "N F B"]:
-        """Who is in which forest."""
+        """Return who is in which forest."""
         forest = per_particle(state.landmark)[self.obstacles + self.food :]
         return distances_between(per_particle(state.place), forest) < self._forest_reach
 
     def _sight(self, hidden: Bool[Tensor, "N F B"]) -> Bool[Tensor, "N N B"]:
-        """Who sees whom: those in one forest, those in none, and the leader everybody."""
+        """Return who sees whom: those in one forest, those in none, and the leader everybody."""
         together = (hidden[:, None] & hidden[None]).any(2)
         open_to = ~hidden.any(1)
         sight = together | (open_to[:, None] & open_to[None])
@@ -145,7 +145,7 @@ class MPEWorldComm(ParticleTask):
         return sight
 
     def _told(self, state: ParticleState, role: str) -> list[Float[Tensor, "A V B"]]:
-        """What the leader said, where it is the task's own word."""
+        """Return what the leader said, where it is the task's own word."""
         if not self.num_words:
             return []
         return [per_particle(state.word)[:1].expand(len(self._others[self.slots(role)]), -1, -1)]
@@ -164,7 +164,7 @@ class MPEWorldComm(ParticleTask):
         return tuple(f"{name} {number}" for name, count in groups for number in range(count))
 
     def captioned(self, state: ParticleState, copy: int) -> str:
-        """How many touch."""
+        """Return how many touch."""
         place = per_particle(state.place)[..., copy, None]
         touch = distances_between(place[: self.adversaries], place[self.adversaries :]) < HUNTER_SIZE + PREY_SIZE
         return f"{int(touch.sum())} touches"

@@ -52,7 +52,7 @@ def others_of(number: int, *, device: torch.device) -> Int[Tensor, "N N1"]:
 
 
 def touching(place: Float[Tensor, "N 2 B"], pairs: Int[Tensor, "2 P"], *, reach: float) -> Float[Tensor, "N B"]:
-    """How many others each particle is closer to than `reach`."""
+    """Return how many others each particle is closer to than `reach`."""
     one, other = pairs
     touch = (lengths(place[one] - place[other]) < reach).to(place.dtype)
     return _both_sides(touch, touch, pairs, number=len(place))
@@ -106,7 +106,7 @@ def moved(
 
 
 def rest_points(place: Float[Tensor, "B N 2"], velocity: Float[Tensor, "B N 2"]) -> Float[Tensor, "B N 2"]:
-    """Where particles come to rest if nothing pushes them any more."""
+    """Return where particles come to rest if nothing pushes them any more."""
     return place + velocity * (SECONDS / DAMPING)
 
 

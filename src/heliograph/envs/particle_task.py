@@ -147,7 +147,7 @@ class ParticleTask(TeamEnv[ParticleState]):
 
     @abstractmethod
     def pay(self, state: ParticleState) -> Float[Tensor, "N B"]:
-        """What each agent is paid for a state that the team has come to."""
+        """Return what each agent is paid for a state that the team has come to."""
 
     @abstractmethod
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
@@ -155,10 +155,10 @@ class ParticleTask(TeamEnv[ParticleState]):
 
     @abstractmethod
     def known(self, state: ParticleState) -> Int[Tensor, "B N Z"]:
-        """What each agent knows that others do not; -1 for nothing."""
+        """Return what each agent knows that others do not; -1 for nothing."""
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"] | None:
-        """Whether the team has done what it was to do; None where a task has no such thing."""
+        """Tell whether the team has done what it was to do; None where a task has no such thing."""
         return None
 
     def may_speak(self) -> tuple[str, ...]:
@@ -166,11 +166,11 @@ class ParticleTask(TeamEnv[ParticleState]):
         return tuple(role.name for role in self.roles)
 
     def names_of_landmarks(self) -> tuple[str, ...]:
-        """What landmarks are called in the picture, each with a number."""
+        """Return what landmarks are called in the picture, each with a number."""
         return tuple(f"landmark {number}" for number in range(self.landmarks))
 
     def captioned(self, state: ParticleState, copy: int) -> str:
-        """What is written under the picture of a copy."""
+        """Return what is written under the picture of a copy."""
         return ""
 
     def blind(self, state: ParticleState) -> dict[str, Tensor]:
@@ -186,7 +186,7 @@ class ParticleTask(TeamEnv[ParticleState]):
 
     @property
     def has_blind(self) -> bool:
-        """Whether `blind` is filled in."""
+        """True if `blind` is filled in."""
         return type(self).blind is not ParticleTask.blind
 
     @property
@@ -239,7 +239,7 @@ class ParticleTask(TeamEnv[ParticleState]):
         )
 
     def observe(self, state: ParticleState) -> View:
-        """What each agent sees of the others and of the landmarks, from where it is."""
+        """Return what each agent sees of the others and of the landmarks, from where it is."""
         copies = (self.num_envs, -1)
         return View(
             observations={name: _rows(parts) for name, parts in self.seen(state).items()},
@@ -303,12 +303,12 @@ class ParticleTask(TeamEnv[ParticleState]):
         return torch.zeros(shape, dtype=torch.long, device=self.device)
 
     def near(self, part: str, state: ParticleState) -> Float[Tensor, "A _k B"]:
-        """Where all landmarks are, from where each agent of a role is."""
+        """Return where all landmarks are, from where each agent of a role is."""
         own = per_particle(state.place)[self.slots(part)]
         return (per_particle(state.landmark)[None] - own[:, None]).flatten(1, 2)
 
     def mates(self, part: str, state: ParticleState) -> Float[Tensor, "A _k B"]:
-        """Where all other agents are, in order, from where each agent of a role is."""
+        """Return where all other agents are, in order, from where each agent of a role is."""
         place, slots = per_particle(state.place), self.slots(part)
         return (place[self._others[slots]] - place[slots][:, None]).flatten(1, 2)
 
@@ -331,7 +331,7 @@ class ParticleTask(TeamEnv[ParticleState]):
         return torch.cat(parts) * self._force
 
     def _said(self, actions: dict[str, Tensor]) -> Float[Tensor, "B N V"]:
-        """What each agent says with its action; zeros for those that have no words."""
+        """Return what each agent says with its action; zeros for those that have no words."""
         parts = []
         for kind in self.particles:
             action = actions[kind.name]
@@ -351,13 +351,13 @@ class ParticleTask(TeamEnv[ParticleState]):
 
 
 def check_words(words: str) -> bool:
-    """Whether the task's own words are part of actions and observations; refuses what is neither of `WORDS`."""
+    """Tell whether the task's own words are part of actions and observations; refuses what is neither of `WORDS`."""
     check_choice("words", words, valid=WORDS)
     return words == "task"
 
 
 def particle_places(landmark: Float[Tensor, "B M 2"], number: Int[Tensor, "B G"]) -> Float[Tensor, "B G 2"]:
-    """Where the landmarks of these numbers are."""
+    """Return where the landmarks of these numbers are."""
     return landmark.gather(1, number[..., None].expand(-1, -1, 2))
 
 
