@@ -157,6 +157,8 @@ def test_what_a_script_says_may_be_called_intent() -> None:
 def test_settings_and_weights_of_older_files_are_read_by_present_names() -> None:
     choices = TeamChoices(model="cnet", model_settings={"mouth_gain": 2.0})
     assert choices.model_settings == {"message_gain": 2.0}
+    own = {"intent": 1, "intent_size": 2, "num_copies": 3}  # a component of the user's may call its settings so
+    assert TeamChoices(channel_settings=own, model_settings=own).channel_settings == own
     old = dict.fromkeys(("policies.ear.ear.0.weight", "policies.a.mouth.bias", "ear.1.bias", "policies.a.model.ear.b"))
     assert [*present_weights(old)] == [
         "policies.ear.message_decoder.0.weight",

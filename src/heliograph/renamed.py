@@ -23,6 +23,8 @@ KEYWORDS = {
     "intent": "channel_input",
 }
 """Present name of each keyword argument that was called otherwise."""
+SETTINGS = {"mouth_gain": "message_gain"}
+"""Present name of each setting of a component of ours that was called otherwise."""
 MODULES_OF_POLICY = {"mouth": "message_encoder", "ear": "message_decoder"}
 """Present name of each module of a policy that was called otherwise."""
 WEIGHTS = re.compile(r"^(policies\.[^.]+\.|)(mouth|ear)\.")
@@ -79,7 +81,7 @@ def present_keywords(given: Mapping[str, Any], *, what: str, stacklevel: int = 3
 
 def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a component, which may come from a file of any age, by their present names."""
-    return {KEYWORDS.get(name, name): value for name, value in settings.items()}
+    return {SETTINGS.get(name, name): value for name, value in settings.items()}
 
 
 def present_weights(names: Mapping[str, V]) -> dict[str, V]:

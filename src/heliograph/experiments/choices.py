@@ -305,10 +305,8 @@ def build_channel(channel: Any, settings: Mapping[str, Any]) -> Channel:
     layers = layers_of(channel, settings)
     classes = [resolve("channel", layer.channel) for layer in layers]
     _check_wrapping([layer.channel for layer in layers], classes)
-    what, known = (
-        f"channel {channel_text(channel)!r}",
-        [*{key: None for c in classes for key in registry.settings_of(c)}],
-    )
+    what = f"channel {channel_text(channel)!r}"
+    known = [*{key: None for cls in classes for key in registry.settings_of(cls)}]
     for key in settings:
         if key not in known:
             raise registry.UnknownNameError(what=f"setting of {what}", name=key, valid=known)
