@@ -10,6 +10,7 @@ from heliograph import registry
 from heliograph.experiments.settings import TWINS, TrainSettings, settings_from, twin_of
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.stopping import plain_goals
+from heliograph.experiments.team_settings import BESIDE
 from heliograph.recipes.base import Recipe
 
 SECTIONS = {
@@ -20,10 +21,7 @@ SECTIONS = {
     "topology": "topology_settings",
     "training": "algorithm_settings",
 }
-TEAM = (
-    "networks", "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values",
-    "freeze_team",
-)  # fmt: skip
+TEAM = ("networks", *BESIDE)
 """Keys of the section `team`."""
 OTHER_SECTIONS = ("team", "loss")
 """Sections whose keys are not settings of one component: those of `loss` are auxiliary losses, set to coefficients."""

@@ -11,7 +11,7 @@ from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, Tea
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import schedules_of, task_settings
 from heliograph.experiments.stopping import Goal, goals_of
-from heliograph.models.critic import VIEWS
+from heliograph.experiments.team_settings import FIELDS, TeamSettings, first_error
 from heliograph.names import safe_names
 from heliograph.rollouts.statistics import OF_AGENT, OF_INFO, OF_ROLE, OF_TEAM
 from heliograph.types import Role
@@ -73,8 +73,8 @@ class PolicySettings(Choices):
         return {key: value for key, value in given.items() if value is not None}
 
 
-class TrainSettings(Choices):
-    """A training run: the five choices with their settings, a budget, a seed, and how to spread the work.
+class TrainSettings(TeamSettings):
+    """A training run: a team with its environment and algorithm, a budget, a seed, and how to spread the work.
 
     `networks`: agents of a role share one ("shared"), or each has its own ("separate"). `policies`: who plays whom
     where it is neither, {"scouts": {"agents": ["a", "b"], "model": "commnet", "lr": 1e-4}}; agents in none of them are
@@ -99,25 +99,12 @@ class TrainSettings(Choices):
     env: Any = "speaker_listener"
     env_settings: dict[str, Any] = Field(default_factory=dict)
     curriculum: dict[str, Any] = Field(default_factory=dict)
-    model: Any = "cnet"
-    model_settings: dict[str, Any] = Field(default_factory=dict)
-    channel: Any = "dru"
-    channel_settings: dict[str, Any] = Field(default_factory=dict)
-    topology: Any = "full"
-    topology_settings: dict[str, Any] = Field(default_factory=dict)
     algorithm: Any = "ppo"
     algorithm_settings: dict[str, Any] = Field(default_factory=dict)
-    losses: tuple[Any, ...] = ()
-    load_policies: dict[str, str] = Field(default_factory=dict)
+    load_policies: dict[str, str] = Field(default_factory=dict, description=FIELDS["load_policies"].description)
     networks: Literal["shared", "separate"] = "shared"
     policies: dict[str, PolicySettings] = Field(default_factory=dict)
     freeze: tuple[str, ...] = ()
-    critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
-    critic_size: int = Field(default=64, ge=0)
-    normalise_observations: bool = False
-    normalise_rewards: bool = False
-    normalise_values: bool = True
-    freeze_team: bool = False
     iterations: PositiveInt | None = None
     env_steps: PositiveInt | None = None
     until: dict[str, Any] = Field(default_factory=dict)
@@ -126,7 +113,6 @@ class TrainSettings(Choices):
     num_env_runners: int = Field(default=0, ge=0)
     num_learners: int = Field(default=0, ge=0)
     num_gpus_per_learner: float | None = Field(default=None, ge=0)
-    torch_num_threads: PositiveInt | None = None
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
     evaluate_every: PositiveInt | None = None
@@ -178,9 +164,9 @@ class TrainSettings(Choices):
 
     def choices(self) -> TeamChoices:
         """Model, channel and topology."""
-        names = ("model", "channel", "topology")
-        chosen = {key: getattr(self, key) for name in names for key in (name, f"{name}_settings")}
-        return TeamChoices(**chosen, policies=self._policies(), normalise_observations=self.normalise_observations)
+        return TeamChoices(
+            **self.chosen(), policies=self._policies(), normalise_observations=self.normalise_observations
+        )
 
     def _policies(self) -> dict[str, PolicyChoice] | None:
         if self.networks == "shared" and not self.policies:
@@ -221,9 +207,7 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
     try:
         return TrainSettings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{where}={first['input']!r}: {what}" if where else what) from None
+        raise ValueError(first_error(error)) from None
 
 
 def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
@@ -26,7 +26,12 @@ from heliograph.experiments.choices import (
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiments.settings import SAMPLED
-from heliograph.models.critic import VIEWS
+from heliograph.experiments.team_settings import (
+    CHOSEN,
+    TeamSettings,
+    checked_team_settings,
+    takes_team_settings,
+)
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
@@ -72,6 +77,7 @@ class LossChoice:
 class CommunicationConfig(AlgorithmConfig):
     """Base of the configurations of Heliograph's algorithms; everything but `.communication()` keeps RLlib's names."""
 
+    torch_num_threads: int | None
     learns_values: ClassVar[bool] = False
     """Whether the team's outputs are values of actions and messages, and no odds, which some losses read."""
 
@@ -80,16 +86,10 @@ class CommunicationConfig(AlgorithmConfig):
         from heliograph.rllib.env_runner import TeamEnvRunner
 
         self.model_choice: dict[str, Any] = {}
-        self.normalise_observations = False
-        self.normalise_rewards = False
-        self.normalise_values = True
-        self.critic = "hidden"
-        self.critic_size = 64
-        self.freeze_team = False
-        self.curriculum: dict[str, Schedule] = {}
+        self.take(TeamSettings().beside())
         self.losses: list[LossChoice] = []
         self.load_policies: dict[str, LoadedPolicy] = {}
-        self.torch_num_threads: int | None = None
+        self.curriculum: dict[str, Schedule] = {}
         self.env_runner_cls = TeamEnvRunner
         self.num_env_runners = 0
         self.num_envs_per_env_runner = 256
@@ -141,43 +141,18 @@ class CommunicationConfig(AlgorithmConfig):
             settings["policies"] = as_specs(settings["policies"])
         return super().multi_agent(**settings)
 
-    def communication(
-        self,
-        *,
-        model: Any = NotProvided,
-        model_settings: Mapping[str, Any] = NotProvided,
-        channel: Any = NotProvided,
-        channel_settings: Mapping[str, Any] = NotProvided,
-        topology: Any = NotProvided,
-        topology_settings: Mapping[str, Any] = NotProvided,
-        losses: Sequence[Any] = NotProvided,
-        load_policies: Mapping[str, Any] = NotProvided,
-        critic: str = NotProvided,
-        critic_size: int = NotProvided,
-        normalise_observations: bool = NotProvided,
-        normalise_rewards: bool = NotProvided,
-        normalise_values: bool = NotProvided,
-        freeze_team: bool = NotProvided,
-        torch_num_threads: int | None = NotProvided,
-    ) -> "CommunicationConfig":
-        """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
+    @takes_team_settings
+    def communication(self, **given: Any) -> "CommunicationConfig":
+        """Choose model, channel and topology, and what else belongs to the team; what is not given stays as it is.
 
-        `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
-        what values are learnt from, "hidden", "observation", "state" (centralised) or "hidden+state"; `critic_size`:
-        units of its hidden layers, 0 for values linear in that. `load_policies`: weights to begin with, {"speaker": run
-        folder or team file}. `freeze_team`: not to train what belongs to no policy. `torch_num_threads`: None for auto.
+        Raises TypeError for a setting that there is not, ValueError for a value that a setting does not take.
         """
-        given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
-        for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
-            if key in given:
-                value = given.pop(key)
-                self.model_choice[key] = dict(value) if key.endswith("settings") else value
+        given = checked_team_settings({name: value for name, value in given.items() if value is not NotProvided})
+        self.model_choice.update({key: given.pop(key) for key in CHOSEN if key in given})
         if "losses" in given:
-            given["losses"] = [as_loss(loss) for loss in losses]
+            given["losses"] = [as_loss(loss) for loss in given["losses"]]
         if "load_policies" in given:
-            given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
-        if given.get("critic", "hidden") not in VIEWS:
-            raise registry.UnknownNameError(what="critic", name=str(critic), valid=list(VIEWS))
+            given["load_policies"] = {name: _loaded(source, name) for name, source in given["load_policies"].items()}
         self.take(given)
         return self
 

@@ -12,6 +12,7 @@ from heliograph import registry
 from heliograph.experiments.choices import resolve
 from heliograph.experiments.settings import TrainSettings, settings_from
 from heliograph.experiments.settings_file import settings_in
+from heliograph.experiments.team_settings import BESIDE
 from heliograph.names import safe_names
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.config import CommunicationConfig
@@ -37,11 +38,7 @@ BUDGET = (
     "iterations", "env_steps", "until", "patience", "checkpoint_every", "evaluation_episodes", "evaluate_every",
 )  # fmt: skip
 """Settings of a run that RLlib's configuration does not have."""
-OF_TEAM_CHOICE = ("model", "channel", "topology")
-COPIED = (
-    "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team",
-    "num_env_runners", "num_learners",
-)  # fmt: skip
+WORKERS = ("num_env_runners", "num_learners")
 
 
 def given_settings(given: Trainable, changes: Mapping[str, Any]) -> TrainSettings:
@@ -68,15 +65,12 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
         if name not in valid:
             raise UnknownNameError(what=f"setting of algorithm {settings.algorithm!r}", name=name, valid=valid)
     given = settings.algorithm_settings
-    chosen = {key: getattr(settings, key) for name in OF_TEAM_CHOICE for key in (name, f"{name}_settings")}
-    normalise = {key: getattr(settings, key) for key in TrainSettings.model_fields if key.startswith("normalise_")}
     config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
-    config.communication(**chosen, **normalise, freeze_team=settings.freeze_team)
+    config.communication(**settings.chosen(), **settings.beside())
     _check_teams_of(settings, config)
-    config.communication(critic=settings.critic, critic_size=settings.critic_size)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     _add_policies(settings, config)
-    config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
+    config.communication(load_policies=settings.load_policies)
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
@@ -132,9 +126,8 @@ def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | 
             "algorithm_settings": algorithm,
             "losses": tuple([loss.loss, loss.coefficient, dict(loss.settings)] for loss in config.losses),
             "load_policies": {name: loaded.source for name, loaded in config.load_policies.items()},
-            **{key: getattr(config, key) for key in COPIED},
+            **{key: getattr(config, key) for key in (*BESIDE, *WORKERS)},
             "num_gpus_per_learner": config.num_gpus_per_learner or None,
-            "torch_num_threads": config.torch_num_threads,
             "seed": 0 if config.seed is None else config.seed,
             **(budget or {}),
         }

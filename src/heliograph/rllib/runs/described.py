@@ -16,6 +16,7 @@ from heliograph.analysis.evaluate import FRESH
 from heliograph.experiments.choices import resolve
 from heliograph.experiments.resolved import defaults_of, resolved_choices
 from heliograph.experiments.settings import TrainSettings
+from heliograph.experiments.team_settings import BESIDE
 from heliograph.registry import settings_of
 from heliograph.rllib.config import CommunicationConfig, LossChoice
 from heliograph.storage.provenance import components_in, hardware, origin
@@ -34,10 +35,6 @@ TRAINING_SETTINGS = (
     "minibatch_size",
 )
 """Of RLlib's own `.training()`; those that an algorithm adds are read off its signature."""
-TEAM_SETTINGS = (
-    "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team",
-    "torch_num_threads",
-)  # fmt: skip
 WHERE = ("num_env_runners", "num_learners", "num_gpus_per_learner", "num_gpus_per_env_runner")
 
 
@@ -72,7 +69,7 @@ def description(config: CommunicationConfig, settings: TrainSettings) -> dict[st
 
 
 def _resolved(config: CommunicationConfig) -> dict[str, Any]:
-    chosen = {name: getattr(config, name) for name in (*TEAM_SETTINGS, *WHERE) if hasattr(config, name)}
+    chosen = {name: getattr(config, name) for name in (*BESIDE, *WHERE) if hasattr(config, name)}
     return {
         "training": {name: getattr(config, name) for name in known_settings(config) if hasattr(config, name)},
         "team": chosen,
