@@ -8,8 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
-    "HOOKS", "KEYWORDS", "RenamedAttribute", "adopt_older_hooks", "keep_older_hooks", "present_keywords",
-    "present_settings", "present_weights", "rename_members", "renamed", "told_round", "understood_by",
+    "KEYWORDS",
+    "MEMBERS",
+    "RenamedAttribute",
+    "present_keywords",
+    "present_settings",
+    "present_weights",
+    "rename_members",
+    "renamed",
+    "told_round",
+    "understood_by",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -29,13 +37,19 @@ MODULES_OF_POLICY = {"mouth": "message_encoder", "ear": "message_decoder"}
 """Present name of each module of a policy that was called otherwise."""
 WEIGHTS = re.compile(r"^(policies\.[^.]+\.|)(mouth|ear)\.")
 """How the names of its weights begin, in a policy's own state dict or in that of its team."""
-HOOKS = {
+MEMBERS = {
     "TeamEnv": {
         "_seed": "pass_seed",
         "_change": "set_adjustable",
         "_extra_state": "extra_state",
         "_set_extra_state": "set_extra_state",
     },
+    "Model": {
+        "intent_size": "message_size",
+        "build_mouth": "build_message_encoder",
+        "build_ear": "build_message_decoder",
+    },
+    "Channel": {"intent_size": "input_size"},
     "Topology": {"_edges": "pattern"},
     "Wrapper": {
         "_draw": "draw_own",
@@ -46,21 +60,7 @@ HOOKS = {
         "_cut_own": "cut_own",
     },
 }
-"""By base class, the present names of the hooks that were called otherwise and are otherwise as they were."""
-
-
-def adopt_older_hooks(cls: type, names: Mapping[str, str]) -> None:
-    """Give the hooks that a class defines under older names their present ones, each with a DeprecationWarning."""
-    for old, new in names.items():
-        if old in vars(cls) and new not in vars(cls):
-            warnings.warn(f"{cls.__name__}.{old} is called {new} now", DeprecationWarning, stacklevel=4)
-            setattr(cls, new, vars(cls)[old])
-
-
-def keep_older_hooks(base: type, names: Mapping[str, str]) -> None:
-    """Let what overrides the hooks of a base class under older names call those of the base by these names as well."""
-    for old, new in names.items():
-        setattr(base, old, vars(base)[new])
+"""By base class, the present names of the members that were called otherwise and are otherwise as they were."""
 
 
 def present_keywords(given: Mapping[str, Any], *, what: str, stacklevel: int = 3) -> dict[str, Any]:
@@ -110,14 +110,17 @@ class RenamedAttribute:
 
 
 def rename_members(cls: type, names: Mapping[str, str]) -> None:
-    """Let a class be written, and its methods be called, with older names of members (older name -> present one)."""
+    """Let a class be written, and its methods be called, with older names of members (older name -> present one).
+
+    Both warn, but for hooks that began with an underscore: only overriding classes call these, which were warned.
+    """
     for old, new in names.items():
         own = vars(cls)
         if old in own and new not in own and not isinstance(own[old], RenamedAttribute):
             warnings.warn(f"{cls.__qualname__}.{old} is called {new} now", DeprecationWarning, stacklevel=4)
             setattr(cls, new, own[old])
         elif inspect.isfunction(own.get(new)) and old not in own:
-            setattr(cls, old, _older(own[new], old))
+            setattr(cls, old, own[new] if old.startswith("_") else _older(own[new], old))
 
 
 def _older(method: Callable[..., R], old: str) -> Callable[..., R]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from heliograph.renamed import RenamedAttribute, rename_members, renamed
+from heliograph.renamed import MEMBERS, RenamedAttribute, rename_members, renamed
 from heliograph.types import Arrivals, Choice, Gradient, Message, MessageForm, Tree
 
 
@@ -44,7 +44,7 @@ class Channel(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        rename_members(cls, {"intent_size": "input_size"})
+        rename_members(cls, MEMBERS["Channel"])
 
     @renamed
     def __init__(
@@ -72,7 +72,10 @@ class Channel(nn.Module, ABC):
 
     @property
     def alphabet(self) -> int | None:
-        """How many symbols noise can mistake for one another at each place: all but silence; None without symbols."""
+        """Number of symbols that noise can mistake for one another at each place: all but silence.
+
+        None without symbols.
+        """
         return self.vocabulary
 
     @abstractmethod
@@ -133,7 +136,7 @@ class Channel(nn.Module, ABC):
         )
 
     def expected_bits(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
-        """What a message costs on average, in bits, with a gradient where its speaker can choose to be silent."""
+        """Mean cost of a message, in bits, with a gradient where its speaker can choose to be silent."""
         return full_bits(channel_input, self.bits_per_message)
 
     def shifted(self, payload: Float[Tensor, "*batch P"], shift: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:

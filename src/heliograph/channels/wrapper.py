@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.channels.base import Channel
-from heliograph.renamed import HOOKS, adopt_older_hooks, keep_older_hooks
+from heliograph.renamed import MEMBERS, rename_members
 from heliograph.types import Arrivals, Choice, Message, MessageForm, Tree
 
 __all__ = ["Wrapper"]
@@ -24,7 +24,7 @@ class Wrapper(Channel):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        adopt_older_hooks(cls, HOOKS["Wrapper"])
+        rename_members(cls, MEMBERS["Wrapper"])
 
     def __init__(self, inner: Channel):
         super().__init__(
@@ -121,7 +121,7 @@ class Wrapper(Channel):
         return self.inner.entropy(self.inner_input(channel_input))
 
     def symbol_log_probs(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch L V"]:
-        """Of what is said on the wrapped channel."""
+        """Log-probabilities of what is said on the wrapped channel."""
         return self.inner.symbol_log_probs(self.inner_input(channel_input))
 
     def expected_payload(self, channel_input: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch P"]:
@@ -151,7 +151,7 @@ class Wrapper(Channel):
         self.inner.schedule(num_env_steps)
 
 
-keep_older_hooks(Wrapper, HOOKS["Wrapper"])
+rename_members(Wrapper, MEMBERS["Wrapper"])
 
 
 def _parts(state: Tree) -> tuple[Tree, Tree]:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from heliograph.cli.migrating_hooks import left_to_do, with_present_hooks
-from heliograph.models.base import OLDER_MEMBERS
 from heliograph.moved import MODULES, NAMES
-from heliograph.renamed import KEYWORDS
+from heliograph.renamed import KEYWORDS, MEMBERS
 from heliograph.storage.atomic import replacing
 
 __all__ = ["rewritten", "run_migrate"]
@@ -20,7 +19,7 @@ SUFFIXES = (".py", ".ipynb", ".md", ".yaml", ".yml", ".json", ".toml")
 LONGEST_FIRST = sorted(MODULES, key=len, reverse=True)
 PATHS = re.compile(rf"\b({'|'.join(map(re.escape, LONGEST_FIRST))})(?!\w)")
 PLAIN_WORDS = {old: KEYWORDS[old] for old in ("num_copies", "mouth_gain")}
-PLAIN_WORDS |= {old: new for old, new in OLDER_MEMBERS.items() if old.startswith("build_")}
+PLAIN_WORDS |= {old: new for old, new in MEMBERS["Model"].items() if old.startswith("build_")}
 """Older names that mean one thing wherever they stand, and their present ones."""
 WORDS = re.compile(rf"\b({'|'.join(PLAIN_WORDS)})\b")
 PLACES = re.compile(rf"\b({'|'.join(map(re.escape, NAMES))})(?!\w)")

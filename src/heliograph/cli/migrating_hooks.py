@@ -3,11 +3,13 @@
 import ast
 from collections.abc import Iterator
 
-from heliograph.renamed import HOOKS
+from heliograph.renamed import MEMBERS
 
 __all__ = ["left_to_do", "with_present_hooks"]
 
 STEPPING = ("_start", "_advance", "_observe")
+WITH_HOOKS = ("TeamEnv", "Topology", "Wrapper")
+"""Base classes whose members are renamed where a class is derived from them; those of models are plain words."""
 GUIDE = "docs/extending/environment.md"
 
 
@@ -43,7 +45,7 @@ def left_to_do(text: str) -> list[tuple[int, str]]:
 
 def _derived(tree: ast.Module) -> Iterator[tuple[ast.ClassDef, str]]:
     """Classes whose base is one with hooks, by its name, or another of them in the same file; with that base."""
-    known = {name: name for name in HOOKS}
+    known = {name: name for name in WITH_HOOKS}
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for base in node.bases:
@@ -63,7 +65,7 @@ def _last_name(base: ast.expr) -> str:
 def _renamings(tree: ast.Module) -> Iterator[tuple[int, int, str, str]]:
     """Line, column from which to look, old and new name: of methods, and where `self` and `super()` name them."""
     for node, base in _derived(tree):
-        names = HOOKS[base]
+        names = MEMBERS[base]
         own = {part.name for part in node.body if isinstance(part, ast.FunctionDef)} & names.keys()
         for part in ast.walk(node):
             if isinstance(part, ast.FunctionDef) and part in node.body and part.name in own:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from heliograph.envs.state import EnvState
 from heliograph.envs.view import Outcome, View
-from heliograph.renamed import HOOKS, adopt_older_hooks, renamed
+from heliograph.renamed import MEMBERS, rename_members, renamed
 
 __all__ = ["AttributeState", "OlderHooks", "state_may_lack"]
 
@@ -64,7 +64,7 @@ class OlderHooks:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = renamed(cls.__init__)  # type: ignore[method-assign]
-        adopt_older_hooks(cls, HOOKS["TeamEnv"])
+        rename_members(cls, MEMBERS["TeamEnv"])
         _adopt_stepping(cls)
         for name in ("oracle", "scene"):
             hook = vars(cls).get(name)
@@ -81,18 +81,6 @@ class OlderHooks:
         """The older name of `num_envs`."""
         warnings.warn("TeamEnv.num_copies is called num_envs now", DeprecationWarning, stacklevel=2)
         return int(self.num_envs)  # type: ignore[attr-defined]
-
-    def _seed(self, seed: int) -> None:
-        """For `super()._seed(...)` in older environments."""
-
-    def _change(self, name: str, value: Any) -> None:
-        setattr(self, name, value)
-
-    def _extra_state(self) -> Any:
-        return None
-
-    def _set_extra_state(self, extra: Any) -> None:
-        pass
 
 
 def _adopt_stepping(cls: type) -> None:
@@ -140,7 +128,7 @@ def _attributes_of(env: Any, state: Any) -> Iterator[None]:
 
 
 class _InAttributes:
-    """What `TeamEnv` is to be made to do where the state is in attributes, which the hooks change in place."""
+    """Methods that `TeamEnv` is given where the state is in attributes, which the hooks change in place."""
 
     _in_attributes = True
     num_envs: int

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from heliograph import distributions
 from heliograph.models.structure import Sizes
-from heliograph.renamed import RenamedAttribute, rename_members, told_round
+from heliograph.renamed import MEMBERS, RenamedAttribute, rename_members, told_round
 from heliograph.types import Choice, Execution, Heard, Inputs, Timing, Tree
 
 
@@ -58,21 +58,15 @@ class ModelSpec:
 
 @dataclasses.dataclass(kw_only=True)
 class Perceived:
-    """What an agent has made of its inputs: `hidden` [B, A, H] for this step, `memory` [B, A, S] for the next.
+    """Result of what an agent has made of its inputs.
+
+    `hidden` [B, A, H] for this step, `memory` [B, A, S] for the next.
 
     Either may be a dict of such vectors by name, where the model declares their sizes by name.
     """
 
     hidden: Tree
     memory: Tree
-
-
-OLDER_MEMBERS = {
-    "intent_size": "message_size",
-    "build_mouth": "build_message_encoder",
-    "build_ear": "build_message_decoder",
-}
-"""Present name of each member of a model that was called otherwise."""
 
 
 class Model(nn.Module, ABC):
@@ -101,7 +95,7 @@ class Model(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        rename_members(cls, OLDER_MEMBERS)
+        rename_members(cls, MEMBERS["Model"])
         if "speak" in vars(cls):
             cls.speak = told_round(cls.speak)  # type: ignore[method-assign]
 
@@ -163,6 +157,6 @@ class Model(nn.Module, ABC):
         return nn.Linear(payload_size, self.message_size)
 
 
-rename_members(Model, OLDER_MEMBERS)
+rename_members(Model, MEMBERS["Model"])
 
 __all__ = ["Model", "ModelSpec", "Perceived"]

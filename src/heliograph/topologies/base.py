@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from heliograph.renamed import HOOKS, adopt_older_hooks
+from heliograph.renamed import MEMBERS, rename_members
 from heliograph.types import Edges, TeamStep
 
 
@@ -24,7 +24,7 @@ class Topology(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        adopt_older_hooks(cls, HOOKS["Topology"])
+        rename_members(cls, MEMBERS["Topology"])
 
     @abstractmethod
     def pattern(self, step: TeamStep) -> Edges:
@@ -32,7 +32,10 @@ class Topology(ABC):
 
     @final
     def edges(self, step: TeamStep) -> Edges:
-        """Who hears what is said in this step: the pattern, intersected with the environment's rule of hearing."""
+        """Edges along which is heard what is said in this step.
+
+        They are the pattern's, intersected with the environment's rule of hearing.
+        """
         if step.hearing is None:
             return self._known_pattern(step)
         return step.hearing if self.yields_to_env else intersect(self._known_pattern(step), step.hearing)
