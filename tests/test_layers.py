@@ -43,6 +43,7 @@ LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 MAX_FILE_LINES = 400
 MAX_LINES_WITH_A_REASON = 600
 LONG_FILES = {
+    "envs/base.py": "the hooks that an author fills in and the steps that call them are read together",
     "experiments/choices.py": "what is chosen by name and how each choice is built mirror each other, part by part",
 }
 """Files that are longer than most may be, each with the reason why its one idea would not read better in two."""

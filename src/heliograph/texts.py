@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
-__all__ = ["MOST_CHARACTERS", "cut", "natural", "one_line", "printable"]
+__all__ = ["MOST_CHARACTERS", "NOTHING", "cut", "natural", "one_line", "printable"]
 
 MOST_CHARACTERS = 200
 MOST_OF_A_MESSAGE = 1000
+NOTHING = "\N{EN DASH}"
+"""Stands where nothing was heard, said, done or measured."""
 
 
 def printable(value: Any) -> str:

@@ -3,25 +3,30 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 
 import pytest
+import torch
 from gymnasium import spaces
+from torch import Tensor
 
 from heliograph import registry
 from heliograph.analysis.evaluate import play_run, record
+from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.speaker_listener import SpeakerListener
+from heliograph.envs.wording import Condition, Reading, Turn
 from heliograph.experiments.choices import EnvChoice
-from heliograph.protocols.agent_steps import Turn, turns
+from heliograph.protocols.agent_steps import turns
 from heliograph.protocols.decision_table import tabulate
 from heliograph.protocols.env_wording import reading_of
-from heliograph.protocols.labels import NOTHING
 from heliograph.protocols.message_meanings import interpret
 from heliograph.protocols.protocol import protocol_in, protocol_of
 from heliograph.protocols.replay_text import HEADINGS, replay, told
 from heliograph.protocols.table_play import play_table, playable
 from heliograph.reports.decisions_section import decisions
 from heliograph.storage.run_folder import RunFolderError
-from heliograph.types import Role
+from heliograph.texts import NOTHING
+from heliograph.types import Bounds, Edges, Role
 from tests.analysis.teams import last_day, perfect_bits, riddle_run, scripted_run
 from tests.analysis.test_corpus import trained
 
@@ -78,13 +83,89 @@ def test_situations_without_a_row_are_counted(protocol) -> None:
     assert played.unknown_share == pytest.approx(279 / 3438)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RelayState(EnvState):
+    """A secret bit, and the step, from 0."""
+
+    secret: Tensor
+    number: Tensor
+
+
+class Relay(TeamEnv[RelayState]):
+    """The first agent knows a bit and speaks; then the second must choose it. Somebody else's environment."""
+
+    takes_turns = True
+    horizon = 2
+    num_starts = 2
+
+    def __init__(self, **base: Unpack[BaseSettings]):
+        space = spaces.Box(0.0, 1.0, (1,))
+        role = Role(name="runner", agents=("a", "b"), observation_space=space, action_space=spaces.Discrete(2))
+        super().__init__((role,), **base)
+
+    @classmethod
+    def reading(cls, agents: Sequence[str]) -> Reading:
+        """The word is what it tells by."""
+        word = Condition(heading="word", value=lambda turn: turn.heard or NOTHING)
+        knows = Condition(heading="secret", value=lambda turn: str(turn.knows[0]))
+        return Reading(step="leg", conditions=(knows, word), finer=(), facts=())
+
+    def fix_starts(self, numbers: Tensor) -> None:
+        """The secret is the number."""
+        self.plan_start(RelayState(secret=numbers, number=torch.zeros_like(numbers)))
+
+    def bounds(self) -> Bounds:
+        """Guessing, and knowing."""
+        return Bounds(random=0.5, blind=0.5, full_information=1.0, source="by hand")
+
+    def start(self) -> RelayState:
+        """A fair bit."""
+        secret = torch.randint(2, (self.num_envs,), generator=self.start_generator)
+        return RelayState(secret=secret, number=torch.zeros_like(secret))
+
+    def advance(self, state: RelayState, actions: dict[str, Tensor]) -> tuple[RelayState, Outcome]:
+        """Pay what the second chooses."""
+        over = state.number == 1
+        right = over & (actions["runner"][:, 1] == state.secret)
+        everyone = over[:, None].expand(-1, 2)
+        outcome = Outcome(rewards=right.float()[:, None].expand(-1, 2), terminated=everyone, episode_over=over)
+        return dataclasses.replace(state, number=state.number + 1), outcome
+
+    def observe(self, state: RelayState) -> View:
+        """The first sees the bit; the second hears the first."""
+        first = state.number == 0
+        turn = torch.stack([first, ~first], 1)
+        shown = torch.where(turn & first[:, None], state.secret[:, None], -1)
+        heard = Edges(
+            senders=torch.zeros(self.num_envs, 2, 1, dtype=torch.long), mask=(~turn & first[:, None])[..., None]
+        )
+        return View(
+            observations={"runner": shown.clamp(min=0).float()[..., None]},
+            observing=torch.ones_like(turn), acting=turn, speaking=turn, meaning=shown[..., None], hearing=heard,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("listens", "earned"), [(True, 1.0), (False, 0.5)])
+def test_tables_of_a_stranger_s_environment_that_takes_turns_are_played(listens: bool, earned: float) -> None:
+    """Its words are its own, and what its table earns is right whether the second heeds the first or not."""
+    reading = reading_of(Relay, agents=("a", "b"))
+    assert (reading.step, [c.heading for c in reading.conditions]) == ("leg", ["secret", "word"])
+    spoken = [Turn(step=0, role="runner", knows=(z,), says=str(z), does="0", read=True) for z in (0, 1)]
+    acted = [
+        Turn(step=1, role="runner", knows=(-1,), heard=str(z), says="0", does=str(z if listens else 0)) for z in (0, 1)
+    ]
+    (table,) = tabulate([*spoken, *acted] * 5, reading)
+    played = play_table(table, EnvChoice(env=Relay))
+    assert (played.episode_return_mean, played.unknown_share) == (earned, 0.0)
+
+
 def test_a_table_needs_its_environment() -> None:
     assert not playable(EnvChoice(env="speaker_listener")) and playable(EnvChoice(env="switch_riddle"))
     assert not playable(EnvChoice(env="switch_riddle", settings={"talk_steps": 1}))
     assert not playable(EnvChoice(env="switch_riddle", settings={"prisoners": 5}))  # 6 * 10^9 sequences
     protocol = protocol_of(record(scripted_run(), num_episodes=30))
     assert protocol.played is None and protocol.optimal is None
-    with pytest.raises(ValueError, match="only tables of switch_riddle"):
+    with pytest.raises(ValueError, match="no table of it can be played"):
         play_table(protocol.tables[0], EnvChoice(env="speaker_listener"))
 
 

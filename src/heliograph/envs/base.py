@@ -8,7 +8,7 @@
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypedDict, Unpack, final
 
 import torch
@@ -26,6 +26,7 @@ from heliograph.envs.saved_state import restored, saved
 from heliograph.envs.scene import Scene, gathered
 from heliograph.envs.state import EnvState, S, merge, select
 from heliograph.envs.view import FinalViews, Outcome, View
+from heliograph.envs.wording import Reading
 from heliograph.observations import (
     JoinedObservations,
     check_observation_space,
@@ -62,6 +63,8 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
     final_views = FinalViews.ENDED
     rivals_hear = True
     """Whether agents may hear those of other teams; False leaves edges within teams, whatever the topology."""
+    takes_turns = False
+    """Whether in each step one agent alone acts and speaks, heard by who is next: what a decision table can play."""
     teams: tuple[str, ...] = ("team",)
     """Names of the teams that `team_of_agent` [N] counts from 0."""
     adjustable: ClassVar[tuple[str, ...]] = ()
@@ -135,6 +138,11 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
         present = self.observe(state).observing[copy] | (self._elapsed[copy] < self.talk_steps)
         return gathered(self.roles, present=present.tolist())
 
+    @classmethod
+    def reading(cls, agents: Sequence[str]) -> Reading | None:
+        """The environment in words of its own, for decision tables, message meanings and replays; None: plain ones."""
+        return None
+
     def pass_seed(self, seed: int) -> None:
         """Pass the seed on, where a wrapped environment has randomness of its own."""
 
@@ -171,7 +179,7 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
 
     @property
     def agent_ids(self) -> tuple[Any, ...]:
-        """What functions of the user are given for each agent: its name, or the id that another library knows it by."""
+        """Names of agents for functions of the user: their own, or the ids that another library knows them by."""
         return self.agents
 
     def slots(self, role: str) -> slice:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 from gymnasium import spaces
@@ -11,6 +12,8 @@ from torch import Tensor
 from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View, check_positive
 from heliograph.envs.scene import Actor, Floor, Ground, Mark, Scene, grid_cells
 from heliograph.envs.state import select
+from heliograph.envs.switch_riddle_wording import riddle_reading
+from heliograph.envs.wording import Reading
 from heliograph.types import Bounds, Edges, Role
 
 __all__ = ["RiddleState", "SwitchRiddle", "scripted_n3", "scripted_n4"]
@@ -38,6 +41,8 @@ class SwitchRiddle(TeamEnv[RiddleState]):
     1 tell) and speaks, and what it says is heard by the next occupant alone, itself included. `meaning` of the occupant
     is its earlier visits (at most 3) and the day. Rules: Foerster et al. 2016, Learning to communicate.
     """
+
+    takes_turns = True
 
     def __init__(self, *, prisoners: int = 3, horizon: int | None = None, **base: Unpack[BaseSettings]):
         check_positive("prisoners", prisoners)
@@ -125,6 +130,11 @@ class SwitchRiddle(TeamEnv[RiddleState]):
         """Tell if and only if all have visited."""
         in_room = self._in_room(state)
         return {"prisoner": (in_room & _visited(state, in_room).all(1, keepdim=True)).long()}
+
+    @classmethod
+    def reading(cls, agents: Sequence[str]) -> Reading:
+        """Days, visits, and the light."""
+        return riddle_reading(agents)
 
     def scene(self, state: RiddleState, copy: int = 0) -> Scene:
         """The room with its light (the last message), who is in it, the others in their cells; done: has been there."""

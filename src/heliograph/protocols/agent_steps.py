@@ -1,39 +1,16 @@
 """The turns of a corpus: what an agent knew and had heard when it spoke or acted, and what it said and did."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
 
 from heliograph.analysis.corpus import Corpus
+from heliograph.envs.wording import Turn
 from heliograph.protocols.labels import vector_label, word_label
 
-__all__ = ["Turn", "turns"]
+__all__ = ["turns"]
 
 JOINED = " · "
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One agent in one step. Messages and actions are written as text; None: nothing was heard, said or done.
-
-    `knows` is the agent's private meaning when it last spoke. `spoke` are all that have spoken so far in the episode,
-    itself included; `read` tells whether anybody read what it said; `heard_before` and `said_before` are those of the
-    agent's turn before this one.
-    """
-
-    episode: int = 0
-    step: int
-    agent: str = ""
-    role: str = ""
-    knows: tuple[int, ...] = ()
-    heard: str | None = None
-    says: str | None = None
-    does: str | None = None
-    read: bool = False
-    spoke: frozenset[str] = frozenset()
-    heard_before: str | None = None
-    said_before: str | None = None
 
 
 def turns(corpus: Corpus) -> list[Turn]:

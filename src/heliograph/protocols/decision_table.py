@@ -5,8 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from heliograph.protocols.agent_steps import Turn
-from heliograph.protocols.env_wording import Condition, Reading
+from heliograph.envs.wording import Condition, Reading, Turn
 from heliograph.protocols.labels import percent
 
 __all__ = ["Decision", "DecisionTable", "tabulate"]
@@ -57,7 +56,7 @@ class DecisionTable:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        """Of `rows`; without what the role never says, or never does."""
+        """Headings of `rows`; without what the role never says, or never does."""
         says, does = self._parts
         own = (*([self.reading.says] if says else []), *([self.reading.does] if does else []))
         return (*(c.heading for c in self.conditions), *own, "turns", "sure")

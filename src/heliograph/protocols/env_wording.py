@@ -1,70 +1,27 @@
-"""How decisions are told in the words of an environment: what they may depend on, and what messages may mean."""
+"""How decisions are told in the words of an environment: its own, or those that fit every environment."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from heliograph.protocols.agent_steps import Turn
-from heliograph.protocols.labels import NOTHING
+from heliograph import registry
+from heliograph.envs.base import TeamEnv
+from heliograph.envs.wording import Condition, Fact, Reading, Turn
+from heliograph.texts import NOTHING
 from heliograph.types import Role
 
-__all__ = ["Condition", "Fact", "Reading", "reading_of"]
-
-YES_NO = {True: "yes", False: "no"}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Condition:
-    """Something that a decision may depend on: the heading of its column, and its value in a turn as text."""
-
-    heading: str
-    value: Callable[[Turn], str]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Fact:
-    """Something that a message may tell: its value in a turn as text."""
-
-    name: str
-    value: Callable[[Turn], str]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Reading:
-    """An environment in words: what its decisions depend on, what messages may tell, and how both are called.
-
-    `conditions` are those of every decision, `finer` ones are added where they decide more. Steps are shown from
-    `first_step` on. `seen` is what a reader of an episode is told in each turn; without it episodes are told plainly.
-    """
-
-    step: str = "step"
-    first_step: int = 0
-    message: str = "message"
-    says: str = "says"
-    does: str = "does"
-    seen: tuple[Condition, ...] = ()
-    conditions: tuple[Condition, ...]
-    finer: tuple[Condition, ...]
-    facts: tuple[Fact, ...]
-    symbols: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    actions_of_roles: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
-
-    def said(self, label: str | None) -> str:
-        """A message in the environment's words."""
-        return NOTHING if label is None else self.symbols.get(label, label)
-
-    def done(self, label: str | None, *, role: str) -> str:
-        """An action of a role in the environment's words."""
-        return NOTHING if label is None else self.actions_of_roles.get(role, self.actions).get(label, label)
+__all__ = ["reading_of"]
 
 
 def reading_of(env: object, *, agents: Sequence[str], knows: int = 1, roles: Sequence[Role] = ()) -> Reading:
-    """The reading of an environment: of some by name, of others by what agents know (`knows` numbers) and hear.
+    """The reading of an environment: its own, where it has one, else by what agents know (`knows` numbers) and hear.
 
-    What numbers and actions are called, its roles say (`Role.meaning_names`, `Role.action_names`).
+    `env` is a class or a name; one by path ("module:Class") is not imported for its words. What numbers and actions
+    are called, roles say (`Role.meaning_names`, `Role.action_names`).
     """
-    if env == "switch_riddle":
-        return _riddle(agents)
+    kind = registry.load("env", env) if isinstance(env, str) and env in registry.names("env") else env
+    own = kind.reading(agents) if isinstance(kind, type) and issubclass(kind, TeamEnv) else None
+    if own is not None:
+        return own
     names = next((role.meaning_names for role in roles if role.meaning_names), ())
     plain = _plain(names if len(names) == knows else tuple(f"knows {i}" for i in range(knows)), agents)
     of_roles = {role.name: _numbered(role.action_names) for role in roles if role.action_names}
@@ -88,70 +45,6 @@ def _plain(names: Sequence[str], agents: Sequence[str]) -> Reading:
         ),
         facts=(*facts, *together, Fact(name="who speaks", value=lambda turn: turn.agent)),
     )
-
-
-def _riddle(agents: Sequence[str]) -> Reading:
-    switch = {"0": "off", "1": "on"}
-
-    def light(label: str | None) -> str:
-        return NOTHING if label is None else switch.get(label, label)
-
-    day = Condition(heading="day", value=lambda turn: str(turn.step + 1))
-    here = (
-        Condition(heading="been here before", value=lambda turn: YES_NO[turn.knows[0] > 0]),
-        Condition(heading="light before", value=lambda turn: light(turn.heard)),
-    )
-    return Reading(
-        step="day",
-        first_step=1,
-        message="light",
-        says="light after",
-        seen=(
-            day,
-            Condition(heading="in the room", value=lambda turn: turn.agent),
-            Condition(heading="have visited", value=lambda turn: str(len(turn.spoke))),
-            *here,
-        ),
-        conditions=(day, *here),
-        finer=(
-            Condition(heading="visits before", value=lambda turn: str(turn.knows[0])),
-            Condition(heading="left the light", value=lambda turn: light(turn.said_before)),
-            Condition(heading="found the light", value=lambda turn: light(turn.heard_before)),
-        ),
-        facts=(*_visitors(len(agents)), *_visits(agents)),
-        symbols=switch,
-        actions={"0": "nothing", "1": "tells"},
-    )
-
-
-def _visitors(number: int) -> list[Fact]:
-    """Say that so many different prisoners have visited."""
-
-    def fact(least: int) -> Fact:
-        yes, no = f"{least} or more prisoners have visited", f"fewer than {least} prisoners have visited"
-        return Fact(name=yes, value=lambda turn: yes if len(turn.spoke) >= least else no)
-
-    return [fact(least) for least in range(2, number + 1)]
-
-
-def _visits(agents: Sequence[str]) -> list[Fact]:
-    """Facts about one's own visits, and about who was there."""
-
-    def visited(agent: str) -> Fact:
-        yes, no = f"{agent} has visited", f"{agent} has not visited"
-        return Fact(name=yes, value=lambda turn: yes if agent in turn.spoke else no)
-
-    def before(turn: Turn) -> str:
-        return "I have been here before" if turn.knows[0] > 0 else "this is my first visit"
-
-    def number(turn: Turn) -> str:
-        return f"{len(turn.spoke)} prisoners have visited"
-
-    return [
-        Fact(name="whether I have been here before", value=before),
-        *(visited(agent) for agent in agents),
-        Fact(name="how many prisoners have visited", value=number),
-    ]
 
 
 def _heard(turn: Turn) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from heliograph.analysis.corpus import Corpus
+from heliograph.texts import NOTHING
 
 MANY_SYMBOLS = 10
-NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 HEIGHTS = "▁▂▃▄▅▆▇█"
 FEW_NUMBERS, WIDEST_STRIP, WIDEST_WORD = 8, 16, 10

@@ -5,8 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from heliograph.protocols.agent_steps import Turn
-from heliograph.protocols.env_wording import Fact, Reading
+from heliograph.envs.wording import Fact, Reading, Turn
 from heliograph.protocols.labels import percent
 
 __all__ = ["Interpretation", "Meaning", "interpret"]

@@ -8,10 +8,11 @@ from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, UTTERANCES, Corpus
 from heliograph.analysis.evaluate import record
 from heliograph.analysis.exact import enumerable
+from heliograph.envs.wording import Reading
 from heliograph.experiments.choices import EnvChoice, bounds_of, facts_for
 from heliograph.protocols.agent_steps import turns
 from heliograph.protocols.decision_table import DecisionTable, tabulate
-from heliograph.protocols.env_wording import Reading, reading_of
+from heliograph.protocols.env_wording import reading_of
 from heliograph.protocols.message_meanings import Interpretation, interpret
 from heliograph.protocols.table_play import TablePlay, play_table, playable
 from heliograph.shipped import located

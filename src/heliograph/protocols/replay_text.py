@@ -11,9 +11,10 @@ from heliograph.analysis.corpus import from_rollouts
 from heliograph.analysis.utterances import edges_of, rows_of
 from heliograph.protocols.agent_steps import turns
 from heliograph.protocols.env_wording import reading_of
-from heliograph.protocols.labels import NOTHING, meaning_label, message_label, vector_label, word_label
+from heliograph.protocols.labels import meaning_label, message_label, vector_label, word_label
 from heliograph.rollouts.rollout import Rollout
 from heliograph.storage.run_folder import Run
+from heliograph.texts import NOTHING
 from heliograph.types import Edges, Role
 
 HEADINGS = ("step", "agent", "sees", "knows", "hears", "says", "heard by", "does", "team reward")

@@ -1,17 +1,17 @@
-"""A decision table of the switch riddle as a scripted policy, played over all visiting sequences."""
+"""A decision table as a scripted policy, played over all starts of an environment whose agents take turns."""
 
 import dataclasses
 from collections import Counter
 
 import torch
+from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from heliograph.analysis.exact import enumerable, mean_over_starts
 from heliograph.envs.base import TeamEnv
-from heliograph.envs.switch_riddle import SwitchRiddle
+from heliograph.envs.wording import Turn
 from heliograph.experiments.choices import EnvChoice, bounds_of, opened
-from heliograph.protocols.agent_steps import Turn
 from heliograph.protocols.decision_table import DecisionTable
 
 __all__ = ["TablePlay", "play_table", "playable"]
@@ -21,9 +21,9 @@ NONE = -1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TablePlay:
-    """What a table earns over all sequences, normalised by full information, and the share of turns without a row.
+    """Return of a table over all starts, normalised by full information, and the share of turns without a row.
 
-    Without a row a prisoner leaves the switch as it found it (the first message at first) and does nothing.
+    Without a row an agent says what it heard (the first message at first) and takes action 0.
     """
 
     episode_return_mean: float
@@ -32,18 +32,28 @@ class TablePlay:
 
 
 def playable(choice: EnvChoice) -> bool:
-    """Whether tables of an environment can be played: the switch riddle up to 4 prisoners, without talk before it."""
+    """Tell whether tables of an environment can be played.
+
+    Its agents must take turns, be of one role with one discrete action, and not talk before the game; its starts and
+    bounds must be known.
+    """
     with opened(choice) as env:
-        return isinstance(env, SwitchRiddle) and not env.talk_steps and enumerable(choice)
+        simple = len(env.roles) == 1 and isinstance(env.roles[0].action_space, spaces.Discrete)
+        known = env.bounds() is not None
+        return env.takes_turns and simple and known and not env.talk_steps and enumerable(choice)
 
 
 def play_table(table: DecisionTable, choice: EnvChoice) -> TablePlay:
-    """Play the most frequent decision of each row over all visiting sequences; no network takes part.
+    """Play the most frequent decision of each row over all starts; no network takes part.
 
-    Raises ValueError for other environments, and for more sequences than `exact.MAX_STARTS` (those of 4 prisoners fit).
+    Raises ValueError for environments of which no table can be played, see `playable`, and for more starts than
+    `exact.MAX_STARTS` (those of four prisoners of the switch riddle fit).
     """
     if not playable(choice):
-        raise ValueError(f"env={choice.env!r}: only tables of switch_riddle can be played, up to 4 prisoners")
+        raise ValueError(
+            f"env={choice.env!r}: no table of it can be played; its agents must take turns "
+            "(takes_turns, as in switch_riddle) and its starts be enumerable (up to 4 prisoners)"
+        )
     bounds = bounds_of(choice)
     assert bounds is not None
     player = _Player(table)
@@ -59,28 +69,30 @@ class _Player:
         self.table = table
         said = Counter(row.says for row in table.decisions if row.says is not None)
         self.words = sorted(said)
+        self.role = table.role
         self.num_turns = self.num_unknown = 0
 
     def returns(self, env: TeamEnv) -> Float[Tensor, " B"]:
-        """The return of each copy, whose visits are fixed."""
+        """The return of each copy, whose start is fixed."""
         step = env.reset()
         copies = torch.arange(env.num_envs)
-        light = torch.full((env.num_envs,), NONE)
+        heard = torch.full((env.num_envs,), NONE)
         found, left = (torch.full((env.num_envs, env.num_agents), NONE) for _ in range(2))
         total, alive = torch.zeros(env.num_envs), torch.ones(env.num_envs, dtype=torch.bool)
+        number = torch.zeros(env.num_envs, dtype=torch.long)
         while bool(alive.any()):
-            occupant = step.acting.long().argmax(1)
-            knows = step.meaning[copies, occupant]
-            now = torch.stack([*knows.unbind(1), light, found[copies, occupant], left[copies, occupant]], 1)
-            says, tells = self._decide(now, counted=alive)
-            found[copies, occupant], left[copies, occupant] = light, says
-            light = says
-            step = env.step({"prisoner": tells[:, None].expand(-1, env.num_agents).contiguous()})
+            actor = step.acting.long().argmax(1)
+            knows = step.meaning[copies, actor].unbind(1)
+            now = torch.stack([number, heard, found[copies, actor], left[copies, actor], *knows], 1)
+            says, does = self._decide(now, counted=alive)
+            found[copies, actor], left[copies, actor] = heard, says
+            heard, number = says, number + 1
+            step = env.step({self.role: does[:, None].expand(-1, env.num_agents).contiguous()})
             total += step.rewards.mean(1) * alive
             alive = alive & ~step.episode_over
         return total
 
-    def _decide(self, now: Int[Tensor, "B 5"], *, counted: Tensor) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
+    def _decide(self, now: Int[Tensor, "B S"], *, counted: Tensor) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
         kinds, which = now.unique(dim=0, return_inverse=True)
         made = [self._look_up(*kind) for kind in kinds.tolist()]
         known = torch.tensor([row[2] for row in made])[which]
@@ -88,19 +100,19 @@ class _Player:
         self.num_unknown += int((counted & ~known).sum())
         return torch.tensor([row[0] for row in made])[which], torch.tensor([row[1] for row in made])[which]
 
-    def _look_up(self, visits: int, day: int, light: int, found: int, left: int) -> tuple[int, int, bool]:
+    def _look_up(self, number: int, heard: int, found: int, left: int, *knows: int) -> tuple[int, int, bool]:
         """Return what is said and done in a situation, and whether the table has a row for it."""
         turn = Turn(
-            step=day,
-            role="prisoner",
-            knows=(visits, day),
-            heard=self._word(light),
+            step=number,
+            role=self.role,
+            knows=knows,
+            heard=self._word(heard),
             heard_before=self._word(found),
             said_before=self._word(left),
         )
         row = self.table.decision(turn)
         if row is None:
-            return max(light, 0), 0, False
+            return max(heard, 0), 0, False
         return self.words.index(row.says) if row.says is not None else NONE, int(row.does or 0), True
 
     def _word(self, number: int) -> str | None:

@@ -7,11 +7,13 @@ import numpy as np
 
 from heliograph.analysis.utterances import edges_of, in_words
 from heliograph.checks import Number
-from heliograph.protocols.env_wording import Reading, reading_of
-from heliograph.protocols.labels import NOTHING, vector_label
+from heliograph.envs.wording import Reading
+from heliograph.protocols.env_wording import reading_of
+from heliograph.protocols.labels import vector_label
 from heliograph.protocols.replay_text import role_of, senders_of
 from heliograph.rollouts.rollout import Rollout
 from heliograph.storage.run_folder import Run
+from heliograph.texts import NOTHING
 from heliograph.types import Message
 
 __all__ = ["Said", "Speech", "StepDescriber"]

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Iterator
 
-from heliograph.protocols.labels import MINUS, NOTHING, number
+from heliograph.protocols.labels import MINUS, number
 from heliograph.reports import plots
 from heliograph.reports.comparison import Difference, Interval
 from heliograph.reports.page import Safe, element, figure, page, table
@@ -11,6 +11,7 @@ from heliograph.reports.report_data import read_curve
 from heliograph.reports.run_groups import Comparison, Group, shown
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.storage.safe_files import make_folder, write_text
+from heliograph.texts import NOTHING
 
 __all__ = ["comparison_page", "verdict_of", "write_page"]
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from heliograph.analysis.verdict import RESAMPLED
-from heliograph.protocols.labels import NOTHING, number, percent
+from heliograph.protocols.labels import number, percent
 from heliograph.reports.page import Safe, element, table, with_error
 from heliograph.reports.report_data import Findings
+from heliograph.texts import NOTHING
 
 __all__ = ["rivals", "words_of_teams"]
 

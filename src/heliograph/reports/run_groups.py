@@ -117,7 +117,10 @@ def names_of(settings: Sequence[Settings]) -> list[str]:
 
 
 def _tells(key: str, settings: Settings, others: Sequence[Settings]) -> bool:
-    """Whether a setting differs among groups with the same component: another channel has other settings anyway."""
+    """Tell whether a setting differs among groups with the same component.
+
+    Another channel has other settings anyway.
+    """
     owner = OWNERS.get(key.split(".")[0], key.split(".")[0])
     alike = [some for some in others if owner == key or some.get(owner) == settings.get(owner)]
     return len({_text(some.get(key, MISSING)) for some in alike}) > 1

@@ -117,7 +117,9 @@ def silent_twin_of(folder: pathlib.Path) -> dict[str, float] | None:
 
 
 def flat_settings(folder: pathlib.Path, config: Mapping[str, Any]) -> Settings:
-    """What a run was trained with, without its seed, under the names of `--set`, such as `env.goals` or `training.lr`.
+    """Settings that a run was trained with, without its seed, under the names of `--set`.
+
+    Such names are `env.goals` or `training.lr`.
 
     A twin (`silent/` or `garbled/` inside a run) has the settings of its run, and `controls`.
     """

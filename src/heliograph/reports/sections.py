@@ -16,12 +16,13 @@ from heliograph.analysis.measures.normalised_mutual_information import normalise
 from heliograph.analysis.verdict import Word, verdict
 from heliograph.experiments.channel_layers import layers_of
 from heliograph.experiments.choices import TeamChoices
-from heliograph.protocols.labels import MINUS, NOTHING, count, number, percent, shortened
+from heliograph.protocols.labels import MINUS, count, number, percent, shortened
 from heliograph.protocols.replay_text import HEADINGS, MAX_ROWS, replay
 from heliograph.reports import plots
 from heliograph.reports.page import Safe, element, figure, table, with_error
 from heliograph.reports.report_data import TWINS, Findings, SeedFindings, TeamFindings
 from heliograph.reports.rivals_section import words_of_teams
+from heliograph.texts import NOTHING
 
 MAX_PAIRS = 8
 CURVES = """Return in training, with sampled actions. The twins have the same size and budget: the silent one has no
