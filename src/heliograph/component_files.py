@@ -86,7 +86,10 @@ def docstring_of(path: pathlib.Path, name: str) -> str | None:
 
 
 def _may_derive(path: pathlib.Path, base: str) -> bool:
-    """Whether a file may derive a class from a base, by the names in its folder: to parse a file takes milliseconds."""
+    """Tell whether a file may derive a class from a base, by the names in its folder.
+
+    To parse a file takes milliseconds.
+    """
     heads, wanted = _heads(path.parent), base.rpartition(".")[2]
     seen: set[str] = set()
     above = {word for _, bases in HEAD.findall(path.read_text(encoding="utf8")) for word in WORD.findall(bases)}

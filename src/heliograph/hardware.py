@@ -23,7 +23,9 @@ def memory_bytes() -> int:
 
 
 def cores_each(processes: int) -> dict[str, str]:
-    """What to add to the environment of each of some processes, so that together they have no more threads than cores.
+    """Variables to add to the environment of each of some processes.
+
+    With them they have together no more threads than cores.
 
     Nothing where OMP_NUM_THREADS is set: somebody chose.
     """

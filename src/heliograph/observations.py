@@ -51,7 +51,10 @@ def check_observation_space(space: spaces.Space, role: str) -> None:
 
 
 def pixel_scale(space: spaces.Box) -> float:
-    """What images (and other bytes) are divided by, so that they lie in [-1, 1]: their largest bound, 1 without one."""
+    """Number that images (and other bytes) are divided by, so that they lie in [-1, 1].
+
+    Their largest bound, 1 without one.
+    """
     largest = max(abs(float(space.low.min(initial=0))), abs(float(space.high.max(initial=0))))
     return largest if 0 < largest <= LARGEST_PIXEL else 1.0
 

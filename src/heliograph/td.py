@@ -30,7 +30,7 @@ def bootstrap_value(
     other_available: Bool[Tensor, "*batch"],
     average: bool,
 ) -> Float[Tensor, "*batch"]:
-    """What one of two heads is worth to the turn before: its own best value, or the other head's where it has none.
+    """Worth of one of two heads to the turn before: its own best value, or the other head's where it has none.
 
     `average` takes the mean of both heads where both may choose (the option `model_avg_q` of the public codes).
     """

@@ -205,7 +205,10 @@ class TeamStep:
 
 @dataclasses.dataclass(kw_only=True)
 class Message:
-    """What every agent of every copy sent in one round: features that travel, symbols to read, bits to count."""
+    """Record of what every agent of every copy sent in one round.
+
+    Features that travel, symbols to read, bits to count.
+    """
 
     payload: Float[Tensor, "*batch N P"]
     symbols: Int[Tensor, "*batch N L"] | None
@@ -214,7 +217,10 @@ class Message:
 
 @dataclasses.dataclass(kw_only=True)
 class Arrivals:
-    """What a channel hands to the hearers in one round: `mask` tells whose messages arrive, `bits` what each cost."""
+    """Record of what a channel hands to the hearers in one round.
+
+    `mask` tells whose messages arrive, `bits` what each cost.
+    """
 
     payload: Float[Tensor, "*batch N P"]
     bits: Float[Tensor, "*batch N"]
@@ -227,7 +233,9 @@ FEW_PAIRS = 8
 
 @dataclasses.dataclass(kw_only=True)
 class Heard:
-    """What the agents of one policy hear: `messages` are message features made by the hearer's message decoder.
+    """Record of what the agents of one policy hear.
+
+    `messages` are message features made by the hearer's message decoder.
 
     The agent axis of `messages` has size 1 where all hearers are offered the same messages; `mask` tells which arrive.
     `round_index` counts the rounds of a step from 0; `draw` is what the model drew to listen in this one. A model that
@@ -262,7 +270,9 @@ class Heard:
 
 @dataclasses.dataclass(kw_only=True)
 class Inputs:
-    """What one policy's agents perceive by themselves: batched over any leading axes, the agent axis last but one.
+    """Record of what one policy's agents perceive by themselves.
+
+    Batched over any leading axes, the agent axis last but one.
 
     `last_message` is what they said last, as one-hot symbols, on channels whose messages are actions. A `state` that
     the environment did not give by itself is made in each access.
@@ -275,7 +285,7 @@ class Inputs:
 
     @property
     def agent(self) -> Float[Tensor, "*batch A A"]:
-        """Which of the policy's agents each is, one-hot: the square of their number, made anew when asked for."""
+        """Index of each of the policy's agents, one-hot: the square of their number, made anew when asked for."""
         *lead, num_agents, _ = self.last_action.shape
         return torch.eye(num_agents, device=self.last_action.device).expand(*lead, -1, -1)
 

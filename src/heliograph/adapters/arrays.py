@@ -18,7 +18,7 @@ MASK = "action_mask"
 
 
 class Slot(NamedTuple):
-    """Where an agent stands: its role, its place there, its number in the team, and whether it observes a mask.
+    """The place of an agent: its role, its place there, its number in the team, and whether it observes a mask.
 
     `sees` and `acts` map what it observes (without the mask) and what it does to the spaces of its role.
     """

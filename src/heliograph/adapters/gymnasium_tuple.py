@@ -108,7 +108,7 @@ def spaces_by_agent(env: Any) -> dict[str, tuple[spaces.Space, spaces.Space]]:
 
 
 def idle_action(space: spaces.Space) -> Any:
-    """What stands in the place of an agent that has left: the first choice, in other spaces one that is in them."""
+    """An action in the place of an agent that has left: the first choice, in other spaces one that is in them."""
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
         return space.start
     own = copy.deepcopy(space)  # the environment's is not to be drawn from

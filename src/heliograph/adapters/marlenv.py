@@ -92,7 +92,7 @@ class FromMarlenv(StackedEnv):
         return {agent: {"observation": own, "extras": extras} for agent, own, extras in both}
 
     def _masks_of(self, env: Any, observation: Any) -> dict[AgentID, dict]:
-        """What is available to each agent; who can do nothing is shown the step and not asked, and action 0 is sent."""
+        """Actions available to each agent; who can do nothing is shown the step and not asked, and action 0 is sent."""
         infos: dict[AgentID, dict] = {}
         for agent, size, row in zip(self._team, self._sizes, observation.available_actions, strict=True):
             if size:

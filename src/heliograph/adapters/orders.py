@@ -51,7 +51,7 @@ class Facts:
 
 @dataclasses.dataclass(kw_only=True)
 class Orders:
-    """What workers are told beside actions, of all copies `[B]`: who starts, by which seed, who moves, and its age."""
+    """Orders to workers beside actions, of all copies `[B]`: who starts, by which seed, who moves, and its age."""
 
     starting: Tensor
     seeds: Tensor

@@ -98,7 +98,10 @@ class FromPettingZoo(StackedEnv):
 
 
 def is_pettingzoo(env: Any) -> bool:
-    """Whether an environment has PettingZoo's interface, of one of its two kinds: by its class, or by what it has."""
+    """Tell whether an environment has PettingZoo's interface, of one of its two kinds.
+
+    By its class, or by what it has.
+    """
     if isinstance(env, (AECEnv, ParallelEnv)):
         return True
     methods = ("reset", "step", "observation_space", "action_space")

@@ -17,7 +17,10 @@ RENDERING: dict[str, Any] = {"render_modes": [RGB_ARRAY], "render_fps": 4}
 
 
 def picture_of(talk: TalkAsAction, *, mode: str | None) -> "Picture | None":
-    """What draws in this mode; None where nothing is to be drawn. Raises ValueError for a mode that there is not."""
+    """The function that draws in this mode; None where nothing is to be drawn.
+
+    Raises ValueError for a mode that there is not.
+    """
     if mode is None:
         return None
     if mode not in RENDERING["render_modes"]:

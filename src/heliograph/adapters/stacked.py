@@ -177,7 +177,10 @@ class StackedEnv(ForeignEnv):
 
     @final
     def heeds_seed(self) -> bool:
-        """Whether two resets of the first copy with one seed show the same; `reset()` is to be called afterwards."""
+        """Tell whether two resets of the first copy with one seed show the same.
+
+        `reset()` is to be called afterwards.
+        """
         with guarded(self, "reset"), self._noting(0, "reset"):
             first, second = (self._reset_one(self.envs[0], seed=SEED) for _ in range(2))
             return first.shows_same_as(second)

@@ -198,14 +198,14 @@ class Views:
         return View(**self.fields(device))
 
     def fields(self, device: torch.device) -> dict[str, Any]:
-        """What all agents see now, by the names that a `View` has for it, without those of which nothing is told."""
+        """All that agents see now, by the names that a `View` has for it, without those of which nothing is told."""
         if self._has_changed or not self._kept:
             self._has_changed, self._kept = False, self._of_taking_part(device)
         fields = {"observations": as_tensors(self._seen, device=device), **self._kept}
         return fields | self._surroundings.fields(device) if self._surroundings.wanted else fields
 
     def _of_taking_part(self, device: torch.device) -> dict[str, Any]:
-        """Who takes part, what all know and which actions are legal; of few slots those known from earlier steps."""
+        """Presence, common knowledge and which actions are legal; of few slots those known from earlier steps."""
         arrays = {"observing": self.observing, "acting": self._acting, "speaking": self._speaking}
         if self.legal.flags or self.observing.size > FEW_SLOTS:
             kept = as_tensors({**arrays, "meaning": self.meaning, "action_mask": self.legal.flags}, device=device)

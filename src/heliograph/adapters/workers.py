@@ -101,7 +101,10 @@ class WorkedEnv(ForeignEnv):
         return dict(self._facts.described)
 
     def heeds_seed(self) -> bool:
-        """Whether two resets of the first copy with one seed show the same; `reset()` is to be called afterwards."""
+        """Tell whether two resets of the first copy with one seed show the same.
+
+        `reset()` is to be called afterwards.
+        """
         return bool(self._called("heeds_seed", self._workers[:1])[0])
 
     def try_out(self) -> None:

@@ -212,7 +212,7 @@ def _text(said: Any) -> str | None:
 
 
 def writer_versions() -> dict[str, str]:
-    """Of what wrote a file: Heliograph, Python, torch."""
+    """Versions of what wrote a file: Heliograph, Python, torch."""
     return {"heliograph": heliograph.__version__, "python": platform.python_version(), "torch": torch.__version__}
 
 

@@ -15,7 +15,10 @@ MAX_P = 1e-3
 
 
 class Diagnosis(enum.StrEnum):
-    """What the statistics of messages say by themselves. It takes more to say that a protocol is used: see `Word`."""
+    """Words for what the statistics of messages say by themselves.
+
+    It takes more to say that a protocol is used: see `Word`.
+    """
 
     SILENT = "silent"
     COLLAPSED = "collapsed"

@@ -81,7 +81,10 @@ class Played:
         return self.episodes.team_returns(self.teams, self.team_of_agent)
 
     def replaced(self, team: Team, *, senders: Bool[Tensor, " N"] | None = None) -> dict[str, int | float]:
-        """How many messages hearers got with another content, and their share; of some senders alone where given."""
+        """Number of messages that hearers got with another content, and their share.
+
+        Those of some senders alone where given.
+        """
         talks = team.talks if senders is None else team.talks & senders.to(team.talks.device)
         found, number = (0, 0) if self.said is None else num_replaced(self.said, self.rollouts, talks=talks)
         return {"num_replaced": found, "replaced_share": found / number if number else 0.0}
@@ -245,7 +248,7 @@ def differences(values: Float[Tensor, " E"]) -> tuple[float | None, float | None
 
 
 def standard_error(values: np.ndarray) -> float | None:
-    """Of the mean of independent values; None where there is only one."""
+    """Standard error of the mean of independent values; None where there is only one."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 

@@ -56,7 +56,7 @@ class HearerProbabilities:
 
     @property
     def mixed(self) -> Float[np.ndarray, "n A"]:
-        """What it does on average over messages, a fitted "no message": as the sender says them, uniform if unknown."""
+        """Mean policy of a hearer over messages, a fitted "no message": as the sender says them, uniform if unknown."""
         return mixed_actions(self.actions, self.weights)
 
     @property

@@ -139,7 +139,7 @@ class _Measuring:
         return self.measure.resampling(**self.part.columns, **self.single, given=self.part.group)
 
     def _called(self, columns: dict[str, Any], group: Int[np.ndarray, " n"]) -> Any:
-        """What the function makes of columns within groups; None where it knows of no groups, and there are several."""
+        """Result of the function for columns within groups; None where it knows of no groups, and there are several."""
         if not group.any():
             return self.measure.function(**columns, **self.single)
         if "given" in self.measure.settings:

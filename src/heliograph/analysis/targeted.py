@@ -157,7 +157,10 @@ class OnEdge:
         restart(self.inner)
 
     def taken(self, rollouts: Sequence[Rollout]) -> dict[str, int | float]:
-        """How many messages the hearer got with another content in these rollouts, and their share; then forget it."""
+        """Number of messages that the hearer got with another content in these rollouts, and their share.
+
+        Forgets it afterwards.
+        """
         found, number, begins = 0, 0, 0
         for rollout in rollouts:
             ends = begins + rollout.num_steps * self._rounds

@@ -246,7 +246,7 @@ def first_from(flags: Bool[Tensor, "T *rest"]) -> Int[Tensor, "T1 *rest"]:
 def _actions(
     facts: EnvFacts, rollout: Rollout, *, copy: Int[Tensor, " e"], slot: Int[Tensor, " e"], time: Int[Tensor, " e"]
 ) -> np.ndarray:
-    """What agents did in some steps, as lists of numbers; None where they were not asked to act, or time is -1."""
+    """Actions of agents in some steps, as lists of numbers; None where they were not asked to act, or time is -1."""
     found = np.full(len(time), None, dtype=object)
     acts = (time >= 0) & rollout.acting[time, copy, slot]
     start = 0

@@ -82,7 +82,7 @@ class DRU(Channel):
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
 
     def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
-        """Of the noisy channel input being above the threshold, or not."""
+        """Log-probabilities of the noisy channel input being above the threshold, or not."""
         distance = (self._bounded(channel_input) - self.threshold) / max(self.sigma, 1e-6)
         return torch.stack([torch.special.log_ndtr(-distance), torch.special.log_ndtr(distance)], -1)
 

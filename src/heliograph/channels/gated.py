@@ -49,7 +49,7 @@ class Gated(Wrapper):
         return found + _chance(channel_input) * self.inner.entropy(self.inner_input(channel_input))
 
     def symbol_log_probs(self, channel_input: Tensor) -> Tensor:
-        """Of silence, and of each symbol."""
+        """Log-probabilities of silence, and of each symbol."""
         gates = log_softmax(channel_input[..., -2:]).unsqueeze(-2)
         closed, opened = gates.expand(*channel_input.shape[:-1], self.length, 2).chunk(2, -1)
         if self.inner.vocabulary is None:

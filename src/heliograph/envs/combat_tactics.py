@@ -35,7 +35,9 @@ class Units(EnvState):
 
 
 def bot_action(units: Units, unit: Tensor, *, distance: Tensor, luck: Tensor, vision: int) -> Tensor:
-    """What a bot does, if `unit` [B, 1] is one: shoot at the nearest soldier, or walk towards it if any bot sees it.
+    """The action of a bot, if `unit` [B, 1] is one.
+
+    Shoot at the nearest soldier, or walk towards it if any bot sees it.
 
     `distance` [B, units] is that of all units to it, `luck` [B, 1] uniform from 0 to 1; returns actions [B, 1].
     """

@@ -126,5 +126,5 @@ class DiscriminationGame(LewisGame[DiscriminationState]):
 
 
 def _in_round(values: Tensor, index: Int[Tensor, " B"]) -> Tensor:
-    """Of `[B, R, ...]`, what belongs to a round of each copy."""
+    """Take from `[B, R, ...]` what belongs to a round of each copy."""
     return values[torch.arange(len(index), device=index.device), index]

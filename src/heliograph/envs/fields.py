@@ -39,7 +39,7 @@ def form_of(tree: Tree) -> Form:
 
 @dataclasses.dataclass(kw_only=True)
 class Fields:
-    """What the fields of an environment's views, and those of its infos, looked like when each was first seen.
+    """Records how the fields of an environment's views, and those of its infos, looked like when each was first seen.
 
     They are kept by number of copies: what goes on with some copies of another environment may share them with it.
     """

@@ -18,7 +18,7 @@ FAR = 1.0
 
 
 def price_of_leaving(place: Float[Tensor, "N 2 B"]) -> Float[Tensor, "N B"]:
-    """What it costs to be near the edge or beyond it: nothing within 0.9 along an axis, 1 at the edge, at most 10."""
+    """Price of being near the edge or beyond it: nothing within 0.9 along an axis, 1 at the edge, at most 10."""
     far = place.abs()
     outside = (2 * far - 2).exp().clamp(max=STEEPEST)
     return torch.where(far < WITHIN, 0.0, torch.where(far < EDGE, (far - WITHIN) * 10, outside)).sum(1)

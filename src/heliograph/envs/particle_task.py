@@ -40,7 +40,7 @@ CLOSE = 0.1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ParticleState(EnvState):
-    """Where all are and how fast, the landmarks and which of them are goals, what was said, and env steps so far.
+    """Positions and velocities of all, the landmarks and which of them are goals, what was said, and env steps so far.
 
     `word` is what each agent said in the last step, by the task's own symbols; of none where a task has no such words.
     """

@@ -18,7 +18,9 @@ ROUNDING = 1e-3
 
 
 class SharedKnowledge(enum.Enum):
-    """What searchers tell each other: nothing, where the prey is (heard one step later), or also all they have seen.
+    """Knowledge that searchers tell each other.
+
+    Nothing, where the prey is (heard one step later), or also all they have seen.
 
     `AT_ONCE` is everything, and where the prey is, heard in the step in which it is seen.
     """

@@ -60,7 +60,7 @@ class View:
 
 
 class FinalViews(enum.Enum):
-    """After which endings of a copy `step` shows what its finished episode came to: all, or where a part was cut off.
+    """Endings of a copy after which `step` shows what its finished episode came to: all, or where a part was cut off.
 
     Nobody learns from what was seen after an episode has ended by its rules, and to show it costs time: a `Sampler`
     sets `TRUNCATED` on the environment that it is given.

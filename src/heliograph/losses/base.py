@@ -13,7 +13,10 @@ from heliograph.team.unroll import Unrolled
 
 @dataclasses.dataclass(kw_only=True)
 class LossBatch:
-    """What a loss may use: what happened, what the present weights make of it (with gradients), and the team."""
+    """Everything that a loss may use.
+
+    It holds what happened, what the present weights make of it (with gradients), and the team.
+    """
 
     rollout: Rollout
     unrolled: Unrolled

@@ -15,7 +15,7 @@ __all__ = ["GraphHeads", "Offered", "and_oneself", "chosen", "dot_products", "we
 
 
 def dot_products(query: Float[Tensor, "B A D"], keys: Float[Tensor, "B A_or_1 K D"]) -> Float[Tensor, "B A K"]:
-    """Of each hearer's query with the keys that it is offered."""
+    """Dot products of each hearer's query with the keys that it is offered."""
     if keys.shape[1] == 1:
         return query @ keys.squeeze(1).transpose(1, 2)
     return (query.unsqueeze(2) * keys).sum(-1)
@@ -28,7 +28,7 @@ def weights_of(scores: Float[Tensor, "*batch A K"], mask: Bool[Tensor, "*batch A
 
 
 def weighted_sum(weights: Float[Tensor, "B A K"], values: Float[Tensor, "B A_or_1 K D"]) -> Float[Tensor, "B A D"]:
-    """Of what each hearer is offered; messages that do not arrive must have weight 0."""
+    """Weighted sum of what each hearer is offered; messages that do not arrive must have weight 0."""
     if values.shape[1] == 1:
         return weights @ values.squeeze(1)
     return (weights.unsqueeze(-1) * values).sum(2)
@@ -53,7 +53,7 @@ def chosen(
 
 @dataclasses.dataclass(kw_only=True)
 class Offered:
-    """What hearers may attend to with each head: scores and values of what they are offered, their own last."""
+    """Options that hearers may attend to with each head: scores and values of what they are offered, their own last."""
 
     scores: Float[Tensor, "B A heads K1"]
     theirs: Float[Tensor, "B A_or_1 K heads D"]
@@ -93,7 +93,7 @@ class GraphHeads(nn.Module):
     def among(
         self, own: Float[Tensor, "B A I"], messages: Float[Tensor, "B A_or_1 K I"], mask: Bool[Tensor, "B A K"]
     ) -> Float[Tensor, "B A K1 D"]:
-        """Of all that reach a hearer, itself last: what each of them attends to among them, as a mean over heads."""
+        """Among all that reach a hearer, itself last: what each of them attends to among them, as a mean over heads."""
         if messages.shape[1] > 1:
             rows = self._among(own.flatten(0, 1).unsqueeze(1), messages.flatten(0, 1), mask.flatten(0, 1).unsqueeze(1))
             return rows.unflatten(0, own.shape[:2]).squeeze(2)

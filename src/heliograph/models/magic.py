@@ -145,7 +145,7 @@ class Magic(Model):
         return direct(payload_size, self.message_size)
 
     def _weights(self, scores: Tensor, *, taken: Tensor, mask: Tensor) -> Tensor:
-        """Of each edge and head, with a gradient to the choice of edges; zeros where none is taken."""
+        """Weight of each edge and head, with a gradient to the choice of edges; zeros where none is taken."""
         weights = weights_of(scores * taken, mask.expand_as(scores)) * taken
         if self.normalise == "offered":
             return weights

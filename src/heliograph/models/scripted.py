@@ -19,7 +19,7 @@ SURE = 20.0
 
 @dataclasses.dataclass(kw_only=True)
 class ScriptedOutput:
-    """What a script decides: action inputs `[B, A, D]`, what goes into the channel `[B, A, C]`, and memory."""
+    """Decisions of a script: action inputs `[B, A, D]`, what goes into the channel `[B, A, C]`, and memory."""
 
     action_inputs: Float[Tensor, "B A D"]
     channel_input: Float[Tensor, "B A C"]

@@ -21,7 +21,7 @@ class Exploring:
     coefficient: float = 0.1
 
     def settings(self) -> dict[str, Any]:
-        """Of the algorithm."""
+        """Settings of the algorithm."""
         return {"entropy_coeff": [[0, self.coefficient], [self.until, self.coefficient], [self.over, 0.0]]}
 
 

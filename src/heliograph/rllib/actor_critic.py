@@ -89,7 +89,7 @@ class ActorCriticConfig(CommunicationConfig, ABC):
 
 @dataclasses.dataclass(kw_only=True)
 class Prepared:
-    """What all epochs share: advantages (normalised) and value targets of known turns, and whose losses count.
+    """Values that all epochs share: advantages (normalised) and value targets of known turns, and whose losses count.
 
     `trained` are agents whose policy learns, and so do their values. `counted` are those whose policy losses and
     entropies count (see `counted_losses`): frozen hearers teach trained speakers by theirs.
@@ -210,7 +210,7 @@ class ActorCriticLearner(TeamLearner, ABC):
     def _present_values(
         self, name: str, here: Participation, unrolled: Unrolled | None, rollout: Rollout, state: Tensor | None
     ) -> Tensor:
-        """Of the steps in which a policy's agents observe; zeros elsewhere."""
+        """Values of the steps in which a policy's agents observe; zeros elsewhere."""
         critic, span = self.team_module[name].critic, here.span
         observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, state))
         hidden = {name: unrolled.before_in(name, span)} if critic.looks_inside and unrolled is not None else None

@@ -226,7 +226,7 @@ class CommunicationConfig(AlgorithmConfig):
     # ---- what algorithms differ in ------------------------------------------------------------------------------
 
     def exploration_epsilon(self, num_env_steps: int) -> float | None:
-        """Of epsilon-greedy sampling, where the team's outputs are values; None where they are logits."""
+        """Epsilon of epsilon-greedy sampling, where the team's outputs are values; None where they are logits."""
         return None
 
     def prepare_team(self, team: Team) -> None:

@@ -293,7 +293,7 @@ class TeamLearner(TorchLearner, ABC):
             team.channel.schedule(self._env_steps)
 
     def _track_messages(self, norm: MessageNorm, payload: Tensor, spoken: Tensor, rollout: Rollout) -> None:
-        """Of all messages, or of those that are heard in each step of an episode, which is the one after."""
+        """Entropy of all messages, or of those that are heard in each step of an episode, which is the one after."""
         if norm.num_steps is None:
             mean, variance, count = self.peers.moments(payload, spoken)
             if count > 0:

@@ -17,7 +17,10 @@ NUM_PROBES = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EpisodeHandle:
-    """What a mapping function gets in the place of RLlib's episode: a unique id, as there are no episode objects."""
+    """The handle that a mapping function gets in the place of RLlib's episode.
+
+    A unique id, as there are no episode objects.
+    """
 
     id_: str
 

@@ -96,7 +96,7 @@ class CommDQNConfig(CommunicationConfig):
         return 1
 
     def exploration_epsilon(self, num_env_steps: int) -> float | None:
-        """Of actions and messages."""
+        """Epsilon of actions and messages."""
         if not isinstance(self.epsilon, Sequence):
             return self.epsilon
         points = tuple((start, value) for start, value in self.epsilon)
@@ -276,7 +276,7 @@ class QLearner(TeamLearner):
         return Values(chosen=both[0], best=both[1], asked=rollout.observing[:-1] if every_step else rollout.acting)
 
     def _of_messages(self, team: Team, unrolled: Unrolled, rollout: Rollout) -> Values:
-        """Of RIAL's second head; where a message is several symbols, the mean over their values."""
+        """Values of RIAL's second head; where a message is several symbols, the mean over their values."""
         values = unrolled.channel_inputs[0].unflatten(-1, (team.channel.length, -1))
         said = rollout.messages[0].symbols
         chosen, best = td.chosen_value(values, said).mean(-1), td.best_value(values).mean(-1)

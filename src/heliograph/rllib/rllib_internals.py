@@ -37,7 +37,7 @@ class Relied:
         return getattr(found, "__func__", found)
 
     def digest_now(self) -> str:
-        """Of the source in the installed Ray."""
+        """Digest of the source in the installed Ray."""
         return hashlib.sha256(inspect.getsource(self.stock()).encode()).hexdigest()[:12]
 
 

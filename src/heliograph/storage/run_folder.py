@@ -206,7 +206,10 @@ def _build(
 
 
 def refuse_large(source: pathlib.Path, env: EnvChoice, config: Mapping[str, Any] | None = None) -> EnvFacts:
-    """What a team must know of a stranger's environment; refused where it would fill memory or keep one for hours."""
+    """Facts that a team must know of a stranger's environment.
+
+    Refused where it would fill memory or keep one for hours.
+    """
     try:
         with at_most(MAX_ENV_BYTES):
             facts = facts_for(env)

@@ -51,7 +51,10 @@ class AgentMessage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AgentStep:
-    """What an agent does in an env step: its action, a message for each round (None: nothing leaves), its memory."""
+    """Everything that an agent does in an env step.
+
+    Its action, a message for each round (None: nothing leaves), its memory.
+    """
 
     action: Tensor
     messages: tuple[AgentMessage | None, ...]
@@ -60,7 +63,10 @@ class AgentStep:
 
 @dataclasses.dataclass(kw_only=True)
 class Thought:
-    """What a policy computes in a step, all with the axes [1, A]; `payloads`, `symbols` and `leaves` are by round."""
+    """Results that a policy computes in a step, all with the axes [1, A].
+
+    `payloads`, `symbols` and `leaves` are by round.
+    """
 
     hidden: Tree
     memory: Tree
@@ -134,7 +140,9 @@ class LoneAgent:
     def say(
         self, observation: Tree, memory: AgentMemory, *, heard: Mailbox | Sequence[Mailbox] = ()
     ) -> AgentMessage | None:
-        """What the agent says in the round after those in `heard`; None where nothing leaves its message encoder.
+        """Message that the agent says in the round after those in `heard`.
+
+        None where nothing leaves its message encoder.
 
         Nothing is remembered of it: `act`, with all that was heard, says the same again.
         """

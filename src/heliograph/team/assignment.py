@@ -51,7 +51,10 @@ class Layout:
         return found
 
     def gather(self, policy: str, by_role: Mapping[str, Tree], *, lead: int) -> Tree:
-        """What a policy's agents see, `[..., A, *]`, from trees by role with `lead` axes before the agent axis."""
+        """Inputs that a policy's agents see, `[..., A, *]`.
+
+        They are gathered from trees by role with `lead` axes before the agent axis.
+        """
         seats = self.seats[policy]
         trees = [by_role[name] for name in seats.roles]
         tree = map_tensors(lambda *leaves: torch.cat(leaves, lead), *trees) if len(trees) > 1 else trees[0]

@@ -123,7 +123,10 @@ def recorded_inputs(layout: Layout, policy: str, rollout: Rollout, *, steps: sli
 
 
 def final_inputs(layout: Layout, rollout: Rollout, *, vocabulary: int | None) -> dict[str, Inputs]:
-    """What agents would have perceived after each step, had it not been the last of an episode; {} if none was cut."""
+    """Inputs that agents would have perceived after each step, had it not been the last of an episode.
+
+    {} if none was cut.
+    """
     if rollout.final_observations is None:
         return {}
     done, said = map_tensors(lambda leaf: leaf[:-1], (rollout.last_action, rollout.last_message))

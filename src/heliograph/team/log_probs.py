@@ -53,7 +53,10 @@ def message_terms(
     assignment: Tensor | None,
     with_entropy: bool,
 ) -> distributions.Score:
-    """Of the messages of all rounds together, where they are actions; zeros on other channels."""
+    """Log-probabilities and entropies of the messages of all rounds together, where they are actions.
+
+    Zeros on other channels.
+    """
     log_prob = entropy = torch.zeros(speaking.shape, device=speaking.device)
     if not team.channel.scored:
         return distributions.Score(log_prob=log_prob, entropy=entropy)

@@ -47,7 +47,10 @@ def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Participation]:
 
 
 def all_observe(observing: Bool[Tensor, "*T B N"]) -> list[bool]:
-    """Whether every agent of every copy observes, in each step or in one; on a GPU, where asking costs more, False."""
+    """Tell whether every agent of every copy observes, in each step or in one.
+
+    On a GPU, where asking costs more, False.
+    """
     steps = observing.reshape(-1, *observing.shape[-2:])
     return steps.all(-1).all(-1).tolist() if observing.is_cpu else [False] * len(steps)
 

@@ -63,7 +63,9 @@ class StepOutput:
 
 @dataclasses.dataclass(kw_only=True)
 class Acted:
-    """What a team did in one step, to be recorded: actions by role, log-probabilities, draws, messages, next state.
+    """Everything that a team did in one step, to be recorded.
+
+    It holds actions by role, log-probabilities, draws, messages, next state.
 
     `computed` is the step that it comes from, kept only where gradients are recorded.
     """

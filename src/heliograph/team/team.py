@@ -50,5 +50,5 @@ class Team(TeamParts):
         return unroll(self, rollout, presence=presence)
 
     def traced(self, rollout: Rollout) -> Unrolled:
-        """What `unroll` returns, from the trace of a rollout of whole episodes that this team has just sampled."""
+        """Result of `unroll`, from the trace of a rollout of whole episodes that this team has just sampled."""
         return traced(self, rollout)

@@ -73,7 +73,10 @@ def _expect_symbols(channel: Channel, message: Message) -> None:
 
 @component_check
 def check_execution_form(make_channel: MakeChannel) -> None:
-    """What is executed is discrete where symbols travel: a number has at most as many values as there are symbols."""
+    """Require that what is executed is discrete where symbols travel.
+
+    A number has at most as many values as there are symbols.
+    """
     channel = made_channel(make_channel)
     if channel.alphabet is None or channel.vocabulary is None:
         return

@@ -114,7 +114,10 @@ def check_refusals(measure: Measure) -> None:
 
 
 def _input(measure: Measure) -> dict[str, Any]:
-    """What it takes, by name: its example, or messages of two symbols, which tell something about all the rest."""
+    """Inputs that it takes, by name.
+
+    Its example, or messages of two symbols, which tell something about all the rest.
+    """
     declared = measure_of(measure)
     if declared.example is not None:
         return declared.example()

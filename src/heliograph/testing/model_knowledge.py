@@ -24,7 +24,10 @@ WORDY = ("dru", "symbols")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepOutcome:
-    """What the agents of a team did in a step; actions are greedy, their log-probability tells the logits apart."""
+    """Record of what the agents of a team did in a step.
+
+    Actions are greedy, their log-probability tells the logits apart.
+    """
 
     log_prob: Tensor
     memory: dict[str, Tree]

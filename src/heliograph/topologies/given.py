@@ -12,7 +12,7 @@ __all__ = ["Given"]
 
 
 class Given(Topology):
-    """Who hears whom is given: by `mask[hearer][sender]`, else by the environment's rule of hearing or its graph."""
+    """A topology that is given: by `mask[hearer][sender]`, else by the environment's rule of hearing or its graph."""
 
     def __init__(self, *, mask: list[list[bool]] | None = None):
         self.mask = None if mask is None else _table(mask)

@@ -55,7 +55,7 @@ def bandwidth(
 
 
 def bits_of_numbers(messages: Any) -> np.ndarray:
-    """What each message costs: the bits of its numbers where it is a vector, else log2(kinds) for each symbol."""
+    """Cost of each message: the bits of its numbers where it is a vector, else log2(kinds) for each symbol."""
     if hasattr(messages, "dtype") and "float" in str(messages.dtype):
         width = np.asarray(messages).reshape(len(messages), -1)
         return np.full(len(width), float(8 * width.dtype.itemsize * width.shape[1]))

@@ -14,7 +14,10 @@ __all__ = ["MEASURE", "Influence", "causal_influence", "influence_by_situation",
 
 
 class Influence(enum.StrEnum):
-    """Of which messages the mean is taken: all that could be said (Lowe et al.), or those that were (Jaques et al.)."""
+    """Messages over which the mean is taken.
+
+    All that could be said (Lowe et al.), or those that were (Jaques et al.).
+    """
 
     LOWE = "lowe"
     JAQUES = "jaques"

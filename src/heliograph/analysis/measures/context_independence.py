@@ -16,7 +16,9 @@ EQUAL = 1e-12
 def context_independence(
     messages: Any, meanings: Any, *, given: Any = None, eos: Any = None, unique: bool = False
 ) -> float:
-    """Whether each meaning has a message of its own, 0 to 1: the mean over meanings c of p(v given c) p(c given v).
+    """Degree to which each meaning has a message of its own, 0 to 1.
+
+    The mean over meanings c of p(v given c) p(c given v).
 
     v = argmax_v p(c given v), ties to the highest p(v given c): atomic counts, one message for one meaning (Bogin et
     al. 2018, as Lowe et al. 2019 count). A bijection has 1, one message for 4 meanings 1/4. Meanings that do not occur

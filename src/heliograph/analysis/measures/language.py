@@ -121,7 +121,9 @@ class Resampled:
 def resampled_by(
     measure: Callable[..., float], *, whole: bool = False, beside: str = "meanings"
 ) -> Callable[..., Resampled]:
-    """What shuffles and draws are computed by, where a measure is a function of `Language` that heeds its `times`.
+    """The function that shuffles and draws are computed by.
+
+    It serves where a measure is a function of `Language` that heeds its `times`.
 
     `beside` is what its function calls that which stands beside messages, such as `actions`.
     """

@@ -17,7 +17,7 @@ __all__ = ["AppliesTo", "Better", "Chance", "Measure", "MeasureResult", "Needs",
 
 
 class Needs(enum.StrEnum):
-    """What a measure takes: the names of its positional parameters. Those here are found in a corpus or a run.
+    """Inputs of a measure: the names of its positional parameters. Those here are found in a corpus or a run.
 
     Each has one row (or entry) for each utterance, but `LISTENER` and `TEAM`. A measure may take what is not here;
     then whoever calls it hands it over by name.
@@ -48,7 +48,7 @@ class Needs(enum.StrEnum):
 
 
 class AppliesTo(enum.StrEnum):
-    """Of what kind messages must be."""
+    """The kind that messages must be of."""
 
     SYMBOLS = "symbols"
     VECTORS = "vectors"

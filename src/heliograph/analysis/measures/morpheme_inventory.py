@@ -31,7 +31,7 @@ class Morpheme:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MorphemeInventory:
-    """How many morphemes there are, the mean bits of one, and all of them, in the order in which they were found."""
+    """Number of morphemes, the mean bits of one, and all of them, in the order in which they were found."""
 
     num_morphemes: int
     mean_bits: float

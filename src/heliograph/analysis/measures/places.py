@@ -18,7 +18,7 @@ NOTHING = 1e-12
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Feature:
-    """What varies with messages, such as the symbol at a place: an id of it, in some utterances, with their meanings.
+    """A property of messages, such as the symbol at a place: an id of it, in some utterances, with their meanings.
 
     `attributes` [U, K] holds the attributes of each meaning.
     """

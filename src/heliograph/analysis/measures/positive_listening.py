@@ -14,7 +14,10 @@ __all__ = ["MEASURE", "Distance", "distance_of_actions", "positive_listening"]
 
 
 class Distance(enum.StrEnum):
-    """Of two distributions: the sum of absolute differences, or the Kullback-Leibler or Jensen-Shannon divergence."""
+    """Distance of two distributions.
+
+    The sum of absolute differences, or the Kullback-Leibler or Jensen-Shannon divergence.
+    """
 
     L1 = "l1"
     KL = "kl"

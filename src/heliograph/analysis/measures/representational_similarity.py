@@ -15,7 +15,10 @@ __all__ = ["MEASURE", "Correlation", "representational_similarity"]
 
 
 class Correlation(enum.StrEnum):
-    """Of two columns of distances: of their ranks (ties share the mean rank), or of the distances themselves."""
+    """Correlation of two columns of distances.
+
+    Of their ranks (ties share the mean rank), or of the distances themselves.
+    """
 
     SPEARMAN = "spearman"
     PEARSON = "pearson"

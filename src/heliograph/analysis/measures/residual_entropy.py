@@ -31,7 +31,9 @@ class Partition:
 def residual_entropy(
     messages: Any, attributes: Any, *, given: Any = None, eos: Any = None, unique: bool = False
 ) -> float:
-    """What places leave open about the attributes that they stand for, 0 (compositional) to 1 (Resnick et al. 2020).
+    """Entropy that places leave open about the attributes that they stand for.
+
+    0 (compositional) to 1; Resnick et al. 2020.
 
     The minimum, over all ways to give each place to one attribute, of mean_k H(a_k given m[p_k]) / H(a_k). Attributes
     that never vary are skipped, and one may have no place (its ratio is 1). The end of a shorter message counts as a

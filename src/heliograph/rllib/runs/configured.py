@@ -109,7 +109,7 @@ def _check_teams_of(settings: TrainSettings, config: CommunicationConfig) -> Non
 
 
 def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | None = None) -> TrainSettings:
-    """What a configuration says in the words of training settings; `beyond_settings` tells what has no words there."""
+    """A configuration in the words of training settings; `beyond_settings` tells what has no words there."""
     for key in budget or {}:
         if key not in BUDGET:
             raise UnknownNameError(what="setting beside a configuration", name=key, valid=list(BUDGET))
@@ -135,7 +135,10 @@ def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | 
 
 
 def beyond_settings(config: CommunicationConfig) -> dict[str, str]:
-    """What a configuration has that training settings do not say, as text: with it such a run cannot be begun anew."""
+    """All that a configuration has that training settings do not say, as text.
+
+    With it such a run cannot be begun anew.
+    """
     found: dict[str, Any] = {}
     mapping = config.policy_mapping_fn
     if config.policy_mapping() is not None:

@@ -39,14 +39,14 @@ WHERE = ("num_env_runners", "num_learners", "num_gpus_per_learner", "num_gpus_pe
 
 
 def versions() -> dict[str, str]:
-    """Of everything that the numbers depend on."""
+    """Versions of everything that the numbers depend on."""
     own = {"heliograph": heliograph.__version__, "python": platform.python_version()}
     libraries = {"numpy": np.__version__, "gymnasium": gymnasium.__version__, "ray": ray.__version__}
     return {**own, "torch": torch.__version__, **libraries, "platform": platform.platform()}
 
 
 def known_settings(config: CommunicationConfig) -> list[str]:
-    """What `algorithm_settings` may hold for an algorithm: names of its `.training()` and of `.env_runners()`."""
+    """Names that `algorithm_settings` may hold for an algorithm: names of its `.training()` and of `.env_runners()`."""
     own = [key for key in settings_of(type(config).training) if key != "kwargs"]
     return sorted({*TRAINING_SETTINGS, *own, *ENV_RUNNER_SETTINGS})
 

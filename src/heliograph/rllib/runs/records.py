@@ -73,7 +73,7 @@ def _rates(learnt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _returns(sampled: Mapping[str, Any], facts: EnvFacts) -> Row:
-    """Of teams and roles, where there are several, and of agents, where there are few."""
+    """Returns of teams and roles, where there are several, and of agents, where there are few."""
     parts = {
         OF_TEAM: (TEAM_RETURN_MEAN, facts.teams if len(facts.teams) > 1 else ()),
         OF_ROLE: (ROLE_RETURN_MEAN, [role.name for role in facts.roles] if len(facts.roles) > 1 else ()),

@@ -51,7 +51,7 @@ TUNE = {
 
 
 class Unfinished(enum.Enum):
-    """What becomes of a trial that was interrupted; to resume one opens its checkpoints, which are pickles."""
+    """Stands for a trial that was interrupted; to resume one opens its checkpoints, which are pickles."""
 
     ANEW = "anew"
     RESUMED = "resumed"
