@@ -18,7 +18,7 @@ from heliograph.cli import main
 from heliograph.envs.base import EnvState, Outcome, TeamEnv, View
 from heliograph.envs.identity import Identity
 from heliograph.experiments.compatibility import RULES, Verdict
-from heliograph.rllib.config import as_loss
+from heliograph.rllib.loss_choice import as_loss
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.storage.run_folder import read_run
 from heliograph.types import Role

@@ -1,6 +1,7 @@
 """The house rules that can be counted: imports go one way, Ray stays in its folder, files and functions stay short."""
 
 import ast
+import graphlib
 import pathlib
 from collections.abc import Iterator
 
@@ -88,6 +89,30 @@ def test_imports_go_one_way(path: pathlib.Path) -> None:
         if parts[0] == "heliograph" and len(parts) > 1 and LEVEL.get(parts[1], -1) > own
     ]
     assert not upward, f"{layer_of(path)} imports from a layer above it: {upward}"
+
+
+def needs_of(path: pathlib.Path) -> set[str]:
+    """Modules of ours that a module needs when it runs, those imported in functions too; not those for its hints."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for _, name in imported(tree, package=["heliograph", *path.relative_to(PACKAGE).parts[:-1]]):
+        for full in (name, name.rpartition(".")[0]):
+            file = PACKAGE.parent / f"{full.replace('.', '/')}.py"
+            if file.exists():
+                found.add(str(file.relative_to(PACKAGE)))
+                break
+    return found
+
+
+def test_no_modules_need_each_other() -> None:
+    sorter = graphlib.TopologicalSorter({str(path.relative_to(PACKAGE)): needs_of(path) for path in FILES})
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 
 
 @each_file

@@ -1,6 +1,5 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
-import dataclasses
 import inspect
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -35,7 +34,9 @@ from heliograph.experiments.team_settings import (
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
+from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
+from heliograph.rllib.loss_choice import LossChoice, as_loss
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
@@ -55,25 +56,6 @@ from heliograph.storage.team_file import SUFFIX, LoadedPolicy, read_policy
 from heliograph.team.team import Team
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LossChoice:
-    """An auxiliary loss: a name (or class, or callable of a LossBatch), its coefficient or schedule, its settings.
-
-    A schedule is RLlib's: [[env steps, coefficient], ...], linear in between, the first entry at 0.
-    """
-
-    loss: Any
-    coefficient: Any = 1.0
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Return what the loss is called in the metrics."""
-        if isinstance(self.loss, str):
-            return self.loss.rpartition(":")[2]
-        return getattr(self.loss, "__name__", type(self.loss).__name__)
-
-
 class CommunicationConfig(AlgorithmConfig):
     """Base of the configurations of Heliograph's algorithms; everything but `.communication()` keeps RLlib's names."""
 
@@ -83,8 +65,6 @@ class CommunicationConfig(AlgorithmConfig):
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
-        from heliograph.rllib.env_runner import TeamEnvRunner
-
         self.model_choice: dict[str, Any] = {}
         self.take(TeamSettings().beside())
         self.losses: list[LossChoice] = []
@@ -348,17 +328,6 @@ def _is_shared(path: Any) -> bool:
     """Tell whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
     path = pathlib.Path(path)
     return path.suffix == SUFFIX or (path / CONFIG).exists()
-
-
-def as_loss(given: Any) -> LossChoice:
-    """An auxiliary loss from a name, a callable, or a tuple of (loss, coefficient, settings)."""
-    if isinstance(given, LossChoice):
-        return given
-    parts: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
-    if not 1 <= len(parts) <= 3 or not (isinstance(parts[0], str) or callable(parts[0])):
-        raise ValueError(f"losses: {given!r} must be a name, a callable, or (loss, coefficient, settings)")
-    coefficient = parts[1] if len(parts) > 1 else 1.0
-    return LossChoice(loss=parts[0], coefficient=coefficient, settings=parts[2] if len(parts) > 2 else {})
 
 
 def refuse_given(given: Mapping[str, Any], *, names: Iterable[str], why: str) -> None:

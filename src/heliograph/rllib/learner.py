@@ -29,8 +29,8 @@ from heliograph.experiments.choices import RESERVED_POLICY
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, leaf_tensors
-from heliograph.rllib.config import LossChoice
 from heliograph.rllib.devices import prepare_torch
+from heliograph.rllib.loss_choice import LossChoice
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.peers import LearnerWaitError, Peers, leave
 from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference

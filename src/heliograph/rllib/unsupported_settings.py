@@ -8,6 +8,8 @@ from typing import Any
 from ray._common.deprecation import DEPRECATED_VALUE
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+from heliograph.rllib.env_runner import TeamEnvRunner
+from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.stock_settings import OWN_STATE, SETTINGS, Heeded, Refused, attribute_of
 
 __all__ = ["UNHEEDED", "refuse_unheeded"]
@@ -112,9 +114,6 @@ def _why_not_in_evaluation(config: Any, name: str, value: Any) -> str | None:
 
 def _refuse_foreign(config: Any) -> None:
     """Refuse classes that cannot take the place of ours."""
-    from heliograph.rllib.env_runner import TeamEnvRunner
-    from heliograph.rllib.learner import TeamLearner  # which needs the module that calls this one
-
     for name, own in (("learner_class", TeamLearner), ("env_runner_cls", TeamEnvRunner)):
         given = getattr(config, name)
         if not (isinstance(given, type) and issubclass(given, own)):

@@ -18,7 +18,8 @@ from heliograph.experiments.resolved import defaults_of, resolved_choices
 from heliograph.experiments.settings import TrainSettings
 from heliograph.experiments.team_settings import BESIDE
 from heliograph.registry import settings_of
-from heliograph.rllib.config import CommunicationConfig, LossChoice
+from heliograph.rllib.config import CommunicationConfig
+from heliograph.rllib.loss_choice import LossChoice
 from heliograph.storage.provenance import components_in, hardware, origin
 from heliograph.storage.run_folder import plain
 
