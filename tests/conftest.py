@@ -19,8 +19,8 @@ torch.set_num_threads(1)
 WHOLE_RUNS = {"adapters", "rllib"}
 """Folders whose tests play and train whole teams, over and over through the same code, and such modules elsewhere."""
 WHOLE_RUN_MODULES = {
-    "test_bad_input", "test_broken_components", "test_cli", "test_closing", "test_docs", "test_effects",
-    "test_examples", "test_experiment", "test_fuzz", "test_isolation", "test_lewis_learning", "test_loss_trial",
+    "test_bad_input", "test_broken_components", "test_commands", "test_closing", "test_docs", "test_effects",
+    "test_examples", "test_choices", "test_damaged_files", "test_isolation", "test_lewis_learning", "test_loss_trial",
     "test_settings", "test_sharing", "test_shipped", "test_strangers",
 }  # fmt: skip
 SHAPES_CHECKED = {"test_a2c", "test_local", "test_qlearning", "test_recipes", "test_spaces"}

@@ -10,7 +10,7 @@ import pytest
 
 from heliograph.importing import FOLDER, imported, looking_in
 from heliograph.rllib.ppo import CommPPOConfig
-from tests.test_sharing import run_folder
+from tests.storage.test_sharing import run_folder
 
 ROOT = pathlib.Path(__file__).parents[1]
 MARKER = """import os

@@ -32,7 +32,7 @@ from heliograph.storage.safe_files import CHECKSUM, MAX_TENSORS, read_json, writ
 from heliograph.storage.team_file import export, read_policy
 from heliograph.texts import cut, natural, one_line, printable
 from tests.analysis.teams import scripted_run
-from tests.test_sharing import run_folder
+from tests.storage.test_sharing import run_folder
 
 SUMMARY = {"episode_return_mean": 0.5, "num_env_steps": 9, "wall_seconds": 1.0}
 ESCAPE = "\x1b[31mred\x1b[0m\x07"

@@ -12,7 +12,7 @@ from heliograph.measured import TABLE, Measured, measured
 from heliograph.registry import load
 from heliograph.shipped import PREFIX, card_of, located, shipped
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 MEASURED = sorted(json.loads(TABLE.read_text()))
 

@@ -130,7 +130,7 @@ def raw_particles() -> Any:
     return simple_reference_v3.parallel_env()
 
 
-SCRIPT = {"model": "scripted", "model_settings": {"function": "tests.test_bad_input:by_slot"}}
+SCRIPT = {"model": "scripted", "model_settings": {"function": "tests.experiments.test_bad_input:by_slot"}}
 BAD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     # names
     "env": (lambda: config("speaker_listner"), ("'speaker_listner'", "did you mean 'speaker_listener'")),
@@ -415,7 +415,7 @@ def test_odd_combinations_that_are_controls_are_legal(name: str) -> None:
 
 
 def test_the_table_of_combinations_is_documented() -> None:
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "combinations.md").read_text()
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "combinations.md").read_text()
     for rule in RULES:
         assert f"| {rule.name} | {rule.verdict.value} | {rule.why} | {rule.remedy} |".replace("  ", " ") in page
 

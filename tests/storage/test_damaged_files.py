@@ -25,7 +25,7 @@ from heliograph.storage import safe_files
 from heliograph.storage.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run
 from heliograph.storage.safe_files import write_tensors
 from heliograph.storage.team_file import export, read_policy
-from tests.test_sharing import run_folder
+from tests.storage.test_sharing import run_folder
 
 CLEAR = (RunFolderError, CorpusError, UnknownNameError)
 TRICKS = ("flip", "truncate", "insert", "delete", "splice", "zero", "grow", "digits")

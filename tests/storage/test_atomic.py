@@ -18,7 +18,7 @@ from heliograph.rendering.animation import write_pngs
 from heliograph.storage import atomic as durable
 from heliograph.storage.atomic import WriteError, replacing, whole_folder
 from tests.analysis.teams import scripted_run
-from tests.test_sharing import run_folder
+from tests.storage.test_sharing import run_folder
 
 FILES = {UTTERANCES, SYMBOLS, METADATA}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-PATH = pathlib.Path(__file__).parent.parent / "benchmarks" / "settings.py"
+PATH = pathlib.Path(__file__).parents[2] / "benchmarks" / "settings.py"
 if not PATH.exists():
     pytest.skip("no benchmarks beside the tests", allow_module_level=True)
 SPEC = importlib.util.spec_from_file_location("settings_walk", PATH)

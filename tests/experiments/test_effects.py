@@ -187,6 +187,6 @@ def test_a_team_that_was_trained_with_one_can_still_be_built() -> None:
 
 
 def test_the_table_is_documented() -> None:
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "combinations.md").read_text()
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "combinations.md").read_text()
     for idle in IDLE:
         assert f"| `{idle.setting}` | {idle.where} | {idle.why} |" in page

@@ -85,7 +85,7 @@ class Lonely(Topology):
         ("speaker_listener", {"channel": "continuous"}, [OfOdds], "loss='OfOdds'; SpeakerListener of agents"),
         ("speaker_listener", {"channel": "continuous"}, [of_odds], "loss='of_odds'; SpeakerListener of agents"),
         ("speaker_listener", {"channel": "dru"}, [OfSilence], "loss='OfSilence'; SpeakerListener of agents"),
-        ("tests.test_combinations:Unsolved", {"channel": "dru"}, [OfSolver], "loss='OfSolver'; Unsolved of agents"),
+        (f"{__name__}:Unsolved", {"channel": "dru"}, [OfSolver], "loss='OfSolver'; Unsolved of agents"),
         ("speaker_listener", {"channel": "dru", "topology": Elsewhere}, [], "leaves hearing to the environment"),
         ("speaker_listener", {"channel": "vq", "channel_settings": {"temperature": 0.5}}, [], "temperature=0.5 would"),
     ],

@@ -200,7 +200,7 @@ def test_one_that_cannot_be_closed_in_the_end_costs_no_summary(
     Late.open = 0
     batch = {"num_envs_per_env_runner": TRAINING_COPIES, "train_batch_size_per_learner": 32, "minibatch_size": 16}
     settings = {
-        "env": "tests.test_closing:Late",
+        "env": "tests.envs.test_closing:Late",
         "algorithm_settings": batch,
         "model_settings": {"size": 8},
         "iterations": 1,

@@ -22,7 +22,7 @@ import heliograph
 from tests.warm_python import WarmPython, warm_python
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 BUILT = {"_build", "_generated"}
 PAGES = [
     path

@@ -11,7 +11,7 @@ import pytest
 
 from heliograph.testing import check_channel
 
-EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 NEEDS_RAY = {"stock_rllib", "differentiable_rllib", "ray_tune"}
 BUDGETS = {"pettingzoo_env": 30}

@@ -9,7 +9,7 @@ import pytest
 
 from heliograph.experiments.settings import TrainSettings, settings_from
 
-BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 TINY = {"num_envs_per_env_runner": 16, "train_batch_size_per_learner": 32, "minibatch_size": 16}
 
 

@@ -305,7 +305,7 @@ def test_code_of_a_folder_is_imported_only_if_trusted(run_folder: pathlib.Path, 
 
 
 def test_columns_of_progress_are_documented() -> None:
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "command_line.md").read_text()
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
     rows = csv.reader(page.splitlines(), delimiter="|")
     explained = {word.strip(" `") for row in rows if len(row) > 3 for word in row[1].split(",")}
     columns = {*COLUMNS, *EVALUATED}

@@ -11,7 +11,7 @@ from heliograph import registry
 from heliograph.cli import main
 from heliograph.measured import TABLE, Measured, measured
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def test_the_table_is_that_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
