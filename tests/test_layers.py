@@ -22,6 +22,7 @@ LAYERS = (
         "td",
         "distributions",
         "importing",
+        "own_files",
         "memory",
         "texts",
         "checks",

@@ -11,9 +11,11 @@ from heliograph.cli.making import Making
 from heliograph.cli.plan import discard_runs
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
+from heliograph.cli.trial_processes import made_here
 from heliograph.experiments.settings import COLUMNS
 from heliograph.hardware import num_cores
 from heliograph.reports.run_groups import Comparison, compare
+from heliograph.rllib.cluster import answering_cluster
 from heliograph.rllib.runs import sweep as trials_of
 from heliograph.rllib.runs.sweep import Trial, Unfinished
 from heliograph.rollouts.statistics import OF_TEAM
@@ -93,6 +95,12 @@ def _column(given: Any) -> str:
 
 
 def _make(left: list[Trial], given: Any, *, jobs: int, display: Display) -> dict[str, str]:
+    """Make trials on the cluster that is named, or in processes here, each of which makes one trial after another."""
+    if not answering_cluster():
+        return made_here(
+            left, jobs=jobs, watcher=_Watching(display, left), scheduler=given.scheduler, metric=_column(given),
+            grace_iterations=given.grace, resumed=given.resume,
+        )  # fmt: skip
     return trials_of.sweep(
         left,
         jobs=jobs,
@@ -126,6 +134,9 @@ class _Watching:
     def fail(self, name: str, message: str) -> None:
         self.display.say(f"run={name} failed: {message}")
         self._count()
+
+    def say(self, text: str) -> None:
+        self.display.say(text)
 
     def _count(self) -> None:
         self.ended += 1

@@ -1,16 +1,17 @@
 """What a training run is made of, in names and numbers that fit in JSON (imports no ray)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
 from heliograph.experiments.channel_layers import wrapped_in
-from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
+from heliograph.experiments.choices import Choices, EnvChoice, Named, NamedSettings, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import schedules_of, task_settings
 from heliograph.experiments.stopping import Goal, goals_of
+from heliograph.importing import absolute_names
 from heliograph.models.critic import VIEWS
 from heliograph.names import safe_names
 from heliograph.rollouts.statistics import OF_AGENT, OF_INFO, OF_ROLE, OF_TEAM
@@ -63,8 +64,8 @@ class PolicySettings(Choices):
     """A policy of a run: the agents that it plays, and a model or learning rate of its own (None: those of all)."""
 
     agents: tuple[str, ...]
-    model: Any = None
-    model_settings: dict[str, Any] = Field(default_factory=dict)
+    model: Named = None
+    model_settings: NamedSettings = Field(default_factory=dict)
     lr: Any = None
 
     def config(self) -> dict[str, Any]:
@@ -96,18 +97,18 @@ class TrainSettings(Choices):
 
     model_config = ConfigDict(validate_default=True)
 
-    env: Any = "speaker_listener"
-    env_settings: dict[str, Any] = Field(default_factory=dict)
+    env: Named = "speaker_listener"
+    env_settings: NamedSettings = Field(default_factory=dict)
     curriculum: dict[str, Any] = Field(default_factory=dict)
-    model: Any = "cnet"
-    model_settings: dict[str, Any] = Field(default_factory=dict)
-    channel: Any = "dru"
-    channel_settings: dict[str, Any] = Field(default_factory=dict)
-    topology: Any = "full"
-    topology_settings: dict[str, Any] = Field(default_factory=dict)
-    algorithm: Any = "ppo"
-    algorithm_settings: dict[str, Any] = Field(default_factory=dict)
-    losses: tuple[Any, ...] = ()
+    model: Named = "cnet"
+    model_settings: NamedSettings = Field(default_factory=dict)
+    channel: Named = "dru"
+    channel_settings: NamedSettings = Field(default_factory=dict)
+    topology: Named = "full"
+    topology_settings: NamedSettings = Field(default_factory=dict)
+    algorithm: Named = "ppo"
+    algorithm_settings: NamedSettings = Field(default_factory=dict)
+    losses: Annotated[tuple[Any, ...], BeforeValidator(absolute_names)] = ()
     load_policies: dict[str, str] = Field(default_factory=dict)
     networks: Literal["shared", "separate"] = "shared"
     policies: dict[str, PolicySettings] = Field(default_factory=dict)

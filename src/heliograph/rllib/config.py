@@ -26,6 +26,7 @@ from heliograph.experiments.choices import (
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiments.settings import SAMPLED
+from heliograph.importing import absolute_names
 from heliograph.models.critic import VIEWS
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
@@ -121,7 +122,7 @@ class CommunicationConfig(AlgorithmConfig):
         if own:
             valid = [*ADAPTER_SETTINGS, "curriculum", *stock[1:]]
             settings["env_config"] = taken_together(settings.get("env_config", {}), own, valid=valid)
-        super().environment(*args, **settings)
+        super().environment(*absolute_names(args), **absolute_names(settings))
         return self
 
     def env_runners(self, **settings: Any) -> "CommunicationConfig":
@@ -171,9 +172,10 @@ class CommunicationConfig(AlgorithmConfig):
         for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
             if key in given:
                 value = given.pop(key)
+                value = absolute_names(value)
                 self.model_choice[key] = dict(value) if key.endswith("settings") else value
         if "losses" in given:
-            given["losses"] = [as_loss(loss) for loss in losses]
+            given["losses"] = [as_loss(loss) for loss in absolute_names(losses)]
         if "load_policies" in given:
             given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
         if given.get("critic", "hidden") not in VIEWS:

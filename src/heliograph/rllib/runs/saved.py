@@ -19,7 +19,9 @@ from heliograph.storage.run_folder import (
     Run,
     RunFolderError,
     plain,
+    read_config,
     read_run,
+    remember_code,
     write_config,
     write_json,
     write_team,
@@ -69,6 +71,7 @@ def save_run(
             **({BEYOND: beyond} if beyond else {}),
         )  # fmt: skip
         write_sources(place, about["sources"])
+        remember_code(read_config(place))
         write_team(place, team)
         run = read_run(place, trust=True)
         if evaluation_episodes is not None:

@@ -43,6 +43,7 @@ from heliograph.storage.run_folder import (
     Run,
     RunFolderError,
     read_config,
+    remember_code,
     rewrite_config,
     write_config,
     write_json,
@@ -91,6 +92,7 @@ def train(
         about = {**description(algo.config, settings), "command": command, **({BEYOND: beyond} if beyond else {})}
         write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
         write_sources(folder, about["sources"])
+        remember_code(read_config(folder))
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
@@ -120,6 +122,7 @@ def resume(
         told_changes(folder, content)
         now = {key: value for key, value in description(algo.config, settings).items() if key not in AS_BEGUN}
         rewrite_config(folder, {**content, **now})
+        remember_code(content)
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
