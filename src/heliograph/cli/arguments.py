@@ -9,6 +9,7 @@ from heliograph.cli.train_arguments import (
     add_budget,
     add_choices,
     add_evaluate_every,
+    add_seeds,
     add_switch,
     add_threads,
     add_work,
@@ -92,7 +93,9 @@ def _train(commands: Any) -> None:
     budget = p.add_argument_group("the budget")
     add_budget(budget)
     add_evaluate_every(budget)
-    add_work(p.add_argument_group("the work"))
+    work = p.add_argument_group("the work")
+    add_seeds(work, several="one run each, in DIR/seed_S")
+    add_work(work)
 
 
 def _controls(commands: Any) -> None:
@@ -104,33 +107,31 @@ def _controls(commands: Any) -> None:
 
 def _sweep(commands: Any) -> None:
     p = _command(commands, "sweep", "train a grid of settings, each with several seeds, and compare them")
-    p.add_argument("target", metavar="ENV|RECIPE", help="what to train in, or the recipe to start from")
+    p.add_argument("target", nargs="?", metavar="ENV|RECIPE", help="what to train in, or the recipe to start from")
     p.add_argument("--out", required=True, metavar="DIR", help="holds a run folder a trial; finished ones are kept")
     grid = p.add_argument_group("the grid")
     grid.add_argument(
         "--grid", nargs="+", action="extend", required=True, metavar="KEY=V1,V2",
         help="SECTION.KEY as for --set, or model, channel, topology, algorithm; every combination is trained",
     )  # fmt: skip
-    grid.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="S", help="of every combination (default 0)")
+    add_seeds(grid, several="of every combination")
     grid.add_argument("--scheduler", choices=SCHEDULERS, default="none", help="asha stops weak trials early")
     grid.add_argument("--grace", type=count, default=10, metavar="N", help="iterations before asha (default 10)")
     _add_metric(grid)
     team = p.add_argument_group("the team")
     add_choices(team)
     add_switch(team, "controls", "train the silent and the garbled twin of every trial, after it")
+    team.add_argument("--only", choices=TWINS, help="of these controls this one alone")
     budget = p.add_argument_group("the budget of a trial")
     add_budget(budget)
     add_evaluate_every(budget)
     work = p.add_argument_group("the work")
-    work.add_argument("--jobs", type=count, metavar="N", help="trials at the same time (default: as many as cores)")
-    work.add_argument("--checkpoint-every", type=count, metavar="N", help="iterations between two (default 10)")
+    add_work(work)
     work.add_argument(
         "--resume", action="store_true",
         help="interrupted trials go on from their last checkpoint, not anew; only for a DIR that you trust",
     )  # fmt: skip
-    add_threads(work)
     work.add_argument("--overwrite", action="store_true", help="make all trials anew, finished ones too")
-    p.set_defaults(seed=None, env_runners=None, learners=None)
 
 
 def _show(commands: Any) -> None:

@@ -11,6 +11,7 @@ from heliograph.experiments.choices import Choices, EnvChoice, Named, NamedSetti
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import schedules_of, task_settings
 from heliograph.experiments.stopping import Goal, goals_of
+from heliograph.experiments.tracking import check_trackers
 from heliograph.importing import absolute_names
 from heliograph.models.critic import VIEWS
 from heliograph.names import safe_names
@@ -92,7 +93,8 @@ class TrainSettings(Choices):
     the first of these, or of the mean return. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
-    `torch_num_threads`: threads of each process, by default as many as its networks are worth.
+    `wandb`, `mlflow`: a project and an experiment to log to as well. `torch_num_threads`: threads of each process, by
+    default as many as its networks are worth.
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -131,6 +133,8 @@ class TrainSettings(Choices):
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
     evaluate_every: PositiveInt | None = None
+    wandb: str | None = Field(default=None, min_length=1)
+    mlflow: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_way_of_playing(self) -> "TrainSettings":
@@ -247,6 +251,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
 
 def check_training(settings: TrainSettings) -> None:
     """Build everything once, small, play two steps, call each loss: what is wrong shows before Ray starts."""
+    check_trackers(settings)
     if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
         if settings.algorithm not in (valid := registry.names("algorithm")):
             raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)

@@ -131,7 +131,7 @@ def sweep(
     lets the trials in progress end whole. Trials must share one parent folder. Those that a folder holds a part of are
     begun anew, or go on from their last whole checkpoint (`unfinished`; trusted folders only).
     """
-    check_trials(trials, scheduler=scheduler, metric=metric)
+    check_trials(trials, scheduler=scheduler, metric=metric, on_cluster=True)
     own = trials[0].out.resolve().parent / OWN_FOLDER
     shared = {"own": str(own), "metric": metric, "command": command, "unfinished": unfinished.value}
     make_folder(own.parent)
@@ -161,15 +161,15 @@ def _emptied(folder: pathlib.Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str) -> None:
+def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str, on_cluster: bool = False) -> None:
     """Refuse what cannot be swept, before anything is written."""
     if scheduler not in SCHEDULERS:
         raise UnknownNameError(what="scheduler", name=scheduler, valid=list(SCHEDULERS))
     if metric not in COLUMNS:
         raise UnknownNameError(what="column of progress.csv", name=metric, valid=list(COLUMNS))
     for trial in trials:
-        if trial.settings.num_actors:
-            raise ValueError("num_env_runners and num_learners must be 0 in a sweep: each trial is one process")
+        if trial.settings.num_actors and on_cluster:
+            raise ValueError("num_env_runners and num_learners must be 0 on a cluster: a trial is one process")
         config_of(trial.settings)
 
 

@@ -1,9 +1,9 @@
 """A process that trains one run after another: jobs come as lines of JSON on stdin, events leave on stdout.
 
 A job is `{"run", "settings", "out", "overwrite", "resume", "command", "judged"}`. Events have `run` and `event`:
-"start", "row", "summary", or "error". A run that is judged waits after each row for a line `{"verdict": ...}`: why it is
-to end, or null. When stdin ends, the run in progress ends with its iteration, and the process with it. One Ray session
-serves all runs of a process.
+"start", "row", "summary", or "error". A run that is judged waits after each row for a line `{"verdict": ...}`, which
+says why it is to end, or null. When stdin ends, the run in progress ends with its iteration, and the process with it.
+One Ray session serves all runs of a process.
 """
 
 import contextlib
