@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
@@ -24,6 +24,7 @@ Judge = Callable[[str, Mapping[str, Any]], str | None]
 """What says after an iteration of a run, by its row of progress.csv, why it is to end; None where it goes on."""
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Whoever is told how runs get on."""
 

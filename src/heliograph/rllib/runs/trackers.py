@@ -13,7 +13,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from heliograph.experiments.settings import TrainSettings
 from heliograph.experiments.tracking import check_trackers
@@ -32,6 +32,7 @@ OF_MLFLOW = re.compile(r"[^\w\-. /]")
 """What the names of metrics may not hold there."""
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """One run at a service."""
 

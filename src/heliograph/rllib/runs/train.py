@@ -238,6 +238,7 @@ class _Life:
             ProgressWriter(self.folder, after=self.algo.iteration) as progress,
             tracked(self.settings, self.folder) as trackers,
         ):
+            self.algo.rows = None
             seconds, row = progress.seconds, progress.last
             for earlier in read_progress(self.folder):
                 patience.see(earlier)
