@@ -23,7 +23,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 .DEFAULT_GOAL := demo
 
 demo: $(CORE)
-	$(BIN)/heliograph demo --out runs/demo
+	$(BIN)/heliograph demo --out runs/demo --overwrite
 
 test: export OMP_NUM_THREADS := 1
 test: lint

@@ -22,21 +22,18 @@ python_maximum_signature_line_length = 80
 default_role = "code"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_generated"]
 
 html_theme = "furo"
 html_title = f"Heliograph {release}"
 html_show_copyright = False
 
-REFERENCE = """Every name that `import heliograph as hg` offers, with its signature and docstring. These names stay;
-modules that are not named here may move between versions. Letters in shapes, such as `[B, N, P]`, are those of
-[Concepts](../concepts.md#shapes)."""
 INTRODUCTIONS = {
     "Running": "Train a team: from settings in one call, or from a configuration of RLlib.",
     "Runs and what they said": "Read what training left, play it, record it, measure it and show it.",
     "Environments and teams": "Make the parts of an experiment by name, and adapt environments of other libraries.",
     "Writing components": "Base classes, the structures that they exchange, and the checks: see\n"
-    "[Extending](../extending/index.md).",
+    "[Extending](extending/index.md).",
 }
 OFFERED = {
     "CommPPOConfig": "communication, training",
@@ -57,8 +54,7 @@ TITLES = {
     "measure": "Measures",
     "recipe": "Recipes",
 }
-INTRODUCTION = """All that `heliograph list` finds, with settings and their defaults. A component has the name of its
-file. Every environment also takes what `BaseSettings` names: {common}."""
+INTRODUCTION = "Every environment also takes what `BaseSettings` names: {common}."
 COMMON = tuple(heliograph.BaseSettings.__annotations__)
 """Settings of every environment, which the table of environments leaves out."""
 
@@ -84,11 +80,11 @@ def section(kind: str) -> str:
 
 
 def write_components() -> None:
-    """Write the page that lists what the registry finds."""
+    """Write the tables of what the registry finds, which `components.md` includes."""
     page = pathlib.Path(__file__).parent / "_generated" / "components.md"
     page.parent.mkdir(exist_ok=True)
     common = ", ".join(f"`{name}`" for name in COMMON)
-    page.write_text("\n\n".join(["# Components", INTRODUCTION.format(common=common), *map(section, TITLES)]) + "\n")
+    page.write_text("\n\n".join([INTRODUCTION.format(common=common), *map(section, TITLES)]) + "\n")
 
 
 def entry(name: str, place: str) -> str:
@@ -110,13 +106,13 @@ def options(name: str, found: Any) -> list[str]:
 
 
 def write_reference() -> None:
-    """Write the page of all that `import heliograph` offers."""
+    """Write what `reference.md` includes: all that `import heliograph` offers."""
     groups = [
         "\n\n".join([f"## {title}", INTRODUCTIONS[title], *(entry(name, place) for name, place in names.items())])
         for title, names in heliograph.PUBLIC.items()
     ]
     page = pathlib.Path(__file__).parent / "_generated" / "reference.md"
-    page.write_text("\n\n".join(["# Reference", REFERENCE, *groups]) + "\n")
+    page.write_text("\n\n".join(groups) + "\n")
 
 
 def readable(signature: str) -> str:

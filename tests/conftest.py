@@ -1,5 +1,6 @@
 """What all tests share: one torch thread, fixed seeds, and one Ray session for those that need Ray."""
 
+import itertools
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+_numbers = itertools.count()
 WHOLE_RUNS = {"adapters", "rllib"}
 """Folders whose tests play and train whole teams, over and over through the same code, and such modules elsewhere."""
 WHOLE_RUN_MODULES = {
@@ -50,6 +52,12 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def trusting_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every test begins with a user who has trusted no code yet."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / f"config_{next(_numbers)}"))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ LAYERS = (
         "td",
         "distributions",
         "importing",
+        "own_files",
         "memory",
         "texts",
         "checks",

@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from heliograph.rllib.runs.local import LocalTrainer as LocalTrainer
     from heliograph.rllib.runs.train import resume as resume
     from heliograph.rllib.runs.train import train as train
+    from heliograph.rllib.runs.twins import train_controls as train_controls
     from heliograph.rollouts.rollout import Rollout as Rollout
     from heliograph.rollouts.sampler import Sampler as Sampler
     from heliograph.rollouts.sampler import play_episodes as play
@@ -179,6 +180,7 @@ PUBLIC: dict[str, dict[str, str]] = {
     "Running": {
         "train": "heliograph.rllib.runs.train:train",
         "resume": "heliograph.rllib.runs.train:resume",
+        "train_controls": "heliograph.rllib.runs.twins:train_controls",
         "config_of": "heliograph.rllib.runs.configured:config_of",
         "TrainSettings": "heliograph.experiments.settings:TrainSettings",
         "settings_from": "heliograph.experiments.settings:settings_from",
@@ -301,7 +303,7 @@ __all__ = [
     "estimate", "evaluate", "export", "export_agent", "facts_of", "heat_map", "interventions_table", "judged",
     "load_corpus", "make_env", "mix", "mutual_information", "neighbour_purity", "permutation_baseline", "play",
     "play_run", "protocol_in", "read_policy", "read_run", "record", "report", "results", "resume", "settings_from",
-    "train",
+    "train", "train_controls",
 ]  # fmt: skip
 
 

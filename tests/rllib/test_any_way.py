@@ -14,12 +14,14 @@ from heliograph.experiments.settings_file import settings_in
 from heliograph.registry import UnknownNameError
 from heliograph.reports.run_results import read_summary
 from heliograph.rllib.callbacks import TeamCallbacks
+from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.runs.configured import beyond_settings, config_of, given_settings, settings_of_config
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.session import quiet
 from heliograph.rllib.runs.train import resume, train
+from heliograph.rllib.runs.twins import train_controls
 from heliograph.storage.progress_file import read_progress
 from heliograph.storage.run_folder import RunFolderError, read_config, read_run
 
@@ -136,20 +138,38 @@ def test_settings_and_configurations_say_the_same() -> None:
     assert set(beyond_settings(mapped)) == {"policies", "policy_mapping_fn"}
 
 
+def talking_config() -> CommunicationConfig:
+    return small_config().communication(channel="dru")
+
+
+def without_clocks(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in ("seconds", "env_steps_per_second")}
+
+
 def test_trainers_save_run_folders_that_are_read(tmp_path: pathlib.Path, capsys: Any) -> None:
     with quiet():
-        trainer = LocalTrainer(small_config())
+        trainer = LocalTrainer(talking_config())
         trainer.train()
         run = trainer.save_run(tmp_path / "local", evaluation_episodes=10)
         assert all(torch.equal(value, trainer.team.state_dict()[key]) for key, value in run.team.state_dict().items())
         with pytest.raises(RunFolderError, match="holds a run already"):
             trainer.save_run(tmp_path / "local")
         trainer.stop()
-        algo = small_config().build_algo()
+        algo = talking_config().build_algo()
         algo.train()
         algo.save_run(tmp_path / "algo", evaluation_episodes=10)
         algo.save_to_path(str(tmp_path / "checkpoint"))
         algo.stop()
+        restored = type(algo).from_checkpoint(str(tmp_path / "checkpoint"))  # as one does with those of Tune
+        restored.save_run(tmp_path / "restored", evaluation_episodes=None)
+        restored.stop()
+        train(talking_config(), out=tmp_path / "trained", iterations=1, evaluation_episodes=10)
+    folders = [tmp_path / name for name in ("trained", "local", "algo", "restored")]
+    rows = [[without_clocks(row) for row in read_progress(folder)] for folder in folders]
+    assert len(rows[0]) == 1 and rows == [rows[0]] * 4 and (tmp_path / "restored" / "tensorboard").is_dir()
+    twins = {folder.name: train_controls(folder, only="silent") for folder in folders[:3]}
+    assert len({found["silent"]["episode_return_mean"] for found in twins.values()}) == 1
+    assert all(found["silent"]["iterations"] == 1 for found in twins.values())
     read = [read_run(tmp_path / name) for name in ("local", "algo")]
     with pytest.raises(RunFolderError, match=r"RLlib checkpoint, .* --trust"):
         read_run(tmp_path / "checkpoint")

@@ -148,7 +148,9 @@ def test_the_demo_compares_four_teams_and_can_be_repeated(
     told |= {"mutual_information_bits", "mutual_information_baseline_bits", "episode_return_mean_resampled"}
     assert all(found["runs"][name].keys() >= told for name in ("dru", "symbols"))
     assert found["report"] == str(tmp_path / "report.html") and (tmp_path / "report.html").exists()
-    assert main(command) == 0
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
     out = capsys.readouterr().out
     assert "silent twin" in out and out.splitlines()[-1] == f"Open {tmp_path / 'report.html'}"
 

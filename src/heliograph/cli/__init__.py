@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     patient_threads()
     try:
         with _interruptible():
-            _run(given)
+            _run(given, typed=list(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:
         if given.debug:
             raise
@@ -92,11 +93,11 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(given: Any) -> None:
+def _run(given: Any, *, typed: list[str]) -> None:
     here = None if sys.flags.safe_path else os.getcwd()
     with looking_in(here), contextlib.redirect_stdout(sys.stderr) if given.json else contextlib.nullcontext():
         _settle_matplotlib(given.command)
-        result, show = _command(given.command)(given)
+        result, show = _trusting(lambda: _command(given.command)(given), typed=typed if hasattr(given, "trust") else [])
     if given.json:
         from heliograph.cli.shown import jsonable
 
@@ -104,6 +105,36 @@ def _run(given: Any) -> None:
     else:
         show(result)
     sys.stdout.flush()
+
+
+def _trusting(command: Callable[[], Any], *, typed: Sequence[str]) -> Any:
+    """Run a command; where it would import code that nobody has trusted, ask on a terminal, and else say what would."""
+    while True:
+        try:
+            return command()
+        except ValueError as error:
+            names = getattr(error, "names", None)
+            if names is None or type(error).__name__ != "UntrustedError" or not typed:
+                raise
+            if not names or not _agreed(str(error), names):
+                line = shlex.join(["heliograph", *typed, "--trust"])
+                raise ValueError(f"{str(error).partition('; if you trust it')[0]}; if you trust it: {line}") from error
+
+
+def _agreed(told: str, names: Sequence[str]) -> bool:
+    """Ask the user whether code is trusted, and remember it; nobody is asked but at a terminal."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    from heliograph.importing import file_of
+    from heliograph.storage.trusted import is_trusted, remember
+
+    what = "\n".join(f"  {printable(name)} in {printable(str(file_of(name)))}" for name in names)
+    print(f"{printable(told.partition('; if you trust it')[0])}\n{what}", file=sys.stderr)
+    print("Import it, now and as long as these files stay as they are? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        return False
+    remember(names)
+    return all(map(is_trusted, names))
 
 
 def _settle_matplotlib(command: str) -> None:

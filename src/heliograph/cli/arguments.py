@@ -5,6 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph import __version__
+from heliograph.cli.train_arguments import (
+    add_budget,
+    add_choices,
+    add_evaluate_every,
+    add_seeds,
+    add_switch,
+    add_threads,
+    add_work,
+    count,
+)
 
 KINDS = {
     "envs": "env",
@@ -78,117 +88,50 @@ def _train(commands: Any) -> None:
     p.add_argument("--resume", metavar="DIR", help="continue this run; trusts DIR, whose pickles can run code")
     p.add_argument("--overwrite", action="store_const", const=True, help="replace a run that DIR holds already")
     team = p.add_argument_group("the team")
-    _add_choices(team)
-    _add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
+    add_choices(team)
+    add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
     budget = p.add_argument_group("the budget")
-    _add_budget(budget)
-    _add_evaluate_every(budget)
-    _add_work(p.add_argument_group("the work"))
+    add_budget(budget)
+    add_evaluate_every(budget)
+    work = p.add_argument_group("the work")
+    add_seeds(work, several="one run each, in DIR/seed_S")
+    add_work(work)
 
 
 def _controls(commands: Any) -> None:
     p = _command(commands, "controls", "train the silent and the garbled twin of runs that have none")
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
     p.add_argument("--only", choices=TWINS, help="this one alone")
-    p.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
+    p.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
 def _sweep(commands: Any) -> None:
     p = _command(commands, "sweep", "train a grid of settings, each with several seeds, and compare them")
-    p.add_argument("target", metavar="ENV|RECIPE", help="what to train in, or the recipe to start from")
+    p.add_argument("target", nargs="?", metavar="ENV|RECIPE", help="what to train in, or the recipe to start from")
     p.add_argument("--out", required=True, metavar="DIR", help="holds a run folder a trial; finished ones are kept")
     grid = p.add_argument_group("the grid")
     grid.add_argument(
         "--grid", nargs="+", action="extend", required=True, metavar="KEY=V1,V2",
         help="SECTION.KEY as for --set, or model, channel, topology, algorithm; every combination is trained",
     )  # fmt: skip
-    grid.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="S", help="of every combination (default 0)")
+    add_seeds(grid, several="of every combination")
     grid.add_argument("--scheduler", choices=SCHEDULERS, default="none", help="asha stops weak trials early")
-    grid.add_argument("--grace", type=_count, default=10, metavar="N", help="iterations before asha (default 10)")
+    grid.add_argument("--grace", type=count, default=10, metavar="N", help="iterations before asha (default 10)")
     _add_metric(grid)
     team = p.add_argument_group("the team")
-    _add_choices(team)
-    _add_switch(team, "controls", "train the silent and the garbled twin of every trial, after it")
+    add_choices(team)
+    add_switch(team, "controls", "train the silent and the garbled twin of every trial, after it")
+    team.add_argument("--only", choices=TWINS, help="of these controls this one alone")
     budget = p.add_argument_group("the budget of a trial")
-    _add_budget(budget)
-    _add_evaluate_every(budget)
+    add_budget(budget)
+    add_evaluate_every(budget)
     work = p.add_argument_group("the work")
-    work.add_argument("--jobs", type=_count, metavar="N", help="trials at the same time (default: as many as cores)")
-    work.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
+    add_work(work)
     work.add_argument(
         "--resume", action="store_true",
         help="interrupted trials go on from their last checkpoint, not anew; only for a DIR that you trust",
     )  # fmt: skip
-    _add_threads(work)
     work.add_argument("--overwrite", action="store_true", help="make all trials anew, finished ones too")
-    p.set_defaults(seed=None, env_runners=None, learners=None)
-
-
-def _add_choices(group: Any) -> None:
-    for name, default in (("model", "cnet"), ("channel", "dru"), ("topology", "full"), ("algorithm", "ppo")):
-        group.add_argument(f"--{name}", metavar=name[0].upper(), help=f"default {default}; see heliograph list")
-    group.add_argument(
-        "--loss", action="append", metavar="NAME[=COEFFICIENT]", help="an auxiliary loss; may be given several times"
-    )
-    group.add_argument(
-        "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
-        help="of the sections env, curriculum, model, channel, topology, training, team, loss; JSON or plain text",
-    )  # fmt: skip
-    group.add_argument(
-        "--config", metavar="FILE", help="training settings in YAML or JSON; what is given beside it takes their place"
-    )
-    group.add_argument(
-        "--policy", action="append", metavar="NAME=AGENT,AGENT",
-        help="a policy and the agents that it plays (others: one for each role); may be given several times",
-    )  # fmt: skip
-    group.add_argument("--freeze", action="append", metavar="NAME", help="a policy that is not trained")
-    group.add_argument(
-        "--load-policy", action="append", metavar="NAME=TEAM",
-        help="begin with the weights of this policy of a run folder or team file; may be given several times",
-    )  # fmt: skip
-
-
-def _add_budget(group: Any) -> None:
-    budget = group.add_mutually_exclusive_group()
-    budget.add_argument("--iterations", type=_count, metavar="N", help="updates (default 100)")
-    budget.add_argument("--env-steps", type=_count, metavar="N", help="moves of the whole team")
-    group.add_argument(
-        "--until", nargs="+", action="extend", metavar="KEY>=VALUE",
-        help="stop as soon as columns of progress.csv are this high, or (KEY<=VALUE) this low, such as "
-        "'episode_return_mean>=0.98'",
-    )  # fmt: skip
-    group.add_argument(
-        "--patience", type=_count, metavar="N",
-        help="stop after N iterations in a row without a better value of the first of these, or of the mean return",
-    )  # fmt: skip
-
-
-def _add_evaluate_every(group: Any) -> None:
-    group.add_argument(
-        "--evaluate-every", type=_count, metavar="N",
-        help="iterations between two evaluations, whose scores are columns too: evaluation_normalised_return>=0.99",
-    )  # fmt: skip
-
-
-def _add_work(group: Any) -> None:
-    seeds = group.add_mutually_exclusive_group()
-    seeds.add_argument("--seed", type=int, metavar="S", help="default 0")
-    seeds.add_argument("--seeds", type=int, nargs="+", metavar="S", help="one run each, in DIR/seed_S")
-    group.add_argument("--env-runners", type=int, metavar="N", help="remote env runners (default 0: in this process)")
-    group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
-    group.add_argument("--gpus", type=float, metavar="N", help="GPUs of each learner (default 0: it learns on the CPU)")
-    _add_threads(group)
-    group.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
-    group.add_argument("--checkpoint-every", type=_count, metavar="N", help="iterations between two (default 10)")
-
-
-def _add_threads(group: Any) -> None:
-    group.add_argument(
-        "--threads",
-        type=_count,
-        metavar="N",
-        help="threads of each process (default: as many as its networks are worth)",
-    )
 
 
 def _show(commands: Any) -> None:
@@ -212,7 +155,7 @@ def _record(commands: Any) -> None:
     p = _command(commands, "record", "write a corpus of what a trained team says")
     _add_run(p)
     p.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus")
-    p.add_argument("--overwrite", action="store_true", help="replace a corpus that is there")
+    _add_overwrite(p, "a corpus that is there")
 
 
 def _analyze(commands: Any) -> None:
@@ -230,7 +173,7 @@ def _analyze(commands: Any) -> None:
     p.add_argument("--permutations", type=_number, default=199, metavar="B", help="shuffled meanings (default 199)")
     p.add_argument("--bootstraps", type=_number, default=200, metavar="B", help="drawn episodes (default 200)")
     p.add_argument("--csv", action="store_true", help="print the table as CSV, with sources and reasons")
-    _add_episodes(p, number=_count, default=EPISODES)
+    _add_episodes(p, number=count, default=EPISODES)
 
 
 def _protocol(commands: Any) -> None:
@@ -246,7 +189,7 @@ def _protocol(commands: Any) -> None:
 def _replay(commands: Any) -> None:
     p = _command(commands, "replay", "print episodes of a team turn by turn")
     p.add_argument("run", metavar="RUN", help=SOURCE)
-    _add_episodes(p, number=_count, default=1)
+    _add_episodes(p, number=count, default=1)
 
 
 def _render(commands: Any) -> None:
@@ -256,14 +199,16 @@ def _render(commands: Any) -> None:
         "--out", default="episode.gif", metavar="FILE",
         help="FILE.gif (default episode.gif), FILE.png, whose name is numbered step by step, or a folder for such",
     )  # fmt: skip
+    _add_overwrite(p, "pictures that are there")
     p.add_argument("--fps", type=float, default=4.0, metavar="F", help="pictures a second of the GIF (default 4)")
-    _add_play(p, number=_count, default=1)
+    _add_play(p, number=count, default=1)
 
 
 def _report(commands: Any) -> None:
     p = _command(commands, "report", "write one HTML file about a trained team, its twins and its messages")
     _add_folder(p)
     p.add_argument("--out", metavar="PAGE", help="the file to write (default: report.html in the run folder)")
+    _add_overwrite(p, "the file where it exists")
 
 
 def _export(commands: Any) -> None:
@@ -273,7 +218,7 @@ def _export(commands: Any) -> None:
     p.add_argument("--policy", metavar="NAME", help="this policy alone, to be loaded with train --load-policy")
     p.add_argument("--agent", metavar="NAME", help="this agent alone, as a program that needs no Heliograph")
     p.add_argument("--format", choices=FORMATS, help="of such a program (default torch): TEAM ends in .pt2 or .onnx")
-    p.add_argument("--overwrite", action="store_true", help="replace the file where it exists")
+    _add_overwrite(p, "the file where it exists")
     p.add_argument("--with-source", action="store_true", help="add the texts of your own modules, for others to read")
     p.add_argument("--trust", action="store_true", help="import the code that the folder names (module:Name)")
 
@@ -282,6 +227,7 @@ def _compare(commands: Any) -> None:
     p = _command(commands, "compare", "compare runs: their seeds in groups, intervals, differences, one HTML page")
     p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of runs, or recipe:NAME")
     p.add_argument("--out", metavar="PAGE", help="the HTML file to write")
+    _add_overwrite(p, "the file where it exists")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the bootstrap (default 0)")
     _add_metric(p)
 
@@ -290,7 +236,7 @@ def _crossplay(commands: Any) -> None:
     p = _command(commands, "crossplay", "play every team with the policies of every other: do strangers understand it?")
     p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of runs, team files, or recipe:NAME")
     p.add_argument("--exchange", nargs="+", metavar="POLICY", help="policies of the other (default all but the first)")
-    p.add_argument("--episodes", type=_count, default=1000, metavar="N", help="of each pair (default 1000)")
+    p.add_argument("--episodes", type=count, default=1000, metavar="N", help="of each pair (default 1000)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     p.add_argument("--trust", action="store_true", help="import the code that the folders name (module:Name)")
 
@@ -298,9 +244,9 @@ def _crossplay(commands: Any) -> None:
 def _bench(commands: Any) -> None:
     p = _command(commands, "bench", "measure how fast this machine samples and learns")
     p.add_argument("target", nargs="?", default="speaker_listener", metavar="ENV|RECIPE", help="what to train in")
-    p.add_argument("--iterations", type=_count, default=5, metavar="N", help="measured, after two more (default 5)")
-    _add_threads(p)
-    _add_choices(p.add_argument_group("the team"))
+    p.add_argument("--iterations", type=count, default=5, metavar="N", help="measured, after two more (default 5)")
+    add_threads(p)
+    add_choices(p.add_argument_group("the team"))
     p.set_defaults(controls=False, seed=None, env_steps=None, until=None, patience=None)
     p.set_defaults(checkpoint_every=None, env_runners=None, learners=None)
 
@@ -313,8 +259,13 @@ def _migrate(commands: Any) -> None:
 
 def _demo(commands: Any) -> None:
     p = _command(commands, "demo", "teams that learn to talk, or cannot, a report, and the riddle's protocol")
-    p.add_argument("--out", required=True, metavar="DIR", help="an earlier demo in it is replaced")
-    p.add_argument("--jobs", type=_count, default=2, metavar="N", help="runs at the same time (default 2)")
+    p.add_argument("--out", required=True, metavar="DIR", help="the folder of its runs, with the report of the first")
+    _add_overwrite(p, "an earlier demo in DIR")
+    p.add_argument("--jobs", type=count, default=2, metavar="N", help="runs at the same time (default 2)")
+
+
+def _add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
 def _add_metric(group: Any) -> None:
@@ -343,7 +294,7 @@ def _add_play(
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=SOURCE)
-    _add_episodes(parser, number=_count, default=EPISODES)
+    _add_episodes(parser, number=count, default=EPISODES)
 
 
 def _add_episodes(
@@ -362,13 +313,9 @@ def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_switch(group: Any, name: str, summary: str) -> None:
-    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=summary)
-
-
 def _episodes(text: str) -> int | None:
     """A number of episodes; None for "all", every start once."""
-    return None if text == "all" else _count(text)
+    return None if text == "all" else count(text)
 
 
 def _metric(text: str) -> str:
@@ -381,11 +328,4 @@ def _number(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{number}: must be 0 or more")
-    return number
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}: must be 1 or more")
     return number

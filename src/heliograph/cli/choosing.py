@@ -11,6 +11,7 @@ from heliograph.experiments.settings import TWINS, TrainSettings, settings_from,
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.stopping import plain_goals
 from heliograph.experiments.team_settings import BESIDE
+from heliograph.experiments.tracking import TRACKERS
 from heliograph.recipes.base import Recipe
 
 SECTIONS = {
@@ -77,6 +78,7 @@ def settings_from_arguments(given: Any) -> Chosen:
     numbers["num_gpus_per_learner"] = getattr(given, "gpus", None)
     numbers["torch_num_threads"] = getattr(given, "threads", None)
     numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
+    numbers |= {name: getattr(given, name, None) for name in TRACKERS}
     settings |= {key: value for key, value in numbers.items() if value is not None}
     return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
 
@@ -104,12 +106,15 @@ def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -
     return [Job(name=f"seed_{s}", settings=settings[s], out=out / f"seed_{s}") for s in seeds]
 
 
-def twins_of(job: Job, *, env_steps: int | None = None) -> list[Job]:
-    """The silent and the garbled twin of a run, on its budget (`env_steps`: what it took where it ended by `until`)."""
+def twins_of(job: Job, *, env_steps: int | None = None, only: str | None = None) -> list[Job]:
+    """The silent and the garbled twin of a run, on its budget (`env_steps`: what it took where it ended by `until`).
+
+    `only`: this one alone.
+    """
     prefix = "" if job.name == MAIN else f"{job.name}/"
     return [
         Job(name=prefix + kind, settings=twin_of(job.settings, kind, env_steps=env_steps), out=job.out / kind)
-        for kind in TWINS
+        for kind in ([only] if only else TWINS)
     ]
 
 

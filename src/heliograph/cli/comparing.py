@@ -1,9 +1,11 @@
 """The command `compare`: groups of runs in a table, and in a page where one is asked for."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.shown import console, formatted, listing, print_table
 from heliograph.reports.comparison import Interval
 from heliograph.reports.run_groups import Comparison, Group, Pair, compare
@@ -17,6 +19,7 @@ def run_compare(given: Any) -> Shown:
     """`heliograph compare`."""
     from heliograph.reports.compare_page import write_page
 
+    refuse_existing([pathlib.Path(given.out)] if given.out else [], given)
     comparison = compare(given.runs, metric=given.metric, seed=given.seed)
     page = {"page": str(write_page(comparison, given.out))} if given.out else {}
     return {**as_json(comparison), **page}, lambda _: _show(comparison, page.get("page"))

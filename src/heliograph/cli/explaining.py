@@ -7,7 +7,9 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.cli.shown import console, print_table
+from heliograph.experiments.choices import resolve
 from heliograph.experiments.resolved import defaults_of
+from heliograph.importing import absolute_names
 from heliograph.storage.run_folder import plain
 
 __all__ = ["explained"]
@@ -18,7 +20,7 @@ REQUIRED = "(required)"
 
 def explained(kind: str, name: str) -> Shown:
     """Return what a component is; raises `UnknownNameError` with the nearest names where there is none."""
-    component = registry.load(kind, name)
+    component = resolve(kind, absolute_names(name))
     found: dict[str, Any] = {"kind": kind, "name": name, "about": inspect.getdoc(component) or ""}
     if kind == "recipe":
         recipe = component()

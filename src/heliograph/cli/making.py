@@ -20,8 +20,7 @@ from heliograph.rllib.runs.described import batch_of, batch_told
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.session import quiet
 from heliograph.rllib.runs.train import resume, resumed_settings
-from heliograph.storage.provenance import IMPORT_PATH
-from heliograph.storage.run_folder import plain, read_config
+from heliograph.storage.run_folder import plain, read_config, untrusted_code
 
 __all__ = ["Making", "begun", "continued", "names_code"]
 
@@ -144,9 +143,9 @@ def _values(jobs: Sequence[Job], summaries: dict[str, dict[str, Any]]) -> dict[s
 
 
 def names_code(settings: TrainSettings) -> bool:
-    """Tell whether a run names code by its import path, which is read only where that is trusted."""
-    chosen = json.dumps([settings.env_choice(), settings.choices()], default=plain)
-    return IMPORT_PATH.search(chosen) is not None
+    """Tell whether a run names code that the user has not trusted yet, so that to read it takes `--trust`."""
+    chosen = {"env": settings.env_choice(), "team": settings.choices()}
+    return bool(untrusted_code(json.loads(json.dumps(chosen, default=plain))))
 
 
 def _show_runs(summaries: dict[str, dict[str, Any]], *, folder: str, trust: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.cli.arguments import KINDS
+from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.shown import console, formatted, listing, print_table
 from heliograph.measured import Measured, measured
 from heliograph.texts import natural, one_line, printable
@@ -81,8 +82,9 @@ def run_record(given: Any) -> Shown:
 
 def run_report(given: Any) -> Shown:
     """`heliograph report`."""
-    from heliograph.reports.report import write_report
+    from heliograph.reports.report import report_path, write_report
 
+    refuse_existing([report_path(given.run, out=given.out)], given)
     path = write_report(given.run, num_episodes=given.episodes, seed=given.seed, trust=given.trust, out=given.out)
     return {"report": str(path)}, lambda result: console().print(result["report"])
 

@@ -1,13 +1,15 @@
 """The command that draws: `render`, episodes of a team as an animated GIF or as numbered PNG files."""
 
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from heliograph.analysis.evaluate import play_run
+from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.reading import run_of
 from heliograph.cli.shown import console
-from heliograph.rendering.animation import MOST_EPISODES, Shot, check_fps, shots, write_gif, write_pngs
+from heliograph.rendering.animation import MOST_EPISODES, STEM, Shot, check_fps, shots, write_gif, write_pngs
 from heliograph.storage.safe_files import check_out
 from heliograph.types import Choice
 
@@ -21,6 +23,7 @@ def run_render(given: Any) -> Shown:
     """`heliograph render`."""
     out = pathlib.Path(given.out)
     suffix, out = _checked(out, given.out), out.absolute()
+    refuse_existing(_replaced(out, suffix), given)
     check_fps(given.fps)
     if given.episodes > MOST_EPISODES:
         raise ValueError(f"--episodes {given.episodes}: at most {MOST_EPISODES}, as each step is a picture")
@@ -51,6 +54,14 @@ def _checked(out: pathlib.Path, given: str) -> str:
         raise ValueError(f"--out {given}: is a link, which is not followed: name the folder itself, or another")
     check_out(out if folder else out.parent)
     return suffix
+
+
+def _replaced(out: pathlib.Path, suffix: str) -> list[pathlib.Path]:
+    """The pictures that are there under the names of those to be written."""
+    if suffix == GIF:
+        return [out]
+    folder, stem = (out.parent, out.stem) if suffix else (out, STEM)
+    return sorted(path for path in folder.glob("*.png") if re.fullmatch(rf"{re.escape(stem)}_\d+", path.stem))
 
 
 def _drawn(stills: Iterable[Shot]) -> Iterator[Any]:

@@ -12,13 +12,37 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, Protocol, runtime_checkable
 
 from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
 from heliograph.hardware import cores_each
 from heliograph.rllib.failures import RunError
+
+Judge = Callable[[str, Mapping[str, Any]], str | None]
+"""What says after an iteration of a run, by its row of progress.csv, why it is to end; None where it goes on."""
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """Whoever is told how runs get on."""
+
+    def start(self, name: str) -> None:
+        """A run begins."""
+
+    def row(self, name: str, row: Mapping[str, Any]) -> None:
+        """An iteration of it has ended, with this row of progress.csv."""
+
+    def end(self, name: str, summary: Mapping[str, Any]) -> None:
+        """It has ended, and its folder is whole."""
+
+    def fail(self, name: str, message: str) -> None:
+        """It has failed; the others go on."""
+
+    def say(self, text: str) -> None:
+        """Anything else."""
+
 
 USER_ERRORS = (
     "ValueError", "UnknownNameError", "PluginError", "RunFolderError", "EnvError", "FloatingPointError", "WriteError",
@@ -96,12 +120,15 @@ class Workers:
     end their iteration and write their summaries. If this process dies they do the same.
     """
 
-    def __init__(self, number: int, *, display: Display, command: str, remedy: str):
-        self.display, self.command, self.remedy = display, command, remedy
+    def __init__(self, number: int, *, display: "Watcher", command: str, remedy: str, judge: "Judge | None" = None):
+        self.display, self.command, self.remedy, self.judge = display, command, remedy, judge
         self.events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
-        self.workers = [self._start(cores_each(number)) for _ in range(number)]
+        self.share = cores_each(number)
+        self.workers = [self._start() for _ in range(number)]
         self.summaries: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, Exception] = {}
+        self.told: dict[str, str] = {}
+        """What went wrong, in one line."""
 
     def __enter__(self) -> "Workers":
         return self
@@ -122,34 +149,39 @@ class Workers:
                     stream.close()
 
     def work(self, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
-        """Hand out all jobs, and gather summaries, in the order of the jobs."""
+        """Make all runs and return their summaries, in the order of the jobs.
+
+        Raises the first failure, where runs failed, once the others are done.
+        """
+        self.make(jobs)
+        for error in self.failures.values():
+            raise error
+        return {job.name: self.summaries[job.name] for job in jobs if job.name in self.summaries}
+
+    def make(self, jobs: Sequence[Job]) -> None:
+        """Hand out all jobs, and gather summaries and failures; after Ctrl-C those of the runs that were begun."""
         waiting = deque(jobs)
         for worker in self.workers:
             self._hand(worker, waiting)
         with contextlib.suppress(KeyboardInterrupt):
             self._gather(waiting)
-            return self._found(jobs)
+            return
         self.display.say("ending the runs; once more to end them at once")
         for worker in self.workers:
             self._close(worker)
         self._gather(deque())
-        return self._found(jobs)
-
-    def _found(self, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
-        """Summaries; where runs failed, the first failure, now that the others are done."""
-        for error in self.failures.values():
-            raise error
-        return {job.name: self.summaries[job.name] for job in jobs if job.name in self.summaries}
 
     def _gather(self, waiting: deque[Job]) -> None:
         while any(worker.job is not None for worker in self.workers):
             worker, event = self._next()
             if event is None:
                 if worker.job is not None:
-                    self._fail(worker.job, RunError(f"{worker.end()}; {self.remedy} goes on with it"))
-                worker.job = None
+                    ended = worker.end()
+                    self._fail(worker.job, RunError(f"{ended}; {self.remedy} goes on with it"), told=ended)
+                    worker.job = None
+                    self._replace(worker, waiting)
                 continue
-            self._take(event)
+            self._take(event, worker)
             if event["event"] in ("summary", "error"):
                 worker.job = None
                 self._hand(worker, waiting)
@@ -160,25 +192,36 @@ class Workers:
                 process, event = self.events.get(timeout=0.5)
                 return next(worker for worker in self.workers if worker.process.pid == process), event
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _replace(self, worker: _Worker, waiting: deque[Job]) -> None:
+        """Put a new process in the place of one that ended in the midst of a run, where there is more to do."""
+        if waiting:
+            new = self._start()
+            self.workers.append(new)
+            self._hand(new, waiting)
+
+    def _take(self, event: dict[str, Any], worker: _Worker) -> None:
         name = event["run"]
         if event["event"] == "start":
             self.display.start(name)
         elif event["event"] == "row":
             self.display.row(name, event["row"])
+            if self.judge is not None:
+                self._tell(worker, {"verdict": self.judge(name, event["row"])})
         elif event["event"] == "summary":
             self.summaries[name] = event["summary"]
             self.display.end(name, event["summary"])
         elif event["kind"] in USER_ERRORS:
-            self._fail(name, ValueError(f"{name}: {event['message']}"))
+            self._fail(name, ValueError(f"{name}: {event['message']}"), told=event["message"])
         elif event["kind"] in RUN_ERRORS:
-            self._fail(name, RunError(f"{name}: {event['message']}"))
+            self._fail(name, RunError(f"{name}: {event['message']}"), told=event["message"])
         else:
-            self._fail(name, RuntimeError(f"{name} failed:\n{event['traceback']}"))
+            told = f"{event['kind']}: {event['message']}"
+            self._fail(name, RuntimeError(f"{name} failed:\n{event['traceback']}"), told=told)
 
-    def _fail(self, name: str, error: Exception) -> None:
+    def _fail(self, name: str, error: Exception, *, told: str) -> None:
         self.failures[name] = error
-        self.display.say(f"run={name} failed; the others go on")
+        self.told[name] = " ".join(told.split())
+        self.display.fail(name, self.told[name])
 
     def _hand(self, worker: _Worker, waiting: deque[Job]) -> None:
         if not waiting:
@@ -186,12 +229,16 @@ class Workers:
         job = waiting.popleft()
         worker.job = job.name
         given = {"run": job.name, "settings": job.settings.model_dump(mode="json"), "out": str(job.out.absolute())}
-        line = json.dumps({**given, "overwrite": job.overwrite, "resume": job.resume, "command": self.command})
-        assert worker.process.stdin is not None
-        worker.process.stdin.write(line + "\n")
-        worker.process.stdin.flush()
+        how = {"overwrite": job.overwrite, "resume": job.resume, "judged": self.judge is not None}
+        self._tell(worker, {**given, **how, "command": self.command})
 
-    def _start(self, share: dict[str, str]) -> _Worker:
+    def _tell(self, worker: _Worker, order: dict[str, Any]) -> None:
+        assert worker.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it ended, or was told to
+            worker.process.stdin.write(json.dumps(order) + "\n")
+            worker.process.stdin.flush()
+
+    def _start(self) -> _Worker:
         stderr = tempfile.TemporaryFile("w+", encoding="utf8")
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "heliograph.rllib.runs.worker"],  # -P: nothing of where one is
@@ -199,7 +246,7 @@ class Workers:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env={**os.environ, **share},
+            env={**os.environ, **self.share},
             start_new_session=True,
         )
         listener = threading.Thread(target=self._listen, args=(process,), daemon=True)

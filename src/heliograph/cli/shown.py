@@ -51,6 +51,10 @@ class Plain(Console):
         """A text without what a terminal would obey."""
         return super().render_str("\n".join(map(printable, text.split("\n"))), **settings)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command: Rich would end the process with a code that means a failure."""
+        raise BrokenPipeError
+
 
 def console(*, err: bool = False) -> Console:
     """Return where to print; wide enough for a table in one piece where nobody watches."""
@@ -141,6 +145,10 @@ class Display:
         else:
             self._bars.update(self._tasks[name], total=1.0, completed=1.0, facts=word)
             self._bars.stop_task(self._tasks[name])
+
+    def fail(self, name: str, message: str) -> None:
+        """Tell that a run failed; what went wrong is told in the end."""
+        self.say(f"run={name} failed; the others go on")
 
     def say(self, text: str) -> None:
         """A line of its own."""

@@ -11,9 +11,11 @@ from heliograph.cli.making import Making
 from heliograph.cli.plan import discard_runs
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
+from heliograph.cli.trial_processes import made_here
 from heliograph.experiments.settings import COLUMNS
 from heliograph.hardware import num_cores
 from heliograph.reports.run_groups import Comparison, compare
+from heliograph.rllib.cluster import answering_cluster
 from heliograph.rllib.runs import sweep as trials_of
 from heliograph.rllib.runs.sweep import Trial, Unfinished
 from heliograph.rollouts.statistics import OF_TEAM
@@ -53,18 +55,21 @@ def run_sweep(given: Any) -> Shown:
 
 def _trials(given: Any) -> list[Trial]:
     """All trials, each combination with the first seed, then with the second, and so on; refused if any is wrong."""
-    if len(set(given.seeds)) < len(given.seeds):
+    if given.only and not given.controls:
+        raise ValueError(f"--only {given.only}: says which controls; say --controls too")
+    if given.seeds and len(set(given.seeds)) < len(given.seeds):
         raise ValueError(f"--seeds {' '.join(map(str, given.seeds))}: each seed once")
     out, grid = pathlib.Path(given.out), parse_grid(given.grid)
     chosen = [(combination, settings_of_combination(given, combination)) for combination in combinations(grid)]
     trials = []
-    for seed in given.seeds:
+    for seed in given.seeds or [chosen[0][1].seed]:
         for place, (combination, settings) in enumerate(chosen):
             name = trial_name(combination, seed, place=place)
             trials.append(Trial(name=name, settings=settings.model_copy(update={"seed": seed}), out=out / name))
     if len({trial.name for trial in trials}) < len(trials):
         raise ValueError("--grid: two values would have the same folder name; write them apart")
-    trials_of.check_trials(trials, scheduler=given.scheduler, metric=_column(given))
+    how = {"scheduler": given.scheduler, "metric": _column(given), "on_cluster": answering_cluster()}
+    trials_of.check_trials(trials, **how)
     for trial in trials if not given.overwrite else ():
         trials_of.refuse_others(trial)
     return trials
@@ -78,7 +83,10 @@ def _make_controls(trials: list[Trial], given: Any) -> dict[str, str]:
         if summary is not None:
             job = Job(name=trial.name, settings=trial.settings, out=trial.out)
             steps = summary["num_env_steps"] if trial.settings.open_ended else None
-            twins += [Trial(name=t.name, settings=t.settings, out=t.out) for t in twins_of(job, env_steps=steps)]
+            twins += [
+                Trial(name=t.name, settings=t.settings, out=t.out)
+                for t in twins_of(job, env_steps=steps, only=given.only)
+            ]
     left = [twin for twin in twins if trials_of.finished_trial(twin) is None]
     with Display({}, err=given.json) as display:
         making = Making(given=given, remedy="the same command again")
@@ -93,6 +101,12 @@ def _column(given: Any) -> str:
 
 
 def _make(left: list[Trial], given: Any, *, jobs: int, display: Display) -> dict[str, str]:
+    """Make trials on the cluster that is named, or in processes here, each of which makes one trial after another."""
+    if not answering_cluster():
+        return made_here(
+            left, jobs=jobs, watcher=_Watching(display, left), scheduler=given.scheduler, metric=_column(given),
+            grace_iterations=given.grace, resumed=given.resume,
+        )  # fmt: skip
     return trials_of.sweep(
         left,
         jobs=jobs,
@@ -127,6 +141,9 @@ class _Watching:
         self.display.say(f"run={name} failed: {message}")
         self._count()
 
+    def say(self, text: str) -> None:
+        self.display.say(text)
+
     def _count(self) -> None:
         self.ended += 1
         self.display.say(f"trials={self.ended}/{len(self.trials)}")
@@ -134,8 +151,14 @@ class _Watching:
 
 def _result(trials: list[Trial], given: Any, failures: dict[str, str]) -> dict[str, Any]:
     found = [_trial_result(trial, failures.get(trial.name)) for trial in trials]
-    names = ("target", "grid", "seeds", "scheduler", "metric")
-    return {**{name: getattr(given, name) for name in names}, "command": command_line(), "trials": found}
+    names = ("target", "grid", "scheduler", "metric")
+    seeds = list(dict.fromkeys(trial.settings.seed for trial in trials))
+    return {
+        **{name: getattr(given, name) for name in names},
+        "seeds": seeds,
+        "command": command_line(),
+        "trials": found,
+    }
 
 
 def _trial_result(trial: Trial, failure: str | None) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.cli.choosing import Job, jobs_of, settings_from_arguments, twins_of
+from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
 from heliograph.experiments.settings import check_training, settings_from
+from heliograph.storage.run_folder import CONFIG
 
 Shown = tuple[Any, Callable[[Any], None]]
 DEMO = {"dru": "speaker_listener_dru", "symbols": "speaker_listener_symbols"}
@@ -57,6 +59,7 @@ def run_demo(given: Any) -> Shown:
     riddle = _demo_job(RIDDLE, RIDDLE, out, **RIDDLE_BUDGET)
     games = [dru, symbols, silent, garbled]
     jobs = [dru, riddle, symbols, silent, garbled]
+    refuse_existing([job.out / CONFIG for job in jobs], given)
     with Display({job.name: job.settings for job in jobs}, err=given.json) as display:
         summaries = run_all(
             jobs, processes=given.jobs, display=display, command=command_line(), remedy="the same command"

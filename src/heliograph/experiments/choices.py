@@ -18,7 +18,7 @@ from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
 from heliograph.experiments.channel_layers import channel_text, layers_of
-from heliograph.importing import imported
+from heliograph.importing import absolute_names, imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
 from heliograph.renamed import KEYWORDS, present_settings, renamed, understood_by
@@ -51,7 +51,13 @@ class Choices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
 
-Settings = Annotated[dict[str, Any], BeforeValidator(lambda given: present_settings(given) if given else given)]
+Named = Annotated[Any, BeforeValidator(absolute_names)]
+"""A component by name, "package.module:Name" or "./file.py:Name", or itself; paths become absolute."""
+NamedSettings = Annotated[dict[str, Any], BeforeValidator(absolute_names)]
+"""Settings in which paths of such names become absolute."""
+Settings = Annotated[
+    dict[str, Any], BeforeValidator(lambda given: absolute_names(present_settings(given)) if given else given)
+]
 """Settings of a component, by their present names, whatever they were called when they were written down."""
 
 
@@ -59,7 +65,7 @@ class PolicyChoice(Choices):
     """One policy: the agents it serves, and a model or normaliser of its own where it differs from the team's."""
 
     agents: tuple[str, ...]
-    model: Any = None
+    model: Named = None
     model_settings: Settings = Field(default_factory=dict)
     normalise_observations: bool | None = None
 
@@ -69,14 +75,14 @@ class TeamChoices(Choices):
 
     Channel wrappers are written outermost first, joined by `+`: "garbled+dru", or in full as a list of layers (see
     `channel_layers`). Names with a colon
-    ("package.module:Name") are imported; classes may be given as they are.
+    ("package.module:Name", "./file.py:Name") are imported; classes may be given as they are.
     """
 
-    model: Any = "cnet"
+    model: Named = "cnet"
     model_settings: Settings = Field(default_factory=dict)
-    channel: Any = "dru"
+    channel: Named = "dru"
     channel_settings: Settings = Field(default_factory=dict)
-    topology: Any = "full"
+    topology: Named = "full"
     topology_settings: Settings = Field(default_factory=dict)
     policies: dict[str, PolicyChoice] | None = None
     normalise_observations: bool = False
@@ -85,7 +91,7 @@ class TeamChoices(Choices):
 class EnvChoice(Choices):
     """An environment by name (or class, or callable that makes one), with its settings."""
 
-    env: Any
+    env: Named
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -149,7 +155,7 @@ def resolve(kind: str, name: Any) -> Any:
     if ":" not in name:
         return registry.load(kind, name)
     try:
-        with isolated(f"the import of {name.partition(':')[0]}", error=ImportError):
+        with isolated(f"the import of {name.rpartition(':')[0]}", error=ImportError):
             return imported(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error

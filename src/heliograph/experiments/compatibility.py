@@ -289,8 +289,11 @@ def build_loss(loss: Any, team: Team, settings: dict[str, Any]) -> Any:
     if not issubclass(made, AuxiliaryLoss):
         raise ValueError(f"loss {loss!r} is a {made.__name__}: must be an AuxiliaryLoss, or a function of a LossBatch")
     registry.check_settings(made, settings, what=f"loss {loss!r}")
-    with isolated(f"the making of loss {loss!r}", error=ValueError):
-        return made(team, **settings)
+    try:
+        with isolated(f"the making of loss {loss!r}", error=ValueError):
+            return made(team, **settings)
+    except TypeError as error:
+        raise ValueError(f"loss {loss!r} cannot be made of a team and the settings {settings}: {error}") from error
 
 
 def _ends(sampler: Sampler, env: EnvChoice) -> None:

@@ -7,11 +7,12 @@ from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_vali
 
 from heliograph import registry
 from heliograph.experiments.channel_layers import wrapped_in
-from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
+from heliograph.experiments.choices import Choices, EnvChoice, Named, NamedSettings, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import schedules_of, task_settings
 from heliograph.experiments.stopping import Goal, goals_of
 from heliograph.experiments.team_settings import FIELDS, TeamSettings, first_error
+from heliograph.experiments.tracking import check_trackers
 from heliograph.names import safe_names
 from heliograph.rollouts.statistics import OF_AGENT, OF_INFO, OF_ROLE, OF_TEAM
 from heliograph.types import Role
@@ -63,8 +64,8 @@ class PolicySettings(Choices):
     """A policy of a run: the agents that it plays, and a model or learning rate of its own (None: those of all)."""
 
     agents: tuple[str, ...]
-    model: Any = None
-    model_settings: dict[str, Any] = Field(default_factory=dict)
+    model: Named = None
+    model_settings: NamedSettings = Field(default_factory=dict)
     lr: Any = None
 
     def config(self) -> dict[str, Any]:
@@ -91,16 +92,17 @@ class TrainSettings(TeamSettings):
     the first of these, or of the mean return. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
-    `torch_num_threads`: threads of each process, by default as many as its networks are worth.
+    `wandb`, `mlflow`: a project and an experiment to log to as well. `torch_num_threads`: threads of each process, by
+    default as many as its networks are worth.
     """
 
     model_config = ConfigDict(validate_default=True)
 
-    env: Any = "speaker_listener"
-    env_settings: dict[str, Any] = Field(default_factory=dict)
+    env: Named = "speaker_listener"
+    env_settings: NamedSettings = Field(default_factory=dict)
     curriculum: dict[str, Any] = Field(default_factory=dict)
-    algorithm: Any = "ppo"
-    algorithm_settings: dict[str, Any] = Field(default_factory=dict)
+    algorithm: Named = "ppo"
+    algorithm_settings: NamedSettings = Field(default_factory=dict)
     load_policies: dict[str, str] = Field(default_factory=dict, description=FIELDS["load_policies"].description)
     networks: Literal["shared", "separate"] = "shared"
     policies: dict[str, PolicySettings] = Field(default_factory=dict)
@@ -116,6 +118,8 @@ class TrainSettings(TeamSettings):
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
     evaluate_every: PositiveInt | None = None
+    wandb: str | None = Field(default=None, min_length=1)
+    mlflow: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_way_of_playing(self) -> "TrainSettings":
@@ -230,6 +234,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
 
 def check_training(settings: TrainSettings) -> None:
     """Build everything once, small, play two steps, call each loss: what is wrong shows before Ray starts."""
+    check_trackers(settings)
     if isinstance(settings.algorithm, str) and ":" not in settings.algorithm:
         if settings.algorithm not in (valid := registry.names("algorithm")):
             raise registry.UnknownNameError(what="algorithm", name=settings.algorithm, valid=valid)

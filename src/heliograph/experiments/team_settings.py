@@ -6,12 +6,13 @@ A field added here is taken by `CommunicationConfig.communication()`, by trainin
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationError
 from pydantic.fields import FieldInfo
 
-from heliograph.experiments.choices import Choices, Settings
+from heliograph.experiments.choices import Choices, Named, Settings
+from heliograph.importing import absolute_names
 from heliograph.models.critic import VIEWS
 from heliograph.registry import UnknownNameError
 
@@ -22,13 +23,13 @@ COMPONENTS = ("model", "channel", "topology")
 class TeamSettings(Choices):
     """The choices that make a team, and how it learns values: see the description of each field."""
 
-    model: Any = Field(default="cnet", description="networks of the agents: a name, an import path, or a class")
+    model: Named = Field(default="cnet", description="networks of the agents: a name, an import path, or a class")
     model_settings: Settings = Field(default_factory=dict, description="settings of the model")
-    channel: Any = Field(default="dru", description="what carries messages: a name, wrappers before it, or layers")
+    channel: Named = Field(default="dru", description="what carries messages: a name, wrappers before it, or layers")
     channel_settings: Settings = Field(default_factory=dict, description="settings of the channel")
-    topology: Any = Field(default="full", description="who hears whom: a name, an import path, or a class")
+    topology: Named = Field(default="full", description="who hears whom: a name, an import path, or a class")
     topology_settings: Settings = Field(default_factory=dict, description="settings of the topology")
-    losses: tuple[Any, ...] = Field(
+    losses: Annotated[tuple[Any, ...], BeforeValidator(absolute_names)] = Field(
         default=(), description="auxiliary losses: names, or (name or callable, coefficient or schedule, settings)"
     )
     load_policies: dict[str, Any] = Field(

@@ -29,6 +29,8 @@ from heliograph.types import Choice
 __all__ = ["MOST_EPISODES", "Shot", "check_fps", "film", "shots", "write_gif", "write_pngs"]
 
 MOST_EPISODES = 100
+STEM = "frame"
+"""What pictures of single steps are called, if not otherwise."""
 FASTEST = 50
 """Pictures a second that viewers of GIFs can show."""
 END_SECONDS = 1.5
@@ -134,7 +136,7 @@ def check_fps(fps: Number) -> None:
 
 
 def write_pngs(
-    frames: Iterable[UInt8[np.ndarray, "H W 3"]], folder: pathlib.Path, *, stem: str = "frame"
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]], folder: pathlib.Path, *, stem: str = STEM
 ) -> list[pathlib.Path]:
     """Write each picture to a file of its own, numbered; returns their paths. None is replaced before all are drawn."""
     make_folder(folder)

@@ -31,12 +31,17 @@ def write_report(
     to NAME.html where you are. `out` names another file. `trust` lets a configuration import code that is not
     Heliograph's. Raises `RunFolderError` where the folder is neither.
     """
-    source, folder = folder, located(folder).absolute()
-    beside = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
-    path = pathlib.Path(out or (beside.name if is_shipped(source) else beside)).absolute()
-    findings = gather(folder, num_episodes=num_episodes, seed=seed, trust=trust)
+    path = report_path(folder, out=out)
+    findings = gather(located(folder).absolute(), num_episodes=num_episodes, seed=seed, trust=trust)
     write_text(path, report_page(findings))
     return path
+
+
+def report_path(source: str | pathlib.Path, *, out: str | pathlib.Path | None = None) -> pathlib.Path:
+    """The file that a report of a source is written to, unless `out` names another."""
+    folder = located(source).absolute()
+    beside = folder.with_suffix(".html") if folder.is_file() else folder / REPORT
+    return pathlib.Path(out or (beside.name if is_shipped(source) else beside)).absolute()
 
 
 def report_page(findings: Findings) -> str:

@@ -23,6 +23,7 @@ from ray.rllib.utils.metrics import (
 from heliograph.experiments.curriculum import Curriculum
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner_errors import learners_answering
+from heliograph.rllib.runs.records import row_of
 from heliograph.rllib.runs.saved import run_in_memory, save_run
 from heliograph.rllib.runs.session import ray_only_where_it_runs
 from heliograph.rllib.sampling import close_runners, failure_in, sample_batch
@@ -34,6 +35,9 @@ from heliograph.storage.run_folder import Run
 
 CURRICULUM = "curriculum"
 """Key of a checkpoint: how far the curriculum has come."""
+ROWS = "progress"
+"""Key of a checkpoint: rows of progress.csv and the seconds so far, where the algorithm keeps them."""
+SHORTEST_SECONDS = 1e-9
 CLOSING_SECONDS = 5.0
 """How long env runners have at the end of a run to close their environments."""
 REMOTE_RUNNERS = "remote_env_runners"
@@ -45,6 +49,8 @@ class CommunicationAlgorithm(Algorithm):
 
     seconds = 0.0
     """Of all iterations in this process."""
+    rows: list[dict[str, Any]] | None = None
+    """Rows of progress.csv, for `save_run`; None where somebody else writes them down."""
 
     @staticmethod
     def _get_env_id_and_creator(env_specifier: Any, config: Any) -> tuple[Any, Any]:
@@ -55,6 +61,7 @@ class CommunicationAlgorithm(Algorithm):
 
     def setup(self, config: Any) -> None:
         """RLlib's; a local env runner and a local learner then share their weights."""
+        self.rows = []
         with ray_only_where_it_runs():
             super().setup(config)
         if self.config.num_env_runners == 0 and self.config.num_learners == 0:
@@ -73,8 +80,18 @@ class CommunicationAlgorithm(Algorithm):
         return save_run(
             folder, config=self.config, team=team_of(self),
             trained={"iterations": self.iteration, "num_env_steps": int(steps), "wall_seconds": self.seconds},
-            overwrite=overwrite, evaluation_episodes=evaluation_episodes,
+            rows=self.rows or (), overwrite=overwrite, evaluation_episodes=evaluation_episodes,
         )  # fmt: skip
+
+    def train(self) -> Any:
+        """RLlib's: an iteration, and a row of what it measured."""
+        results = super().train()
+        if self.rows is not None:
+            steps_before = self.rows[-1]["num_env_steps"] if self.rows else 0
+            took = self.seconds - (self.rows[-1]["seconds"] if self.rows else 0.0)
+            how: dict[str, Any] = {"steps_before": steps_before, "facts": self.config.facts()}
+            self.rows.append(row_of(results, seconds=self.seconds, took=max(took, SHORTEST_SECONDS), **how))
+        return results
 
     def step(self) -> Any:
         """RLlib's: an iteration, and the evaluation that is due."""
@@ -154,12 +171,16 @@ class CommunicationAlgorithm(Algorithm):
             state[REMOTE_RUNNERS] = dict(found)
         if self._check_component(CURRICULUM, components, not_components):
             state[CURRICULUM] = self.curriculum.get_state()
+        if self.rows and self._check_component(ROWS, components, not_components):
+            state[ROWS] = {"rows": self.rows, "seconds": self.seconds}
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over a state; a remote runner that the saved run had not starts afresh."""
         with ray_only_where_it_runs():
             super().set_state(state)
+        if ROWS in state:
+            self.rows, self.seconds = list(state[ROWS]["rows"]), state[ROWS]["seconds"]
         if CURRICULUM in state:
             self.curriculum.set_state(state[CURRICULUM])
         if state.get(REMOTE_RUNNERS):

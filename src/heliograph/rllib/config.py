@@ -31,6 +31,7 @@ from heliograph.experiments.team_settings import (
     checked_team_settings,
     takes_team_settings,
 )
+from heliograph.importing import absolute_names
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
@@ -101,7 +102,7 @@ class CommunicationConfig(AlgorithmConfig):
         if own:
             valid = [*ADAPTER_SETTINGS, "curriculum", *stock[1:]]
             settings["env_config"] = taken_together(settings.get("env_config", {}), own, valid=valid)
-        super().environment(*args, **settings)
+        super().environment(*absolute_names(args), **absolute_names(settings))
         return self
 
     def env_runners(self, **settings: Any) -> "CommunicationConfig":

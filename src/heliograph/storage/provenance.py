@@ -18,20 +18,21 @@ import sys
 import sysconfig
 import types
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from heliograph import registry
 from heliograph.hardware import memory_bytes, num_cores
-from heliograph.importing import FOLDER
+from heliograph.importing import FOLDER, file_of, file_path_in, module_of
+from heliograph.own_files import path_of_module
 from heliograph.storage.safe_files import make_folder, read_text, write_text
 from heliograph.texts import cut
 
 __all__ = [
-    "SOURCES", "Component", "components_in", "hardware", "origin", "texts_in", "told_changes", "whence",
-    "write_sources",
+    "SOURCES", "Component", "components_in", "hardware", "is_own_module", "names_in", "origin", "own_modules",
+    "texts_in", "told_changes", "whence", "write_sources",
 ]  # fmt: skip
 
 SOURCES = "source"
@@ -66,14 +67,21 @@ def components_in(training: Mapping[str, Any]) -> list[Component]:
     found = {}
     for where, text in _texts(training):
         kind = NAMED.get(where.split(".")[0]) if where.count(".") == 0 or where.startswith("losses") else None
-        for part in text.split("+"):
+        for part in names_in(text):
             component = _component(where, part.strip(), kind)
             if component is not None:
                 found[component.where, component.name] = component
     return list(found.values())
 
 
+def names_in(text: str) -> list[str]:
+    """The names in a text, which may be those of a channel and its wrappers."""
+    return [text] if file_path_in(text) and file_of(text) else [part.strip() for part in text.split("+")]
+
+
 def _component(where: str, name: str, kind: str | None) -> Component | None:
+    if file_path_in(name) is not None:
+        return Component(where=where, name=name, import_path=name, package=None, version=None)
     if IMPORT_PATH.fullmatch(name):
         package, version = _package_of(name.partition(":")[0])
         ours = name.startswith("heliograph.")
@@ -105,35 +113,44 @@ def _package_of(module: str) -> tuple[str | None, str | None]:
 
 def origin(components: Iterable[Component]) -> dict[str, Any]:
     """The user's own modules, where they lie and their digests; and what git says of that folder."""
-    modules = list(_own_modules([component.import_path.partition(":")[0] for component in components]))
-    sources = {module.__name__: _source(module) for module in modules}
+    modules = own_modules([module_of(component.import_path) for component in components])
+    sources: dict[str, dict[str, Any]] = {}
+    for module in modules:
+        taken = [about["copy"] for about in sources.values()]
+        sources[path_of_module(module.__name__) or module.__name__] = _source(module, taken)
     folder = pathlib.Path(sources[next(iter(sources))]["file"]).parent if sources else _here()
     return {"sources": sources, "git": _git(folder, trusted=bool(sources)), "made_in": str(_here())}
 
 
 def write_sources(folder: pathlib.Path, sources: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the texts of modules into a run folder, under names that nothing imports."""
-    for name, about in sources.items():
+    for about in sources.values():
         if about["copy"] is not None:
             make_folder(folder / SOURCES)
-            write_text(folder / SOURCES / f"{name}.py.txt", pathlib.Path(about["file"]).read_text(encoding="utf8"))
+            write_text(folder / about["copy"], pathlib.Path(about["file"]).read_text(encoding="utf8"))
 
 
 def texts_in(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, str]:
     """The texts of the user's modules that a run folder holds."""
-    places = {name: folder / SOURCES / f"{pathlib.Path(name).name}.py.txt" for name in _sources_in(config)}
+    copies = {name: about.get("copy") for name, about in _sources_in(config).items()}
+    places = {name: folder / SOURCES / pathlib.Path(copy).name for name, copy in copies.items() if _is_name(copy)}
     return {n: read_text(p, at_most=MAX_SOURCE_BYTES) for n, p in places.items() if p.is_file() and not p.is_symlink()}
 
 
-def _source(module: types.ModuleType) -> dict[str, Any]:
-    file = pathlib.Path(str(module.__file__))
+def _source(module: types.ModuleType, taken: Collection[str | None]) -> dict[str, Any]:
+    file = pathlib.Path(str(module.__file__)).absolute()
     content = file.read_bytes()
-    kept = len(content) <= MAX_SOURCE_BYTES
-    copy = f"{SOURCES}/{module.__name__}.py.txt" if kept else None
-    return {"file": str(file), "sha256": hashlib.sha256(content).hexdigest(), "copy": copy}
+    digest = hashlib.sha256(content).hexdigest()
+    by_path = path_of_module(module.__name__) is not None
+    copy: str | None = f"{SOURCES}/{file.stem if by_path else module.__name__}.py.txt"
+    if copy in taken:  # files of one name, from several folders
+        copy = f"{SOURCES}/{file.stem}.{digest[:8]}.py.txt"
+    if len(content) > MAX_SOURCE_BYTES:
+        copy = None
+    return {"file": str(file), "sha256": digest, "copy": copy}
 
 
-def _own_modules(names: Iterable[str]) -> Iterator[types.ModuleType]:
+def own_modules(names: Iterable[str]) -> Iterator[types.ModuleType]:
     """Modules of the user's that are loaded: those named, and what they hold objects of, which may be theirs too."""
     waiting, seen = list(names), set[str]()
     while waiting and len(seen) < MAX_MODULES:
@@ -150,6 +167,11 @@ def _own_modules(names: Iterable[str]) -> Iterator[types.ModuleType]:
 def _module_of(value: Any) -> str:
     name = getattr(value, "__module__", "")
     return name if isinstance(name, str) else ""
+
+
+def is_own_module(name: str) -> bool:
+    """Tell whether a module is loaded and the user's own."""
+    return name in sys.modules and _is_own(sys.modules[name])
 
 
 def _is_own(module: types.ModuleType) -> bool:
@@ -210,7 +232,7 @@ def _processor() -> str:
 def told_changes(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
     """Warn of the user's modules that are no longer what they were when a run was trained."""
     for name, about in _sources_in(config).items():
-        module = sys.modules.get(name)
+        module = sys.modules.get(_module_called(name))
         file = getattr(module, "__file__", None)
         if file is None or not os.path.isfile(file):
             continue
@@ -221,8 +243,15 @@ def told_changes(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
 
 def whence(folder: pathlib.Path, config: Mapping[str, Any]) -> str:
     """Return where the code that a run needs came from, of what cannot be found here; nothing where all is there."""
-    told = []
+    told, files = [], set[str]()
     for component in _components_of(config):
+        path = file_path_in(component.import_path)
+        if path is not None:
+            if path not in files and not os.path.isfile(path):
+                kept = _kept(folder, _sources_in(config).get(path, {}))
+                told.append(f"{cut(component.name)!r} came from the file {cut(path)}: there is none here{kept}")
+            files.add(path)
+            continue
         module = component.import_path.partition(":")[0]
         if _is_there(module):
             continue
@@ -235,6 +264,15 @@ def whence(folder: pathlib.Path, config: Mapping[str, Any]) -> str:
             came = f"{cut(component.name)!r} came from the module {cut(module)}{lay}"
             told.append(f"{came}: it is not found here{_kept(folder, about)}")
     return "; ".join(told)
+
+
+def _module_called(name: str) -> str:
+    """A module as Python calls it, of one that is named by its file too."""
+    return module_of(f"{name}:_") if name.endswith(".py") else name
+
+
+def _is_name(copy: Any) -> bool:
+    return isinstance(copy, str) and bool(pathlib.Path(copy).name)
 
 
 def _kept(folder: pathlib.Path, about: Mapping[str, Any]) -> str:

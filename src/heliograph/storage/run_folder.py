@@ -26,10 +26,11 @@ from heliograph.experiments.choices import (
     facts_for,
     outline,
 )
+from heliograph.importing import file_of, import_path, module_of
 from heliograph.memory import at_most, is_exhausted
 from heliograph.renamed import present_weights
 from heliograph.shipped import card_of, comes_with_us, located
-from heliograph.storage.provenance import told_changes, whence
+from heliograph.storage.provenance import is_own_module, names_in, told_changes, whence
 from heliograph.storage.safe_files import (
     CHECKSUM,
     VERSION,
@@ -43,6 +44,7 @@ from heliograph.storage.safe_files import (
     write_tensors,
     write_text,
 )
+from heliograph.storage.trusted import UntrustedError, changed_files, is_trusted, remember
 from heliograph.team.alone import LoneAgent
 from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
@@ -125,8 +127,8 @@ def plain(value: Any) -> Any:
     for method in ("model_dump", "as_plain"):
         if hasattr(value, method) and not isinstance(value, type):
             return getattr(value, method)()
-    if hasattr(value, "__qualname__") and "<" not in value.__qualname__ and value.__module__ != "__main__":
-        return f"{value.__module__}:{value.__qualname__}"
+    if (name := import_path(value)) is not None:
+        return name
     if isinstance(value, (set, frozenset, tuple)):
         return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
     if hasattr(value, "item"):
@@ -181,6 +183,7 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
     check_trusted_names(source, config, trust=trust)
     env, choices, facts, team = _build(source, config, stored, trust=trust)
     told_changes(source, config)
+    remember_code(config)
     place = source.parent if source.is_file() else source
     return Run(folder=place, source=source, config=config, env=env, choices=choices, facts=facts, team=team)
 
@@ -329,12 +332,49 @@ def check_trusted_names(source: pathlib.Path, config: dict[str, Any], *, trust: 
         if key == "not_json":
             raise RunFolderError(f"{source}: {cut(where)} was a Python object ({cut(value)}); build it in Python")
         told = f"{source}: {cut(where)}={cut(repr(value))}"
-        if isinstance(value, str) and ":" in value and not trust:
-            raise RunFolderError(f"{told} would import code; {TRUST}")
+        if isinstance(value, str) and ":" in value and not trust and not all(map(is_trusted, _named(value))):
+            raise _untrusted(source, config, told, value)
         most = MAX_PARTS if key in PARTS else MAX_SIZE
         large = isinstance(value, (int, float)) and abs(value) > most
         if large and not trust and not key.endswith(COUNTS_OF_STEPS):
             raise RunFolderError(f"{told} is larger than {most}; {TRUST}")
+
+
+def _untrusted(source: pathlib.Path, config: dict[str, Any], told: str, value: str) -> UntrustedError:
+    """Return what is said of code that nobody has trusted: whether it has changed, or is not there."""
+    changed = [file for name in _named(value) for file in changed_files(name)]
+    came = whence(source, config)
+    more = f" ({changed[0]} has changed since you trusted it)" if changed else f" ({came})" if came else ""
+    asked = [name for name in untrusted_code(config) if file_of(name) is not None]
+    return UntrustedError(f"{told} would import code{more}; {TRUST}", names=() if came else asked)
+
+
+def remember_code(config: Mapping[str, Any]) -> None:
+    """Remember the code that a configuration names as trusted: what it is built of, and the user's own functions."""
+    remember(_code_names(config, in_settings=False))
+    remember(name for name in _code_names(config, in_settings=True) if is_own_module(module_of(name)))
+
+
+def untrusted_code(config: Mapping[str, Any]) -> list[str]:
+    """Names of the code that a configuration would import and that nobody has trusted."""
+    return [name for name in _code_names(config, in_settings=True) if not is_trusted(name)]
+
+
+def _code_names(config: Mapping[str, Any], *, in_settings: bool) -> list[str]:
+    """Everything that a configuration would import, as a component of its own or also in settings of one."""
+    parts = [(key, config[key]) for key in ("env", "team") if key in config]
+    leaves = [(where, text) for key, part in parts for where, text in _leaves(key, part) if isinstance(text, str)]
+    texts = [text for where, text in leaves if ":" in text and (in_settings or _is_component(where))]
+    return list(dict.fromkeys(name for text in texts for name in _named(text)))
+
+
+def _is_component(where: str) -> bool:
+    own_model = where.startswith("team.policies.") and where.endswith(".model") and "_settings." not in where
+    return own_model or where in ("env.env", "team.model", "team.channel", "team.topology")
+
+
+def _named(text: str) -> list[str]:
+    return [name for name in names_in(text) if ":" in name]
 
 
 def _leaves(where: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -6,13 +6,19 @@ import time
 from typing import Any
 
 import torch
-from ray.rllib.utils.metrics import ALL_MODULES, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.utils.metrics import (
+    ALL_MODULES,
+    ENV_RUNNER_RESULTS,
+    LEARNER_RESULTS,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+)
 from torch import Tensor
 
 from heliograph.experiments.curriculum import Curriculum
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.runs.records import row_of
 from heliograph.rllib.runs.saved import run_in_memory, save_run
 from heliograph.rllib.runs.session import quiet
 from heliograph.rllib.shared_weights import share_weights
@@ -46,6 +52,7 @@ class LocalTrainer:
             )
         self.config = config
         self.iteration, self.seconds = 0, 0.0
+        self.rows: list[dict[str, Any]] = []
         self.curriculum = Curriculum(config.curriculum)
         with quiet():
             config.validate()
@@ -73,9 +80,18 @@ class LocalTrainer:
         results = self.learner.update(episodes=rollouts, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: steps})
         self._sync()
         self.iteration += 1
-        self.seconds += time.perf_counter() - started
+        took = time.perf_counter() - started
+        self.seconds += took
+        self._keep_row({**sampled, **columns}, _values(results), took=took)
         self.curriculum.advance(num_env_steps=steps, metrics=sampled)
         return Progress(num_env_steps=steps, env_runner=sampled | columns, learner=_values(results[ALL_MODULES]))
+
+    def _keep_row(self, sampled: dict[str, Any], learnt: dict[str, Any], *, took: float) -> None:
+        steps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_runner.num_env_steps_sampled_lifetime}
+        results = {ENV_RUNNER_RESULTS: sampled | steps, LEARNER_RESULTS: learnt, "training_iteration": self.iteration}
+        steps_before = self.rows[-1]["num_env_steps"] if self.rows else 0
+        how: dict[str, Any] = {"steps_before": steps_before, "facts": self.config.facts()}
+        self.rows.append(row_of(results, seconds=self.seconds, took=took, **how))
 
     def run(self) -> Run:
         """The team as it is now, as a run: to evaluate, record, or read."""
@@ -91,7 +107,7 @@ class LocalTrainer:
             "wall_seconds": self.seconds,
         }
         return save_run(
-            folder, config=self.config, team=self.team, trained=trained, overwrite=overwrite,
+            folder, config=self.config, team=self.team, trained=trained, rows=self.rows, overwrite=overwrite,
             evaluation_episodes=evaluation_episodes,
         )  # fmt: skip
 
@@ -104,13 +120,15 @@ class LocalTrainer:
         learner = self.learner.get_state()
         learner.pop("should_module_be_updated")  # the configuration says it, perhaps by a function
         runner, curriculum = self.env_runner.get_state(), self.curriculum.get_state()
-        return {"env_runner": runner, "learner": learner, "iteration": self.iteration, "curriculum": curriculum}
+        done = {"iteration": self.iteration, "seconds": self.seconds, "rows": list(self.rows)}
+        return {"env_runner": runner, "learner": learner, "curriculum": curriculum, **done}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue exactly where `get_state` was called."""
         self.learner.set_state(state["learner"])
         self.env_runner.set_state(state["env_runner"])
         self.iteration = state["iteration"]
+        self.seconds, self.rows = state.get("seconds", 0.0), list(state.get("rows", ()))
         self.curriculum.set_state(state["curriculum"])
 
     def save(self, path: str | pathlib.Path) -> None:

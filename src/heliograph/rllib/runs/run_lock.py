@@ -13,7 +13,10 @@ from heliograph.storage.atomic import telling
 from heliograph.storage.provenance import SOURCES
 from heliograph.storage.run_folder import CONFIG, PROGRESS, SUMMARY, WEIGHTS, RunFolderError, read_config
 
-__all__ = ["claimed", "cleared"]
+__all__ = ["TRACKED", "claimed", "cleared"]
+
+TRACKED = "trackers.json"
+"""The file in a run folder that says which runs of tracking services it is."""
 
 
 @contextlib.contextmanager
@@ -45,6 +48,6 @@ def cleared(folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
         with claimed(folder):
             for name in (CHECKPOINTS, TENSORBOARD, SOURCES):
                 shutil.rmtree(folder / name, ignore_errors=True)
-            for name in (PROGRESS, SUMMARY, WEIGHTS, CONFIG):
+            for name in (PROGRESS, SUMMARY, TRACKED, WEIGHTS, CONFIG):
                 (folder / name).unlink(missing_ok=True)
     return folder

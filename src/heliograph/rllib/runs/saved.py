@@ -3,6 +3,7 @@
 import json
 import pathlib
 import pickle
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from heliograph.experiments.choices import build_team
 from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.runs.configured import beyond_settings, settings_of_config
 from heliograph.rllib.runs.described import description, refuse_nameless, versions
+from heliograph.rllib.runs.records import ProgressWriter
 from heliograph.rllib.runs.run_lock import claimed, cleared
 from heliograph.storage.provenance import write_sources
 from heliograph.storage.run_folder import (
@@ -19,7 +21,9 @@ from heliograph.storage.run_folder import (
     Run,
     RunFolderError,
     plain,
+    read_config,
     read_run,
+    remember_code,
     write_config,
     write_json,
     write_team,
@@ -52,14 +56,17 @@ def save_run(
     config: CommunicationConfig,
     team: Team,
     trained: dict[str, Any],
+    rows: Sequence[Mapping[str, Any]],
     overwrite: bool = False,
     evaluation_episodes: int | None = 1000,
 ) -> Run:
     """Write a team and all that is known of its training as a run folder, evaluated unless that is None; read it back.
 
-    `trained` are entries of summary.json: iterations, env steps and seconds so far.
+    `trained` are entries of summary.json: iterations, env steps and seconds so far. `rows` go to progress.csv and to
+    TensorBoard's files.
     """
-    settings = settings_of_config(config)
+    budget = {"iterations": trained["iterations"], "evaluation_episodes": evaluation_episodes}
+    settings = settings_of_config(config, {key: value for key, value in budget.items() if value})
     refuse_nameless({"env": config.env_choice(), "team": config.choices()})
     place = cleared(pathlib.Path(folder).absolute(), overwrite=overwrite)
     with claimed(place):
@@ -69,6 +76,10 @@ def save_run(
             **({BEYOND: beyond} if beyond else {}),
         )  # fmt: skip
         write_sources(place, about["sources"])
+        remember_code(read_config(place))
+        with ProgressWriter(place) as progress:
+            for row in rows:
+                progress.add(row)
         write_team(place, team)
         run = read_run(place, trust=True)
         if evaluation_episodes is not None:

@@ -1,4 +1,4 @@
-"""Many runs as parallel trials of Ray Tune, each of which leaves an ordinary run folder.
+"""Many runs as parallel trials of Ray Tune on a cluster, each of which leaves an ordinary run folder.
 
 Tune stops a trial by killing its process, which would leave half a run. Here schedulers and Ctrl-C only *ask* a trial
 to end, by a file that it looks for after each iteration; it then saves, evaluates and writes its summary.
@@ -12,6 +12,7 @@ import logging
 import os
 import pathlib
 import shutil
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -32,7 +33,17 @@ from heliograph.storage.atomic import telling
 from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
 from heliograph.storage.safe_files import make_folder, read_json
 
-__all__ = ["SCHEDULERS", "Observer", "Trial", "Unfinished", "check_trials", "finished_trial", "refuse_others", "sweep"]
+__all__ = [
+    "SCHEDULERS",
+    "Halving",
+    "Observer",
+    "Trial",
+    "Unfinished",
+    "check_trials",
+    "finished_trial",
+    "refuse_others",
+    "sweep",
+]
 
 SCHEDULERS = ("none", "asha")
 HALVING = 4
@@ -120,7 +131,7 @@ def sweep(
     lets the trials in progress end whole. Trials must share one parent folder. Those that a folder holds a part of are
     begun anew, or go on from their last whole checkpoint (`unfinished`; trusted folders only).
     """
-    check_trials(trials, scheduler=scheduler, metric=metric)
+    check_trials(trials, scheduler=scheduler, metric=metric, on_cluster=True)
     own = trials[0].out.resolve().parent / OWN_FOLDER
     shared = {"own": str(own), "metric": metric, "command": command, "unfinished": unfinished.value}
     make_folder(own.parent)
@@ -131,7 +142,7 @@ def sweep(
             tuner = tune.Tuner(
                 tune.with_resources(_train, {"cpu": 1}),
                 param_space={"job": tune.grid_search([{**_job(trial), **shared} for trial in trials])},
-                tune_config=tune.TuneConfig(scheduler=asking, max_concurrent_trials=jobs),
+                tune_config=tune.TuneConfig(scheduler=asking, max_concurrent_trials=jobs, reuse_actors=True),
                 run_config=tune.RunConfig(name="tune", storage_path=str(own), callbacks=[watch], stop=watch, verbose=0),
             )
             tuner.fit()
@@ -150,15 +161,15 @@ def _emptied(folder: pathlib.Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str) -> None:
+def check_trials(trials: Sequence[Trial], *, scheduler: str, metric: str, on_cluster: bool = False) -> None:
     """Refuse what cannot be swept, before anything is written."""
     if scheduler not in SCHEDULERS:
         raise UnknownNameError(what="scheduler", name=scheduler, valid=list(SCHEDULERS))
     if metric not in COLUMNS:
         raise UnknownNameError(what="column of progress.csv", name=metric, valid=list(COLUMNS))
     for trial in trials:
-        if trial.settings.num_actors:
-            raise ValueError("num_env_runners and num_learners must be 0 in a sweep: each trial is one process")
+        if trial.settings.num_actors and on_cluster:
+            raise ValueError("num_env_runners and num_learners must be 0 on a cluster: a trial is one process")
         config_of(trial.settings)
 
 
@@ -210,6 +221,24 @@ def _inner(scheduler: str, trials: Sequence[Trial], grace_iterations: int) -> Tr
         reduction_factor=HALVING,
         stop_last_trials=False,
     )
+
+
+class Halving:
+    """Says which trials ASHA ends, of trials that are not Tune's."""
+
+    def __init__(self, trials: Sequence[Trial], *, metric: str, grace_iterations: int):
+        self.inner, self.metric = _inner("asha", trials, grace_iterations), metric
+        self.trials = {trial.name: types.SimpleNamespace(trial_id=trial.name) for trial in trials}
+        for trial in self.trials.values():
+            self.inner.on_trial_add(None, trial)  # type: ignore[arg-type]
+
+    def __call__(self, name: str, row: Mapping[str, Any]) -> str | None:
+        """Why a trial is to end after this row of its progress.csv; None where it goes on."""
+        if row.get(self.metric) is None:
+            return None
+        result = {"iteration": row["iteration"], SCORE: row[self.metric]}
+        stopped = self.inner.on_trial_result(None, self.trials[name], result)  # type: ignore[arg-type]
+        return "asha" if stopped == TrialScheduler.STOP else None
 
 
 class _Unsaved:

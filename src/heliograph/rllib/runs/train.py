@@ -19,6 +19,7 @@ from heliograph.envs.checking import EnvError
 from heliograph.experiments.choices import facts_for, resolve
 from heliograph.experiments.settings import EVALUATED, OF_CALLBACKS, TrainSettings, settings_from
 from heliograph.experiments.stopping import Patience
+from heliograph.experiments.tracking import check_trackers
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig
@@ -32,6 +33,7 @@ from heliograph.rllib.runs.records import ProgressWriter, row_of
 from heliograph.rllib.runs.run_lock import claimed, cleared
 from heliograph.rllib.runs.saved import BEYOND
 from heliograph.rllib.runs.session import harmless_lines_dropped, ray_running
+from heliograph.rllib.runs.trackers import tracked
 from heliograph.rllib.teams import team_of
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.atomic import WriteError
@@ -43,6 +45,7 @@ from heliograph.storage.run_folder import (
     Run,
     RunFolderError,
     read_config,
+    remember_code,
     rewrite_config,
     write_config,
     write_json,
@@ -81,6 +84,7 @@ def train(
     unless `overwrite`.
     """
     settings = given_settings(what, budget)
+    check_trackers(settings)
     own = isinstance(what, CommunicationConfig)
     config = what.copy(copy_frozen=False) if isinstance(what, CommunicationConfig) else config_of(settings)
     beyond = beyond_settings(config) if own else {}
@@ -91,6 +95,7 @@ def train(
         about = {**description(algo.config, settings), "command": command, **({BEYOND: beyond} if beyond else {})}
         write_config(folder, env=config.env_choice(), choices=config.choices(), **about)
         write_sources(folder, about["sources"])
+        remember_code(read_config(folder))
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
@@ -120,6 +125,7 @@ def resume(
         told_changes(folder, content)
         now = {key: value for key, value in description(algo.config, settings).items() if key not in AS_BEGUN}
         rewrite_config(folder, {**content, **now})
+        remember_code(content)
         return _Life(algo=algo, settings=settings, folder=folder, command=command).live(on_progress, stopped)
 
 
@@ -228,7 +234,11 @@ class _Life:
     def _iterate(self, on_progress: OnProgress, stopped: Stop) -> tuple[str, dict[str, Any], float]:
         row: dict[str, Any] = {}
         facts, patience = self.algo.config.facts(), self._patience()
-        with ProgressWriter(self.folder, after=self.algo.iteration) as progress:
+        with (
+            ProgressWriter(self.folder, after=self.algo.iteration) as progress,
+            tracked(self.settings, self.folder) as trackers,
+        ):
+            self.algo.rows = None
             seconds, row = progress.seconds, progress.last
             for earlier in read_progress(self.folder):
                 patience.see(earlier)
@@ -242,7 +252,8 @@ class _Life:
                     self._keep_untrained(first)
                     first = None
                 row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps, facts=facts))
-                progress.add(row)
+                for log in (progress, *trackers):
+                    log.add(row)
                 patience.see(row)
                 self._check_until(row)
                 (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back

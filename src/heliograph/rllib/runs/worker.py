@@ -1,8 +1,9 @@
 """A process that trains one run after another: jobs come as lines of JSON on stdin, events leave on stdout.
 
-A job is `{"run", "settings", "out", "overwrite", "resume", "command"}`. Events have `run` and `event`: "start", "row",
-"summary", or "error". When stdin ends, the run in progress ends with its iteration, and the process with it. One Ray
-session serves all runs of a process.
+A job is `{"run", "settings", "out", "overwrite", "resume", "command", "judged"}`. Events have `run` and `event`:
+"start", "row", "summary", or "error". A run that is judged waits after each row for a line `{"verdict": ...}`, which
+says why it is to end, or null. When stdin ends, the run in progress ends with its iteration, and the process with it.
+One Ray session serves all runs of a process.
 """
 
 import contextlib
@@ -25,16 +26,22 @@ from heliograph.storage.run_folder import plain
 def run_jobs() -> None:
     """Read jobs until stdin ends."""
     events = _private_stdout()
-    jobs, ended = _read_jobs(sys.stdin)
+    orders = _Orders(sys.stdin)
     with contextlib.ExitStack() as stack:
-        while (job := jobs.get()) is not None and not ended.is_set():
-            _work(job, events, ended, session=stack)
+        while (job := orders.jobs.get()) is not None and not orders.ended.is_set():
+            _work(job, events, orders, session=stack)
 
 
-def _work(job: dict[str, Any], events: TextIO, ended: threading.Event, *, session: contextlib.ExitStack) -> None:
-    name = job["run"]
+def _work(job: dict[str, Any], events: TextIO, orders: "_Orders", *, session: contextlib.ExitStack) -> None:
+    name, verdict = job["run"], None
     _say(events, run=name, event="start")
-    watching = {"on_progress": lambda row: _say(events, run=name, event="row", row=row), "stop": ended.is_set}
+
+    def on_progress(row: dict[str, Any]) -> None:
+        nonlocal verdict
+        _say(events, run=name, event="row", row=row)
+        verdict = orders.verdicts.get() if job.get("judged") else None
+
+    watching: dict[str, Any] = {"on_progress": on_progress, "stop": lambda: orders.ended.is_set() or verdict or False}
     try:
         session.enter_context(ray_running(num_actors=num_actors(settings_from(job["settings"]))))
         summary = _made(job, command=job["command"], **watching)
@@ -51,18 +58,25 @@ def _made(job: dict[str, Any], **more: Any) -> dict[str, Any]:
     return train(settings, out=out, overwrite=job["overwrite"], **more)
 
 
-def _read_jobs(stdin: TextIO) -> tuple["queue.Queue[dict[str, Any] | None]", threading.Event]:
-    jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
-    ended = threading.Event()
+class _Orders:
+    """Lines that come in: jobs, and verdicts on the one in progress; None of each once there will be no more."""
 
-    def read() -> None:
+    def __init__(self, stdin: TextIO):
+        self.jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.verdicts: queue.Queue[str | None] = queue.Queue()
+        self.ended = threading.Event()
+        threading.Thread(target=self._read, args=(stdin,), daemon=True).start()
+
+    def _read(self, stdin: TextIO) -> None:
         for line in stdin:
-            jobs.put(json.loads(line))
-        ended.set()
-        jobs.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    return jobs, ended
+            order = json.loads(line)
+            if "verdict" in order:
+                self.verdicts.put(order["verdict"])
+            else:
+                self.jobs.put(order)
+        self.ended.set()
+        self.jobs.put(None)
+        self.verdicts.put(None)
 
 
 def _private_stdout() -> TextIO:
