@@ -6,6 +6,7 @@ channels only) and `metadata.json`.
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -71,6 +72,10 @@ class Corpus:
         Vectors are told apart within groups (`groups`), and so are those that pass a gate, whose symbols say only that
         they do. Mutual information of codes is a lower bound of that of the vectors.
         """
+        return self._codes
+
+    @functools.cached_property
+    def _codes(self) -> Int[np.ndarray, "n D"]:
         vectors = self.vectors()
         return self.messages() if vectors is None else codes_within(vectors, self.groups())[:, None]
 
@@ -81,6 +86,10 @@ class Corpus:
 
     def vectors(self) -> Float[np.ndarray, "n D"] | None:
         """Return what was said where it is vectors, behind a gate too; None where it is symbols."""
+        return self._vectors
+
+    @functools.cached_property
+    def _vectors(self) -> Float[np.ndarray, "n D"] | None:
         column = self.utterances["vector"]
         return _matrix(column, dtype=np.float64) if len(column) and column.notna().all() else None
 

@@ -93,10 +93,12 @@ def filled(value: Any, size: int, kind: pa.DataType) -> pa.Array:
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """The table with lists as Python's own, and what is null as None where it is not a number."""
-    return pd.DataFrame({name: _series(table[name]) for name in table.column_names})
+    return pd.DataFrame({name: _series(name, table[name]) for name in table.column_names})
 
 
-def _series(column: pa.ChunkedArray) -> pd.Series:
+def _series(name: str, column: pa.ChunkedArray) -> pd.Series:
+    if name == "vector" and not column.null_count:  # an object for each number would fill the memory
+        return column.to_pandas()
     plain = not (pa.types.is_list(column.type) or column.null_count)
     return column.to_pandas() if plain else pd.Series(column.to_pylist(), dtype=object)
 

@@ -91,6 +91,7 @@ class TrainSettings(Choices):
     the first of these, or of the mean return. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
+    With `record_every` what the team says is recorded every so many iterations, and before the first, for a timelapse.
     `torch_num_threads`: threads of each process, by default as many as its networks are worth.
     """
 
@@ -130,6 +131,7 @@ class TrainSettings(Choices):
     checkpoint_every: PositiveInt = 10
     evaluation_episodes: PositiveInt = 1000
     evaluate_every: PositiveInt | None = None
+    record_every: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _one_way_of_playing(self) -> "TrainSettings":
@@ -148,6 +150,8 @@ class TrainSettings(Choices):
             if key in EVALUATED and self.evaluate_every is None:
                 raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")
         goals_of(self.until)
+        if self.record_every is not None and self.channel == "none":
+            raise ValueError(f"record_every={self.record_every}: channel='none' lets nobody speak; leave it out")
         return self
 
     def goals(self) -> list[Goal]:
@@ -233,7 +237,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
-    changes: dict[str, Any] = {"channel": wrapped_in("garbled", settings.channel)}
+    changes: dict[str, Any] = {"channel": wrapped_in("garbled", settings.channel), "record_every": None}
     if kind == "silent":
         kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}

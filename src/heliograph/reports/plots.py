@@ -5,7 +5,7 @@ display; save them with `figure.savefig`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,10 +41,17 @@ STYLE: dict[str, Any] = {
     "legend.title_fontsize": 9.5, "svg.fonttype": "none",
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
 }  # fmt: skip
-Plot = tuple[Figure, Axes, pd.DataFrame]
 
 
-def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Plot:
+class Picture(NamedTuple):
+    """A figure, its axes, and the numbers that it shows, as a tidy table."""
+
+    figure: Figure
+    axes: Axes
+    table: pd.DataFrame
+
+
+def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Picture:
     """Mean episode return over env steps, of a team and its twins; thin lines are seeds where there are several.
 
     `curves` maps "team", "silent twin", "garbled twin" (or any name) to tables with the columns `num_env_steps` and
@@ -70,10 +77,10 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
         if bounds is not None:
             _draw_bounds(axes, bounds)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
-        return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+        return Picture(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
-def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plot:
+def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Picture:
     """Curves of every seed (thin), and each group's interquartile mean with its 95 % interval where all seeds have it.
 
     Groups are told apart by their number (from 1), which stands where a line ends and picks a colour of `OKABE_ITO`.
@@ -100,10 +107,10 @@ def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plo
         axes.set(xlabel="env steps", ylabel=column.replace("_", " "))
         axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+        return Picture(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
-def heat_map(corpus: Corpus) -> Plot:
+def heat_map(corpus: Corpus) -> Picture:
     """P(message | meaning), meanings down and messages across, both ordered so that a code shows as a diagonal.
 
     The 20 most frequent of each are shown; each row of the returned table (with all) sums to 1.
@@ -121,7 +128,7 @@ def heat_map(corpus: Corpus) -> Plot:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     tidy = shares.stack().rename("probability").reset_index()
-    return figure, axes, tidy
+    return Picture(figure, axes, tidy)
 
 
 def conditional_shares(corpus: Corpus) -> pd.DataFrame:
@@ -142,7 +149,7 @@ def seriated(shares: pd.DataFrame) -> pd.DataFrame:
     return shares.iloc[np.argsort(_centres(shares.to_numpy()), kind="stable")]
 
 
-def message_frequencies(corpus: Corpus) -> Plot:
+def message_frequencies(corpus: Corpus) -> Picture:
     """How often each message is said: shares of all utterances, the most frequent first."""
     share = pd.Series(message_labels(corpus), name="message").value_counts(normalize=True, sort=True)
     shown = share.iloc[:MAX_SHOWN]
@@ -158,10 +165,10 @@ def message_frequencies(corpus: Corpus) -> Plot:
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    return figure, axes, share.rename("share").reset_index()
+    return Picture(figure, axes, share.rename("share").reset_index())
 
 
-def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
+def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Picture:
     """Messages in the plane, by "tsne" or "pca", coloured by meaning; at most 600 utterances, drawn by `seed`.
 
     Symbols are placed by their one-hot vectors, other vectors with each column in units of its own spread; with a
@@ -184,7 +191,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
         axes.spines[:].set_color(RULE)
         names = {"tsne": ("t-SNE 1", "t-SNE 2"), "pca": ("first component", "second component")}[method]
         axes.set(xlabel=names[0], ylabel=names[1])
-    return figure, axes, tidy
+    return Picture(figure, axes, tidy)
 
 
 def sampled_utterances(corpus: Corpus, *, number: int, seed: int = 0) -> Corpus:
