@@ -1,6 +1,7 @@
 """How a language came about: corpora that were recorded on the way, side by side."""
 
 import dataclasses
+import itertools
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from heliograph.analysis.measures.language_drift import language_drift
 from heliograph.protocols.labels import meaning_labels, message_labels
 from heliograph.texts import cut, natural
 
-__all__ = ["CORPORA", "COLUMNS", "Timelapse", "corpora_at", "timelapse_of"]
+__all__ = ["COLUMNS", "CORPORA", "Timelapse", "corpora_at", "timelapse_of"]
 
 CORPORA = "corpora"
 """Where in a run folder corpora are that were recorded while it was trained."""
@@ -128,7 +129,7 @@ def _numbered(paths: list[pathlib.Path], corpora: list[Corpus]) -> list[int]:
         digits = re.search(r"(\d{1,15})$", path.name)
         known = isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 2**53
         found.append(said if known else int(digits[1]) if digits else place)
-    return found if all(a < b for a, b in zip(found, found[1:], strict=False)) else list(range(len(found)))
+    return found if all(a < b for a, b in itertools.pairwise(found)) else list(range(len(found)))
 
 
 def _together(corpora: list[Corpus]) -> Corpus:

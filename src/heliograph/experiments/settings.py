@@ -237,12 +237,13 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
-    changes: dict[str, Any] = {"channel": wrapped_in("garbled", settings.channel), "record_every": None}
+    changes: dict[str, Any] = {"channel": wrapped_in("garbled", settings.channel)}
     if kind == "silent":
         kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
         changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
+    changes["record_every"] = None  # nobody can hear what they say
     if settings.open_ended:
         changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)

@@ -34,6 +34,9 @@ MAX_SHOWN = 20
 MAX_ANNOTATED = 10
 MAX_POINTS = 600
 JITTER = 0.05
+FEWEST_FOR_TSNE = 12
+NEARLY_NOTHING = 1e-6
+"""Spread, as a part of the largest number, below which points are as good as one."""
 STYLE: dict[str, Any] = {
     "font.size": 9.5, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
     "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
@@ -228,7 +231,7 @@ def _project(features: np.ndarray, *, method: str, seed: int) -> np.ndarray:
     if features.shape[1] < 2 or len(features) < 4:
         padded = np.concatenate([features, JITTER * spread * rng.standard_normal((len(features), 2))], 1)
         return padded[:, :2]
-    if method == "tsne" and len(features) >= 12:
+    if method == "tsne" and len(features) >= FEWEST_FOR_TSNE and _apart_enough(features):
         from sklearn.manifold import TSNE
 
         perplexity = min(30.0, (len(features) - 1) / 3)
@@ -236,6 +239,12 @@ def _project(features: np.ndarray, *, method: str, seed: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     return PCA(2, random_state=seed).fit_transform(features)
+
+
+def _apart_enough(features: np.ndarray) -> bool:
+    """Tell whether points are finite and not nearly one: t-SNE divides by their distances, and may take the process."""
+    size = float(np.abs(features).max())
+    return bool(np.isfinite(features).all()) and float(np.ptp(features, axis=0).max()) > NEARLY_NOTHING * size
 
 
 def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
@@ -251,8 +260,8 @@ def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
     return handles + ([other] if len(rest) else [])
 
 
-def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0) -> None:
-    """Squares of a heat map: white for 0, darker up to that value; with their numbers where there are few."""
+def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0, numbers: np.ndarray | None = None) -> None:
+    """Squares of a heat map: white for 0, darker up to that value; with their numbers, or those given, if few."""
     places = [(row, column) for row in range(values.shape[0]) for column in range(values.shape[1])]
     colours = [(0.0, 0x72 / 255, 0xB2 / 255, float(values[place] / darkest)) for place in places]
     cells = [Rectangle((column, row), 1, 1) for row, column in places]
@@ -261,10 +270,15 @@ def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0) -> None:
         return
     for row, column in places:
         value = values[row, column]
-        if value >= 0.005:
-            text = "1" if value > 0.995 else f"{value:.2f}".lstrip("0")
+        if numbers is not None or value >= 0.005:
+            told = value if numbers is None else numbers[row, column]
+            text = f"{told:.2f}" if numbers is not None or told > 1.005 else _share(told)
             colour = "white" if value > 0.55 * darkest else INK
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=9)
+
+
+def _share(value: float) -> str:
+    return "1" if value > 0.995 else f"{value:.2f}".lstrip("0")
 
 
 def _draw_bounds(axes: Axes, bounds: Bounds) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from heliograph.analysis.timelapse import Timelapse, corpora_at, timelapse_of
+from heliograph.analysis.corpus_checks import CorpusError
+from heliograph.analysis.timelapse import CORPORA, Timelapse, corpora_at, timelapse_of
 from heliograph.protocols.labels import NOTHING, count, number, percent, shortened
 from heliograph.reports import timelapse_plots
 from heliograph.reports.page import Safe, element, figure, page, table
 from heliograph.reports.plots import MAX_SHOWN, seriated
 from heliograph.storage.safe_files import write_text
+from heliograph.texts import one_line
 
-__all__ = ["timelapse_elements", "write_timelapse"]
+__all__ = ["over_time", "timelapse_elements", "write_timelapse"]
 
 PAGE = "timelapse.html"
 MAX_ROWS = 60
@@ -41,6 +43,21 @@ def write_timelapse(
     write_text(path, page(f"Heliograph: {name} over time", *body))
     write_text(path.with_suffix(".csv"), lapse.rows.to_csv(index=False))
     return path
+
+
+def over_time(folder: pathlib.Path) -> Iterator[Safe]:
+    """The section of a report; nothing where no corpora were recorded on the way, or those that were cannot be read."""
+    first = next((path for path in (folder, *sorted(folder.glob("seed_*"))) if (path / CORPORA).is_dir()), None)
+    if first is None:
+        return
+    try:
+        lapse = timelapse_of([first])
+    except CorpusError as error:
+        yield element("h2", "How the language came about")
+        yield element("p", f"What was recorded on the way cannot be shown: {one_line(error)}", class_="note")
+        return
+    yield element("h2", "How the language came about")
+    yield from timelapse_elements(lapse)
 
 
 def timelapse_elements(lapse: Timelapse) -> Iterator[Safe]:
@@ -115,7 +132,7 @@ def _figures(lapse: Timelapse, role: str, *, prefix: str) -> Iterator[Safe]:
     ends = f"from {_shown(told.iloc[0])} to {_shown(told.iloc[-1])}"
     drawn = timelapse_plots.information_over_time(lapse, role=role)
     yield figure(drawn.figure, name=f"{prefix}-bits", alt=f"Bits that messages of role {role} tell: {ends}.",
-                 caption="What messages tell of what their senders know, within roles, policies and rounds.")  # fmt: skip
+                 caption="What messages tell of what their senders know.")  # fmt: skip
     drawn = timelapse_plots.drift_over_time(lapse, role=role)
     yield figure(drawn.figure, name=f"{prefix}-drift", alt=f"Share of meanings said otherwise, role {role}.",
                  caption="How many meanings have another most frequent message than at the moment before.")  # fmt: skip

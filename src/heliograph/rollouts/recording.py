@@ -85,6 +85,8 @@ class Record:
         self.observations = Frames(BLOCK_SIZE if num_steps is None else num_steps + 1)
         self.ends: dict[int, tuple[Tensor | slice, Tree]] = {}
         """Of steps that showed them, the final observations of copies whose episode ended, and which these are."""
+        self.said = Frames(BLOCK_SIZE)
+        """What was said, apart from the rest where nothing of what was seen is kept: then it is most of the memory."""
         self.seen: list[TeamStep] = []
         self.states: list[_Kept] = []
         self.acted: list[_Done] = []
@@ -107,7 +109,11 @@ class Record:
             rows = _ended(step)
             self.ends[self.num_steps] = rows, map_tensors(lambda leaf: leaf[rows], step.final_observations)
         self.states.append(_kept_of(state))
-        self.acted.append(_done_in(acted))
+        done = _done_in(acted)
+        if self.keeping is Keeping.SAID:
+            self.said.add((done.messages, done.draws))
+            done = dataclasses.replace(done, messages=(), draws=(), listening=())
+        self.acted.append(done)
         self.steps.append(_unseen(step, state=self.keeping is Keeping.SEEN))
         if oracle is not None:
             self.oracle.append(oracle)
@@ -130,6 +136,7 @@ class Record:
         self.see(step)
         seen, states = self.seen, [*self.states, _kept_of(state)]
         observations = self.observations.take() if self.keeping is Keeping.SEEN else {}
+        messages, draws = self._said()
         cut = self._cut()
         return Rollout(
             observations=observations,
@@ -143,9 +150,9 @@ class Record:
             actions=stack([a.actions for a in self.acted]),
             action_log_prob=stack([a.action_log_prob for a in self.acted]),
             message_log_prob=stack([a.message_log_prob for a in self.acted]),
-            draws=stack([a.draws for a in self.acted]),
+            draws=draws,
             listening=stack([a.listening for a in self.acted]),
-            messages=stack([a.messages for a in self.acted]),
+            messages=messages,
             rewards=stack([s.rewards for s in self.steps]).float(),
             terminated=stack([s.terminated for s in self.steps]),
             truncated=stack([s.truncated for s in self.steps]),
@@ -162,6 +169,13 @@ class Record:
             initial=self.initial,
             trace=None if cut else self._trace(),
         )
+
+    def _said(self) -> tuple[tuple[Message, ...], tuple[Tree, ...]]:
+        """Messages and draws of all steps."""
+        if self.keeping is Keeping.SAID and self.acted:
+            found: tuple[tuple[Message, ...], tuple[Tree, ...]] = self.said.take()
+            return found
+        return stack([a.messages for a in self.acted]), stack([a.draws for a in self.acted])
 
     def _state(self, steps: list[TeamStep], name: str) -> Any:
         """The environment's own states of some steps; what makes them where it gives none."""
