@@ -87,10 +87,12 @@ if TYPE_CHECKING:
     from heliograph.recipes.base import Recipe as Recipe
     from heliograph.reports.comparison import difference as difference
     from heliograph.reports.comparison import estimate as estimate
+    from heliograph.reports.pictures import pictures_of as pictures_of
     from heliograph.reports.plots import heat_map as heat_map
     from heliograph.reports.report import write_report as report
     from heliograph.reports.run_tables import curves as curves
     from heliograph.reports.run_tables import results as results
+    from heliograph.reports.timelapse_page import write_timelapse as timelapse
     from heliograph.rllib.a2c import CommA2C as CommA2C
     from heliograph.rllib.a2c import CommA2CConfig as CommA2CConfig
     from heliograph.rllib.alternating import Alternating as Alternating
@@ -217,7 +219,9 @@ PUBLIC: dict[str, dict[str, str]] = {
         "permutation_baseline": "heliograph.analysis.measures.permutation_baseline:permutation_baseline",
         "neighbour_purity": "heliograph.analysis.measures.neighbour_purity:neighbour_purity",
         "heat_map": "heliograph.reports.plots:heat_map",
+        "pictures_of": "heliograph.reports.pictures:pictures_of",
         "report": "heliograph.reports.report:write_report",
+        "timelapse": "heliograph.reports.timelapse_page:write_timelapse",
         "estimate": "heliograph.reports.comparison:estimate",
         "difference": "heliograph.reports.comparison:difference",
         "results": "heliograph.reports.run_tables:results",
@@ -301,9 +305,9 @@ __all__ = [
     "build_channel", "build_env", "build_team", "check_channel", "check_env", "check_loss", "check_measure",
     "check_model", "check_recipe", "check_topology", "config_of", "crossplay", "curves", "difference", "entropy",
     "estimate", "evaluate", "export", "export_agent", "facts_of", "heat_map", "interventions_table", "judged",
-    "load_corpus", "make_env", "mix", "mutual_information", "neighbour_purity", "permutation_baseline", "play",
-    "play_run", "protocol_in", "read_policy", "read_run", "record", "report", "results", "resume", "settings_from",
-    "train", "train_controls",
+    "load_corpus", "make_env", "mix", "mutual_information", "neighbour_purity", "permutation_baseline", "pictures_of",
+    "play", "play_run", "protocol_in", "read_policy", "read_run", "record", "report", "results", "resume",
+    "settings_from", "timelapse", "train", "train_controls",
 ]  # fmt: skip
 
 

@@ -4,11 +4,12 @@ A folder of open formats, without pickle: `utterances.parquet`, `corpus.jsonl` (
 channels only) and `metadata.json`.
 """
 
+import contextlib
 import dataclasses
-import json
+import functools
 import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from jaxtyping import Float, Int, Num
 
 import heliograph
 from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check_rows, check_size
-from heliograph.analysis.utterances import groups_of_slots, rows_of
+from heliograph.analysis.utterance_columns import SCHEMA, frame_of, lines_of, texts_of
+from heliograph.analysis.utterances import groups_of_slots, table_of
 from heliograph.analysis.vector_codes import codes_within
 from heliograph.experiments.choices import EnvFacts
 from heliograph.memory import at_most
@@ -34,35 +36,14 @@ from heliograph.texts import cut, one_line
 
 FORMAT_VERSION = 1
 UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
-WORDS, NUMBERS, NAMES = pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.string())
-SCHEMA = pa.schema(
-    {
-        "episode": pa.int64(),
-        "step": pa.int64(),
-        "round": pa.int64(),
-        "sender": pa.string(),
-        "role": pa.string(),
-        "hearers": NAMES,
-        "symbols": WORDS,
-        "vector": NUMBERS,
-        "length": pa.int64(),
-        "bits": pa.float64(),
-        "meaning": WORDS,
-        "actions": pa.list_(NUMBERS),
-        "reward": pa.float64(),
-        "action": NUMBERS,
-        "read": WORDS,
-        "attention": NUMBERS,
-        "gate": pa.bool_(),
-        "message": pa.string(),
-    }
-)
 LATER = ("action", "read", "attention", "gate", "message")
 """Columns that corpora of earlier versions lack; they are read as nulls, `message` is made anew."""
-SHOWN_NUMBERS = 8
-"""Of a vector, in the column `message`."""
 CHECKSUM = "utterances_sha256"
 SPARE_BYTES = 500_000_000
+BLOCK = 20_000
+"""About so many utterances are made into rows at the same time."""
+DICTIONARIES = ["sender", "role", "hearers.list.element"]
+"""Columns of few different values: looking for those of others takes longer than writing them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,6 +72,10 @@ class Corpus:
         Vectors are told apart within groups (`groups`), and so are those that pass a gate, whose symbols say only that
         they do. Mutual information of codes is a lower bound of that of the vectors.
         """
+        return self._codes
+
+    @functools.cached_property
+    def _codes(self) -> Int[np.ndarray, "n D"]:
         vectors = self.vectors()
         return self.messages() if vectors is None else codes_within(vectors, self.groups())[:, None]
 
@@ -101,6 +86,10 @@ class Corpus:
 
     def vectors(self) -> Float[np.ndarray, "n D"] | None:
         """Return what was said where it is vectors, behind a gate too; None where it is symbols."""
+        return self._vectors
+
+    @functools.cached_property
+    def _vectors(self) -> Float[np.ndarray, "n D"] | None:
         column = self.utterances["vector"]
         return _matrix(column, dtype=np.float64) if len(column) and column.notna().all() else None
 
@@ -137,15 +126,11 @@ class Corpus:
         """
         folder = pathlib.Path(folder)
         check_place(folder)
-        with whole_folder(folder) as draft:
-            table = pa.Table.from_pandas(
-                with_texts(self.utterances, discrete=self.discrete), schema=SCHEMA, preserve_index=False
-            )
-            pq.write_table(table.replace_schema_metadata(None), draft / UTTERANCES)
-            if self.discrete:
-                with (draft / SYMBOLS).open("w", encoding="utf8") as file:
-                    file.writelines(f"{json.dumps([int(s) for s in word])}\n" for word in self.utterances["symbols"])
-            write_json(draft / METADATA, {**self.metadata, CHECKSUM: file_digest(draft / UTTERANCES)})
+        table = pa.Table.from_pandas(
+            with_texts(self.utterances, discrete=self.discrete), schema=SCHEMA, preserve_index=False
+        )
+        with writing_corpus(folder, metadata=self.metadata) as write:
+            write(table.drop_columns("message"))
         return folder
 
 
@@ -167,6 +152,40 @@ def check_place(folder: pathlib.Path, *, overwrite: bool = True) -> None:
             raise CorpusError(f"{folder} holds a corpus already: {told}")
 
 
+@contextlib.contextmanager
+def writing_corpus(folder: pathlib.Path, *, metadata: dict[str, Any]) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a corpus table by table, each with the columns of `SCHEMA` but `message`, into a folder of its own.
+
+    Metadata that is added while tables are written is written too, last; so are the numbers of episodes and utterances.
+    """
+    discrete, number = metadata["vocabulary"] is not None, 0
+    with whole_folder(folder) as draft, contextlib.ExitStack() as files:
+        rows = files.enter_context(
+            pq.ParquetWriter(
+                draft / UTTERANCES,
+                SCHEMA,
+                use_dictionary=DICTIONARIES,
+                use_byte_stream_split=["vector.list.element"],
+                compression="zstd",
+                write_statistics=False,
+            )
+        )
+        words = files.enter_context((draft / SYMBOLS).open("w", encoding="utf8")) if discrete else None
+
+        def write(table: pa.Table) -> None:
+            nonlocal number
+            number += table.num_rows
+            said = table["symbols" if discrete else "vector"]
+            rows.write_table(table.append_column(SCHEMA.field("message"), texts_of(said)).select(SCHEMA.names))
+            if words is not None:
+                words.write(lines_of(said))
+
+        yield write
+        files.close()
+        about = {**metadata, "num_utterances": number, CHECKSUM: file_digest(draft / UTTERANCES)}
+        write_json(draft / METADATA, about)
+
+
 def from_rollouts(
     team: Team, facts: EnvFacts, rollouts: list[Rollout], *, metadata: Mapping[str, Any] | None = None,
     with_attention: bool = True,
@@ -175,24 +194,41 @@ def from_rollouts(
 
     The team must be the one that played them, with the same weights, for its attention to be right.
     """
-    frames, num_episodes, fixed = [], 0, all(rollout.assignment is None for rollout in rollouts)
+    blocks = tables_of(team, facts, rollouts, with_attention=with_attention)
+    table = pa.concat_tables([SCHEMA.empty_table().drop_columns("message"), *blocks])
+    about = metadata_of(team, facts, rollouts)
+    said = texts_of(table["symbols" if about["vocabulary"] is not None else "vector"])
+    utterances = frame_of(table).assign(message=pd.Series(said.to_pylist(), dtype=object))
+    about |= {"num_utterances": len(utterances), **(metadata or {})}
+    return Corpus(utterances=utterances[SCHEMA.names], metadata=about)
+
+
+def tables_of(
+    team: Team, facts: EnvFacts, rollouts: list[Rollout], *, with_attention: bool = True
+) -> Iterator[pa.Table]:
+    """The rows of whole episodes as Arrow tables, some episodes at a time."""
+    first = 0
     for rollout in rollouts:
-        frames.append(rows_of(team, facts, rollout, first_episode=num_episodes, with_attention=with_attention))
-        num_episodes += rollout.num_envs
-    utterances = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
-    utterances = with_texts(utterances, discrete=team.channel.vocabulary is not None)
-    own = {
+        size = max(1, BLOCK // max(1, rollout.num_steps * rollout.speaking.shape[-1] * max(1, len(rollout.messages))))
+        for part in rollout.chunks(size):
+            yield table_of(team, facts, part, first_episode=first, with_attention=with_attention)
+            first += part.num_envs
+
+
+def metadata_of(team: Team, facts: EnvFacts, rollouts: list[Rollout]) -> dict[str, Any]:
+    """Return what a corpus tells of its team and its episodes, but for the number of utterances."""
+    fixed = all(rollout.assignment is None for rollout in rollouts)
+    return {
         "format_version": FORMAT_VERSION,
         "vocabulary": team.channel.vocabulary,
         "length": team.channel.length,
         "agents": list(facts.agents),
         "roles": {role.name: list(role.agents) for role in facts.roles},
         "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,
-        "num_episodes": num_episodes,
-        "num_utterances": len(utterances),
+        "num_episodes": sum(rollout.num_envs for rollout in rollouts),
+        "num_utterances": 0,
         "versions": writer_versions(),
     }
-    return Corpus(utterances=utterances[SCHEMA.names], metadata={**own, **(metadata or {})})
 
 
 def with_texts(utterances: pd.DataFrame, *, discrete: bool) -> pd.DataFrame:
@@ -200,15 +236,9 @@ def with_texts(utterances: pd.DataFrame, *, discrete: bool) -> pd.DataFrame:
 
     Of a vector the first numbers, with two decimals; whatever such a column held before is made anew.
     """
-    column = utterances["symbols" if discrete else "vector"]
-    return utterances.assign(message=pd.Series([_text(said) for said in column], utterances.index, dtype=object))
-
-
-def _text(said: Any) -> str | None:
-    if said is None:
-        return None
-    numbers = [f"{number:.2f}" if isinstance(number, float) else str(number) for number in said[:SHOWN_NUMBERS]]
-    return " ".join([*numbers, *(["..."] if len(said) > SHOWN_NUMBERS else [])])
+    name = "symbols" if discrete else "vector"
+    said = texts_of(pa.array(utterances[name].tolist(), SCHEMA.field(name).type))
+    return utterances.assign(message=pd.Series(said.to_pylist(), utterances.index, dtype=object))
 
 
 def writer_versions() -> dict[str, str]:
@@ -230,7 +260,8 @@ def load_corpus(folder: str | pathlib.Path) -> Corpus:
             with at_most(needed + SPARE_BYTES):  # a header may lie, and a short text stand for a long one
                 table = _checked(path, file.read())
                 check_rows(path, table, metadata)
-                told = with_texts(table.to_pandas(), discrete=metadata["vocabulary"] is not None)
+                said = texts_of(table["symbols" if metadata["vocabulary"] is not None else "vector"])
+                told = table.to_pandas().assign(message=pd.Series(said.to_pylist(), dtype=object))
                 return Corpus(utterances=told, metadata=metadata)
     except CorpusError:
         raise

@@ -37,7 +37,6 @@ from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.sampler import EpisodeIntervention, Sampler, play_episodes
 from heliograph.rollouts.statistics import OF_INFO, Episodes, episodes_of
 from heliograph.storage.run_folder import Run
-from heliograph.team.attention import attends
 from heliograph.team.team import Team
 from heliograph.types import Bounds, Choice, Message, MessageForm, Role, changed
 
@@ -190,7 +189,7 @@ def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:
 
 def measured_corpus(run: Run, rollouts: list[Rollout]) -> Corpus:
     """The corpus of the first episodes, as many as measures are taken from."""
-    first = _first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
+    first = first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
     return corpora.from_rollouts(run.team, run.facts, first, with_attention=False)
 
 
@@ -199,7 +198,7 @@ def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
     return (rollout.speaking & rollout.valid.unsqueeze(-1) & team.talks).sum((0, 2)) * len(rollout.messages)
 
 
-def _first_episodes(team: Team, rollouts: list[Rollout], *, at_least: int) -> list[Rollout]:
+def first_episodes(team: Team, rollouts: list[Rollout], *, at_least: int) -> list[Rollout]:
     """As many as have so many utterances, or all."""
     kept, before = [], 0
     for rollout in rollouts:
@@ -305,7 +304,11 @@ def interventions_table(
     tells how many messages got another content, `changed_share` in how many episodes somebody then did otherwise.
     """
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
-    as_sent = play_run(run, **how, keeping=Keeping.SAID)
+    return effects(run, play_run(run, **how, keeping=Keeping.SAID), **how)
+
+
+def effects(run: Run, as_sent: Played, **how: Any) -> list[dict[str, Any]]:
+    """The same table of episodes that were played with messages as sent; `how` they were, to play them again."""
     rows = [effect(run, as_sent, as_sent, kind=Messages.AS_SENT)]
     for kind in IN_TABLES:
         if kind is not Messages.AS_SENT and not run.team.silent:
@@ -342,24 +345,17 @@ def record(
 
     Raises `CorpusError` where that holds a corpus already, unless `overwrite`.
     With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
+    `heliograph.analysis.recording.write_recording` writes a corpus that would not fit into memory.
     """
-    place = None if out is None else pathlib.Path(out).absolute()  # whatever becomes of the working directory
-    if place is not None:
-        corpora.check_place(place, overwrite=overwrite)
-    keeping = Keeping.SEEN if attends(run.team) else Keeping.SAID
-    played = play_run(run, num_episodes=num_episodes, choice=choice, seed=seed, num_envs=num_envs, keeping=keeping)
-    about = {
-        "env": run.config["env"],
-        "choices": run.config["team"],
-        "actions": choice.value,
-        "seed": seed,
-        "episode_return_mean": scores(played)["episode_return_mean"],
-    }
-    told = played.rollouts if at_least is None else _first_episodes(run.team, played.rollouts, at_least=at_least)
-    corpus = corpora.from_rollouts(run.team, run.facts, told, metadata=about)
-    if place is not None:
-        corpus.save(place)
-    return corpus
+    from heliograph.analysis import recording
+
+    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
+    if out is None:
+        played = recording.played_for_corpus(run, **how)
+        return recording.corpus_of_played(run, played, choice=choice, seed=seed, at_least=at_least)
+    place = pathlib.Path(out).absolute()  # whatever becomes of the working directory
+    recording.write_recording(run, place, **how, at_least=at_least, overwrite=overwrite)
+    return corpora.load_corpus(place)
 
 
 def value_of_communication(episode_return: float, *, silent: float, full_information: float) -> float | None:

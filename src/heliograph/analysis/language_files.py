@@ -16,6 +16,7 @@ from heliograph.analysis.corpus import SYMBOLS, UTTERANCES, Corpus, load_corpus
 from heliograph.analysis.corpus_checks import CorpusError
 from heliograph.analysis.egg_interactions import read_interaction
 from heliograph.analysis.measures.measure import Needs
+from heliograph.analysis.row_groups import sampled_rows
 from heliograph.hardware import memory_bytes
 from heliograph.storage.safe_files import RunFolderError, parse_json, refuse_irregular
 from heliograph.texts import cut, one_line
@@ -67,7 +68,7 @@ def _read(path: pathlib.Path) -> Corpus | Columns:
     if reader is None:
         raise CorpusError(f"{path}: must end in one of {', '.join(SUFFIXES)}")
     size, there = path.stat().st_size, memory_bytes()
-    if TIMES_IN_MEMORY * size > there > 0:
+    if TIMES_IN_MEMORY * size > there > 0 and reader is not _read_parquet:  # which reads as much as it needs
         raise CorpusError(f"{path} has {size:,} bytes: more than this machine's memory can hold as a table")
     try:
         refuse_irregular(path)
@@ -182,7 +183,7 @@ def _read_parquet(path: pathlib.Path) -> Columns:
         names = [name for name in file.schema_arrow.names if NAMES.get(name, name) in KNOWN]
         if not names:
             raise CorpusError(f"{path} has no column messages: it has {cut(', '.join(file.schema_arrow.names))}")
-        table = file.read(columns=names)
+        table = sampled_rows(file, columns=names)
     return _of_table({name: table[name].to_pylist() for name in names}, path)
 
 

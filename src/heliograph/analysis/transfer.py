@@ -96,12 +96,16 @@ def notes_on(corpus: Corpus, *, eos: int | None = None) -> list[str]:
     """Return what a reader of its words should know: nothing, as a rule; nothing for vectors, which have none."""
     if not _in_words(corpus):
         return []
-    number = sum(map(len, _words(corpus, eos=eos)))
+    return notes_for(sum(map(len, _words(corpus, eos=eos))), vocabulary=corpus.metadata["vocabulary"])
+
+
+def notes_for(number: int, *, vocabulary: int) -> list[str]:
+    """Return the same of so many tokens."""
     notes = []
     if number < FEWEST_TOKENS:
         notes.append(f"{number} tokens: XferBench fails with fewer than {FEWEST_TOKENS}; record more episodes")
-    if corpus.metadata["vocabulary"] > MOST_SYMBOLS:
-        notes.append(f"vocabulary {corpus.metadata['vocabulary']}: XferBench takes symbols below {MOST_SYMBOLS}")
+    if vocabulary > MOST_SYMBOLS:
+        notes.append(f"vocabulary {vocabulary}: XferBench takes symbols below {MOST_SYMBOLS}")
     return notes
 
 

@@ -20,13 +20,14 @@ from heliograph.texts import one_line, printable
 
 __all__ = ["main"]
 
-DRAWING = ("report", "compare", "sweep", "render", "demo")
+DRAWING = ("report", "compare", "sweep", "render", "demo", "timelapse")
 """Commands that draw figures."""
 MODULES = {
     "train": "training",
     "demo": "training",
     "envs": "describing",
     "analyze": "analyzing",
+    "timelapse": "elapsing",
     "compare": "comparing",
     "crossplay": "crossing",
     "sweep": "sweeping",

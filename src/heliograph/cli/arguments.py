@@ -50,19 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"heliograph {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     reading = (
-        _show,
-        _diff,
-        _evaluate,
-        _record,
-        _analyze,
-        _protocol,
-        _replay,
-        _render,
-        _report,
-        _compare,
-        _crossplay,
-        _export,
-    )
+        _show, _diff, _evaluate, _record, _timelapse, _analyze, _protocol, _replay, _render, _report, _compare,
+        _crossplay, _export,
+    )  # fmt: skip
     for add in (_list, _envs, _train, _controls, _sweep, *reading, _bench, _migrate, _demo):
         add(commands)
     return parser
@@ -156,6 +146,15 @@ def _record(commands: Any) -> None:
     _add_run(p)
     p.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus")
     _add_overwrite(p, "a corpus that is there")
+
+
+def _timelapse(commands: Any) -> None:
+    p = _command(commands, "timelapse", "show how a language came about, as a page with a slider and a table")
+    p.add_argument(
+        "path", nargs="+", metavar="RUN|CORPUS",
+        help="a run that was trained with --record-every, a folder of corpora, or several corpora in order",
+    )  # fmt: skip
+    p.add_argument("--out", metavar="FILE.html", help="the page (default: timelapse.html in RUN); beside it FILE.csv")
 
 
 def _analyze(commands: Any) -> None:

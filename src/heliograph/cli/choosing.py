@@ -79,6 +79,7 @@ def settings_from_arguments(given: Any) -> Chosen:
     numbers["torch_num_threads"] = getattr(given, "threads", None)
     numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
     numbers |= {name: getattr(given, name, None) for name in TRACKERS}
+    numbers["record_every"] = getattr(given, "record_every", None)
     settings |= {key: value for key, value in numbers.items() if value is not None}
     return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
 

@@ -66,17 +66,18 @@ def run_evaluate(given: Any) -> Shown:
 
 def run_record(given: Any) -> Shown:
     """`heliograph record`."""
-    from heliograph.analysis import evaluate as evaluation
-    from heliograph.analysis.transfer import notes_on
+    from heliograph.analysis.recording import write_recording
+    from heliograph.analysis.transfer import notes_for
+    from heliograph.analysis.utterances import in_words
     from heliograph.types import Choice
 
-    out = pathlib.Path(given.out)
-    corpus = evaluation.record(
-        run_of(given), num_episodes=given.episodes, out=out, choice=Choice(given.actions), seed=given.seed,
-        overwrite=given.overwrite,
-    )  # fmt: skip
-    counts = {key: corpus.metadata[key] for key in ("num_episodes", "num_utterances")}
-    notes = notes_on(corpus)
+    out, run = pathlib.Path(given.out), run_of(given)
+    told = write_recording(
+        run, out, num_episodes=given.episodes, choice=Choice(given.actions), seed=given.seed, overwrite=given.overwrite
+    )
+    counts = {key: told[key] for key in ("num_episodes", "num_utterances")}
+    tokens = told["num_utterances"] * told["length"]
+    notes = notes_for(tokens, vocabulary=told["vocabulary"]) if in_words(run.team.channel) else []
     return {"corpus": str(out), **counts, **({"notes": notes} if notes else {})}, _show_facts
 
 

@@ -72,6 +72,12 @@ def add_work(group: Any) -> None:
     add_threads(group)
     group.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: as many as cores)")
     group.add_argument("--checkpoint-every", type=count, metavar="N", help="iterations between two (default 10)")
+    group.add_argument(
+        "--record-every",
+        type=count,
+        metavar="N",
+        help="iterations between two corpora in DIR for a timelapse",
+    )
     for name, what in (("wandb", "Weights & Biases, in this project"), ("mlflow", "MLflow, in this experiment")):
         group.add_argument(
             f"--{name}", nargs="?", const="heliograph", metavar="NAME",

@@ -146,7 +146,7 @@ def check_values(
     that the environment gave by itself: what is made of sound observations is sound.
     """
     for name, values in of_agents.items():
-        if not bool(torch.isfinite(values).all()):
+        if not all_finite(values):
             t, copy, slot = _first(~torch.isfinite(values))
             agent = [a for role in roles for a in role.agents][slot]
             problem = f"the {name} is {_at(values, t, copy, slot)}: {FINITE}"
@@ -159,9 +159,15 @@ def check_values(
                 wanted = f"must lie in {space}" if leaf.dtype is torch.int64 else FINITE
                 problem = f"the observation{key} is {_at(leaf, t, copy, place)}: {wanted}"
                 raise EnvError(_message(role.agents[place], copy, when(t, copy), problem))
-    if state is not None and not bool(torch.isfinite(state).all()):
+    if state is not None and not all_finite(state):
         t, copy, _ = _first(~torch.isfinite(state))
         raise EnvError(f"copy {copy}, {when(t, copy)}: the state that a critic sees holds NaN or infinity: {FINITE}")
+
+
+def all_finite(values: Tensor) -> bool:
+    """Tell whether all numbers are finite; a sum, which needs no memory, settles it unless it overflows."""
+    total = values.sum() if values.is_floating_point() else values.new_zeros(())
+    return bool(torch.isfinite(total)) or bool(torch.isfinite(values).all())
 
 
 def _outside(leaf: Tensor, space: spaces.Space) -> Tensor | None:
@@ -170,7 +176,7 @@ def _outside(leaf: Tensor, space: spaces.Space) -> Tensor | None:
         sizes = torch.as_tensor(space.n if isinstance(space, spaces.Discrete) else space.nvec, device=leaf.device)
         bad = (leaf < 0) | (leaf >= sizes)
         return bad if bool(bad.any()) else None
-    if not leaf.is_floating_point() or bool(torch.isfinite(leaf).all()):
+    if all_finite(leaf):
         return None
     return ~torch.isfinite(leaf)
 

@@ -92,8 +92,8 @@ class TrainSettings(TeamSettings):
     the first of these, or of the mean return. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
-    `wandb`, `mlflow`: a project and an experiment to log to as well. `torch_num_threads`: threads of each process, by
-    default as many as its networks are worth.
+    With `record_every` what the team says is recorded every so many iterations, and before the first, for a timelapse.
+    `torch_num_threads`: threads of each process, by default as many as its networks are worth.
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -120,6 +120,7 @@ class TrainSettings(TeamSettings):
     evaluate_every: PositiveInt | None = None
     wandb: str | None = Field(default=None, min_length=1)
     mlflow: str | None = Field(default=None, min_length=1)
+    record_every: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _one_way_of_playing(self) -> "TrainSettings":
@@ -138,6 +139,8 @@ class TrainSettings(TeamSettings):
             if key in EVALUATED and self.evaluate_every is None:
                 raise ValueError(f"until {key}: nothing is evaluated; set evaluate_every (--evaluate-every) too")
         goals_of(self.until)
+        if self.record_every is not None and self.channel == "none":
+            raise ValueError(f"record_every={self.record_every}: channel='none' lets nobody speak; leave it out")
         return self
 
     def goals(self) -> list[Goal]:
@@ -227,6 +230,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
         changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
+    changes["record_every"] = None  # nobody can hear what they say
     if settings.open_ended:
         changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)

@@ -5,7 +5,7 @@ display; save them with `figure.savefig`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ MAX_SHOWN = 20
 MAX_ANNOTATED = 10
 MAX_POINTS = 600
 JITTER = 0.05
+FEWEST_FOR_TSNE = 12
+NEARLY_NOTHING = 1e-6
+"""Spread, as a part of the largest number, below which points are as good as one."""
 STYLE: dict[str, Any] = {
     "font.size": 9.5, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
     "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
@@ -41,10 +44,17 @@ STYLE: dict[str, Any] = {
     "legend.title_fontsize": 9.5, "svg.fonttype": "none",
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
 }  # fmt: skip
-Plot = tuple[Figure, Axes, pd.DataFrame]
 
 
-def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Plot:
+class Picture(NamedTuple):
+    """A figure, its axes, and the numbers that it shows, as a tidy table."""
+
+    figure: Figure
+    axes: Axes
+    table: pd.DataFrame
+
+
+def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Picture:
     """Mean episode return over env steps, of a team and its twins; thin lines are seeds where there are several.
 
     `curves` maps "team", "silent twin", "garbled twin" (or any name) to tables with the columns `num_env_steps` and
@@ -70,10 +80,10 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
         if bounds is not None:
             _draw_bounds(axes, bounds)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
-        return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+        return Picture(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
-def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plot:
+def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Picture:
     """Curves of every seed (thin), and each group's interquartile mean with its 95 % interval where all seeds have it.
 
     Groups are told apart by their number (from 1), which stands where a line ends and picks a colour of `OKABE_ITO`.
@@ -100,10 +110,10 @@ def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Plo
         axes.set(xlabel="env steps", ylabel=column.replace("_", " "))
         axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        return figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+        return Picture(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
-def heat_map(corpus: Corpus) -> Plot:
+def heat_map(corpus: Corpus) -> Picture:
     """P(message | meaning), meanings down and messages across, both ordered so that a code shows as a diagonal.
 
     The 20 most frequent of each are shown; each row of the returned table (with all) sums to 1.
@@ -121,7 +131,7 @@ def heat_map(corpus: Corpus) -> Plot:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     tidy = shares.stack().rename("probability").reset_index()
-    return figure, axes, tidy
+    return Picture(figure, axes, tidy)
 
 
 def conditional_shares(corpus: Corpus) -> pd.DataFrame:
@@ -142,7 +152,7 @@ def seriated(shares: pd.DataFrame) -> pd.DataFrame:
     return shares.iloc[np.argsort(_centres(shares.to_numpy()), kind="stable")]
 
 
-def message_frequencies(corpus: Corpus) -> Plot:
+def message_frequencies(corpus: Corpus) -> Picture:
     """How often each message is said: shares of all utterances, the most frequent first."""
     share = pd.Series(message_labels(corpus), name="message").value_counts(normalize=True, sort=True)
     shown = share.iloc[:MAX_SHOWN]
@@ -158,10 +168,10 @@ def message_frequencies(corpus: Corpus) -> Plot:
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    return figure, axes, share.rename("share").reset_index()
+    return Picture(figure, axes, share.rename("share").reset_index())
 
 
-def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
+def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Picture:
     """Messages in the plane, by "tsne" or "pca", coloured by meaning; at most 600 utterances, drawn by `seed`.
 
     Symbols are placed by their one-hot vectors, other vectors with each column in units of its own spread; with a
@@ -184,7 +194,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Plot:
         axes.spines[:].set_color(RULE)
         names = {"tsne": ("t-SNE 1", "t-SNE 2"), "pca": ("first component", "second component")}[method]
         axes.set(xlabel=names[0], ylabel=names[1])
-    return figure, axes, tidy
+    return Picture(figure, axes, tidy)
 
 
 def sampled_utterances(corpus: Corpus, *, number: int, seed: int = 0) -> Corpus:
@@ -221,7 +231,7 @@ def _project(features: np.ndarray, *, method: str, seed: int) -> np.ndarray:
     if features.shape[1] < 2 or len(features) < 4:
         padded = np.concatenate([features, JITTER * spread * rng.standard_normal((len(features), 2))], 1)
         return padded[:, :2]
-    if method == "tsne" and len(features) >= 12:
+    if method == "tsne" and len(features) >= FEWEST_FOR_TSNE and _apart_enough(features):
         from sklearn.manifold import TSNE
 
         perplexity = min(30.0, (len(features) - 1) / 3)
@@ -229,6 +239,12 @@ def _project(features: np.ndarray, *, method: str, seed: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     return PCA(2, random_state=seed).fit_transform(features)
+
+
+def _apart_enough(features: np.ndarray) -> bool:
+    """Tell whether points are finite and not nearly one: t-SNE divides by their distances, and may take the process."""
+    size = float(np.abs(features).max())
+    return bool(np.isfinite(features).all()) and float(np.ptp(features, axis=0).max()) > NEARLY_NOTHING * size
 
 
 def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
@@ -244,8 +260,8 @@ def _draw_points(axes: Axes, tidy: pd.DataFrame) -> list[Any]:
     return handles + ([other] if len(rest) else [])
 
 
-def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0) -> None:
-    """Squares of a heat map: white for 0, darker up to that value; with their numbers where there are few."""
+def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0, numbers: np.ndarray | None = None) -> None:
+    """Squares of a heat map: white for 0, darker up to that value; with their numbers, or those given, if few."""
     places = [(row, column) for row in range(values.shape[0]) for column in range(values.shape[1])]
     colours = [(0.0, 0x72 / 255, 0xB2 / 255, float(values[place] / darkest)) for place in places]
     cells = [Rectangle((column, row), 1, 1) for row, column in places]
@@ -254,10 +270,15 @@ def draw_cells(axes: Axes, values: np.ndarray, *, darkest: float = 1.0) -> None:
         return
     for row, column in places:
         value = values[row, column]
-        if value >= 0.005:
-            text = "1" if value > 0.995 else f"{value:.2f}".lstrip("0")
+        if numbers is not None or value >= 0.005:
+            told = value if numbers is None else numbers[row, column]
+            text = f"{told:.2f}" if numbers is not None or told > 1.005 else _share(told)
             colour = "white" if value > 0.55 * darkest else INK
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=9)
+
+
+def _share(value: float) -> str:
+    return "1" if value > 0.995 else f"{value:.2f}".lstrip("0")
 
 
 def _draw_bounds(axes: Axes, bounds: Bounds) -> None:

@@ -9,6 +9,7 @@ from heliograph.reports.listening_section import listening
 from heliograph.reports.page import page
 from heliograph.reports.report_data import Findings, gather
 from heliograph.reports.rivals_section import rivals
+from heliograph.reports.timelapse_page import over_time
 from heliograph.shipped import is_shipped, located
 from heliograph.storage.safe_files import write_text
 
@@ -59,6 +60,7 @@ def report_page(findings: Findings) -> str:
         *listening(findings.corpus),
         *sections.code(findings),
         *decisions(findings.corpus),
+        *over_time(findings.folder),
         *sections.replays(findings, rollout=rollout, num_episodes=REPLAYED),
         *sections.about(findings),
     )

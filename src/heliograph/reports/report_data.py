@@ -9,14 +9,24 @@ from typing import Any
 import pandas as pd
 
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import evaluate, interventions_table, play_run, record, value_of_communication
+from heliograph.analysis.evaluate import (
+    Played,
+    effects,
+    evaluate,
+    play_run,
+    record,
+    told_in,
+    value_of_communication,
+)
 from heliograph.analysis.judging import untrained
+from heliograph.analysis.recording import corpus_of_played
 from heliograph.analysis.team_verdicts import judged_teams
 from heliograph.experiments.choices import bounds_of
 from heliograph.reports.run_results import MOST
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.run_folder import CONFIG, PROGRESS, Run, RunFolderError, read_run
 from heliograph.storage.safe_files import read_text
+from heliograph.team.attention import attends
 from heliograph.texts import one_line
 from heliograph.types import Bounds, Choice
 
@@ -82,19 +92,30 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
     folder = pathlib.Path(folder)
     folders = seed_folders(folder)
     run = read_run(folders[0], trust=trust)
-    several = len(run.facts.teams) > 1
-    played = play_run(run, num_episodes=num_episodes, seed=seed, keeping=Keeping.SAID) if several else None
+    how: Any = {"num_episodes": num_episodes, "seed": seed}
+    played = play_run(run, **how, keeping=Keeping.SAID)  # once for all that is asked of messages as sent
+    told = told_in(run, played, seed=seed)
+    seeds = [
+        _seed_findings(path, trust=trust, told=None if place else told, **how) for place, path in enumerate(folders)
+    ]
     return Findings(
         folder=folder,
         run=run,
-        seeds=[_seed_findings(path, num_episodes=num_episodes, seed=seed, trust=trust) for path in folders],
+        seeds=seeds,
         bounds=bounds_of(run.env),
-        corpus=record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES),
-        interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
+        corpus=_corpus(run, played, **how),
+        interventions=effects(run, played, **how),
         num_episodes=num_episodes,
-        untrained=None if run.team.silent else untrained(run, num_episodes=num_episodes, seed=seed),
-        rivals={} if played is None else judged_teams(run, played, num_episodes=num_episodes, seed=seed),
+        untrained=None if run.team.silent else untrained(run, **how),
+        rivals=judged_teams(run, played, **how) if len(run.facts.teams) > 1 else {},
     )
+
+
+def _corpus(run: Run, played: Played, *, num_episodes: int, seed: int) -> Corpus:
+    """The corpus of the first episodes; where weights of attention are to be found they are played once more."""
+    if attends(run.team):
+        return record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES)
+    return corpus_of_played(run, played, choice=Choice.GREEDY, seed=seed, at_least=MOST_UTTERANCES)
 
 
 def seed_folders(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -128,17 +149,24 @@ def read_curve(folder: pathlib.Path, *, column: str = "episode_return_mean") -> 
     return table if len(table) else None
 
 
-def _seed_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> SeedFindings:
+def _seed_findings(
+    folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool, told: dict[str, Any] | None = None
+) -> SeedFindings:
     twins = {name: folder / sub for name, sub in TWINS.items() if (folder / sub / CONFIG).exists()}
     found = {
-        name: _team_findings(path, num_episodes=num_episodes, seed=seed, trust=trust)
+        name: _team_findings(
+            path, num_episodes=num_episodes, seed=seed, trust=trust, told=told if name == "team" else None
+        )
         for name, path in {"team": folder, **twins}.items()
     }
     return SeedFindings(name=folder.name, team=found.pop("team"), twins=found)
 
 
-def _team_findings(folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool) -> TeamFindings:
+def _team_findings(
+    folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool, told: dict[str, Any] | None
+) -> TeamFindings:
+    """Both evaluations; `told` is the greedy one where that is known already."""
     run = read_run(folder, trust=trust)
-    choices = (Choice.GREEDY, Choice.SAMPLED) if run.has_odds else (Choice.GREEDY,)
-    greedy, *sampled = (evaluate(run, num_episodes=num_episodes, choice=choice, seed=seed) for choice in choices)
-    return TeamFindings(greedy=greedy, sampled=sampled[0] if sampled else None, curve=read_curve(folder))
+    greedy = evaluate(run, num_episodes=num_episodes, seed=seed) if told is None else told
+    sampled = evaluate(run, num_episodes=num_episodes, choice=Choice.SAMPLED, seed=seed) if run.has_odds else None
+    return TeamFindings(greedy=greedy, sampled=sampled, curve=read_curve(folder))

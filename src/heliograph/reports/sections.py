@@ -19,6 +19,7 @@ from heliograph.experiments.choices import TeamChoices
 from heliograph.protocols.labels import MINUS, count, number, percent, shortened
 from heliograph.protocols.replay_text import HEADINGS, MAX_ROWS, replay
 from heliograph.reports import plots
+from heliograph.reports.code_pictures import code_pictures
 from heliograph.reports.page import Safe, element, figure, table, with_error
 from heliograph.reports.report_data import TWINS, Findings, SeedFindings, TeamFindings
 from heliograph.reports.rivals_section import words_of_teams
@@ -245,6 +246,7 @@ def _figures(corpus: Corpus, *, prefix: str, role: str, purity: NeighbourPurity 
         drawn, _, tidy = plots.embedding(corpus, method=method)
         alt = f"{title} of {len(tidy)} messages coloured by meaning.{beside}"
         yield figure(drawn, name=f"{prefix}-{method}", alt=alt, caption=f"{title} of messages.{beside}")
+    yield from code_pictures(corpus, prefix=prefix, role=role)
 
 
 def _fits(tidy: pd.DataFrame) -> bool:

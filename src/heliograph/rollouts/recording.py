@@ -1,5 +1,6 @@
 """The steps of one rollout, collected as they happen: what was seen is kept once, as it was given."""
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.team.state import Acted, StepOutput, TeamState
-from heliograph.types import Edges, TeamStep, Tree, held, map_tensors, stack
+from heliograph.types import Edges, Message, TeamStep, Tree, held, map_tensors, stack
 
 __all__ = ["Frames", "Record"]
 
@@ -47,6 +48,29 @@ class Frames:
         return whole
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """Record of what rollouts keep of a team's state; what it remembers would be most of it."""
+
+    last_action: dict[str, Tensor]
+    last_message: Tensor | None
+    assignment: Tensor | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Done:
+    """Record of what rollouts keep of what a team did in a step."""
+
+    actions: dict[str, Tensor]
+    action_log_prob: Tensor
+    message_log_prob: Tensor
+    draws: tuple[Tree, ...]
+    messages: tuple[Message, ...]
+    edges: Edges
+    listening: tuple[dict[str, Tree], ...]
+    computed: StepOutput | None
+
+
 class Record:
     """Collects the steps of one rollout, the observations apart from the rest: they are most of its memory.
 
@@ -61,9 +85,11 @@ class Record:
         self.observations = Frames(BLOCK_SIZE if num_steps is None else num_steps + 1)
         self.ends: dict[int, tuple[Tensor | slice, Tree]] = {}
         """Of steps that showed them, the final observations of copies whose episode ended, and which these are."""
+        self.said = Frames(BLOCK_SIZE)
+        """What was said, apart from the rest where nothing of what was seen is kept: then it is most of the memory."""
         self.seen: list[TeamStep] = []
-        self.states: list[TeamState] = []
-        self.acted: list[Acted] = []
+        self.states: list[_Kept] = []
+        self.acted: list[_Done] = []
         self.steps: list[TeamStep] = []
         self.alive: list[Tensor] = []
         self.oracle: list[dict[str, Tensor]] = []
@@ -82,8 +108,12 @@ class Record:
         if self.keeping is Keeping.SEEN and step.final_observations is not None:
             rows = _ended(step)
             self.ends[self.num_steps] = rows, map_tensors(lambda leaf: leaf[rows], step.final_observations)
-        self.states.append(state)
-        self.acted.append(acted)
+        self.states.append(_kept_of(state))
+        done = _done_in(acted)
+        if self.keeping is Keeping.SAID:
+            self.said.add((done.messages, done.draws))
+            done = dataclasses.replace(done, messages=(), draws=(), listening=())
+        self.acted.append(done)
         self.steps.append(_unseen(step, state=self.keeping is Keeping.SEEN))
         if oracle is not None:
             self.oracle.append(oracle)
@@ -104,8 +134,9 @@ class Record:
     def finish(self, step: TeamStep, state: TeamState, *, static: bool) -> Rollout:
         """The rollout of all steps, and `step` to bootstrap from; the record is empty of observations then."""
         self.see(step)
-        seen, states = self.seen, [*self.states, state]
+        seen, states = self.seen, [*self.states, _kept_of(state)]
         observations = self.observations.take() if self.keeping is Keeping.SEEN else {}
+        messages, draws = self._said()
         cut = self._cut()
         return Rollout(
             observations=observations,
@@ -119,9 +150,9 @@ class Record:
             actions=stack([a.actions for a in self.acted]),
             action_log_prob=stack([a.action_log_prob for a in self.acted]),
             message_log_prob=stack([a.message_log_prob for a in self.acted]),
-            draws=stack([a.draws for a in self.acted]),
+            draws=draws,
             listening=stack([a.listening for a in self.acted]),
-            messages=stack([a.messages for a in self.acted]),
+            messages=messages,
             rewards=stack([s.rewards for s in self.steps]).float(),
             terminated=stack([s.terminated for s in self.steps]),
             truncated=stack([s.truncated for s in self.steps]),
@@ -138,6 +169,13 @@ class Record:
             initial=self.initial,
             trace=None if cut else self._trace(),
         )
+
+    def _said(self) -> tuple[tuple[Message, ...], tuple[Tree, ...]]:
+        """Messages and draws of all steps."""
+        if self.keeping is Keeping.SAID and self.acted:
+            found: tuple[tuple[Message, ...], tuple[Tree, ...]] = self.said.take()
+            return found
+        return stack([a.messages for a in self.acted]), stack([a.draws for a in self.acted])
 
     def _state(self, steps: list[TeamStep], name: str) -> Any:
         """The environment's own states of some steps; what makes them where it gives none."""
@@ -173,6 +211,14 @@ def _unseen(step: TeamStep, *, state: bool) -> TeamStep:
     if not state:
         rest.state, rest.final_state = torch.zeros(len(step.episode_over), 0, device=step.episode_over.device), None
     return rest
+
+
+def _kept_of(state: TeamState) -> _Kept:
+    return _Kept(**{field.name: getattr(state, field.name) for field in dataclasses.fields(_Kept)})
+
+
+def _done_in(acted: Acted) -> _Done:
+    return _Done(**{field.name: getattr(acted, field.name) for field in dataclasses.fields(_Done)})
 
 
 def _expanded(edges: Edges, step: TeamStep) -> Edges:

@@ -20,7 +20,8 @@ WHOLE = ("static_edges", "initial", "trace")
 class Keeping(enum.Enum):
     """Choice of what a rollout of whole episodes keeps: all, or nothing of what was seen, which is most of its memory.
 
-    Without it `observations` are {}, `state` has no numbers, and what was said cannot be played to the team once more.
+    Without it `observations` are {}, `state` has no numbers, `listening` is empty, and what was said cannot be
+    played to the team once more.
     """
 
     SEEN = "seen"

@@ -37,7 +37,7 @@ class Feature:
         if not self.times.any():
             return 0.0, [0.0] * self.attributes.shape[1]
         num_ids = int(self.ids.max()) + 1
-        if num_ids * len(self.attributes) > max(SMALL, len(self.ids)):
+        if num_ids * len(self.attributes) > min(SMALL, len(self.ids)):
             columns = self.attributes[self.meant].T
             told = [shared_bits(self.ids, column, self.times) for column in columns]
             return entropy_bits(self.ids, self.times), told

@@ -36,6 +36,7 @@ Trainable = TrainSettings | CommunicationConfig | HasSettings | Mapping[str, Any
 """What can be trained: settings (as a structure, a mapping, or a YAML or JSON file), a configuration, or a recipe."""
 BUDGET = (
     "iterations", "env_steps", "until", "patience", "checkpoint_every", "evaluation_episodes", "evaluate_every",
+    "record_every",
 )  # fmt: skip
 """Settings of a run that RLlib's configuration does not have."""
 WORKERS = ("num_env_runners", "num_learners")

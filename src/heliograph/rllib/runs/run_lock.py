@@ -7,6 +7,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from heliograph.analysis.timelapse import CORPORA
 from heliograph.rllib.runs.checkpoints import CHECKPOINTS
 from heliograph.rllib.runs.records import TENSORBOARD
 from heliograph.storage.atomic import telling
@@ -46,7 +47,7 @@ def cleared(folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
             raise RunFolderError(f"{folder} holds a run already: choose another --out, or continue it with --resume")
         read_config(folder)
         with claimed(folder):
-            for name in (CHECKPOINTS, TENSORBOARD, SOURCES):
+            for name in (CHECKPOINTS, CORPORA, TENSORBOARD, SOURCES):
                 shutil.rmtree(folder / name, ignore_errors=True)
             for name in (PROGRESS, SUMMARY, TRACKED, WEIGHTS, CONFIG):
                 (folder / name).unlink(missing_ok=True)

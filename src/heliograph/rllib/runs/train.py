@@ -29,6 +29,7 @@ from heliograph.rllib.learner_errors import learners_answering
 from heliograph.rllib.runs.checkpoints import check_checkpoint, complete_checkpoints, iteration_of, write_checkpoint
 from heliograph.rllib.runs.configured import Trainable, beyond_settings, config_of, given_settings
 from heliograph.rllib.runs.described import description, refuse_nameless, versions
+from heliograph.rllib.runs.moments import write_moment
 from heliograph.rllib.runs.records import ProgressWriter, row_of
 from heliograph.rllib.runs.run_lock import claimed, cleared
 from heliograph.rllib.runs.saved import BEYOND
@@ -77,7 +78,7 @@ def train(
     `what`: TrainSettings, or a mapping of them, or a file of them (YAML, JSON); a recipe, or its name; or an RLlib
     configuration such as CommPPOConfig, with all that it can say: policies, mapping, freezing, callbacks, modules.
     `budget` are settings that the latter lacks, or that are to be others: `iterations`, `env_steps`, `until`,
-    `patience`, `checkpoint_every`, `evaluation_episodes`, `evaluate_every`, and of the former any.
+    `patience`, `checkpoint_every`, `evaluation_episodes`, `evaluate_every`, `record_every`, and of the former any.
 
     `on_progress` is called with each row of progress.csv. Training ends early, with a whole run folder, where `stop()`
     turns true (a string goes to `stopped_by`) or the user interrupts. A folder that holds a run already is refused
@@ -243,6 +244,8 @@ class _Life:
             for earlier in read_progress(self.folder):
                 patience.see(earlier)
             first = None if self.algo.iteration or self.settings.load_policies else self._team_apart()
+            if not self.algo.iteration and self.settings.record_every:
+                self._record({"iteration": 0, "num_env_steps": 0})
             while (reason := self._done(row, stopped, patience)) is None:
                 started, steps = time.perf_counter(), row.get("num_env_steps", 0)
                 results = self.algo.train()
@@ -255,6 +258,8 @@ class _Life:
                 for log in (progress, *trackers):
                     log.add(row)
                 patience.see(row)
+                if self.settings.record_every and row["iteration"] % self.settings.record_every == 0:
+                    self._record(row)
                 self._check_until(row)
                 (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back
                 on_progress(row)
@@ -289,6 +294,11 @@ class _Life:
             some = None if enumerable(run.env, at_most=MOST_STARTS) else self.settings.evaluation_episodes
             found = scores(play_run(run, num_episodes=some, seed=self.settings.seed, keeping=Keeping.SAID))
         return {**row, **dict(zip(EVALUATED, (found["episode_return_mean"], found["normalised_return"]), strict=True))}
+
+    def _record(self, row: dict[str, Any]) -> None:
+        """Write down what the team says now, in the task that it is trained for; training does not notice."""
+        with torch.random.fork_rng(devices=[]):
+            write_moment(self._run(team_of(self.algo)), row, num_episodes=self.settings.evaluation_episodes)
 
     def _patience(self) -> Patience:
         """Return the patience of the settings, or one without end."""

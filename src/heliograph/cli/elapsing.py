@@ -1,0 +1,19 @@
+"""The command `timelapse`: how a language came about, as a page and a table."""
+
+from collections.abc import Callable
+from typing import Any
+
+from heliograph.cli.shown import console
+
+__all__ = ["run_timelapse"]
+
+Shown = tuple[Any, Callable[[Any], None]]
+
+
+def run_timelapse(given: Any) -> Shown:
+    """`heliograph timelapse`."""
+    from heliograph.reports.timelapse_page import write_timelapse
+
+    path = write_timelapse(given.path, out=given.out)
+    found = {"page": str(path), "table": str(path.with_suffix(".csv"))}
+    return found, lambda _: console().print(f"{found['page']}\n{found['table']}", soft_wrap=True)
