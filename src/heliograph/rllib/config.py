@@ -1,15 +1,15 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
-import dataclasses
 import inspect
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
+from torch import nn
 
 from heliograph import registry
 from heliograph.checks import check_kind, check_number, check_positive
@@ -31,6 +31,7 @@ from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
+from heliograph.rllib.loss_choice import LossChoice, as_loss
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
@@ -48,25 +49,6 @@ from heliograph.rllib.validation import (
 from heliograph.storage.run_folder import CONFIG
 from heliograph.storage.team_file import SUFFIX, LoadedPolicy, read_policy
 from heliograph.team.team import Team
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LossChoice:
-    """An auxiliary loss: a name (or class, or callable of a LossBatch), its coefficient or schedule, its settings.
-
-    A schedule is RLlib's: [[env steps, coefficient], ...], linear in between, the first entry at 0.
-    """
-
-    loss: Any
-    coefficient: Any = 1.0
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Return what the loss is called in the metrics."""
-        if isinstance(self.loss, str):
-            return self.loss.rpartition(":")[2]
-        return getattr(self.loss, "__name__", type(self.loss).__name__)
 
 
 class CommunicationConfig(AlgorithmConfig):
@@ -257,6 +239,17 @@ class CommunicationConfig(AlgorithmConfig):
     def prepare_team(self, team: Team) -> None:
         """Set in a team that trains or samples what the algorithm wants of it; by default nothing."""
 
+    def critic_settings(self) -> dict[str, Any]:
+        """Settings of each policy's `Critic`."""
+        return {"view": self.critic, "size": self.critic_size}
+
+    def team_critic(self) -> Callable[[Team], nn.Module] | None:
+        """Return what makes a critic of the whole team; None where there is none."""
+        return None
+
+    def check_team(self, team: Team) -> None:
+        """Raise ValueError where the algorithm cannot train such a team; by default it trains any."""
+
     def idle(self, team: Team) -> dict[str, str]:
         """Settings of the algorithm that change nothing with the others and this team, and why; see `check_idle`."""
         found = {}
@@ -278,9 +271,10 @@ class CommunicationConfig(AlgorithmConfig):
         """The team's modules; spaces come from the environment itself."""
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
-        critic = {"view": self.critic, "size": self.critic_size}
-        spec = module_spec(choices, facts, critic=critic, losses=losses, inference_only=inference_only)
-        return self._with_user_modules(spec)
+        more = {"critic": self.critic_settings(), "team_critic": self.team_critic()}
+        return self._with_user_modules(
+            module_spec(choices, facts, losses=losses, inference_only=inference_only, **more)
+        )
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """The class of one policy's module."""
@@ -310,6 +304,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_loss_choices(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        self.check_team(team)
         check_memory_needed(self, team)
         check_own_lr(self, team)
         check_idle(self, team)
@@ -373,17 +368,6 @@ def _is_shared(path: Any) -> bool:
     """Tell whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
     path = pathlib.Path(path)
     return path.suffix == SUFFIX or (path / CONFIG).exists()
-
-
-def as_loss(given: Any) -> LossChoice:
-    """An auxiliary loss from a name, a callable, or a tuple of (loss, coefficient, settings)."""
-    if isinstance(given, LossChoice):
-        return given
-    parts: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
-    if not 1 <= len(parts) <= 3 or not (isinstance(parts[0], str) or callable(parts[0])):
-        raise ValueError(f"losses: {given!r} must be a name, a callable, or (loss, coefficient, settings)")
-    coefficient = parts[1] if len(parts) > 1 else 1.0
-    return LossChoice(loss=parts[0], coefficient=coefficient, settings=parts[2] if len(parts) > 2 else {})
 
 
 def refuse_given(given: Mapping[str, Any], *, names: Iterable[str], why: str) -> None:
