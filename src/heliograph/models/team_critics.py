@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from heliograph.functional import one_hot
-from heliograph.models.blocks import mlp
+from heliograph.models.blocks import RunningMoments, masked_moments, mlp
 
-__all__ = ["AttentionCritic", "CriticSeat", "JointCritic", "TeamCritic", "Valued", "soft_update", "standardised"]
+__all__ = ["AttentionCritic", "CriticSeat", "JointCritic", "TeamCritic", "Valued", "soft_update"]
 
-EPSILON = 1e-5
+NUM_BATCHES = 100
+"""Over how many batches the running moments of inputs are taken."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,21 +59,12 @@ class TeamCritic(nn.Module, ABC):
     ) -> Valued:
         """Values of each agent, `valid` telling which steps there really were."""
 
+    def track(self, known: Mapping[str, Tensor], decisions: Mapping[str, Tensor], *, valid: Tensor) -> None:
+        """Take in the moments of what is seen, where inputs are normalised by them; by default nothing."""
+
     @abstractmethod
     def shared_parameters(self) -> Iterator[nn.Parameter]:
         """The weights that get gradients from the values of all agents."""
-
-
-def standardised(
-    values: Float[Tensor, "*batch A D"], valid: Bool[Tensor, "*batch"]
-) -> Float[Tensor, "*batch A D"]:
-    """Each number with zero mean and unit variance over agents and the valid steps (batch normalisation)."""
-    weight = valid.to(values.dtype).view(*valid.shape, 1, 1)
-    axes = tuple(range(values.dim() - 1))
-    count = (weight.sum() * values.shape[-2]).clamp(min=1)
-    mean = (values * weight).sum(axes) / count
-    variance = ((values - mean).square() * weight).sum(axes) / count
-    return (values - mean) * torch.rsqrt(variance + EPSILON)
 
 
 def _numbered(known: Tensor) -> Tensor:
@@ -91,14 +83,16 @@ class AttentionCritic(TeamCritic):
     Q of an agent, of all that it might decide: a network over what it knows, and over what it gets from the others,
     in `heads` ways. A query from what it knows is compared with keys of what each other knows and does; values are
     weighed by that (`attention="uniform"`: all alike). Keys, queries and values are shared by all agents. What comes in
-    has zero mean and unit variance in each batch, as published. Agents that share a policy share its networks and are
-    told apart by their numbers.
+    is normalised by running moments. Agents that share a policy share its networks and are told apart by their numbers.
     """
 
     def __init__(self, seats: Mapping[str, CriticSeat], *, size: int, heads: int, attention: str):
         super().__init__(seats)
         self.heads, self.attention, self.size = heads, attention, size
         own = {name: seat.known_size + _extra(seat) for name, seat in seats.items()}
+        self.moments = nn.ModuleDict(
+            {n: RunningMoments(s.known_size + s.decision_size, num_batches=NUM_BATCHES) for n, s in seats.items()}
+        )
         self.of_knowledge = nn.ModuleDict({name: nn.Linear(own[name], size) for name in seats})
         self.of_both = nn.ModuleDict({n: nn.Linear(own[n] + seat.decision_size, size) for n, seat in seats.items()})
         self.heads_of = nn.ModuleDict(
@@ -112,9 +106,10 @@ class AttentionCritic(TeamCritic):
     ) -> Valued:
         """The values of all that each agent might decide, and the mean squared logits of attention."""
         own, both = {}, []
-        for name in self.seats:
-            seen = _numbered(standardised(known[name], valid))
-            done = standardised(decisions[name], valid)
+        for name, seat in self.seats.items():
+            both_parts = self.moments[name].normalise(torch.cat([known[name], decisions[name]], -1))
+            seen, done = both_parts.split([seat.known_size, seat.decision_size], -1)
+            seen = _numbered(seen)
             own[name] = F.leaky_relu(self.of_knowledge[name](seen))
             both.append(F.leaky_relu(self.of_both[name](torch.cat([seen, done], -1))))
         others, logits = self.heard_from_others(torch.cat(list(own.values()), -2), torch.cat(both, -2))
@@ -124,6 +119,12 @@ class AttentionCritic(TeamCritic):
             for name, part in zip(self.seats, parts, strict=True)
         }
         return Valued(values=values, penalty=self._magnitude(logits, valid))
+
+    def track(self, known: Mapping[str, Tensor], decisions: Mapping[str, Tensor], *, valid: Tensor) -> None:
+        """Move the moments of what each policy's agents know and do."""
+        for name, moments in self.moments.items():
+            seen = torch.cat([known[name], decisions[name]], -1)
+            moments.merge(*masked_moments(seen, valid.unsqueeze(-1).expand(seen.shape[:-1])))
 
     def heard_from_others(
         self, own: Float[Tensor, "*batch N H"], both: Float[Tensor, "*batch N H"]

@@ -98,8 +98,8 @@ class CommMAACConfig(OffPolicyConfig):
     Differences: values expected after a step are means over an agent's own next decisions, not of a single one; the
     entropy there is discounted as the value is (the code subtracts it undiscounted, and after the end, too); several
     parts of an action (MultiDiscrete) are one decision; agents that share a policy share encoders, and are told apart
-    by their numbers; updates are made after whole episodes, as many as the same env steps come to; running moments in
-    place of batch normalisation in policies. With memories or messages whole episodes are replayed, and critics also
+    by their numbers; updates are made after whole episodes, as many as the same env steps come to; inputs are normalised by
+    running moments, not by those of each batch, which differ between a step and the next one. With memories or messages whole episodes are replayed, and critics also
     see what agents remember and have heard.
     """
 
@@ -234,8 +234,10 @@ class MAACLearner(OffPolicyLearner):
 
     def critic_terms(self, batch: TeamBatch) -> tuple[dict[str, Tensor], Tensor]:
         """Values of what was decided, and of attention the penalty."""
-        done = decided(self.team_module.team, batch.rollout, self.deciders)
-        found = self.critic(batch.now.known, self.features(done), valid=batch.rollout.valid)
+        done, valid = decided(self.team_module.team, batch.rollout, self.deciders), batch.rollout.valid
+        features = self.features(done)
+        self.critic.track(batch.now.known, features, valid=valid)
+        found = self.critic(batch.now.known, features, valid=valid)
         values = {
             policy: td.chosen_value(found.values[policy], distributions.joint_index(done[policy], one.sizes))
             for policy, one in self.deciders.items()
