@@ -219,7 +219,7 @@ def score(
 
 
 def joint_log_probs(parts: Sequence[Float[Tensor, "*batch _n"]]) -> Float[Tensor, "*batch J"]:
-    """Log-probabilities of all combinations of independent choices, from the logits of each; the last varies fastest."""
+    """Log-probabilities of all combinations of choices, from the logits of each; the last varies fastest."""
     joint = log_softmax(parts[0])
     for part in parts[1:]:
         joint = (joint.unsqueeze(-1) + log_softmax(part).unsqueeze(-2)).flatten(-2)

@@ -91,7 +91,8 @@ class TrainSettings(Choices):
     the first of these, or of the mean return. With
     `evaluate_every` the team is also evaluated every so many iterations as it is in the end, exactly where the
     environment can enumerate its starts, else on `evaluation_episodes` fresh episodes: see `EVALUATED`.
-    `torch_num_threads`: threads of each process, by default as many as its networks are worth.
+    `torch_num_threads`: threads of each process, by default as many as its networks are worth. `critic` and
+    `critic_size`: None for those of the algorithm ("hidden" and 64; "state" under "mappo").
     """
 
     model_config = ConfigDict(validate_default=True)
@@ -112,8 +113,8 @@ class TrainSettings(Choices):
     networks: Literal["shared", "separate"] = "shared"
     policies: dict[str, PolicySettings] = Field(default_factory=dict)
     freeze: tuple[str, ...] = ()
-    critic: Literal[VIEWS] = "hidden"  # type: ignore[valid-type]
-    critic_size: int = Field(default=64, ge=0)
+    critic: Literal[VIEWS] | None = None  # type: ignore[valid-type]
+    critic_size: int | None = Field(default=None, ge=0)
     normalise_observations: bool = False
     normalise_rewards: bool = False
     normalise_values: bool = True

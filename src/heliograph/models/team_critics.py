@@ -1,4 +1,4 @@
-"""Critics that see what all agents know and do: of MAAC, by attention, and of MADDPG, side by side. Only for learning."""
+"""Critics that see what all agents know and do: of MAAC by attention, of MADDPG side by side. Only for learning."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ NUM_BATCHES = 100
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CriticSeat:
-    """Record of what a critic must know of a policy's agents: how many, and how many numbers tell what they know and do.
+    """Record of what a critic must know of a policy's agents: how many they are, and sizes of what they know and do.
 
     `num_decisions`: how many different decisions an agent has, 0 where there is no end to them.
     """
@@ -101,9 +101,7 @@ class AttentionCritic(TeamCritic):
         self.query, self.key = nn.Linear(size, size, bias=False), nn.Linear(size, size, bias=False)
         self.value = nn.Linear(size, size)
 
-    def forward(
-        self, known: Mapping[str, Tensor], decisions: Mapping[str, Tensor], *, valid: Tensor
-    ) -> Valued:
+    def forward(self, known: Mapping[str, Tensor], decisions: Mapping[str, Tensor], *, valid: Tensor) -> Valued:
         """The values of all that each agent might decide, and the mean squared logits of attention."""
         own, both = {}, []
         for name, seat in self.seats.items():

@@ -271,7 +271,7 @@ class CommunicationConfig(AlgorithmConfig):
         """The team's modules; spaces come from the environment itself."""
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
-        more = {"critic": self.critic_settings(), "team_critic": self.team_critic()}
+        more: dict[str, Any] = {"critic": self.critic_settings(), "team_critic": self.team_critic()}
         return self._with_user_modules(
             module_spec(choices, facts, losses=losses, inference_only=inference_only, **more)
         )

@@ -12,15 +12,8 @@ from heliograph import distributions, td
 from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.models.team_critics import AttentionCritic
 from heliograph.rllib.algorithm import CommunicationAlgorithm
-from heliograph.rllib.off_policy import (
-    LIMITS,
-    Limit,
-    OffPolicyConfig,
-    OffPolicyLearner,
-    TeamBatch,
-    acts_in_a_box,
-    seats_of,
-)
+from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, acts_in_a_box, seats_of
+from heliograph.rllib.off_policy_learner import OffPolicyLearner, TeamBatch
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.decisions import Outlook, decided, deciders, drawn
 from heliograph.team.team import Team
@@ -62,7 +55,7 @@ OWN_LIMITS = (
         holds=lambda config, team: acts_in_a_box(team),
     ),
     Limit(
-        name="sampled messages that are no plain symbols, such as those of 'continuous' with gradient='score' or a gate",
+        name="sampled messages that are no plain symbols, such as a gate's, or vectors with gradient='score'",
         why="its baseline is the mean over all that an agent might say",
         remedy="channel='symbols', or one whose messages carry gradients, such as 'dru'",
         holds=_says_no_symbols,
@@ -85,12 +78,11 @@ OWN_LIMITS = (
 class CommMAACConfig(OffPolicyConfig):
     """Configuration of MAAC (Iqbal and Sha 2019): soft actor-critic, and a critic with attention to the other agents.
 
-    Each agent's policy rises by what its sampled decision is worth more than the mean over all of its own, with those of
-    the others as they were drawn from their present policies; a decision is an action and, on `symbols`, what is said.
-    On channels that carry gradients the policies' losses reach those who spoke. Defaults are the published ones:
-    hyper-parameters of the paper's appendix and of its code (github.com/shariqiqbal2810/MAAC, commit 6174a01), which also
-    standardises rewards over the whole replay (`standardise_rewards`), of which the paper says nothing: it is in those
-    units that an entropy of 1 nat is worth `entropy_coeff`, 1 / `reward_scale`.
+    A decision is an action and, on `symbols`, what is said. A policy rises by what its sampled decision is worth more
+    than the mean over all of its own, those of the others drawn from their present policies. On channels that carry
+    gradients the policies' losses reach those who spoke. Defaults are the published ones: the paper's and those of its
+    code (github.com/shariqiqbal2810/MAAC, commit 6174a01), which also standardises rewards over the whole replay
+    (`standardise_rewards`): in those units an entropy of 1 nat is worth `entropy_coeff`, 1 / `reward_scale`.
 
     Published, too: policies of their own (`networks="separate"`) with two layers of 128 and inputs of unit variance
     (`normalise_observations`), and no messages (channel `none`, or the task's own).
@@ -98,9 +90,9 @@ class CommMAACConfig(OffPolicyConfig):
     Differences: values expected after a step are means over an agent's own next decisions, not of a single one; the
     entropy there is discounted as the value is (the code subtracts it undiscounted, and after the end, too); several
     parts of an action (MultiDiscrete) are one decision; agents that share a policy share encoders, and are told apart
-    by their numbers; updates are made after whole episodes, as many as the same env steps come to; inputs are normalised by
-    running moments, not by those of each batch, which differ between a step and the next one. With memories or messages whole episodes are replayed, and critics also
-    see what agents remember and have heard.
+    by their numbers; updates are made after whole episodes, as many as the same env steps come to; inputs are
+    normalised by running moments, not by those of each batch, which differ between a step and the next one. With
+    memories or messages whole episodes are replayed, and critics also see what agents remember and have heard.
     """
 
     limits = (*LIMITS, *OWN_LIMITS)

@@ -12,7 +12,8 @@ from heliograph import distributions
 from heliograph.checks import check_number
 from heliograph.models.team_critics import JointCritic
 from heliograph.rllib.algorithm import CommunicationAlgorithm
-from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, OffPolicyLearner, TeamBatch, seats_of
+from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, seats_of
+from heliograph.rllib.off_policy_learner import OffPolicyLearner, TeamBatch
 from heliograph.team.decisions import Decider, Outlook, decided
 from heliograph.team.team import Team
 
@@ -41,8 +42,8 @@ class CommMADDPGConfig(OffPolicyConfig):
 
     Differences: the code hands environments and critics relaxed samples, which discrete environments do not take;
     norms are clipped network by network, not weight by weight; updates are made after whole episodes, as many as the
-    same env steps come to. Gaussian samples are as wide as the policy says, as in the code. With memories or messages whole
-    episodes are replayed, and critics also see what agents remember and have heard.
+    same env steps come to. Gaussian samples are as wide as the policy says, as in the code. With memories or messages
+    whole episodes are replayed, and critics also see what agents remember and have heard.
     """
 
     limits = (*LIMITS, *OWN_LIMITS)
@@ -86,7 +87,9 @@ class CommMADDPGConfig(OffPolicyConfig):
     def idle(self, team: Team) -> dict[str, str]:
         """As of all with replay, and what belongs to choices."""
         found = super().idle(team)
-        if not any(isinstance(policy.model.spec.action_space, distributions.DISCRETE) for policy in team.policies.values()):
+        if not any(
+            isinstance(policy.model.spec.action_space, distributions.DISCRETE) for policy in team.policies.values()
+        ):
             found["temperature"] = "all actions are numbers, and none is relaxed; leave it out"
         return found
 
@@ -161,5 +164,7 @@ class MADDPGLearner(OffPolicyLearner):
         if not decider.is_discrete:
             return distributions.gaussian_sample(parts[0], generator=self._stream)
         temperature = self.config.temperature
-        relaxed = [distributions.straight_through_sample(p, temperature=temperature, generator=self._stream) for p in parts]
+        relaxed = [
+            distributions.straight_through_sample(p, temperature=temperature, generator=self._stream) for p in parts
+        ]
         return torch.cat(relaxed, -1)

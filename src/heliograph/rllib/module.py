@@ -26,7 +26,6 @@ from heliograph.models.structure import total_size
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
 
-
 TEAM_CRITIC = "critic"
 """Under which a critic of the whole team stands among the shared module's `team_critics`."""
 
@@ -135,7 +134,11 @@ def module_spec(
         action_space=first.action_space,
         inference_only=inference_only,
         model_config={
-            "choices": choices, "facts": facts, "layout_policies": names, "losses": losses, "team_critic": team_critic,
-        },  # fmt: skip
+            "choices": choices,
+            "facts": facts,
+            "layout_policies": names,
+            "losses": losses,
+            "team_critic": team_critic,
+        },
     )
     return MultiRLModuleSpec(multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only)

@@ -39,7 +39,7 @@ class Minibatch:
 
 @final
 class Replay:
-    """A ring of the newest stretches of `length` env steps, as many as come to `num_env_steps`, on the rollouts' device.
+    """A ring of the newest stretches of `length` env steps, `num_env_steps` in all, on the rollouts' device.
 
     With `length` 1 single steps are kept, for teams that carry nothing from step to step; else whole episodes of at
     most so many, whose steps after the end are not valid. Every stretch holds all agents, and what was drawn, said and

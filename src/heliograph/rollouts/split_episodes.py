@@ -29,7 +29,7 @@ def folded(rollout: Rollout) -> Rollout:
 
 
 def in_stretches(rollout: Rollout, length: int) -> Rollout:
-    """The same rollout, cut into stretches of `length` steps side by side; all but the first begin with nothing in mind.
+    """The same rollout, cut into stretches of `length` steps side by side; all but the first begin with no memory.
 
     The stretches of all copies from the first step on come first, then those that begin after them, and so on.
     """

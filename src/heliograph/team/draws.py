@@ -139,9 +139,7 @@ class HeardDraws(Draws):
     On pathwise channels gradients go on to those who spoke, through what they would say now.
     """
 
-    def __init__(
-        self, draws: Sequence[Tree], listening: tuple[dict[str, Tree], ...], *, messages: Sequence[Message]
-    ):
+    def __init__(self, draws: Sequence[Tree], listening: tuple[dict[str, Tree], ...], *, messages: Sequence[Message]):
         self._draws, self._listening, self._messages = draws, listening, messages
 
     def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:

@@ -73,7 +73,8 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.environment(settings.env, env_config=dict(settings.env_settings), curriculum=settings.curriculum)
     config.communication(**chosen, **normalise, freeze_team=settings.freeze_team)
     _check_teams_of(settings, config)
-    config.communication(critic=settings.critic, critic_size=settings.critic_size)
+    critics = {name: getattr(settings, name) for name in ("critic", "critic_size")}
+    config.communication(**{name: value for name, value in critics.items() if value is not None})
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     _add_policies(settings, config)
     config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
