@@ -39,9 +39,15 @@ OFFERED = {
     "CommPPOConfig": "communication, training",
     "CommA2CConfig": "communication, training",
     "CommDQNConfig": "communication, training",
+    "CommMAACConfig": "communication, training",
+    "CommMADDPGConfig": "communication, training",
+    "CommMAPPOConfig": "communication, training",
     "CommPPO": "",
     "CommA2C": "",
     "CommDQN": "",
+    "CommMAAC": "",
+    "CommMADDPG": "",
+    "CommMAPPO": "",
 }
 """Classes on top of RLlib's, with the methods that users call; what else they override is for RLlib."""
 TITLES = {

@@ -75,7 +75,7 @@ def test_every_component_of_ours_is_the_only_one_of_its_file(kind: str) -> None:
 
 
 def test_nothing_but_components_is_listed() -> None:
-    assert registry.names("algorithm") == ["a2c", "ppo", "qlearning"]
+    assert registry.names("algorithm") == ["a2c", "maac", "maddpg", "mappo", "ppo", "qlearning"]
     assert "endings" not in registry.names("env") and len(registry.names("recipe")) > 50
     for kind in ("env", "topology", "loss", "measure"):
         for name in registry.names(kind):

@@ -98,7 +98,13 @@ if TYPE_CHECKING:
     from heliograph.rllib.alternating import Alternating as Alternating
     from heliograph.rllib.callbacks import RecordCorpus as RecordCorpus
     from heliograph.rllib.callbacks import TeamCallbacks as TeamCallbacks
+    from heliograph.rllib.maac import CommMAAC as CommMAAC
+    from heliograph.rllib.maac import CommMAACConfig as CommMAACConfig
+    from heliograph.rllib.maddpg import CommMADDPG as CommMADDPG
+    from heliograph.rllib.maddpg import CommMADDPGConfig as CommMADDPGConfig
     from heliograph.rllib.mapping import OwnNetwork as OwnNetwork
+    from heliograph.rllib.mappo import CommMAPPO as CommMAPPO
+    from heliograph.rllib.mappo import CommMAPPOConfig as CommMAPPOConfig
     from heliograph.rllib.multi_agent_env import (
         FromMultiAgentEnv as FromMultiAgentEnv,
     )
@@ -193,6 +199,12 @@ PUBLIC: dict[str, dict[str, str]] = {
         "CommA2C": "heliograph.rllib.a2c:CommA2C",
         "CommDQNConfig": "heliograph.rllib.qlearning:CommDQNConfig",
         "CommDQN": "heliograph.rllib.qlearning:CommDQN",
+        "CommMAACConfig": "heliograph.rllib.maac:CommMAACConfig",
+        "CommMAAC": "heliograph.rllib.maac:CommMAAC",
+        "CommMADDPGConfig": "heliograph.rllib.maddpg:CommMADDPGConfig",
+        "CommMADDPG": "heliograph.rllib.maddpg:CommMADDPG",
+        "CommMAPPOConfig": "heliograph.rllib.mappo:CommMAPPOConfig",
+        "CommMAPPO": "heliograph.rllib.mappo:CommMAPPO",
         "OwnNetwork": "heliograph.rllib.mapping:OwnNetwork",
         "Alternating": "heliograph.rllib.alternating:Alternating",
         "TeamCallbacks": "heliograph.rllib.callbacks:TeamCallbacks",
@@ -296,8 +308,9 @@ PUBLIC: dict[str, dict[str, str]] = {
 PLACES = {name: place for names in PUBLIC.values() for name, place in names.items()}
 __all__ = [
     "AgentMemory", "AgentMessage", "AgentStep", "Alternating", "BaseSettings", "Bounds", "Channel", "Choice", "CommA2C",
-    "CommA2CConfig", "CommDQN", "CommDQNConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges",
-    "EnvChoice", "EnvState", "ForeignEnv", "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel",
+    "CommA2CConfig", "CommDQN", "CommDQNConfig", "CommMAAC", "CommMAACConfig", "CommMADDPG", "CommMADDPGConfig",
+    "CommMAPPO", "CommMAPPOConfig", "CommPPO", "CommPPOConfig", "ConformanceError", "Corpus", "Edges", "EnvChoice",
+    "EnvState", "ForeignEnv", "FromGymnasiumTuple", "FromMarlenv", "FromMultiAgentEnv", "FromOpenSpiel",
     "FromPettingZoo", "FromVMAS", "Gradient", "Heard", "Inputs", "LocalTrainer", "LoneAgent", "Loss", "LossBatch",
     "Message", "MessageForm", "Model", "ModelSpec", "Outcome", "OwnNetwork", "Perceived", "PolicyChoice", "Protocol",
     "Recipe", "RecordCorpus", "Role", "Rollout", "Run", "Sampler", "Team", "TeamCallbacks", "TeamChoices", "TeamEnv",

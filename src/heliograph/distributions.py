@@ -9,17 +9,19 @@ Randomness comes only from the `torch.Generator` handed in (torch.distributions 
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.functional import log_softmax, one_hot
+from heliograph.functional import log_softmax, one_hot, straight_through
 from heliograph.types import Choice
 
 MASKED_LOGIT = -1e9
+DISCRETE = (spaces.Discrete, spaces.MultiDiscrete)
 LOG_STD_RANGE = (-5.0, 2.0)
 LARGEST = float(np.finfo(np.float32).max) / 2
 """Bounds of this size are those of a number type, not of an action."""
@@ -143,6 +145,21 @@ def categorical(
     return logits.argmax(-1)
 
 
+def straight_through_sample(
+    logits: Float[Tensor, "*batch V"], *, temperature: float, generator: torch.Generator | None = None
+) -> Float[Tensor, "*batch V"]:
+    """A one-hot sample, with the gradient of the relaxed one softmax((logits + g) / temperature) (Jang et al. 2017)."""
+    perturbed = logits + gumbel(logits.shape, generator=generator, device=logits.device)
+    soft = torch.softmax(perturbed / temperature, -1)
+    return straight_through(one_hot(perturbed.argmax(-1), logits.shape[-1]), soft)
+
+
+def gaussian_sample(inputs: Float[Tensor, "*batch D"], *, generator: torch.Generator | None = None) -> Tensor:
+    """A sample of numbers of a Box, in units of its bounds, with gradients to mean and deviation."""
+    mean, log_std = _moments(inputs)
+    return mean + log_std.exp() * torch.randn(mean.shape, generator=generator, device=mean.device)
+
+
 def epsilon_greedy(
     values: Float[Tensor, "*batch V"], *, epsilon: float, mask: Bool[Tensor, "*batch V"] | None = None
 ) -> Float[Tensor, "*batch V"]:
@@ -199,6 +216,22 @@ def score(
     picks = [action] if isinstance(space, spaces.Discrete) else action.unbind(-1)
     chosen = [part.gather(-1, pick.unsqueeze(-1)).squeeze(-1) for part, pick in zip(parts, picks, strict=True)]
     return Score(log_prob=sum(chosen), entropy=-sum((part.exp() * part).sum(-1) for part in parts))
+
+
+def joint_log_probs(parts: Sequence[Float[Tensor, "*batch _n"]]) -> Float[Tensor, "*batch J"]:
+    """Log-probabilities of all combinations of choices, from the logits of each; the last varies fastest."""
+    joint = log_softmax(parts[0])
+    for part in parts[1:]:
+        joint = (joint.unsqueeze(-1) + log_softmax(part).unsqueeze(-2)).flatten(-2)
+    return joint
+
+
+def joint_index(picks: Int[Tensor, "*batch K"], sizes: Sequence[int]) -> Int[Tensor, "*batch"]:
+    """The number of a combination of choices, in the order of `joint_log_probs`."""
+    index = torch.zeros_like(picks[..., 0])
+    for pick, size in zip(picks.unbind(-1), sizes, strict=True):
+        index = index * size + pick
+    return index
 
 
 def categorical_log_prob(logits: Float[Tensor, "*batch V"], pick: Tensor) -> Float[Tensor, "*batch"]:

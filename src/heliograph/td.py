@@ -1,4 +1,4 @@
-"""Pure maths of Q-learning: values of what was chosen and of the best, and targets over an agent's own turns."""
+"""Pure maths of Q-values: of what was chosen, of the best, of a policy, and targets over an agent's own turns."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -7,7 +7,7 @@ from torch import Tensor
 from heliograph.distributions import MASKED_LOGIT
 from heliograph.functional import Advantages
 
-__all__ = ["best_value", "bootstrap_value", "chosen_value", "td_targets"]
+__all__ = ["best_value", "bootstrap_value", "chosen_value", "counterfactual_advantage", "soft_value", "td_targets"]
 
 
 def chosen_value(values: Float[Tensor, "*batch V"], choice: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -20,6 +20,23 @@ def best_value(
 ) -> Float[Tensor, "*batch"]:
     """The highest value of what is legal."""
     return (values if mask is None else torch.where(mask, values, MASKED_LOGIT)).amax(-1)
+
+
+def soft_value(
+    values: Float[Tensor, "*batch V"], log_probs: Float[Tensor, "*batch V"], *, entropy_coeff: float
+) -> Float[Tensor, "*batch"]:
+    """What a policy is worth: the mean of its values, plus `entropy_coeff` times its entropy in nats."""
+    return (log_probs.exp() * (values - entropy_coeff * log_probs)).sum(-1)
+
+
+def counterfactual_advantage(
+    values: Float[Tensor, "*batch V"], log_probs: Float[Tensor, "*batch V"], choice: Int[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """How much better a choice is than what the policy would choose in its place, all others doing what they did.
+
+    Source: Foerster et al. 2018, equation 4; Iqbal and Sha 2019, equation 9.
+    """
+    return chosen_value(values, choice) - (log_probs.exp() * values).sum(-1)
 
 
 def bootstrap_value(

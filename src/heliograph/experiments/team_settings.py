@@ -35,10 +35,12 @@ class TeamSettings(Choices):
     load_policies: dict[str, Any] = Field(
         default_factory=dict, description="weights to begin with: {policy: run folder or team file}"
     )
-    critic: Literal[VIEWS] = Field(  # type: ignore[valid-type]
-        default="hidden", description=f"what values are learnt from: {', '.join(VIEWS)}; with the state, centralised"
+    critic: Literal[VIEWS] | None = Field(  # type: ignore[valid-type]
+        default=None, description=f"what values are learnt from: {', '.join(VIEWS)}; None: as the algorithm has it"
     )
-    critic_size: int = Field(default=64, ge=0, description="units of the critic's hidden layers; 0: linear")
+    critic_size: int | None = Field(
+        default=None, ge=0, description="units of the critic's hidden layers, 0: linear; None: as the algorithm has it"
+    )
     normalise_observations: bool = Field(default=False, description="observations by their running mean and spread")
     normalise_rewards: bool = Field(default=False, description="rewards by the running spread of returns")
     normalise_values: bool = Field(default=True, description="values learnt by their running mean and spread")
@@ -52,8 +54,8 @@ class TeamSettings(Choices):
         return {key: getattr(self, key) for key in CHOSEN}
 
     def beside(self) -> dict[str, Any]:
-        """Return the settings that are one plain value each."""
-        return {key: getattr(self, key) for key in BESIDE}
+        """Return the settings that are one plain value each, but for those that are None: the algorithm's count."""
+        return {key: value for key in BESIDE if (value := getattr(self, key)) is not None}
 
 
 FIELDS = TeamSettings.model_fields
@@ -64,7 +66,7 @@ BESIDE = tuple(name for name in FIELDS if name not in (*CHOSEN, "losses", "load_
 
 
 def checked_team_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those settings that are given, checked.
+    """Return those settings that are given, checked, without a critic or its size where they are left to the algorithm.
 
     Raises TypeError for a name that there is not, UnknownNameError for a view that critics do not have, ValueError for
     other values that a setting does not take.
@@ -73,13 +75,14 @@ def checked_team_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in FIELDS:
             near = UnknownNameError(what="setting of a team", name=name, valid=list(FIELDS))
             raise TypeError(f"communication() got an unexpected keyword argument {name!r}: {near}")
-    if given.get("critic", "hidden") not in VIEWS:
+    if given.get("critic") not in (None, *VIEWS):
         raise UnknownNameError(what="critic", name=str(given["critic"]), valid=list(VIEWS))
     try:
         checked = TeamSettings(**given)
     except ValidationError as error:
         raise ValueError(first_error(error)) from None
-    return {name: getattr(checked, name) for name in given}
+    found = {name: getattr(checked, name) for name in given}
+    return {name: value for name, value in found.items() if value is not None or name == "torch_num_threads"}
 
 
 def first_error(error: ValidationError) -> str:

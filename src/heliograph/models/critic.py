@@ -1,12 +1,52 @@
 """The critic: values that only learning needs, never acting."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from heliograph.models.blocks import RunningMoments, mlp
 
+LEAST_WEIGHT, LEAST_VARIANCE = 1e-5, 1e-2
 VIEWS = ("hidden", "state", "observation", "hidden+state")
+
+
+class DebiasedMoments(nn.Module):
+    """Mean and variance of values that drift: exponential averages from zero on, divided by their weights.
+
+    Each batch moves them by 1 - `decay`. Source: the value normaliser of MAPPO (Yu et al. 2022; `valuenorm.py` of
+    github.com/marlbenchmark/on-policy), with its least weight and variance; before the first batch the mean is 0 and
+    the variance the least one. Difference: double precision.
+    """
+
+    def __init__(self, *, decay: float):
+        super().__init__()
+        self.decay = decay
+        for name in ("mean", "square", "weight"):
+            self.register_buffer(name, torch.zeros(1, dtype=torch.float64))
+
+    @torch.no_grad()
+    def merge(self, mean: Float[Tensor, " 1"], variance: Float[Tensor, " 1"], count: Float[Tensor, ""]) -> None:
+        """Take in a batch by its moments; a batch of nothing changes nothing."""
+        share = torch.where(count > 0, 1 - self.decay, 0.0).to(self.mean.dtype)
+        one = torch.ones_like(self.weight)
+        for average, value in ((self.mean, mean), (self.square, variance + mean.square()), (self.weight, one)):
+            average.lerp_(value.to(average.dtype), share)
+
+    def normalise(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Zero mean and unit variance."""
+        mean, deviation = self._moments()
+        return ((values - mean) / deviation).to(values.dtype)
+
+    def restore(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The inverse of `normalise`."""
+        mean, deviation = self._moments()
+        return (values * deviation + mean).to(values.dtype)
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        weight = self.weight.clamp(min=LEAST_WEIGHT)
+        mean = self.mean / weight
+        return mean, (self.square / weight - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()
 
 
 class Critic(nn.Module):
@@ -16,10 +56,14 @@ class Critic(nn.Module):
     twice, over the encoded observation), "state" (the same over all that the environment knows: a centralised
     critic) or "hidden+state" (both, as an agent's future depends on its memory too; Baisero and Amato 2022). It never
     sees a message sent in its own step, so it is a lawful baseline of that message. Values are learnt in normalised
-    units; `moments` hold those of the targets. With size 0 values are linear in what is seen.
+    units; `moments` hold those of the targets (with a `decay` in the way of MAPPO). With size 0 values are linear in
+    what is seen.
     """
 
-    def __init__(self, *, view: str, input_size: int, num_agents: int, size: int = 64, state_size: int = 0):
+    def __init__(
+        self, *, view: str, input_size: int, num_agents: int, size: int = 64, state_size: int = 0,
+        decay: float | None = None,
+    ):  # fmt: skip
         super().__init__()
         if view not in VIEWS:
             raise ValueError(f"critic={view!r}: must be one of {', '.join(map(repr, VIEWS))}")
@@ -28,7 +72,7 @@ class Critic(nn.Module):
         inner = [size] * (1 if view == "hidden" else 2) if size else []
         self.net = mlp([input_size + extra, *inner, 1])
         self.num_agents, self.extra = num_agents, extra
-        self.moments = RunningMoments(1, num_batches=20)
+        self.moments = RunningMoments(1, num_batches=20) if decay is None else DebiasedMoments(decay=decay)
 
     @property
     def looks_inside(self) -> bool:

@@ -139,7 +139,7 @@ class A2CLearner(ActorCriticLearner):
         log_prob = unrolled.action_log_prob + unrolled.message_log_prob
         terms = {
             "policy_loss": Averaged(-log_prob * part.advantages, over=deciding),
-            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part.targets), over=known & part.trained),
+            "vf_loss": Averaged(self.value_errors(rollout, unrolled, part), over=known & part.trained),
             "entropy": Averaged(self.bonus("entropy", unrolled), over=known & rollout.acting),
             "message_entropy": Averaged(self.bonus("message_entropy", unrolled), over=known & rollout.speaking),
         }

@@ -92,7 +92,8 @@ class Prepared:
     """Values that all epochs share: advantages (normalised) and value targets of known turns, and whose losses count.
 
     `trained` are agents whose policy learns, and so do their values. `counted` are those whose policy losses and
-    entropies count (see `counted_losses`): frozen hearers teach trained speakers by theirs.
+    entropies count (see `counted_losses`): frozen hearers teach trained speakers by theirs. `values` are those that the
+    critics put out before the first epoch, in their own units, where an algorithm holds later ones against them.
     """
 
     advantages: Float[Tensor, "T B N"]
@@ -100,11 +101,11 @@ class Prepared:
     known: Bool[Tensor, "T B N"]
     trained: Bool[Tensor, "T B N"]
     counted: Bool[Tensor, "T B N"]
+    values: Float[Tensor, "T B N"] | None = None
 
     def select(self, copies: Tensor) -> "Prepared":
         """Those of some copies."""
-        chosen = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return Prepared(**{k: v.index_select(1, copies) for k, v in chosen.items()})
+        return map_tensors(lambda leaf: leaf.index_select(1, copies), self)
 
 
 class ActorCriticLearner(TeamLearner, ABC):
@@ -129,11 +130,18 @@ class ActorCriticLearner(TeamLearner, ABC):
             team_of_agent=self.team_module.team.team_of_agent,
         )
         known = gae.known & rollout.valid.unsqueeze(-1)
+        own_values = self.kept_values(values[:-1], rollout)
         targets = self._normalised_targets(gae.targets, known, rollout)
         trained = self._trained(rollout)
         counted = self._counted(trained, rollout)
         advantages = self._normalised_advantages(gae.advantages, known & counted & self.deciding(rollout))
-        return Prepared(advantages=advantages, targets=targets, known=known, trained=trained, counted=counted)
+        return Prepared(
+            advantages=advantages, targets=targets, known=known, trained=trained, counted=counted, values=own_values
+        )
+
+    def kept_values(self, values: Float[Tensor, "T B N"], rollout: Rollout) -> Float[Tensor, "T B N"] | None:
+        """Return what to keep of the values before the first epoch, given in units of rewards; by default nothing."""
+        return None
 
     def _check_mixture(self, rollout: Rollout) -> None:
         """One value stands for an agent's own return and its team's only where both end at once."""
@@ -146,10 +154,13 @@ class ActorCriticLearner(TeamLearner, ABC):
                 "stand for both an agent's own return and its team's; use mean_ratio 0 or 1, or lambda_=1.0"
             )
 
-    def value_errors(self, rollout: Rollout, unrolled: Unrolled, targets: Tensor) -> Float[Tensor, "T B N"]:
-        """Half the squared errors of all values."""
-        values, _ = self._values(rollout, unrolled, normalised=True, presence=unrolled.presence)
-        return 0.5 * (values[:-1] - targets).square()
+    def value_errors(self, rollout: Rollout, unrolled: Unrolled, part: Prepared) -> Float[Tensor, "T B N"]:
+        """The loss of each value: by default half its squared error."""
+        return 0.5 * (self.present_values(rollout, unrolled) - part.targets).square()
+
+    def present_values(self, rollout: Rollout, unrolled: Unrolled) -> Float[Tensor, "T B N"]:
+        """Return what the critics put out now, in their own units."""
+        return self._values(rollout, unrolled, normalised=True, presence=unrolled.presence)[0][:-1]
 
     def bonus(self, name: str, unrolled: Unrolled) -> Float[Tensor, "T B N"]:
         """An entropy of actions or messages; without gradient where it does not count."""

@@ -2,13 +2,14 @@
 
 import inspect
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
+from torch import nn
 
 from heliograph import registry
 from heliograph.checks import check_kind, check_number, check_positive
@@ -67,6 +68,8 @@ class CommunicationConfig(AlgorithmConfig):
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
         self.model_choice: dict[str, Any] = {}
+        self.critic, self.critic_size = "hidden", 64
+        self.torch_num_threads = None
         self.take(TeamSettings().beside())
         self.losses: list[LossChoice] = []
         self.load_policies: dict[str, LoadedPolicy] = {}
@@ -213,6 +216,17 @@ class CommunicationConfig(AlgorithmConfig):
     def prepare_team(self, team: Team) -> None:
         """Set in a team that trains or samples what the algorithm wants of it; by default nothing."""
 
+    def critic_settings(self) -> dict[str, Any]:
+        """Settings of each policy's `Critic`."""
+        return {"view": self.critic, "size": self.critic_size}
+
+    def team_critic(self) -> Callable[[Team], nn.Module] | None:
+        """Return what makes a critic of the whole team; None where there is none."""
+        return None
+
+    def check_team(self, team: Team) -> None:
+        """Raise ValueError where the algorithm cannot train such a team; by default it trains any."""
+
     def idle(self, team: Team) -> dict[str, str]:
         """Settings of the algorithm that change nothing with the others and this team, and why; see `check_idle`."""
         found = {}
@@ -234,9 +248,10 @@ class CommunicationConfig(AlgorithmConfig):
         """The team's modules; spaces come from the environment itself."""
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
-        critic = {"view": self.critic, "size": self.critic_size}
-        spec = module_spec(choices, facts, critic=critic, losses=losses, inference_only=inference_only)
-        return self._with_user_modules(spec)
+        more: dict[str, Any] = {"critic": self.critic_settings(), "team_critic": self.team_critic()}
+        return self._with_user_modules(
+            module_spec(choices, facts, losses=losses, inference_only=inference_only, **more)
+        )
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """The class of one policy's module."""
@@ -266,6 +281,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_loss_choices(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        self.check_team(team)
         check_memory_needed(self, team)
         check_own_lr(self, team)
         check_idle(self, team)

@@ -140,8 +140,7 @@ class TeamLearner(TorchLearner, ABC):
         epochs, size = num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
         with self._telling_others(), isolated("learning from a batch"), torch.enable_grad():
             logged = self._epochs(rollout, epochs, size)
-            means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
-            found = dict(zip(logged[0], means.tolist(), strict=True))
+            found = _means(logged)
             self._check_learns(found)
             self._after_epochs(rollout)
         if "ratio_error" in found:
@@ -328,7 +327,7 @@ class TeamLearner(TorchLearner, ABC):
     def _check_learns(self, means: dict[str, float]) -> None:
         """Refuse an update without any gradient, unless there was nothing to learn from in it."""
         learning = [name for name in self.team_module.keys() if self._learns(name)]
-        if means["gradient_norm"] or not means["total_loss"] or not learning:
+        if not means or means["gradient_norm"] or not means["total_loss"] or not learning:
             return
         raise ValueError(
             f"the gradient of the whole update after {self._env_steps} env steps is exactly 0, so that nothing is "
@@ -381,6 +380,14 @@ class TeamLearner(TorchLearner, ABC):
         for optimizer, scheduler in self._optimizer_lr_schedules.items():
             if not scheduler.use_schedule:
                 self._set_optimizer_lr(optimizer, lr=scheduler.get_current_value())
+
+
+def _means(logged: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Of each term over all steps of an update; nothing where there were none."""
+    if not logged:
+        return {}
+    means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
+    return dict(zip(logged[0], means.tolist(), strict=True))
 
 
 def _schedule(value: Any) -> Scheduler:

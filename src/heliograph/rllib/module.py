@@ -1,6 +1,6 @@
 """The team as an RLlib MultiRLModule: one RLModule per policy, and one, `team`, for what belongs to nobody."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -25,6 +25,9 @@ from heliograph.models.critic import Critic
 from heliograph.models.structure import total_size
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
+
+TEAM_CRITIC = "critic"
+"""Under which a critic of the whole team stands among the shared module's `team_critics`."""
 
 
 class PolicyModule(TorchRLModule, InferenceOnlyAPI):
@@ -61,18 +64,19 @@ class PolicyModule(TorchRLModule, InferenceOnlyAPI):
 
 
 class SharedModule(TorchRLModule, InferenceOnlyAPI):
-    """Record of what belongs to no policy: the channel, and the networks of auxiliary losses (only where it learns)."""
+    """Record of what belongs to no policy: the channel, and only where it learns critics and networks of losses."""
 
     def setup(self) -> None:
-        """Build the channel; losses are added once the team exists."""
+        """Build the channel; losses and critics of the team are added once the team exists."""
         choices = self.model_config["choices"]
         self.channel = build_channel(choices.channel, choices.channel_settings)
         self.losses = nn.ModuleDict()
+        self.team_critics = nn.ModuleDict()
         self.reward_moments = RunningMoments(1)
 
     def get_non_inference_attributes(self) -> list[str]:
-        """The networks of auxiliary losses, and the scale of rewards."""
-        return ["losses", "reward_moments"]
+        """The networks of auxiliary losses, critics of the whole team, and the scale of rewards."""
+        return ["losses", "team_critics", "reward_moments"]
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         raise RuntimeError("the shared module has no forward pass of its own: use TeamModule.team")
@@ -93,6 +97,8 @@ class TeamModule(MultiRLModule):
         if not shared.inference_only:
             for name, (cls, settings) in config["losses"].items():
                 shared.losses[name] = cls(self.team, **settings)
+            if config["team_critic"] is not None:
+                shared.team_critics[TEAM_CRITIC] = config["team_critic"](self.team)
 
     def move_to(self, device: torch.device) -> None:
         """Move the runtime's own buffers along with the modules."""
@@ -105,9 +111,10 @@ def module_spec(
     *,
     critic: Mapping[str, Any],
     losses: dict[str, tuple[type, dict[str, Any]]],
+    team_critic: Callable[[Team], nn.Module] | None = None,
     inference_only: bool = False,
 ) -> MultiRLModuleSpec:
-    """The specification of a team's modules; `critic` are settings of `Critic`, `view` and `size`."""
+    """The specification of a team's modules; `critic` are settings of `Critic`, `team_critic` makes one of the team."""
     names = build_layout(choices, facts).policies
     layout = build_layout(choices, facts)
     specs = {
@@ -126,6 +133,12 @@ def module_spec(
         observation_space=first.observation_space,
         action_space=first.action_space,
         inference_only=inference_only,
-        model_config={"choices": choices, "facts": facts, "layout_policies": names, "losses": losses},
+        model_config={
+            "choices": choices,
+            "facts": facts,
+            "layout_policies": names,
+            "losses": losses,
+            "team_critic": team_critic,
+        },
     )
     return MultiRLModuleSpec(multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from heliograph.rllib.config import CommunicationConfig
 
 __all__ = [
+    "bytes_of_a_step",
     "check_batch_sizes",
     "check_idle",
     "check_loaded",
@@ -53,8 +54,7 @@ def check_batch_sizes(config: "CommunicationConfig") -> None:
 
 def check_memory_needed(config: "CommunicationConfig", team: Team) -> None:
     """Raise ValueError where critics, or what is seen in the steps of a batch, would not fit into memory."""
-    facts, size = config.facts(), config.critic_size
-    step = sum(len(r.agents) * (BYTES_OF_A_TURN + _bytes(r.observation_space)) for r in facts.roles)
+    size, step = config.critic_size, bytes_of_a_step(config)
     extra = size if config.critic != "hidden" else 0
     inputs = sum(1 + extra + _seen_by_critic(config, policy.model) for policy in team.policies.values())
     batch = config.train_batch_size_per_learner
@@ -68,6 +68,11 @@ def check_memory_needed(config: "CommunicationConfig", team: Team) -> None:
                 f"{name}={value}: to train takes {needed / 1e9:,.0f} GB of memory, and this machine has "
                 f"{there / 1e9:,.0f}; make it smaller"
             )
+
+
+def bytes_of_a_step(config: "CommunicationConfig") -> int:
+    """Return what is kept at least of an env step."""
+    return sum(len(r.agents) * (BYTES_OF_A_TURN + _bytes(r.observation_space)) for r in config.facts().roles)
 
 
 def _seen_by_critic(config: "CommunicationConfig", model: Model) -> int:

@@ -180,7 +180,7 @@ def concatenate(rollouts: list[Rollout]) -> Rollout:
     if len(rollouts) == 1:
         return rollouts[0]
     longest = max(r.num_steps for r in rollouts)
-    rollouts = [r if r.num_steps == longest else _lengthened(r, longest) for r in rollouts]
+    rollouts = [r if r.num_steps == longest else lengthened(r, longest) for r in rollouts]
     fields = [r.by_time() for r in _with_equal_fields(rollouts)]
     _check_equal_fields(fields)
     initial = [r.initial for r in rollouts]
@@ -200,8 +200,8 @@ def _check_equal_fields(fields: list[dict[str, Tree]]) -> None:
                 )
 
 
-def _lengthened(rollout: Rollout, num_steps: int) -> Rollout:
-    """The rollout with its last step again and again."""
+def lengthened(rollout: Rollout, num_steps: int) -> Rollout:
+    """The rollout with its last step again and again, which is not valid."""
     last = rollout.num_steps
 
     def again(leaf: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from heliograph.rollouts.rollout import Rollout
 from heliograph.team.state import TeamState
 from heliograph.types import Tree, map_tensors, tensors_of
 
-__all__ = ["folded"]
+__all__ = ["folded", "in_stretches"]
 
 PER_STEP_AND_ONE = ("observations", "state", "last_action", "last_message", "observing", "assignment")
 
@@ -25,11 +25,17 @@ def folded(rollout: Rollout) -> Rollout:
     Only where every agent of every copy ends at equal intervals, and the channel carries nothing from step to step.
     """
     period = _period(rollout)
-    if period is None:
-        return rollout
+    return rollout if period is None else in_stretches(rollout, period)
+
+
+def in_stretches(rollout: Rollout, length: int) -> Rollout:
+    """The same rollout, cut into stretches of `length` steps side by side; all but the first begin with no memory.
+
+    The stretches of all copies from the first step on come first, then those that begin after them, and so on.
+    """
     fields = rollout.by_time().items()
-    cut = {key: _cut(value, period, overlap=int(key in PER_STEP_AND_ONE)) for key, value in fields}
-    return Rollout(**cut, static_edges=rollout.static_edges, initial=_starts(rollout, period))
+    cut = {key: _cut(value, length, overlap=int(key in PER_STEP_AND_ONE)) for key, value in fields}
+    return Rollout(**cut, static_edges=rollout.static_edges, initial=_starts(rollout, length))
 
 
 def _period(rollout: Rollout) -> int | None:

@@ -3,6 +3,7 @@
 Acting, replaying, intervening and watching run the same `step`; they differ only in this.
 """
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol, final, runtime_checkable
@@ -16,7 +17,7 @@ from heliograph.team.parts import TeamParts
 from heliograph.team.state import Inbox
 from heliograph.types import Arrivals, Choice, Edges, Message, MessageForm, TeamStep, Tree
 
-__all__ = ["Draws", "EdgeIntervention", "FreshDraws", "Intervention", "RecordedDraws"]
+__all__ = ["Draws", "EdgeIntervention", "FreshDraws", "HeardDraws", "Intervention", "RecordedDraws"]
 
 Intervention = Callable[[Message, TeamStep, Edges], Message]
 """Replaces the messages of a step before they are delivered: given what was said, the step and who would hear it."""
@@ -129,3 +130,27 @@ class RecordedDraws(Draws):
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """Return what was recorded, where that is to be said again."""
         return message if self._messages is None else self._messages[round_index]
+
+
+@final
+class HeardDraws(Draws):
+    """Draws that were recorded, with messages that are heard as they were then, whatever the weights have become.
+
+    On pathwise channels gradients go on to those who spoke, through what they would say now.
+    """
+
+    def __init__(self, draws: Sequence[Tree], listening: tuple[dict[str, Tree], ...], *, messages: Sequence[Message]):
+        self._draws, self._listening, self._messages = draws, listening, messages
+
+    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
+        """Those that were recorded."""
+        return self._listening
+
+    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
+        """Those that were recorded."""
+        return self._draws[round_index]
+
+    def delivered(self, message: Message, *, round_index: int) -> Message:
+        """Return what was heard then, with the gradient of what is said now."""
+        then, now = self._messages[round_index], message.payload
+        return dataclasses.replace(then, payload=then.payload + (now - now.detach()))

@@ -45,9 +45,14 @@ class Team(TeamParts):
             self, step, state, generator=generator, choice=choice, form=form, intervention=intervention, epsilon=epsilon
         )
 
-    def unroll(self, rollout: Rollout, *, presence: Mapping[str, Participation] | None = None) -> Unrolled:
-        """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known."""
-        return unroll(self, rollout, presence=presence)
+    def unroll(
+        self, rollout: Rollout, *, presence: Mapping[str, Participation] | None = None, as_heard: bool = False
+    ) -> Unrolled:
+        """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known.
+
+        With `as_heard` messages are heard as they were then, and not as they would be said under the present weights.
+        """
+        return unroll(self, rollout, presence=presence, as_heard=as_heard)
 
     def traced(self, rollout: Rollout) -> Unrolled:
         """Result of `unroll`, from the trace of a rollout of whole episodes that this team has just sampled."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.renamed import RenamedAttribute
 from heliograph.rollouts.rollout import Rollout
-from heliograph.team.draws import Draws, RecordedDraws
+from heliograph.team.draws import Draws, HeardDraws, RecordedDraws
 from heliograph.team.inbox import RecordedStep, by_step, recorded_steps
 from heliograph.team.inputs import final_inputs, recorded_inputs
 from heliograph.team.log_probs import action_terms, message_terms
@@ -162,11 +162,16 @@ def replayed(
         yield ReplayedStep(now, out, state)
 
 
-def unroll(team: TeamParts, rollout: Rollout, *, presence: Mapping[str, Participation] | None = None) -> Unrolled:
-    """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known."""
+def unroll(
+    team: TeamParts, rollout: Rollout, *, presence: Mapping[str, Participation] | None = None, as_heard: bool = False
+) -> Unrolled:
+    """Recompute a rollout from its draws, with gradients through channel and time; `presence` where it is known.
+
+    With `as_heard` messages are heard as they were then, and not as they would be said under the present weights.
+    """
     presence = presence_in(rollout, team.layout) if presence is None else presence
     features, finals_in = recorded_features(team, rollout, presence), final_features(team, rollout)
-    steps = list(replayed(team, rollout, features, lambda now: RecordedDraws(now.draws, now.listening)))
+    steps = list(replayed(team, rollout, features, _heard_then(rollout) if as_heard and team.rounds else _said_anew))
     outputs = [step.output for step in steps]
     finals = [
         run_core(team, features, out.state, observing=None).hidden
@@ -174,6 +179,15 @@ def unroll(team: TeamParts, rollout: Rollout, *, presence: Mapping[str, Particip
     ]
     last = run_core(team, features[-1], steps[-1].state, observing=rollout.observing[-1])
     return Unrolled(team=team, rollout=rollout, steps=outputs, last=last.hidden, finals=finals, presence=presence)
+
+
+def _said_anew(now: RecordedStep) -> Draws:
+    return RecordedDraws(now.draws, now.listening)
+
+
+def _heard_then(rollout: Rollout) -> Callable[[RecordedStep], Draws]:
+    messages = by_step(rollout.messages)
+    return lambda now: HeardDraws(now.draws, now.listening, messages=messages[now.time])
 
 
 def traced(team: TeamParts, rollout: Rollout) -> Unrolled:
