@@ -284,7 +284,7 @@ TRAINING: dict[str, Settings] = {
     },
     "qlearning": {
         "lr": 1e-2, "gamma": 0.5, "epsilon": 0.9, "target_update_every": 5, "momentum": 0.1, "rms_decay": 0.5,
-        "bootstrap": "step", "message_bootstrap": "average", "grad_clip": 1e-5,
+        "bootstrap": "step", "message_bootstrap": "average", "mixing": "vdn", "grad_clip": 1e-5,
         "grad_clip_by": With("global_norm", {"grad_clip": 1e-5}),
         "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
     },

@@ -27,6 +27,7 @@ from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.curriculum import Schedule, check_fits, schedules_of, task_settings
 from heliograph.experiments.settings import SAMPLED
 from heliograph.models.critic import VIEWS
+from heliograph.models.mixer import Mixing
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
@@ -279,12 +280,17 @@ class CommunicationConfig(AlgorithmConfig):
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
         critic = {"view": self.critic, "size": self.critic_size}
-        spec = module_spec(choices, facts, critic=critic, losses=losses, inference_only=inference_only)
+        parts: Any = {"critic": critic, "losses": losses, "mixing": self.value_mixing()}
+        spec = module_spec(choices, facts, inference_only=inference_only, **parts)
         return self._with_user_modules(spec)
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """The class of one policy's module."""
         return RLModuleSpec(module_class=PolicyModule)
+
+    def value_mixing(self) -> Mixing | None:
+        """Return what a team's value is made of its agents' values by; None where it has none."""
+        return None
 
     def module_losses(self) -> list[LossChoice]:
         """Auxiliary losses that are modules of their own (given by name or class)."""

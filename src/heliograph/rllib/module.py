@@ -22,6 +22,7 @@ from heliograph.experiments.choices import (
 )
 from heliograph.models.blocks import RunningMoments
 from heliograph.models.critic import Critic
+from heliograph.models.mixer import AbstractMixer, Mixing, build_mixer
 from heliograph.models.structure import total_size
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
@@ -64,15 +65,16 @@ class SharedModule(TorchRLModule, InferenceOnlyAPI):
     """Record of what belongs to no policy: the channel, and the networks of auxiliary losses (only where it learns)."""
 
     def setup(self) -> None:
-        """Build the channel; losses are added once the team exists."""
+        """Build the channel; losses, and what mixes values, are added once the team exists."""
         choices = self.model_config["choices"]
         self.channel = build_channel(choices.channel, choices.channel_settings)
         self.losses = nn.ModuleDict()
+        self.mixer: AbstractMixer | None = None
         self.reward_moments = RunningMoments(1)
 
     def get_non_inference_attributes(self) -> list[str]:
-        """The networks of auxiliary losses, and the scale of rewards."""
-        return ["losses", "reward_moments"]
+        """The networks of auxiliary losses, what mixes values, and the scale of rewards."""
+        return ["losses", "mixer", "reward_moments"]
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         raise RuntimeError("the shared module has no forward pass of its own: use TeamModule.team")
@@ -93,6 +95,12 @@ class TeamModule(MultiRLModule):
         if not shared.inference_only:
             for name, (cls, settings) in config["losses"].items():
                 shared.losses[name] = cls(self.team, **settings)
+            if config["mixing"] is not None:
+                heads = 2 if self.team.spells else 1
+                facts = config["facts"]
+                shared.mixer = build_mixer(
+                    config["mixing"], num_values=heads * len(facts.agents), state_size=facts.state_size
+                )
 
     def move_to(self, device: torch.device) -> None:
         """Move the runtime's own buffers along with the modules."""
@@ -105,6 +113,7 @@ def module_spec(
     *,
     critic: Mapping[str, Any],
     losses: dict[str, tuple[type, dict[str, Any]]],
+    mixing: Mixing | None = None,
     inference_only: bool = False,
 ) -> MultiRLModuleSpec:
     """The specification of a team's modules; `critic` are settings of `Critic`, `view` and `size`."""
@@ -126,6 +135,6 @@ def module_spec(
         observation_space=first.observation_space,
         action_space=first.action_space,
         inference_only=inference_only,
-        model_config={"choices": choices, "facts": facts, "layout_policies": names, "losses": losses},
+        model_config={"choices": choices, "facts": facts, "layout_policies": names, "losses": losses, "mixing": mixing},
     )
     return MultiRLModuleSpec(multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only)
