@@ -74,6 +74,8 @@ ENVS: dict[str, Settings] = {
     **{f"mpe_{task}": {"steps": 4} for task in (
         "adversary", "crypto", "push", "reference", "speaker_listener", "spread", "tag", "world_comm"
     )},
+    "rover_tower": {"pairs": 2, "steps": 4},
+    "treasure_collection": {"hunters": 3, "banks": 1, "steps": 4},
 }  # fmt: skip
 CHANNELS: dict[str, tuple[str, Settings]] = {
     "dru": ("dru", {}),
@@ -198,6 +200,8 @@ VALUES: dict[str, dict[str, Settings]] = {
         "mpe_world_comm": {
             **PARTICLES, "adversaries": 3, "good": 1, "obstacles": 2, "food": 1, "forests": 1, "words": "task",
         },
+        "rover_tower": {**PARTICLES, "pairs": 3, "landmarks": 2, "words": "task"},
+        "treasure_collection": {**PARTICLES, "hunters": 4, "banks": 2, "rules": "code"},
     },
     "channel": {
         "dru": {
@@ -280,11 +284,12 @@ TRAINING: dict[str, Settings] = {
     },
     "qlearning": {
         "lr": 1e-2, "gamma": 0.5, "epsilon": 0.9, "target_update_every": 5, "momentum": 0.1, "rms_decay": 0.5,
-        "bootstrap": "step", "message_bootstrap": "average", "grad_clip": 1e-5,
+        "bootstrap": "step", "message_bootstrap": "average", "mixing": "vdn", "grad_clip": 1e-5,
         "grad_clip_by": With("global_norm", {"grad_clip": 1e-5}),
         "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
     },
 }  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:

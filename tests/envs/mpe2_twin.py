@@ -10,7 +10,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from heliograph import registry
-from heliograph.envs.particle_task import ParticleState, ParticleTask
+from heliograph.envs.particle_kinds import ParticleState
+from heliograph.envs.particle_task import ParticleTask
 
 NAMES = {
     "mpe_speaker_listener": "simple_speaker_listener_v4",

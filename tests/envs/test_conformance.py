@@ -46,6 +46,7 @@ VARIANTS = {
 }
 THOUSANDS_OF_STEPS = {"check_statistics", "check_bounds"}
 """Checks in which those of shapes, which the others have made already, would take most of the time."""
+MAAC = ("rover_tower", "treasure_collection")
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
 
 
@@ -57,8 +58,8 @@ def test_the_environments_of_this_package_are_exactly_these() -> None:
     own = [
         "classification", "colour_digit", "combat", "discrimination", "graph_colouring", "identity", "levers",
         "mpe_adversary", "mpe_crypto", "mpe_push", "mpe_reference", "mpe_spread", "mpe_speaker_listener", "mpe_tag",
-        "mpe_world_comm", "multistep_digits", "predator_prey", "reconstruction", "speaker_listener", "switch_riddle",
-        "traffic_junction",
+        "mpe_world_comm", "multistep_digits", "predator_prey", "reconstruction", "rover_tower", "speaker_listener",
+        "switch_riddle", "traffic_junction", "treasure_collection",
     ]  # fmt: skip
     assert registry.names("env") == sorted(own)
     for name in registry.names("env"):
@@ -72,7 +73,7 @@ def test_conformance(name: str, check: str) -> None:
     CHECKS[check](maker(name))
 
 
-@pytest.mark.parametrize("name", [name for name in (*ENVS, *VARIANTS) if not name.startswith("mpe_")])
+@pytest.mark.parametrize("name", [name for name in (*ENVS, *VARIANTS) if not name.startswith(("mpe_", *MAAC))])
 def test_rules_alone_never_truncate_but_in_tasks_that_are_cut_off(name: str) -> None:
     env = maker(name)(num_envs=8)
     step, generator = env.reset(), torch.Generator().manual_seed(0)

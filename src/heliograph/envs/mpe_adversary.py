@@ -8,20 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_positive
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import distances_between, per_particle, rest_points
-from heliograph.envs.particle_task import (
-    CLOSE,
-    Particles,
-    ParticleSettings,
-    ParticleState,
-    ParticleTask,
-    particle_places,
-)
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, particle_places
 
 __all__ = ["MPEAdversary"]
 
 
-class MPEAdversary(ParticleTask):
+class MPEAdversary(ParticleTask[ParticleState]):
     """Agents are to be at the goal, one of as many landmarks; an adversary that does not know it is to be there, too.
 
     Two teams: `adversary` and `good`. The adversary is paid minus its distance from the goal; each good agent that

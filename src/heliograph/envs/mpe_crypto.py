@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import per_particle
-from heliograph.envs.particle_task import Particles, ParticleSettings, ParticleState, ParticleTask, check_words
+from heliograph.envs.particle_task import ParticleSettings, ParticleTask, check_words
 
 __all__ = ["MPECrypto"]
 
@@ -20,7 +21,7 @@ SECRET = 0
 """The key is the other goal."""
 
 
-class MPECrypto(ParticleTask):
+class MPECrypto(ParticleTask[ParticleState]):
     """Alice tells Bob a secret of one bit, by a key of one bit that both know; Eve hears every word and no key.
 
     Two teams: `spies` (Eve) and `ours` (Bob, Alice). Bob and Eve guess in every step, one of 4 numbers though the

@@ -8,15 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import distances_between, per_particle, rest_points
-from heliograph.envs.particle_task import (
-    CLOSE,
-    Particles,
-    ParticleSettings,
-    ParticleState,
-    ParticleTask,
-    particle_places,
-)
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, particle_places
 
 __all__ = ["MPEPush"]
 
@@ -27,7 +21,7 @@ DARK, BRIGHT = 0.1, 0.8
 ADVERSARY, AGENT = 0, 1
 
 
-class MPEPush(ParticleTask):
+class MPEPush(ParticleTask[ParticleState]):
     """An agent is to be at one of two landmarks; an adversary that does not know which is to keep it away.
 
     Two teams: `adversary` and `good`. The agent is paid minus its distance from the goal; the adversary that distance

@@ -8,17 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_number
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import lengths, per_particle, rest_points
 from heliograph.envs.particle_scores import simulated_bounds
-from heliograph.envs.particle_task import (
-    CLOSE,
-    Particles,
-    ParticleSettings,
-    ParticleState,
-    ParticleTask,
-    check_words,
-    particle_places,
-)
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, check_words, particle_places
 from heliograph.types import Bounds
 
 __all__ = ["MPEReference"]
@@ -28,7 +21,7 @@ SYMBOLS = 10
 COLOURS = ((0.75, 0.25, 0.25), (0.25, 0.75, 0.25), (0.25, 0.25, 0.75))
 
 
-class MPEReference(ParticleTask):
+class MPEReference(ParticleTask[ParticleState]):
     """Each of two agents sees which of 3 landmarks is the other's goal; both move and may speak.
 
     What an agent is paid for by itself is minus the distance of the *other* from its goal; `local_ratio` (0.5) weighs
@@ -76,6 +69,10 @@ class MPEReference(ParticleTask):
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
         """Tell whether both are at their goals."""
         return (_away(state) < CLOSE).all(0)
+
+    def measured(self, state: ParticleState) -> dict[str, Float[Tensor, " B"]]:
+        """How far the agents are from their goals, on average."""
+        return {"goal_distance": _away(state).mean(0)}
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
         """The way to the landmarks, the other's goal, and what the other said by the task's own words."""

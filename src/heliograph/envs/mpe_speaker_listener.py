@@ -7,17 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import lengths, per_particle, rest_points
 from heliograph.envs.particle_scores import simulated_bounds
-from heliograph.envs.particle_task import (
-    CLOSE,
-    Particles,
-    ParticleSettings,
-    ParticleState,
-    ParticleTask,
-    check_words,
-    particle_places,
-)
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, check_words, particle_places
 from heliograph.types import Bounds
 
 __all__ = ["MPESpeakerListener"]
@@ -28,7 +21,7 @@ COLOURS = ((0.65, 0.15, 0.15), (0.15, 0.65, 0.15), (0.15, 0.15, 0.65))
 SPEAKER, LISTENER = 0, 1
 
 
-class MPESpeakerListener(ParticleTask):
+class MPESpeakerListener(ParticleTask[ParticleState]):
     """A speaker that cannot move sees which of 3 landmarks is the goal; a listener must go there.
 
     Both are paid minus the squared distance of the listener from the goal, in each of the `steps`. Success is the
@@ -87,6 +80,10 @@ class MPESpeakerListener(ParticleTask):
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
         """Tell whether the listener is at the goal."""
         return _away(state) < CLOSE
+
+    def measured(self, state: ParticleState) -> dict[str, Float[Tensor, " B"]]:
+        """How far the listener is from the goal."""
+        return {"goal_distance": _away(state)}
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
         """The goal's colour; the way to the landmarks, and the word where it is the task's own."""

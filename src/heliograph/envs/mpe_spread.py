@@ -9,16 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import distances_between, per_particle, rest_points, touching
 from heliograph.envs.particle_scores import simulated_bounds
-from heliograph.envs.particle_task import (
-    CLOSE,
-    Particles,
-    ParticleSettings,
-    ParticleState,
-    ParticleTask,
-    particle_places,
-)
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, particle_places
 from heliograph.types import Bounds
 
 __all__ = ["MPESpread"]
@@ -30,7 +24,7 @@ MOST_ORDERS = 6
 """Agents up to which a script tries every order; more go for the nearest pairs first."""
 
 
-class MPESpread(ParticleTask):
+class MPESpread(ParticleTask[ParticleState]):
     """As many agents as landmarks are to cover all of these, and not to run into each other.
 
     All are paid minus the sum of the distances of each landmark from the agent nearest to it, times 1 - `local_ratio`

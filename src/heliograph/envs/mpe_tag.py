@@ -9,8 +9,9 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.particle_chase import chase, fled, price_of_leaving, velocities_of_others
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import distances_between, per_particle
-from heliograph.envs.particle_task import Particles, ParticleSettings, ParticleState, ParticleTask
+from heliograph.envs.particle_task import ParticleSettings, ParticleTask
 
 __all__ = ["MPETag"]
 
@@ -19,7 +20,7 @@ SPREAD = 0.9
 CATCH = 10.0
 
 
-class MPETag(ParticleTask):
+class MPETag(ParticleTask[ParticleState]):
     """Slow adversaries are to touch faster agents; obstacles are in the way of all.
 
     Two teams: `adversary` and `good`. In each step every adversary is paid 10 for each touch of an agent by any of

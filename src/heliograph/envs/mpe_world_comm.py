@@ -10,8 +10,9 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.particle_chase import chase, fled, price_of_leaving
+from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import distances_between, per_particle
-from heliograph.envs.particle_task import Particles, ParticleSettings, ParticleState, ParticleTask, check_words
+from heliograph.envs.particle_task import ParticleSettings, ParticleTask, check_words
 
 __all__ = ["MPEWorldComm"]
 
@@ -24,7 +25,7 @@ LEAVING = 2.0
 FAR_FROM_PREY, FAR_FROM_FOOD = 0.1, 0.05
 
 
-class MPEWorldComm(ParticleTask):
+class MPEWorldComm(ParticleTask[ParticleState]):
     """Slow adversaries are to touch faster agents, which eat, and hide in forests; one adversary sees and leads.
 
     Two teams: `adversary` (`leadadversary_0` and the others) and `good`. In each step every adversary is paid 5 for

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from heliograph.envs.particle_kinds import ParticleState
 from heliograph.envs.particle_physics import others_of, rest_points
-from heliograph.envs.particle_task import ParticleState
 
 __all__ = ["chase", "fled", "price_of_leaving", "velocities_of_others"]
 

@@ -2,17 +2,18 @@
 
 Everything is laid out `[particle, axis, copy]`, so that each operation runs along the copies. A step is that of mpe2:
 all forces follow from where the particles were, they move with the velocity that they had, and then that changes.
+The older world of MAAC's tasks changes velocities first (`at_once`), and has particles of different mass (`yielding`).
 Numbers are float64, as there: particles that touch make rounding errors of float32 grow beyond 1e-5 within an episode.
 """
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 __all__ = [
     "REST_PER_FORCE", "contact_forces", "distances_between", "lengths", "moved", "obstacle_forces", "others_of",
-    "pairs_of", "per_copy", "per_particle", "rest_points", "touching",
+    "pairs_of", "per_copy", "per_particle", "rest_points", "touching", "yielding",
 ]  # fmt: skip
 
 SECONDS = 0.1
@@ -25,12 +26,12 @@ REST_PER_FORCE = SECONDS * SECONDS / DAMPING
 TINY = 1e-12
 
 
-def per_particle(values: Float[Tensor, "B N D"]) -> Float[Tensor, "N D B"]:
+def per_particle(values: Shaped[Tensor, "B N D"]) -> Shaped[Tensor, "N D B"]:
     """The same numbers, particle by particle; in memory, too, so that what is computed of them does not go by that."""
     return values.permute(1, 2, 0).contiguous()
 
 
-def per_copy(values: Float[Tensor, "N D B"]) -> Float[Tensor, "B N D"]:
+def per_copy(values: Shaped[Tensor, "N D B"]) -> Shaped[Tensor, "B N D"]:
     """The same numbers, copy by copy; they stay where they are in memory."""
     return values.permute(2, 0, 1)
 
@@ -59,15 +60,31 @@ def touching(place: Float[Tensor, "N 2 B"], pairs: Int[Tensor, "2 P"], *, reach:
 
 
 def contact_forces(
-    place: Float[Tensor, "N 2 B"], pairs: Int[Tensor, "2 P"], *, reach: Float[Tensor, "P 1"]
+    place: Float[Tensor, "N 2 B"],
+    pairs: Int[Tensor, "2 P"],
+    *,
+    reach: Float[Tensor, "P 1"],
+    yielding: Float[Tensor, "2 P 1 1"] | None = None,
 ) -> Float[Tensor, "N 2 B"]:
     """Forces of particles on each other: straight apart, growing with how far two discs overlap.
 
-    `reach` is the sum of the sizes of each pair.
+    `reach` is the sum of the sizes of each pair; `yielding` what both sides make of a force (None: all of it).
     """
     one, other = pairs
     force = _away(place[one] - place[other], reach=reach)
-    return _both_sides(force, -force, pairs, number=len(place))
+    mine, yours = (force, force) if yielding is None else force * yielding
+    return _both_sides(mine, -yours, pairs, number=len(place))
+
+
+def yielding(mass: Float[Tensor, "N 1 1"], pairs: Int[Tensor, "2 P"]) -> Float[Tensor, "2 P 1 1"] | None:
+    """Return the gains in speed of either side of each pair by a force of 1; None where all have a mass of 1.
+
+    A force counts by the ratio of the other's mass to one's own, and moves one by one's mass once more.
+    """
+    if bool((mass == 1).all()):
+        return None
+    one, other = mass[pairs]
+    return torch.stack([other / one / one, one / other / other])
 
 
 def obstacle_forces(
@@ -95,19 +112,25 @@ def moved(
     force: Float[Tensor, "N 2 B"],
     *,
     max_speed: Float[Tensor, "N 1 1"] | None = None,
+    at_once: bool = False,
 ) -> tuple[Float[Tensor, "N 2 B"], Float[Tensor, "N 2 B"]]:
-    """Place and velocity one step later, of particles of mass 1."""
-    place = place + velocity * SECONDS
+    """Place and velocity one step later, of particles that a force of 1 makes faster by 1 in a second.
+
+    They move with the velocity that they had; with `at_once`, with that to which they come.
+    """
+    before = velocity
     velocity = velocity * (1 - DAMPING) + force * SECONDS
     if max_speed is not None:
         speed = lengths(velocity)[:, None]
         velocity = torch.where(speed > max_speed, velocity / speed.clamp(min=TINY) * max_speed, velocity)
-    return place, velocity
+    return place + (velocity if at_once else before) * SECONDS, velocity
 
 
-def rest_points(place: Float[Tensor, "B N 2"], velocity: Float[Tensor, "B N 2"]) -> Float[Tensor, "B N 2"]:
-    """Return where particles come to rest if nothing pushes them any more."""
-    return place + velocity * (SECONDS / DAMPING)
+def rest_points(
+    place: Float[Tensor, "B N 2"], velocity: Float[Tensor, "B N 2"], *, at_once: bool = False
+) -> Float[Tensor, "B N 2"]:
+    """Return where particles come to rest if nothing pushes them any more; `at_once` as of `moved`."""
+    return place + velocity * (SECONDS / DAMPING * ((1 - DAMPING) if at_once else 1))
 
 
 def lengths(vectors: Float[Tensor, "*lead 2 B"]) -> Float[Tensor, "*lead B"]:

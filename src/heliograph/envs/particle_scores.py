@@ -9,12 +9,16 @@ from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor
 
-from heliograph.envs.particle_task import ParticleState, ParticleTask
+from heliograph.envs.particle_kinds import ParticleState
+from heliograph.envs.particle_task import ParticleTask
 from heliograph.types import Bounds
 
-__all__ = ["simulated_bounds", "simulated_scores"]
+__all__ = ["random_pushes", "simulated_bounds", "simulated_scores"]
 
-EPISODES = 4096
+FEWEST, MOST = 256, 4096
+"""Episodes of each script."""
+AGENT_STEPS = 614_400
+"""Steps of single agents in these episodes, between the fewest and the most."""
 Policy = Callable[[ParticleState], dict[str, Tensor]]
 
 
@@ -44,10 +48,12 @@ def simulated_bounds(env: ParticleTask) -> Bounds:
 
 @functools.lru_cache(maxsize=64)
 def _returns(kind: type[ParticleTask], settings: tuple[tuple[str, Any], ...]) -> Mapping[str, Float[Tensor, " N"]]:
-    env = kind(num_envs=EPISODES, **dict(settings))
+    chosen = dict(settings)
+    agent_steps = chosen["steps"] * kind(**chosen).num_agents
+    env = kind(num_envs=min(MOST, max(FEWEST, AGENT_STEPS // agent_steps)), **chosen)
     scripts: dict[str, Policy] = {
         "still": lambda _: {group.name: env.silent(group) for group in env.particles},
-        "random": lambda _: _random(env),
+        "random": lambda _: random_pushes(env),
         "informed": env.oracle,
     }
     if env.has_blind:
@@ -65,7 +71,8 @@ def _played(env: ParticleTask, policy: Policy) -> Float[Tensor, " N"]:
     return total.cpu()
 
 
-def _random(env: ParticleTask) -> dict[str, Tensor]:
+def random_pushes(env: ParticleTask) -> dict[str, Tensor]:
+    """Draw an action for every agent, pushes and words alike."""
     drawn = {}
     for role in env.roles:
         shape = (env.num_envs, len(role.agents))

@@ -3,7 +3,7 @@
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_choice, check_positive
-from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, View
+from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
+from heliograph.envs.particle_kinds import NUM_MOVES, P, Particles, ParticleState
 from heliograph.envs.particle_physics import (
     REST_PER_FORCE,
     contact_forces,
@@ -22,64 +23,19 @@ from heliograph.envs.particle_physics import (
     pairs_of,
     per_copy,
     per_particle,
+    yielding,
 )
 from heliograph.envs.scene import Actor, Floor, Ground, Place, Scene, Shape, grid_cells
-from heliograph.types import Role
+from heliograph.types import Edges, Role
 
-__all__ = ["CLOSE", "ParticleSettings", "ParticleState", "ParticleTask", "Particles", "check_words", "particle_places"]
+__all__ = ["CLOSE", "ParticleSettings", "ParticleTask", "check_words", "particle_places", "towards"]
 
 WORDS = ("channel", "task")
-NUM_MOVES = 5
-"""Nothing, left, right, down, up."""
 LEFT, RIGHT, DOWN, UP = range(1, NUM_MOVES)
 CELLS = 11
 """Side of the picture, which holds what lies within 1 of the centre, or farther where somebody does."""
 CLOSE = 0.1
 """Whoever is closer than this to a landmark has reached it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ParticleState(EnvState):
-    """Positions and velocities of all, the landmarks and which of them are goals, what was said, and env steps so far.
-
-    `word` is what each agent said in the last step, by the task's own symbols; of none where a task has no such words.
-    """
-
-    place: Float[Tensor, "B N 2"]
-    velocity: Float[Tensor, "B N 2"]
-    landmark: Float[Tensor, "B M 2"]
-    goal: Int[Tensor, "B G"]
-    word: Float[Tensor, "B N V"]
-    time: Int[Tensor, " B"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Particles:
-    """The agents of a role: how many, how many numbers each observes, how it moves, and among how many words it says.
-
-    `force` is that of a full push; `speed` the highest, None for any.
-    """
-
-    name: str
-    number: int = 1
-    sees: int
-    moves: bool = True
-    size: float = 0.05
-    force: float = 5.0
-    speed: float | None = None
-    words: int = 0
-
-    @property
-    def agents(self) -> tuple[str, ...]:
-        """The agents' names."""
-        return tuple(f"{self.name}_{number}" for number in range(self.number))
-
-    def action_space(self, *, continuous: bool) -> spaces.Space:
-        """A move and a word; nothing to choose where there is neither."""
-        moves = NUM_MOVES if self.moves else 0
-        if continuous and moves + self.words:
-            return spaces.Box(0.0, 1.0, (moves + self.words,))
-        return spaces.Discrete(max(moves, 1) * max(self.words, 1))
 
 
 class ParticleSettings(BaseSettings, total=False):
@@ -89,7 +45,7 @@ class ParticleSettings(BaseSettings, total=False):
     continuous_actions: bool
 
 
-class ParticleTask(TeamEnv[ParticleState]):
+class ParticleTask(TeamEnv[P]):
     """A task of the particle world of mpe2, step by step, in tensors: base of all of them.
 
     Observations, agents, rewards and actions are mpe2's, and so is the end: an episode is cut off after `steps` (25),
@@ -101,6 +57,8 @@ class ParticleTask(TeamEnv[ParticleState]):
     """
 
     bounds_exact = False
+    moves_at_once: ClassVar[bool] = False
+    """True where agents move with the velocity that a push has given them, as in older worlds than mpe2's."""
 
     def __init__(
         self,
@@ -134,6 +92,7 @@ class ParticleTask(TeamEnv[ParticleState]):
         sizes = self._of_each([kind.size for kind in particles])
         self.pairs = pairs_of(self.num_agents, device=self.device)
         self._reach = sizes[self.pairs].sum(0)[..., 0]
+        self._yielding = yielding(self._of_each([kind.mass for kind in particles]), self.pairs)
         self._obstacle_reach = sizes + size_of_obstacle
         self._force = self._of_each([kind.force for kind in particles])
         limits = [torch.inf if kind.speed is None else kind.speed for kind in particles]
@@ -146,20 +105,36 @@ class ParticleTask(TeamEnv[ParticleState]):
     # ---- what a task fills in ----------------------------------------------------------------------------------
 
     @abstractmethod
-    def pay(self, state: ParticleState) -> Float[Tensor, "N B"]:
+    def pay(self, state: P) -> Float[Tensor, "N B"]:
         """Return what each agent is paid for a state that the team has come to."""
 
     @abstractmethod
-    def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
+    def seen(self, state: P) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
         """The parts of what each role observes, in order."""
 
     @abstractmethod
-    def known(self, state: ParticleState) -> Int[Tensor, "B N Z"]:
+    def known(self, state: P) -> Int[Tensor, "B N Z"]:
         """Return what each agent knows that others do not; -1 for nothing."""
 
-    def reached(self, state: ParticleState) -> Bool[Tensor, " B"] | None:
+    def reached(self, state: P) -> Bool[Tensor, " B"] | None:
         """Tell whether the team has done what it was to do; None where a task has no such thing."""
         return None
+
+    def begun(self, drawn: ParticleState) -> P:
+        """Return the state of a new episode, all of whose particles and goals are drawn; by default it is that."""
+        return cast(P, drawn)
+
+    def between(self, state: P) -> P:
+        """Do what happens after a state has been seen and paid for, and before anybody moves; by default nothing."""
+        return state
+
+    def hearing(self, state: P) -> Edges | None:
+        """Return who may hear whom; None, the default, for all."""
+        return None
+
+    def measured(self, state: P) -> dict[str, Float[Tensor, " B"]]:
+        """Further numbers to be told of each step, by name; those of last steps become metrics."""
+        return {}
 
     def may_speak(self) -> tuple[str, ...]:
         """The roles whose agents may speak through a channel: by default all."""
@@ -169,11 +144,11 @@ class ParticleTask(TeamEnv[ParticleState]):
         """Return what landmarks are called in the picture, each with a number."""
         return tuple(f"landmark {number}" for number in range(self.landmarks))
 
-    def captioned(self, state: ParticleState, copy: int) -> str:
+    def captioned(self, state: P, copy: int) -> str:
         """Return what is written under the picture of a copy."""
         return ""
 
-    def blind(self, state: ParticleState) -> dict[str, Tensor]:
+    def blind(self, state: P) -> dict[str, Tensor]:
         """The best actions known of a team that hears nothing; agents use only what they see by themselves."""
         raise NotImplementedError(f"{type(self).__name__} has no script for those who hear nothing")
 
@@ -194,7 +169,7 @@ class ParticleTask(TeamEnv[ParticleState]):
         """All episodes last `steps`, after the talking."""
         return self.steps + self.talk_steps
 
-    def start(self) -> ParticleState:
+    def start(self) -> P:
         """Everybody anywhere, and at rest."""
         copies, stream = self.num_envs, self.start_generator
         place, landmark = (
@@ -202,7 +177,7 @@ class ParticleTask(TeamEnv[ParticleState]):
             for number, spread in ((self.num_agents, 1.0), (self.landmarks, self.spread_of_landmarks))
         )
         goal = torch.randint(max(self.landmarks, 1), (copies, self.goals), generator=stream, device=self.device)
-        return ParticleState(
+        drawn = ParticleState(
             place=per_copy(place),
             velocity=per_copy(torch.zeros_like(place)),
             landmark=per_copy(landmark),
@@ -210,16 +185,19 @@ class ParticleTask(TeamEnv[ParticleState]):
             word=torch.zeros(copies, self.num_agents, self.num_words, device=self.device),
             time=torch.zeros(copies, dtype=torch.long, device=self.device),
         )
+        return self.begun(drawn)
 
-    def advance(self, state: ParticleState, actions: dict[str, Tensor]) -> tuple[ParticleState, Outcome]:
+    def advance(self, state: P, actions: dict[str, Tensor]) -> tuple[P, Outcome]:
         """Push, press apart, move, and pay for where all have come to."""
+        state = self.between(state)
         place, landmark = per_particle(state.place), per_particle(state.landmark)
         force = self._pushes(actions)
         if self.contact:
-            force = force + contact_forces(place, self.pairs, reach=self._reach)
+            force = force + contact_forces(place, self.pairs, reach=self._reach, yielding=self._yielding)
         if self.obstacles:
             force = force + obstacle_forces(place, landmark[: self.obstacles], reach=self._obstacle_reach)
-        place, velocity = moved(place, per_particle(state.velocity), force, max_speed=self._max_speed)
+        velocity = per_particle(state.velocity)
+        place, velocity = moved(place, velocity, force, max_speed=self._max_speed, at_once=self.moves_at_once)
         state = dataclasses.replace(
             state,
             place=per_copy(place),
@@ -235,10 +213,10 @@ class ParticleTask(TeamEnv[ParticleState]):
             terminated=torch.zeros_like(everyone),
             truncated=everyone,
             episode_over=over,
-            info={} if reached is None else {"success": reached},
+            info={**self.measured(state), **({} if reached is None else {"success": reached})},
         )
 
-    def observe(self, state: ParticleState) -> View:
+    def observe(self, state: P) -> View:
         """Return what each agent sees of the others and of the landmarks, from where it is."""
         copies = (self.num_envs, -1)
         return View(
@@ -247,10 +225,11 @@ class ParticleTask(TeamEnv[ParticleState]):
             acting=self._acting.expand(copies),
             speaking=self._speaking.expand(copies),
             meaning=self.known(state),
+            hearing=self.hearing(state),
             positions=state.place.float().contiguous(),
         )
 
-    def scene(self, state: ParticleState, copy: int = 0) -> Scene:
+    def scene(self, state: P, copy: int = 0) -> Scene:
         """Agents, landmarks (goals are stars) and the task's own words; what lies within 1 of the centre, or more."""
         points = torch.cat([state.place[copy], state.landmark[copy]])
         span = max(1.0, float(points.abs().max()))
@@ -292,7 +271,7 @@ class ParticleTask(TeamEnv[ParticleState]):
                 parts = [torch.zeros_like(x), (-x).clamp(min=0), x.clamp(min=0), (-y).clamp(min=0), y.clamp(min=0)]
                 actions[kind.name] = F.pad(torch.stack(parts, -1), (0, kind.words))
             else:
-                actions[kind.name] = _towards(errors[kind.name], step=step)
+                actions[kind.name] = towards(errors[kind.name], step=step)
         return actions
 
     def silent(self, kind: Particles) -> Tensor:
@@ -302,12 +281,12 @@ class ParticleTask(TeamEnv[ParticleState]):
             return torch.zeros(*shape, kind.moves * NUM_MOVES + kind.words, device=self.device)
         return torch.zeros(shape, dtype=torch.long, device=self.device)
 
-    def near(self, part: str, state: ParticleState) -> Float[Tensor, "A _k B"]:
+    def near(self, part: str, state: P) -> Float[Tensor, "A _k B"]:
         """Return where all landmarks are, from where each agent of a role is."""
         own = per_particle(state.place)[self.slots(part)]
         return (per_particle(state.landmark)[None] - own[:, None]).flatten(1, 2)
 
-    def mates(self, part: str, state: ParticleState) -> Float[Tensor, "A _k B"]:
+    def mates(self, part: str, state: P) -> Float[Tensor, "A _k B"]:
         """Return where all other agents are, in order, from where each agent of a role is."""
         place, slots = per_particle(state.place), self.slots(part)
         return (place[self._others[slots]] - place[slots][:, None]).flatten(1, 2)
@@ -343,7 +322,7 @@ class ParticleTask(TeamEnv[ParticleState]):
                 parts.append(F.one_hot(action // NUM_MOVES if kind.moves else action, kind.words).float())
         return torch.cat(parts, 1)
 
-    def _words_of(self, state: ParticleState, copy: int) -> str:
+    def _words_of(self, state: P, copy: int) -> str:
         talkers = [self.slots(kind.name) for kind in self.particles if kind.words]
         slots = [slot for part in talkers for slot in range(self.num_agents)[part]]
         said = [(self.agents[slot], state.word[copy, slot]) for slot in slots if state.word[copy, slot].any()]
@@ -373,7 +352,7 @@ def _rows(parts: Sequence[Float[Tensor, "A _k B"]]) -> Float[Tensor, "B A O"]:
     return whole.view(agents * size, copies).t().contiguous().view(copies, agents, size)
 
 
-def _towards(error: Float[Tensor, "B A 2"], *, step: float) -> Int[Tensor, "B A"]:
+def towards(error: Float[Tensor, "B A 2"], *, step: float) -> Int[Tensor, "B A"]:
     """The push along the axis on which most is missing, where it does more good than harm."""
     x, y = error.unbind(-1)
     sideways, upright = torch.where(x > 0, RIGHT, LEFT), torch.where(y > 0, UP, DOWN)

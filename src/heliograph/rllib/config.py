@@ -33,6 +33,7 @@ from heliograph.experiments.team_settings import (
     takes_team_settings,
 )
 from heliograph.importing import absolute_names
+from heliograph.models.mixer import Mixing
 from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
@@ -249,6 +250,7 @@ class CommunicationConfig(AlgorithmConfig):
         losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
         more: dict[str, Any] = {"critic": self.critic_settings(), "team_critic": self.team_critic()}
+        more["mixing"] = self.value_mixing()
         return self._with_user_modules(
             module_spec(choices, facts, losses=losses, inference_only=inference_only, **more)
         )
@@ -256,6 +258,10 @@ class CommunicationConfig(AlgorithmConfig):
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """The class of one policy's module."""
         return RLModuleSpec(module_class=PolicyModule)
+
+    def value_mixing(self) -> Mixing | None:
+        """Return what a team's value is made of its agents' values by; None where it has none."""
+        return None
 
     def module_losses(self) -> list[LossChoice]:
         """Auxiliary losses that are modules of their own (given by name or class)."""

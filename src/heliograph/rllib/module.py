@@ -22,6 +22,7 @@ from heliograph.experiments.choices import (
 )
 from heliograph.models.blocks import RunningMoments
 from heliograph.models.critic import Critic
+from heliograph.models.mixer import AbstractMixer, Mixing
 from heliograph.models.structure import total_size
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
@@ -67,16 +68,17 @@ class SharedModule(TorchRLModule, InferenceOnlyAPI):
     """Record of what belongs to no policy: the channel, and only where it learns critics and networks of losses."""
 
     def setup(self) -> None:
-        """Build the channel; losses and critics of the team are added once the team exists."""
+        """Build the channel; losses, critics and mixers of the team are added once the team exists."""
         choices = self.model_config["choices"]
         self.channel = build_channel(choices.channel, choices.channel_settings)
         self.losses = nn.ModuleDict()
         self.team_critics = nn.ModuleDict()
+        self.mixer: AbstractMixer | None = None
         self.reward_moments = RunningMoments(1)
 
     def get_non_inference_attributes(self) -> list[str]:
-        """The networks of auxiliary losses, critics of the whole team, and the scale of rewards."""
-        return ["losses", "team_critics", "reward_moments"]
+        """The networks of auxiliary losses, critics and mixers of the whole team, and the scale of rewards."""
+        return ["losses", "team_critics", "mixer", "reward_moments"]
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         raise RuntimeError("the shared module has no forward pass of its own: use TeamModule.team")
@@ -99,6 +101,12 @@ class TeamModule(MultiRLModule):
                 shared.losses[name] = cls(self.team, **settings)
             if config["team_critic"] is not None:
                 shared.team_critics[TEAM_CRITIC] = config["team_critic"](self.team)
+            if config["mixing"] is not None:
+                heads = 2 if self.team.spells else 1
+                facts = config["facts"]
+                shared.mixer = build_mixer(
+                    config["mixing"], num_values=heads * len(facts.agents), state_size=facts.state_size
+                )
 
     def move_to(self, device: torch.device) -> None:
         """Move the runtime's own buffers along with the modules."""
@@ -112,6 +120,7 @@ def module_spec(
     critic: Mapping[str, Any],
     losses: dict[str, tuple[type, dict[str, Any]]],
     team_critic: Callable[[Team], nn.Module] | None = None,
+    mixing: Mixing | None = None,
     inference_only: bool = False,
 ) -> MultiRLModuleSpec:
     """The specification of a team's modules; `critic` are settings of `Critic`, `team_critic` makes one of the team."""
@@ -139,6 +148,7 @@ def module_spec(
             "layout_policies": names,
             "losses": losses,
             "team_critic": team_critic,
+            "mixing": mixing,
         },
     )
     return MultiRLModuleSpec(multi_rl_module_class=TeamModule, rl_module_specs=specs, inference_only=inference_only)

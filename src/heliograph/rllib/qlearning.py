@@ -1,24 +1,24 @@
-"""Recurrent Q-learning for communicating teams: RIAL and DIAL."""
+"""Recurrent Q-learning for communicating teams: RIAL and DIAL, and values of whole teams by VDN and QMIX."""
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool, Float
 from ray.rllib.algorithms.algorithm_config import NotProvided
 from ray.tune.registry import register_trainable
 from torch import Tensor
 
 from heliograph import td
 from heliograph.checks import check_number, check_positive, check_schedule
-from heliograph.experiments.choices import build_channel
+from heliograph.experiments.choices import RESERVED_POLICY, build_channel
 from heliograph.experiments.curriculum import Points
+from heliograph.models.mixer import AbstractMixer, Mixing
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import CommunicationConfig, refuse_given
+from heliograph.rllib.joint_values import Targets, Values, joint_targets, side_by_side_values, team_reward
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
@@ -42,6 +42,12 @@ class CommDQNConfig(CommunicationConfig):
     epsilon-greedily. On a differentiable channel (`dru`) it is DIAL: the listeners' loss reaches the speakers through
     the channel and through time. An update learns from one episode of each copy (`num_envs_per_env_runner`).
     Source: Foerster et al. 2016.
+
+    With `mixing` the value of the whole team is learnt from the reward that all share, and made of its agents' values:
+    their sum (VDN, Sunehag et al. 2018), or a network whose weights are made of the environment's state and never
+    negative (QMIX, Rashid et al. 2018). Values of symbols are mixed beside those of actions, as if of further agents.
+    Whoever may not act counts by the value of its action 0, who does not observe by 0. Both papers learn from a replay
+    of 5,000 episodes with an epsilon that falls from 1; here an update learns from fresh episodes, by `epsilon` as set.
     """
 
     learns_values = True
@@ -56,6 +62,7 @@ class CommDQNConfig(CommunicationConfig):
         self.rms_decay = 0.99
         self.bootstrap = "turn"
         self.message_bootstrap = "own"
+        self.mixing: str | None = None
         self.grad_clip = 10.0
         self.grad_clip_by = "value"
         self.batch_mode = "complete_episodes"
@@ -70,6 +77,7 @@ class CommDQNConfig(CommunicationConfig):
         rms_decay: float = NotProvided,
         bootstrap: str = NotProvided,
         message_bootstrap: str = NotProvided,
+        mixing: str | None = NotProvided,
         **kwargs: Any,
     ) -> "CommDQNConfig":
         """Set training settings.
@@ -78,7 +86,7 @@ class CommDQNConfig(CommunicationConfig):
         may be: [[0, 0.05], [1000000, 0.0]]. `target_update_every`: updates after which the target team takes over the
         weights. `momentum` and `rms_decay` of RMSProp. `bootstrap`: "turn", from an agent's own next turn, or "step",
         from the next step, where an agent that may not act is worth its action 0. `message_bootstrap`: a head's next
-        value is its "own", or the "average" of both heads (`model_avg_q`).
+        value is its "own", or the "average" of both heads (`model_avg_q`). `mixing`: None, "vdn" or "qmix", see above.
         `grad_clip_by`: "value", each number as in the Lua code, or "global_norm".
         """
         why = "Q-learning makes one update of one episode of each copy; leave it out, and set num_envs_per_env_runner"
@@ -113,6 +121,10 @@ class CommDQNConfig(CommunicationConfig):
         """No coefficient follows a schedule."""
         return {}
 
+    def value_mixing(self) -> Mixing | None:
+        """Return what a team's value is made of its agents' values by; None where each learns by itself."""
+        return None if self.mixing is None else Mixing(self.mixing)
+
     def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
         """RMSProp."""
         return torch.optim.RMSprop(params, alpha=self.rms_decay, momentum=self.momentum, foreach=True)
@@ -126,6 +138,11 @@ class CommDQNConfig(CommunicationConfig):
         if self.facts().horizon == 1:
             why = "episodes have a single step, and no value comes later; leave it out"
             found |= dict.fromkeys(("gamma", "target_update_every"), why)
+        if self.mixing is not None:
+            why = f"mixing={self.mixing!r} learns one value of the team in each step; leave it out"
+            found |= dict.fromkeys(("bootstrap", "message_bootstrap"), why)
+        if self.value_mixing() is Mixing.QMIX:
+            found.pop("freeze_team", None)
         if not team.channel.scored:
             found["message_bootstrap"] = "messages have no values of their own here; leave it out, or use 'symbols'"
         return found
@@ -134,6 +151,7 @@ class CommDQNConfig(CommunicationConfig):
         """Check numbers, and that there are finitely many actions and messages to have values of."""
         self._check_numbers()
         self._check_discrete()
+        self._check_mixing()
         super().validate()
 
     def _check_numbers(self) -> None:
@@ -148,6 +166,20 @@ class CommDQNConfig(CommunicationConfig):
         for name, valid in named.items():
             if getattr(self, name) not in valid:
                 raise UnknownNameError(what=name, name=str(getattr(self, name)), valid=list(valid))
+        if self.mixing is not None and self.mixing not in list(Mixing):
+            raise UnknownNameError(what="mixing", name=str(self.mixing), valid=list(Mixing))
+
+    def _check_mixing(self) -> None:
+        if self.mixing is None:
+            return
+        facts, given = self.facts(), f"mixing={self.mixing!r}"
+        if len(facts.agents) == 1:
+            raise ValueError(f"{given}: the team has one agent, whose values are those of the team; leave it out")
+        if len(facts.teams) > 1:
+            teams = ", ".join(facts.teams)
+            raise ValueError(f"{given}: there are several teams ({teams}), and no reward that all share; leave it out")
+        if self.value_mixing() is Mixing.QMIX and not facts.state_size:
+            raise ValueError(f"{given}: this environment's state is empty; give its views a state, or choose 'vdn'")
 
     def check_batch(self) -> None:
         """Raise ValueError where an update would not learn from whole episodes."""
@@ -179,24 +211,6 @@ class CommDQN(CommunicationAlgorithm):
 register_trainable("CommDQN", CommDQN)  # else Tune, given the name, would import all of RLlib's algorithms to find it
 
 
-@dataclasses.dataclass(kw_only=True)
-class Values:
-    """Record of what a head makes of a rollout: the value of its choices, of the best ones, and where it was asked."""
-
-    chosen: Float[Tensor, "T B N"]
-    best: Float[Tensor, "T B N"]
-    asked: Bool[Tensor, "T B N"]
-
-
-@dataclasses.dataclass(kw_only=True)
-class Targets:
-    """TD targets of both heads, and where they count."""
-
-    action: Float[Tensor, "T B N"]
-    message: Float[Tensor, "T B N"] | None
-    known: Bool[Tensor, "T B N"]
-
-
 class QLearner(TeamLearner):
     """The joint TD loss of a team, and its target: a second team with its own memory and messages."""
 
@@ -209,7 +223,15 @@ class QLearner(TeamLearner):
         if team.spells and team.rounds > 1:
             raise ValueError(f"the model exchanges {team.rounds} rounds of messages: Q-learning of symbols needs one")
         self.target = copy.deepcopy(team).requires_grad_(False)
+        self.target_mixer = copy.deepcopy(self.mixer)
+        if self.target_mixer is not None:
+            self.target_mixer.requires_grad_(False)
         self.num_updates = 0
+
+    @property
+    def mixer(self) -> AbstractMixer | None:
+        """What the team's value is made of its agents' values by."""
+        return self.team_module[RESERVED_POLICY].mixer
 
     @property
     def takes_traces(self) -> bool:
@@ -224,14 +246,22 @@ class QLearner(TeamLearner):
         if self.target.spells:
             messages = self._of_messages(self.target, unrolled, rollout)
         final = None if unrolled.final is None else self._final(unrolled, rollout)
+        if self.target_mixer is not None:
+            return self._joint_targets(self.target_mixer, rollout, [actions, messages], final)
         action, known = self._targets(rollout, actions, messages, final)
         message = None if messages is None else self._targets(rollout, messages, actions, final)[0]
         return Targets(action=action, message=message, known=known & rollout.valid.unsqueeze(-1))
 
     def joint_loss(self, rollout: Rollout, unrolled: Unrolled, prepared: Targets, copies: Tensor) -> dict[str, Tensor]:
-        """Squared TD errors of actions and chosen messages, summed over time, mean over agents and copies."""
+        """Squared TD errors of actions and chosen messages, summed over time, mean over agents and copies.
+
+        Of a team's value where there is one, and then no mean over agents.
+        """
         team = self.team_module.team
         actions = self._of_actions(team, unrolled, rollout)
+        if self.mixer is not None:
+            messages = self._of_messages(team, unrolled, rollout) if team.spells else None
+            return self._joint_loss(self.mixer, rollout, [actions, messages], prepared)
         known, scale = prepared.known & actions.asked, 1 / (self._share(rollout) * len(team.layout.agents))
         td_loss = scale * torch.where(known, (actions.chosen - prepared.action).square(), 0.0).sum()
         message_loss = torch.zeros_like(td_loss)
@@ -241,6 +271,31 @@ class QLearner(TeamLearner):
             message_loss = scale * errors.square().sum()
         means = self.peers.means({"mean_q": Averaged(actions.chosen.detach(), over=known)})
         return {"total_loss": td_loss + message_loss, "td_loss": td_loss, "message_td_loss": message_loss, **means}
+
+    def _joint_targets(
+        self, mixer: AbstractMixer, rollout: Rollout, heads: list[Values | None], final: Tensor | None
+    ) -> Targets:
+        """TD targets of the team's value; of messages nothing is known after an episode that was cut off."""
+        asked = [head for head in heads if head is not None]
+        best, after = side_by_side_values([(head.best, head.asked) for head in asked]), None
+        if final is not None:
+            after = torch.cat([final, *[torch.zeros_like(final) for _ in asked[1:]]], -1)
+            after = mixer(after, rollout.final_state)
+        rewards = team_reward(rollout, mixing=str(self.config.mixing))
+        state = rollout.state[:-1]
+        value, known = joint_targets(rollout, rewards, best=mixer(best, state), final=after, gamma=self.config.gamma)
+        return Targets(action=value.unsqueeze(-1), message=None, known=known.unsqueeze(-1))
+
+    def _joint_loss(
+        self, mixer: AbstractMixer, rollout: Rollout, heads: list[Values | None], prepared: Targets
+    ) -> dict[str, Tensor]:
+        asked = [head for head in heads if head is not None]
+        chosen = side_by_side_values([(head.chosen, head.asked) for head in asked])
+        value = mixer(chosen, rollout.state[:-1]).unsqueeze(-1)
+        errors = torch.where(prepared.known, value - prepared.action, 0.0)
+        td_loss = errors.square().sum() / self._share(rollout)
+        means = self.peers.means({"mean_q": Averaged(value.detach(), over=prepared.known)})
+        return {"total_loss": td_loss, "td_loss": td_loss, "message_td_loss": torch.zeros_like(td_loss), **means}
 
     def _share(self, rollout: Rollout) -> float | Tensor:
         """The copies that a learner has, on average over all learners."""
@@ -257,11 +312,14 @@ class QLearner(TeamLearner):
         super()._after_epochs(rollout)
         if self.num_updates % self.config.target_update_every == 0:
             self.target.load_state_dict(self.team_module.team.state_dict())
+            if self.mixer is not None and self.target_mixer is not None:
+                self.target_mixer.load_state_dict(self.mixer.state_dict())
 
     # ---- values -----------------------------------------------------------------------------------------------
 
     def _of_actions(self, team: Team, unrolled: Unrolled, rollout: Rollout) -> Values:
-        every_step, chosen, best = self.config.bootstrap == "step", {}, {}
+        every_step = self.config.bootstrap == "step" or self.config.mixing is not None
+        chosen, best = {}, {}
         for policy in team.layout.policies:
             values = team.policies[policy].model.act(unrolled.after[policy])
             action = team.layout.gather(policy, rollout.actions, lead=2)
@@ -317,6 +375,9 @@ class QLearner(TeamLearner):
         if self._check_component(TARGET, components, not_components):
             weights = {key: value.detach().clone() for key, value in self.target.state_dict().items()}
             state[TARGET] = {"weights": weights, "num_updates": self.num_updates}
+            if self.target_mixer is not None:
+                mixer = self.target_mixer.state_dict()
+                state[TARGET]["mixer"] = {key: value.detach().clone() for key, value in mixer.items()}
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -324,4 +385,6 @@ class QLearner(TeamLearner):
         super().set_state(state)
         if TARGET in state:
             self.target.load_state_dict(state[TARGET]["weights"])
+            if self.target_mixer is not None:
+                self.target_mixer.load_state_dict(state[TARGET].get("mixer", {}))
             self.num_updates = state[TARGET]["num_updates"]
