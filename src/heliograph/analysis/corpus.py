@@ -22,6 +22,7 @@ import heliograph
 from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check_rows, check_size
 from heliograph.analysis.utterances import groups_of_slots, rows_of
 from heliograph.analysis.vector_codes import codes_within
+from heliograph.channels.spelling import END_OF_WORD
 from heliograph.experiments.choices import EnvFacts
 from heliograph.memory import at_most
 from heliograph.moved import moved_name
@@ -59,6 +60,8 @@ SCHEMA = pa.schema(
 )
 LATER = ("action", "read", "attention", "gate", "message")
 """Columns that corpora of earlier versions lack; they are read as nulls, `message` is made anew."""
+EMPTY_WORD = "(empty)"
+"""In the column `message`, where a word ended before its first symbol."""
 SHOWN_NUMBERS = 8
 """Of a vector, in the column `message`."""
 CHECKSUM = "utterances_sha256"
@@ -80,9 +83,17 @@ class Corpus:
         """True if messages are symbols (else vectors)."""
         return self.metadata["vocabulary"] is not None
 
+    @property
+    def eos(self) -> int | None:
+        """The symbol that ends words, which rows do not hold themselves; None where all are of one length."""
+        return self.metadata.get("eos")
+
     def messages(self) -> Num[np.ndarray, "n D"]:
-        """Return what was said: symbols as whole numbers, or vectors."""
+        """Return what was said: symbols as whole numbers, or vectors; words that ended hold `eos` from there on."""
         column = self.utterances["symbols" if self.discrete else "vector"]
+        if self.eos is not None:
+            longest = self.metadata["length"]
+            column = pd.Series([[*word, *[self.eos] * (longest - len(word))] for word in column], dtype=object)
         return _matrix(column, dtype=np.int64 if self.discrete else np.float64)
 
     def codes(self) -> Int[np.ndarray, "n D"]:
@@ -185,6 +196,7 @@ def from_rollouts(
         "format_version": FORMAT_VERSION,
         "vocabulary": team.channel.vocabulary,
         "length": team.channel.length,
+        "eos": END_OF_WORD if team.channel.ends_words else None,
         "agents": list(facts.agents),
         "roles": {role.name: list(role.agents) for role in facts.roles},
         "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,
@@ -207,6 +219,8 @@ def with_texts(utterances: pd.DataFrame, *, discrete: bool) -> pd.DataFrame:
 def _text(said: Any) -> str | None:
     if said is None:
         return None
+    if not len(said):
+        return EMPTY_WORD
     numbers = [f"{number:.2f}" if isinstance(number, float) else str(number) for number in said[:SHOWN_NUMBERS]]
     return " ".join([*numbers, *(["..."] if len(said) > SHOWN_NUMBERS else [])])
 

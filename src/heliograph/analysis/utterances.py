@@ -10,6 +10,7 @@ from torch import Tensor
 
 from heliograph.analysis.arrivals import arrived, times_of_arrival
 from heliograph.channels.base import Channel
+from heliograph.channels.spelling import up_to_the_end
 from heliograph.experiments.choices import EnvFacts
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.attention import attention_in
@@ -66,6 +67,8 @@ def _rows_of_round(
     message, agents = rollout.messages[index], np.array(facts.agents, dtype=object)
     roles = np.array([role.name for role in facts.roles for _ in role.agents], dtype=object)
     symbols = None if message.symbols is None else message.symbols[time, copy, sender].tolist()
+    if symbols is not None:
+        symbols = [up_to_the_end(word, ends=team.channel.ends_words) for word in symbols]
     vector = None if in_words(team.channel) else message.payload[time, copy, sender].double().tolist()
     heard = _heard(team, facts, rollout, said, index=index, weights=weights)
     gates = _gates(team, message)
@@ -80,7 +83,7 @@ def _rows_of_round(
             "hearers": heard.hearers,
             "symbols": _column(symbols, len(slots)),
             "vector": _column(vector, len(slots)),
-            "length": team.channel.length,
+            "length": [*map(len, symbols)] if symbols is not None and team.channel.ends_words else team.channel.length,
             "bits": message.bits[time, copy, sender].double().numpy(force=True),
             "meaning": _column(rollout.meaning[time, copy, sender].tolist(), len(slots)),
             "actions": heard.actions,

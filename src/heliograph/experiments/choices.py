@@ -367,7 +367,7 @@ def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: C
         action_space=seats.action_space,
         num_agents=len(seats.slots),
         state_size=facts.state_size,
-        channel_input_size=channel.input_size,
+        channel_input_size=channel.script_size,
         payload_size=channel.payload_size,
         vocabulary=channel.vocabulary or 0,
         word_size=channel.word_size,
