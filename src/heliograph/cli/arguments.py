@@ -11,6 +11,7 @@ KINDS = {
     "models": "model",
     "channels": "channel",
     "topologies": "topology",
+    "populations": "population",
     "losses": "loss",
     "measures": "measure",
     "algorithms": "algorithm",
@@ -127,12 +128,14 @@ def _sweep(commands: Any) -> None:
 def _add_choices(group: Any) -> None:
     for name, default in (("model", "cnet"), ("channel", "dru"), ("topology", "full"), ("algorithm", "ppo")):
         group.add_argument(f"--{name}", metavar=name[0].upper(), help=f"default {default}; see heliograph list")
+    group.add_argument("--population", metavar="P", help="several policies a role, by who plays whom (default none)")
+    group.add_argument("--size", type=_count, metavar="N", help="members of the population (default 4)")
     group.add_argument(
         "--loss", action="append", metavar="NAME[=COEFFICIENT]", help="an auxiliary loss; may be given several times"
     )
     group.add_argument(
         "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
-        help="of the sections env, curriculum, model, channel, topology, training, team, loss; JSON or plain text",
+        help="of the sections env, curriculum, model, channel, topology, population, training, team, loss; JSON or text",
     )  # fmt: skip
     group.add_argument(
         "--config", metavar="FILE", help="training settings in YAML or JSON; what is given beside it takes their place"
@@ -290,6 +293,10 @@ def _crossplay(commands: Any) -> None:
     p = _command(commands, "crossplay", "play every team with the policies of every other: do strangers understand it?")
     p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of runs, team files, or recipe:NAME")
     p.add_argument("--exchange", nargs="+", metavar="POLICY", help="policies of the other (default all but the first)")
+    p.add_argument(
+        "--script", action="append", metavar="[NAME=]MODULE:FUNCTION",
+        help="a further team, in which this function plays everybody; may be given several times",
+    )  # fmt: skip
     p.add_argument("--episodes", type=_count, default=1000, metavar="N", help="of each pair (default 1000)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     p.add_argument("--trust", action="store_true", help="import the code that the folders name (module:Name)")

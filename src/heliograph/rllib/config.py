@@ -69,6 +69,10 @@ class LossChoice:
         return getattr(self.loss, "__name__", type(self.loss).__name__)
 
 
+COMPONENTS = ("model", "channel", "topology", "population")
+"""What a team is made of by name."""
+
+
 class CommunicationConfig(AlgorithmConfig):
     """Base of the configurations of Heliograph's algorithms; everything but `.communication()` keeps RLlib's names."""
 
@@ -150,6 +154,8 @@ class CommunicationConfig(AlgorithmConfig):
         channel_settings: Mapping[str, Any] = NotProvided,
         topology: Any = NotProvided,
         topology_settings: Mapping[str, Any] = NotProvided,
+        population: Any = NotProvided,
+        population_settings: Mapping[str, Any] = NotProvided,
         losses: Sequence[Any] = NotProvided,
         load_policies: Mapping[str, Any] = NotProvided,
         critic: str = NotProvided,
@@ -162,13 +168,14 @@ class CommunicationConfig(AlgorithmConfig):
     ) -> "CommunicationConfig":
         """Choose model, channel and topology (by name, import path, or class), and what else belongs to the team.
 
+        `population`: several policies for each role, and by which rule they meet.
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
         what values are learnt from, "hidden", "observation", "state" (centralised) or "hidden+state"; `critic_size`:
         units of its hidden layers, 0 for values linear in that. `load_policies`: weights to begin with, {"speaker": run
         folder or team file}. `freeze_team`: not to train what belongs to no policy. `torch_num_threads`: None for auto.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
-        for key in ("model", "model_settings", "channel", "channel_settings", "topology", "topology_settings"):
+        for key in (part + more for part in COMPONENTS for more in ("", "_settings")):
             if key in given:
                 value = given.pop(key)
                 self.model_choice[key] = dict(value) if key.endswith("settings") else value

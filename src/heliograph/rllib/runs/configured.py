@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from ray.rllib.policy.policy import PolicySpec
 
 from heliograph import registry
-from heliograph.experiments.choices import resolve
+from heliograph.experiments.choices import build_layout, resolve
 from heliograph.experiments.settings import TrainSettings, settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.names import safe_names
@@ -37,7 +37,7 @@ BUDGET = (
     "iterations", "env_steps", "until", "patience", "checkpoint_every", "evaluation_episodes", "evaluate_every",
 )  # fmt: skip
 """Settings of a run that RLlib's configuration does not have."""
-OF_TEAM_CHOICE = ("model", "channel", "topology")
+OF_TEAM_CHOICE = ("model", "channel", "topology", "population")
 COPIED = (
     "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values", "freeze_team",
     "num_env_runners", "num_learners",
@@ -97,7 +97,7 @@ def _add_policies(settings: TrainSettings, config: CommunicationConfig) -> None:
         names = {ids[agent]: name for agent, name in safe_names(ids).items()}
         config.multi_agent(policies=set(names.values()), policy_mapping_fn=OwnNetwork(names=names))
     if settings.freeze:
-        policies = list(settings.choices().policies or ()) or [role.name for role in config.facts().roles]
+        policies = list(build_layout(settings.choices(), config.facts()).policies)
         for name in settings.freeze:
             if name not in policies:
                 raise UnknownNameError(what="policy to freeze", name=name, valid=policies)
