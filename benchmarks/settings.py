@@ -81,6 +81,7 @@ CHANNELS: dict[str, tuple[str, Settings]] = {
     "dru": ("dru", {}),
     "symbols": ("symbols", {}),
     "symbols-gumbel": ("symbols", {"gradient": "gumbel"}),
+    "words": ("symbols", {"length": 2, "eos": True, "spelling_size": 8}),
     "continuous": ("continuous", {}),
     "continuous-score": ("continuous", {"gradient": "score"}),
     "vq": ("vq", {}),
@@ -216,6 +217,7 @@ VALUES: dict[str, dict[str, Settings]] = {
             "anneal_env_steps": With(
                 1000, {"gradient": "gumbel", "anneal_env_steps": 100, "final_temperature": 0.5}
             ),
+            "eos": True, "spelling": "lstm", "spelling_size": With(12, {"spelling": "gru", "spelling_size": 8}),
         },
         "continuous": {"size": 5, "noise_std": 0.5, "gradient": "score", "squash": "none"},
         "vq": {"codes": 8, "size": 4, "length": 2, "noise_std": 0.5, "temperature": 0.5},

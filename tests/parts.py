@@ -36,6 +36,8 @@ ESTIMATORS = {"continuous": ("pathwise", "score"), "symbols": ("score", "gumbel"
 
 
 EACH_KIND = ("continuous-pathwise", "dru", "symbols-score")
+SPELT = {"words-gru": ("garbled",), "words-lstm": ("noisy",), "words-transformer": ()}
+"""Words that are spelt, and the wrappers in which they are tried: with one each is another."""
 NEEDED: dict[str, dict[str, Any]] = {"limited": {"max_messages": 1}}
 """Settings without which a channel cannot be made."""
 
@@ -69,11 +71,16 @@ def channels() -> dict[str, tuple[str, dict[str, Any]]]:
         if not wraps(name):
             own = {f"{name}-{g}": (name, {"gradient": g}) for g in ESTIMATORS.get(name, ())}
             plain |= own or {name: (name, {})}
+    for network, gradient in (("gru", "score"), ("lstm", "gumbel"), ("transformer", "straight_through")):
+        settings = {"gradient": gradient, "spelling": network, "spelling_size": 8, "length": 3, "eos": True}
+        plain[f"words-{network}"] = ("symbols", settings)
     wrapped = {
         f"{wrapper}+{key}": (f"{wrapper}+{name}", {**settings, **NEEDED.get(wrapper, {})})
         for wrapper in filter(wraps, registry.names("channel"))
         for key, (name, settings) in plain.items()
-        if name != "none" and (key in EACH_KIND or not changes_arrivals(wrapper))
+        if name != "none"
+        and (key in EACH_KIND or not changes_arrivals(wrapper))
+        and (key not in SPELT or wrapper in SPELT[key])
     }
     return plain | wrapped | STACKS
 
@@ -159,7 +166,7 @@ def choices(facts: EnvFacts, *, model: Any = "cnet", channel: str = "dru", **mor
     base = TeamChoices(channel=name, channel_settings=settings, model=model, **more)
     if model != "scripted":
         return base
-    policies, channel_inputs = {}, build_channel(name, settings).input_size
+    policies, channel_inputs = {}, build_channel(name, settings).script_size
     for role in facts.roles:
         actions = ModelSpec(
             observation_space=role.observation_space, action_space=role.action_space, num_agents=1, state_size=0

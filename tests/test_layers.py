@@ -30,7 +30,7 @@ LAYERS = (
         "isolation",
         "hardware",
     },
-    {"envs", "channels", "topologies", "models"},
+    {"envs", "channels", "topologies", "models", "populations"},
     {"team", "rollouts"},
     {"losses", "storage", "experiments", "shipped", "measured"},
     {"analysis", "protocols", "reports", "rendering", "adapters"},

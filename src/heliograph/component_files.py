@@ -20,6 +20,7 @@ BASES = {
     "channel": "heliograph.channels.base.Channel",
     "topology": "heliograph.topologies.base.Topology",
     "model": "heliograph.models.base.Model",
+    "population": "heliograph.populations.base.Population",
     "loss": "heliograph.losses.base.AuxiliaryLoss",
     "algorithm": "heliograph.rllib.config.CommunicationConfig",
 }

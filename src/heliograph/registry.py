@@ -23,6 +23,7 @@ KINDS = {
     "channel": "channels",
     "topology": "topologies",
     "model": "models",
+    "population": "populations",
     "loss": "losses",
     "measure": "analysis.measures",
     "algorithm": "rllib",

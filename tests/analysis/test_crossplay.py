@@ -6,9 +6,11 @@ import pathlib
 import numpy as np
 import pytest
 
-from heliograph.analysis.crossplay import crossplay, families
+from heliograph.analysis.crossplay import bridges, crossplay, families, understand
+from heliograph.analysis.evaluate import evaluate
 from heliograph.cli import main
 from heliograph.registry import UnknownNameError
+from heliograph.storage.mixing import mix
 from heliograph.storage.run_folder import RunFolderError
 from tests.analysis.teams import collapsed, perfect, riddle_run, scripted_run, shifted
 
@@ -44,6 +46,36 @@ def test_families_are_connected_by_pairs_that_understand(scores: list, expected:
     assert families(np.array(scores, dtype=np.float64), floor=0.0) == expected
 
 
+def test_who_holds_a_family_together() -> None:
+    scores = np.array([[1, 0.9, 0.0, 0], [0.9, 1, 0.9, 0], [0.0, 0.9, 1, 0], [0, 0, 0, 1]])
+    assert bridges(understand(scores, floor=0.0)) == (1,)
+    assert bridges(np.ones((3, 3), dtype=bool)) == ()
+
+
+def test_a_single_policy_plays_with_another_agent_by_agent() -> None:
+    """The first agent of one team among all others of the other; a team with itself is what it is alone."""
+    one, other = riddle_run(), riddle_run()
+    table = crossplay([one, other], num_episodes=40)
+    assert table.exchanged == (f"all agents but {one.team.layout.agents[0]}",)
+    alone = evaluate(one, num_episodes=40)["episode_return_mean"]
+    assert np.allclose(table.returns, alone)
+
+
+def test_a_script_is_a_further_team() -> None:
+    table = crossplay([scripted_run(perfect)], scripts={"turned": shifted, "same": perfect}, num_episodes=30)
+    assert table.names[1:] == ("turned", "same")
+    assert table.returns.tolist() == [[1, -1, 1], [-1, 1, -1], [1, -1, 1]]
+
+
+def test_pairs_play_what_an_evaluation_plays() -> None:
+    """Returns of a pair are those of `evaluate` of the mixed team, to the last digit."""
+    one, other = scripted_run(perfect), scripted_run(collapsed)
+    table = crossplay([one, other], num_episodes=50, seed=3)
+    mixed = evaluate(mix(one, listener=other), num_episodes=50, seed=3)
+    assert table.returns[0, 1] == mixed["episode_return_mean"]
+    assert table.standard_errors[0, 1] == pytest.approx(mixed["episode_return_se"])
+
+
 def test_without_a_floor_the_worst_pair_is_it() -> None:
     assert families(np.array([[2.0, -3.0, 1.0], [-3.0, 2.0, -3.0], [1.0, -3.0, 2.0]])) == ((0, 2), (1,))
 
@@ -56,8 +88,6 @@ def test_what_cannot_be_crossed_is_told() -> None:
         crossplay([run, run], exchange=["hearer"])
     with pytest.raises(ValueError, match="must be some of the policies"):
         crossplay([run, run], exchange=["speaker", "listener"])
-    with pytest.raises(ValueError, match=r"the single policy 'prisoner'.*networks='separate'"):
-        crossplay([riddle_run(), riddle_run()])
     with pytest.raises(RunFolderError, match="cross-play is between teams of one task"):
         crossplay([run, scripted_run(perfect, rounds=2)])
 

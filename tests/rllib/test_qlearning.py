@@ -259,6 +259,11 @@ BAD = [
         ValueError,
         "finitely many messages",
     ),
+    (
+        lambda: config().communication(channel="symbols", channel_settings={"eos": True}),
+        ValueError,
+        "Q-learning values each symbol of a word by itself",
+    ),
     (lambda: config("speaker_listener").communication(losses=["imitation"]), ValueError, "the odds of actions"),
     (
         lambda: config(channel="symbols").communication(losses=["positive_signalling"]),

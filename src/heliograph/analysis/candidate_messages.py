@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from heliograph.channels.base import Channel
+from heliograph.channels.spelling import END_OF_WORD
 from heliograph.rollouts.rollout import Rollout
 from heliograph.types import Message
 
@@ -62,14 +63,31 @@ def candidates_of(
 def words_of_channel(channel: Channel) -> Int[Tensor, "W L"]:
     """All words of a channel of symbols, silence first where its speakers can be silent."""
     size, first = int(channel.alphabet or 0), int(channel.can_be_silent)
-    number = size**channel.length + first
+    number = _number_ending(channel) if channel.ends_words else size**channel.length + first
     if number > MOST_WORDS:
         raise ValueError(
             f"the channel has {number} words, more than {MOST_WORDS}: name some, as in words=[[0, 1], [2, 3]]"
         )
+    if channel.ends_words:
+        return torch.tensor(_ending_words(channel))
     symbols = range(first, first + size)
     silence = [(0,) * channel.length] if first else []
     return torch.tensor([*silence, *itertools.product(symbols, repeat=channel.length)])
+
+
+def _number_ending(channel: Channel) -> int:
+    """How many words there are of up to `length` symbols, the end not counted."""
+    return sum((int(channel.vocabulary or 0) - 1) ** number for number in range(channel.length + 1))
+
+
+def _ending_words(channel: Channel) -> list[tuple[int, ...]]:
+    """All of them, the shortest first, with symbol 0 at the places after their end."""
+    symbols = range(1, int(channel.vocabulary or 0))
+    return [
+        (*word, *[END_OF_WORD] * (channel.length - number))
+        for number in range(channel.length + 1)
+        for word in itertools.product(symbols, repeat=number)
+    ]
 
 
 def _checked(channel: Channel, words: Sequence[Sequence[int]]) -> Int[Tensor, "W L"]:
@@ -78,6 +96,8 @@ def _checked(channel: Channel, words: Sequence[Sequence[int]]) -> Int[Tensor, "W
         silent = bool(first) and not any(word)
         if len(word) != channel.length or not (silent or all(first <= symbol < top for symbol in word)):
             raise ValueError(f"words holds {list(word)}: must be {channel.length} symbols from {first} to {top - 1}")
+        if channel.ends_words and any(word[list(word).index(0) :] if 0 in word else ()):
+            raise ValueError(f"words holds {list(word)}: symbol 0 ends a word, so only 0 may follow it")
     if not len(words):
         raise ValueError("words=[]: name at least one")
     return torch.tensor([list(word) for word in words])
@@ -86,6 +106,8 @@ def _checked(channel: Channel, words: Sequence[Sequence[int]]) -> Int[Tensor, "W
 def _payload_of(channel: Channel, words: Int[Tensor, "W L"], *, seed: int) -> Float[Tensor, "W P"]:
     """Return what travels for each word: that of some word that the channel makes up, moved on to this one."""
     device = next((buffer.device for buffer in channel.buffers()), torch.device("cpu"))
+    if channel.spelling is not None:
+        return channel.spelt(words.to(device))
     generator, words = torch.Generator(device=device).manual_seed(seed), words.to(device)
     like = torch.zeros(1, 1, channel.input_size, device=device)
     made = _made_up(channel, like, generator)

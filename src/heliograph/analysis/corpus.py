@@ -24,6 +24,7 @@ from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check
 from heliograph.analysis.utterance_columns import SCHEMA, frame_of, lines_of, texts_of
 from heliograph.analysis.utterances import groups_of_slots, table_of
 from heliograph.analysis.vector_codes import codes_within
+from heliograph.channels.spelling import END_OF_WORD
 from heliograph.experiments.choices import EnvFacts
 from heliograph.memory import at_most
 from heliograph.moved import moved_name
@@ -61,9 +62,17 @@ class Corpus:
         """True if messages are symbols (else vectors)."""
         return self.metadata["vocabulary"] is not None
 
+    @property
+    def eos(self) -> int | None:
+        """The symbol that ends words, which rows do not hold themselves; None where all are of one length."""
+        return self.metadata.get("eos")
+
     def messages(self) -> Num[np.ndarray, "n D"]:
-        """Return what was said: symbols as whole numbers, or vectors."""
+        """Return what was said: symbols as whole numbers, or vectors; words that ended hold `eos` from there on."""
         column = self.utterances["symbols" if self.discrete else "vector"]
+        if self.eos is not None:
+            longest = self.metadata["length"]
+            column = pd.Series([[*word, *[self.eos] * (longest - len(word))] for word in column], dtype=object)
         return _matrix(column, dtype=np.int64 if self.discrete else np.float64)
 
     def codes(self) -> Int[np.ndarray, "n D"]:
@@ -222,6 +231,7 @@ def metadata_of(team: Team, facts: EnvFacts, rollouts: list[Rollout]) -> dict[st
         "format_version": FORMAT_VERSION,
         "vocabulary": team.channel.vocabulary,
         "length": team.channel.length,
+        "eos": END_OF_WORD if team.channel.ends_words else None,
         "agents": list(facts.agents),
         "roles": {role.name: list(role.agents) for role in facts.roles},
         "policies": [policy for _, policy in groups_of_slots(team)] if fixed else None,

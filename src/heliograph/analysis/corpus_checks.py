@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from heliograph.channels.spelling import END_OF_WORD
 from heliograph.hardware import memory_bytes
 from heliograph.texts import cut
 
@@ -44,6 +45,9 @@ def check_metadata(path: pathlib.Path, metadata: dict[str, Any]) -> None:
         number = isinstance(value, int) and not LEAST.get(key, 0) <= value <= MOST
         if not isinstance(value, kind) or isinstance(value, bool) or number:
             raise CorpusError(f"{path} has {key}={cut(repr(value))}: damaged, or not written by Heliograph")
+    eos = metadata.get("eos")
+    if eos is not None and (isinstance(eos, bool) or eos != END_OF_WORD):
+        raise CorpusError(f"{path} has eos={cut(repr(eos))}: must be {END_OF_WORD}, or null where no symbol ends words")
     mean = metadata.get("episode_return_mean")
     if mean is not None and (isinstance(mean, bool) or not isinstance(mean, (int, float)) or not math.isfinite(mean)):
         raise CorpusError(f"{path} has episode_return_mean={cut(repr(mean))}: must be a finite number")
@@ -91,8 +95,9 @@ def _problems(table: pa.Table, metadata: dict[str, Any]) -> Iterator[str]:
         yield _at(f"{other} is given beside {said}", pc.is_valid(table[other]))
     yield from _names(table, metadata)
     words = [said, *behind_gates]
+    most = metadata["length"] if said == "symbols" and metadata.get("eos") is not None else None
     for name in (*words, "meaning"):
-        yield from _even(name, table[name])
+        yield from _even(name, table[name]) if name != "symbols" or most is None else _too_long(table[name], most)
     flat = {f"an entry of {name}": pc.list_flatten(table[name]) for name in (*words, "read")}
     spoken = {name: values for name, values in flat.items() if "read" not in name}
     numbers = {name: table[name] for name in ("bits", "reward")} | spoken
@@ -143,6 +148,16 @@ def _even(name: str, column: Any) -> Iterator[str]:
         yield f"{name} has {lengths['min']} entries in one row and {lengths['max']} in another"
     elif pc.list_flatten(column).null_count:
         yield f"{name} holds an entry that is missing"
+
+
+def _too_long(column: Any, most: int) -> Iterator[str]:
+    longest = pc.max(pc.list_value_length(column)).as_py()
+    if longest is not None and longest > most:
+        yield f"symbols has {longest} entries in one row: must be at most {most}"
+    elif pc.list_flatten(column).null_count:
+        yield "symbols holds an entry that is missing"
+    elif pc.any(pc.equal(pc.list_flatten(column), END_OF_WORD)).as_py():
+        yield "symbols holds 0, which ends a word and is left out"
 
 
 def _beside_hearers(name: str, table: pa.Table) -> Iterator[str]:

@@ -166,7 +166,7 @@ class _Question:
 
     def says(self, candidates: Candidates, rows: Bool[Tensor, "T B"]) -> Float[Tensor, "n W"] | None:
         """How likely the sender was to say each of the candidates; None where its channel cannot tell."""
-        if candidates.words is None or not self.has_odds:
+        if candidates.words is None or not self.has_odds or self.team.channel.spelling is not None:
             return None
         channel_inputs = torch.stack([channel_input[:, self.sender] for channel_input in self.channel_inputs])[rows]
         try:

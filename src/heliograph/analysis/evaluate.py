@@ -29,9 +29,10 @@ from heliograph.analysis.interventions import (
     num_replaced,
 )
 from heliograph.analysis.measures.communication_value import communication_value
+from heliograph.analysis.members import member_keys
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
-from heliograph.experiments.choices import opened
+from heliograph.experiments.choices import meetings_of, opened
 from heliograph.renamed import renamed
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.sampler import EpisodeIntervention, Sampler, play_episodes
@@ -132,13 +133,14 @@ def play_run(
         watched = None if replace is None else Watched(replace)
         how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": watched, "keeping": keeping}
         for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
-            sampler = Sampler(part, run.team, seed=FRESH + seed)
+            meetings = meetings_of(run.choices, run.facts, seed=FRESH + seed)
+            sampler = Sampler(part, run.team, seed=FRESH + seed, assign=meetings)
             number = num_episodes or part.num_envs
             rollouts += play_episodes(sampler, number, **how)[1]
         with guarded(env, "bounds"):
             bounds = env.bounds()
     episodes = episodes_of(rollouts, counts_absent=env.counts_absent)
-    exact = num_episodes is None and choice is Choice.GREEDY
+    exact = num_episodes is None and choice is Choice.GREEDY and run.choices.population is None
     said = None if watched is None else watched.taken(rollouts)
     return Played(
         episodes=episodes, rollouts=rollouts, bounds=bounds, exact=exact, said=said, teams=run.facts.teams,
@@ -180,7 +182,8 @@ def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
         heard = _told(run, played.rollouts, seed=seed)
         told |= {f"{HEARD}{key}": heard[key] for key in TOLD if not key.startswith(OF_SENDERS)}
         told |= played.replaced(run.team)
-    return {**scores(played), **told, **counted}
+    members = {} if played.said is not None else member_keys(run, num_episodes=len(played.episodes), seed=seed)
+    return {**scores(played), **told, **counted, **members}
 
 
 def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:

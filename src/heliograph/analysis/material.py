@@ -143,7 +143,8 @@ def material_of_corpus(corpus: Corpus, *, given: Any = None, eos: Any = None) ->
         Needs.MESSAGES: corpus.contents(), Needs.MEANINGS: corpus.meanings(), "roles": table["role"].tolist(),
         "episodes": table["episode"].to_numpy(),
     }  # fmt: skip
-    found = material_from(columns, given=corpus.groups() if given is None else given, eos=eos)
+    given = corpus.groups() if given is None else given
+    found = material_from(columns, given=given, eos=corpus.eos if eos is None else eos)
     heard = [
         (row, hearer, done)
         for row, (hearers, actions) in enumerate(zip(table["hearers"], table["actions"], strict=True))

@@ -127,6 +127,8 @@ def _words(corpus: Corpus, *, eos: int | None) -> Iterator[list[int]]:
 
 def _check_eos(corpus: Corpus, eos: int | None) -> None:
     vocabulary = corpus.metadata["vocabulary"]
+    if eos is not None and eos == corpus.eos:
+        return
     if eos is not None and (isinstance(eos, bool) or not vocabulary <= eos < MOST_SYMBOLS):
         raise ValueError(
             f"eos={eos!r}: must be a whole number from {vocabulary} (which no symbol is) to {MOST_SYMBOLS - 1}"

@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from heliograph.channels.spelling import END_OF_WORD, said_places
+
 __all__ = [
     "SCHEMA", "Ragged", "filled", "frame_of", "lines_of", "lists_in", "lists_of_equal_length", "names_at",
-    "ragged_lists", "texts_of",
+    "ragged_lists", "texts_of", "words_up_to_the_end",
 ]  # fmt: skip
 
 WORDS, NUMBERS, NAMES = pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.string())
@@ -41,6 +43,8 @@ SCHEMA = pa.schema(
 )
 SHOWN_NUMBERS = 8
 """Of a vector, in the column `message`."""
+EMPTY_WORD = "(empty)"
+"""In the column `message`, where a word ended before its first symbol."""
 DECIMALS = 2
 MOST_KINDS = 1_000_000
 """Different numbers that are told apart by a table and not by sorting."""
@@ -72,6 +76,15 @@ def lists_in(values: pa.Array, cuts: Int[np.ndarray, " n1"], *, missing: np.ndar
     """Lists of the values between one cut and the next; null where they are missing."""
     mask = None if missing is None or not missing.any() else pa.array(missing)
     return pa.ListArray.from_arrays(pa.array(cuts.astype(np.int32)), values, mask=mask)
+
+
+def words_up_to_the_end(symbols: Tensor, *, ends: bool) -> pa.Array:
+    """Words [n, L] as lists of what was said before their end, or whole where words do not end."""
+    if not ends:
+        return lists_of_equal_length(symbols)
+    kept = said_places(symbols, ends=True) & (symbols != END_OF_WORD)
+    cuts = np.concatenate([[0], kept.sum(1).numpy(force=True).cumsum()])
+    return lists_in(pa.array(symbols[kept].numpy(force=True)), cuts)
 
 
 def lists_of_equal_length(table: Tensor) -> pa.Array:
@@ -112,7 +125,8 @@ def texts_of(said: pa.ChunkedArray | pa.Array) -> pa.Array:
     shown = pc.list_slice(whole, 0, SHOWN_NUMBERS)
     texts = pc.binary_join(_with_texts(shown, _numbers_as_texts(pc.list_flatten(shown))), " ")
     longer = pc.greater(pc.list_value_length(whole), SHOWN_NUMBERS)
-    return pc.if_else(longer, pc.binary_join_element_wise(texts, "...", " "), texts)
+    shortened = pc.if_else(longer, pc.binary_join_element_wise(texts, "...", " "), texts)
+    return pc.if_else(pc.equal(pc.list_value_length(whole), 0), EMPTY_WORD, shortened)
 
 
 def lines_of(symbols: pa.ChunkedArray | pa.Array) -> str:

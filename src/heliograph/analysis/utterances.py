@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -19,6 +20,7 @@ from heliograph.analysis.utterance_columns import (
     lists_of_equal_length,
     names_at,
     ragged_lists,
+    words_up_to_the_end,
 )
 from heliograph.channels.base import Channel
 from heliograph.experiments.choices import EnvFacts
@@ -87,6 +89,8 @@ def _table_of_round(
     slots = sender.numpy(force=True)
     heard = _heard(team, facts, rollout, said, index=index, weights=weights)
     gates = _gates(team, message)
+    spoken, ends = message.symbols, team.channel.ends_words
+    words = None if spoken is None else words_up_to_the_end(spoken[time, copy, sender], ends=ends)
     columns = {
         "episode": pa.array(first_episode + copy.numpy(force=True)),
         "step": pa.array(time.numpy(force=True)),
@@ -94,9 +98,9 @@ def _table_of_round(
         "sender": names_at(facts.agents, slots),
         "role": names_at([role.name for role in facts.roles for _ in role.agents], slots),
         "hearers": heard.hearers,
-        "symbols": None if message.symbols is None else lists_of_equal_length(message.symbols[time, copy, sender]),
+        "symbols": words,
         "vector": None if in_words(team.channel) else lists_of_equal_length(message.payload[time, copy, sender]),
-        "length": filled(team.channel.length, size, pa.int64()),
+        "length": pc.list_value_length(words) if ends else filled(team.channel.length, size, pa.int64()),
         "bits": pa.array(message.bits[time, copy, sender].double().numpy(force=True)),
         "meaning": lists_of_equal_length(rollout.meaning[time, copy, sender]),
         "actions": heard.actions,

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from heliograph.channels.spelling import Spelling
 from heliograph.renamed import MEMBERS, RenamedAttribute, rename_members, renamed
 from heliograph.types import Arrivals, Choice, Gradient, Message, MessageForm, Tree
 
@@ -27,6 +28,13 @@ class Channel(nn.Module, ABC):
 
     gradient: Gradient
     can_be_silent = False
+    ends_words = False
+    """Whether symbol 0 ends a word, so that speakers say as much as they like: see `heliograph.channels.spelling`."""
+    spelling: Spelling | None = None
+    """How words are spelt, where each symbol is chosen when those before it are known; None where it is not so.
+
+    A channel input then holds logits and, beside them, the guide that chose symbols by them.
+    """
     num_gate_logits = 0
     """How many of the last numbers of a channel input are logits of whether the message is sent at all."""
     has_fixed_entropy = False
@@ -71,6 +79,16 @@ class Channel(nn.Module, ABC):
         return (self.vocabulary or 0) * self.length
 
     @property
+    def script_size(self) -> int:
+        """Numbers that whoever says something by hand puts out: a channel input without the guide of its words."""
+        return self.input_size - (0 if self.spelling is None else self.spelling.guide_size)
+
+    @property
+    def can_say_less(self) -> bool:
+        """True if speakers decide how many bits their messages cost."""
+        return self.can_be_silent or self.ends_words
+
+    @property
     def alphabet(self) -> int | None:
         """Number of symbols that noise can mistake for one another at each place: all but silence.
 
@@ -89,6 +107,24 @@ class Channel(nn.Module, ABC):
         self, channel_input: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None
     ) -> tuple[Message, Tree]:
         """Carry the messages; returns them with the channel's next state (None where it has none)."""
+
+    def ahead(
+        self, lead: tuple[int, ...], *, device: torch.device, generator: torch.Generator | None, choice: Choice
+    ) -> Float[Tensor, "*batch L V"]:
+        """Draw a guide, by which symbols are chosen one after the other; only channels with a `spelling` have one."""
+        raise NotImplementedError(f"{type(self).__name__} does not spell its words")
+
+    def guide(self, draw: Tree) -> Float[Tensor, "*batch L V"]:
+        """The guide by which a word is spelt again as it was drawn."""
+        raise NotImplementedError(f"{type(self).__name__} does not spell its words")
+
+    def choose(self, perturbed: Float[Tensor, "*batch V"], *, form: MessageForm) -> Float[Tensor, "*batch V"]:
+        """The symbol that logits and guide choose together at a place, in the form in which a speaker is told it."""
+        raise NotImplementedError(f"{type(self).__name__} does not spell its words")
+
+    def spelt(self, symbols: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
+        """Return what travels of given words in execution form; only channels with a `spelling` can tell."""
+        raise NotImplementedError(f"{type(self).__name__} does not spell its words")
 
     @abstractmethod
     def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:

@@ -23,6 +23,8 @@ class Gated(Wrapper):
 
     def __init__(self, inner: Channel):
         super().__init__(inner)
+        if inner.ends_words:
+            raise ValueError("eos=True: an empty word says nothing already, so no gate is needed; leave 'gated' out")
         self.num_gate_logits = 2
         self.input_size = inner.input_size + self.num_gate_logits
         self.vocabulary = 1 + (inner.vocabulary or 1)
@@ -73,6 +75,11 @@ class Gated(Wrapper):
     def draw_own(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> dict[str, Tree]:
         """The gates: 1 where open."""
         return {"gate": distributions.categorical(channel_input[..., -2:], choice=choice, generator=generator)}
+
+    def spelt(self, symbols: Tensor) -> Tensor:
+        """Return what the wrapped channel does, of symbols that come after silence; zeros of silence."""
+        said = symbols > 0
+        return self.inner.spelt((symbols - 1).clamp(min=0)) * said.any(-1, keepdim=True)
 
     def inner_input(self, channel_input: Tensor) -> Tensor:
         """All but the gate."""

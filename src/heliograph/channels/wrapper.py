@@ -36,6 +36,7 @@ class Wrapper(Channel):
         )
         self.inner = inner
         self.gradient, self.can_be_silent = inner.gradient, inner.can_be_silent
+        self.ends_words, self.spelling = inner.ends_words, inner.spelling
         self.num_gate_logits, self.has_fixed_entropy = inner.num_gate_logits, inner.has_fixed_entropy
         self.is_garbled = type(self).is_garbled or inner.is_garbled
         self.delay_env_steps, self.anneal_env_steps = inner.delay_env_steps, inner.anneal_env_steps
@@ -88,6 +89,24 @@ class Wrapper(Channel):
         """The wrapped channel's draw, then its own."""
         said = self.inner.sample(self.inner_input(channel_input), generator=generator, choice=choice)
         return {"said": said, **self.draw_own(channel_input, generator=generator, choice=choice)}
+
+    def ahead(
+        self, lead: tuple[int, ...], *, device: torch.device, generator: torch.Generator | None, choice: Choice
+    ) -> Float[Tensor, "*batch L V"]:
+        """Return what the wrapped channel does."""
+        return self.inner.ahead(lead, device=device, generator=generator, choice=choice)
+
+    def guide(self, draw: Tree) -> Float[Tensor, "*batch L V"]:
+        """Of what was said on the wrapped channel."""
+        return self.inner.guide(draw["said"])
+
+    def choose(self, perturbed: Float[Tensor, "*batch V"], *, form: MessageForm) -> Float[Tensor, "*batch V"]:
+        """Return what the wrapped channel does."""
+        return self.inner.choose(perturbed, form=form)
+
+    def spelt(self, symbols: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch P"]:
+        """Return what the wrapped channel does."""
+        return self.inner.spelt(symbols)
 
     def send(
         self, channel_input: Float[Tensor, "*batch N C"], *, draw: Tree, form: MessageForm, state: Tree = None

@@ -21,6 +21,7 @@ KINDS = {
     "models": "model",
     "channels": "channel",
     "topologies": "topology",
+    "populations": "population",
     "losses": "loss",
     "measures": "measure",
     "algorithms": "algorithm",
@@ -235,6 +236,10 @@ def _crossplay(commands: Any) -> None:
     p = _command(commands, "crossplay", "play every team with the policies of every other: do strangers understand it?")
     p.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of runs, team files, or recipe:NAME")
     p.add_argument("--exchange", nargs="+", metavar="POLICY", help="policies of the other (default all but the first)")
+    p.add_argument(
+        "--script", action="append", metavar="[NAME=]MODULE:FUNCTION",
+        help="a further team, in which this function plays everybody; may be given several times",
+    )  # fmt: skip
     p.add_argument("--episodes", type=count, default=1000, metavar="N", help="of each pair (default 1000)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     p.add_argument("--trust", action="store_true", help="import the code that the folders name (module:Name)")

@@ -20,6 +20,7 @@ SECTIONS = {
     "model": "model_settings",
     "channel": "channel_settings",
     "topology": "topology_settings",
+    "population": "population_settings",
     "training": "algorithm_settings",
 }
 TEAM = ("networks", *BESIDE)
@@ -52,7 +53,7 @@ class Chosen:
 def settings_from_arguments(given: Any) -> Chosen:
     """Settings from arguments: those of the recipe, if there is one, with what is given in their place."""
     settings, controls = _base(given.target, config=given.config)
-    for name in ("env", "model", "channel", "topology", "algorithm"):
+    for name in ("env", "model", "channel", "topology", "population", "algorithm"):
         value = getattr(given, name, None)
         value = _layers(value) if name == "channel" else value
         if value is not None and value != settings.get(name):
@@ -60,6 +61,8 @@ def settings_from_arguments(given: Any) -> Chosen:
             settings.pop(f"{name}_settings", None)
             if name == "env":
                 settings.pop("curriculum", None)
+    if getattr(given, "size", None) is not None:
+        settings["population_settings"] = {**settings.get("population_settings", {}), "size": given.size}
     if given.loss:
         settings["losses"] = [_loss(text) for text in given.loss]
     if given.policy:

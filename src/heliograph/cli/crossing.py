@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from heliograph.cli.shown import console, print_table
@@ -19,6 +20,8 @@ def run_crossplay(given: Any) -> Shown:
     from heliograph.reports.run_results import find_runs
     from heliograph.shipped import is_shipped
 
+    if len(given.runs) == 1 and (members := _members(given)) is not None:
+        return members, _show_members
     places: list[Any] = []
     for run in given.runs:
         if is_shipped(run) or run.endswith(".safetensors"):
@@ -26,7 +29,14 @@ def run_crossplay(given: Any) -> Shown:
             continue
         finished, _ = find_runs([run])
         places += [place for place in finished if place.name not in TWINS]
-    table = crossplay(places, exchange=given.exchange, num_episodes=given.episodes, seed=given.seed, trust=given.trust)
+    table = crossplay(
+        places,
+        exchange=given.exchange,
+        num_episodes=given.episodes,
+        seed=given.seed,
+        trust=given.trust,
+        scripts=_scripts(given.script or ()),
+    )
     stats = {"return": table.of_returns, "success": table.of_successes}
     told = {
         "teams": list(table.names),
@@ -36,6 +46,7 @@ def run_crossplay(given: Any) -> Shown:
         "standard_errors": table.standard_errors.tolist(),
         "success_rates": None if table.success_rates is None else table.success_rates.tolist(),
         "families": [list(family) for family in table.families],
+        "bridges": list(table.bridges),
         **{key: None if found is None else _plain(dataclasses.asdict(found)) for key, found in stats.items()},
     }
     return told, _show
@@ -58,6 +69,53 @@ def _show(told: dict[str, Any]) -> None:
     console().print()
     for number, family in enumerate(told["families"], start=1):
         console().print(f"family {number}: {', '.join(family)}", soft_wrap=True)
+    if told["bridges"]:
+        console().print(f"held together by: {', '.join(told['bridges'])}", soft_wrap=True)
+
+
+def _scripts(texts: Iterable[str]) -> dict[str, str]:
+    """Functions that play everybody, by what they are called: NAME=MODULE:FUNCTION, or without a name."""
+    found = {}
+    for text in texts:
+        name, equals, function = text.partition("=")
+        found[name if equals else text.rpartition(":")[2]] = function if equals else text
+    return found
+
+
+def _members(given: Any) -> dict[str, Any] | None:
+    """Return what the members of a single run's population score with one another; None where it has none."""
+    from heliograph.analysis.measures.cross_play import cross_play
+    from heliograph.analysis.members import member_table
+    from heliograph.shipped import is_shipped
+    from heliograph.storage.run_folder import CONFIG, read_run
+
+    place = given.runs[0]
+    if not (is_shipped(place) or place.endswith(".safetensors") or (pathlib.Path(place) / CONFIG).exists()):
+        return None
+    run = read_run(place, trust=given.trust)
+    if run.choices.population is None:
+        return None
+    table = member_table(run, num_episodes=given.episodes, seed=given.seed)
+    return {
+        "first": table.first,
+        "num_episodes": table.num_episodes,
+        "returns": table.returns.tolist(),
+        "standard_errors": table.standard_errors.tolist(),
+        "success_rates": None if table.success_rates is None else table.success_rates.tolist(),
+        "return": _plain(dataclasses.asdict(cross_play(table.returns))),
+    }
+
+
+def _show_members(told: dict[str, Any]) -> None:
+    shown = told["returns"] if told["success_rates"] is None else told["success_rates"]
+    what = "return" if told["success_rates"] is None else "success"
+    console().print(f"{what} of each {told['first']} (row) with each member as all others (column)")
+    rows = [[str(i), *(f"{value:.3f}" for value in row)] for i, row in enumerate(shown)]
+    print_table(("", *map(str, range(len(shown)))), rows)
+    console().print()
+    print_table(
+        ("return", "same number", "others", "gap"), [["", *(_cell(told["return"][k]) for k in ("own", "cross", "gap"))]]
+    )
 
 
 def _cell(value: float | None) -> str:

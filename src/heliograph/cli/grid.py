@@ -13,7 +13,7 @@ from heliograph.registry import UnknownNameError
 
 __all__ = ["Combination", "combinations", "parse_grid", "settings_of_combination", "split_values", "trial_name"]
 
-COMPONENTS = ("model", "channel", "topology", "algorithm")
+COMPONENTS = ("model", "channel", "topology", "population", "algorithm")
 MAX_NAME_CHARACTERS = 200
 Combination = tuple[tuple[str, str], ...]
 """Keys and values as typed."""

@@ -19,12 +19,14 @@ def add_choices(group: Any) -> None:
     """Add the team: model, channel, topology, algorithm, losses, settings, policies."""
     for name, default in (("model", "cnet"), ("channel", "dru"), ("topology", "full"), ("algorithm", "ppo")):
         group.add_argument(f"--{name}", metavar=name[0].upper(), help=f"default {default}; see heliograph list")
+    group.add_argument("--population", metavar="P", help="several policies a role, by who plays whom (default none)")
+    group.add_argument("--size", type=count, metavar="N", help="members of the population (default 4)")
     group.add_argument(
         "--loss", action="append", metavar="NAME[=COEFFICIENT]", help="an auxiliary loss; may be given several times"
     )
     group.add_argument(
         "--set", nargs="+", action="extend", metavar="SECTION.KEY=VALUE",
-        help="of the sections env, curriculum, model, channel, topology, training, team, loss; JSON or plain text",
+        help="of the sections env, curriculum, model, channel, topology, population, training, team, loss; JSON, text",
     )  # fmt: skip
     group.add_argument(
         "--config", metavar="FILE", help="training settings in YAML or JSON; what is given beside it takes their place"

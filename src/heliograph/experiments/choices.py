@@ -21,7 +21,9 @@ from heliograph.experiments.channel_layers import channel_text, layers_of
 from heliograph.importing import absolute_names, imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
+from heliograph.populations.base import Population
 from heliograph.renamed import KEYWORDS, present_settings, renamed, understood_by
+from heliograph.rollouts.meetings import Meetings
 from heliograph.team.assignment import Layout, one_policy_per_role
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
@@ -73,6 +75,8 @@ class PolicyChoice(Choices):
 class TeamChoices(Choices):
     """Model, channel and topology of a team, by name, with their settings; and its policies (default: one per role).
 
+    With a `population` there are several policies for each role, and who plays whom is drawn for each episode.
+
     Channel wrappers are written outermost first, joined by `+`: "garbled+dru", or in full as a list of layers (see
     `channel_layers`). Names with a colon
     ("package.module:Name", "./file.py:Name") are imported; classes may be given as they are.
@@ -84,6 +88,8 @@ class TeamChoices(Choices):
     channel_settings: Settings = Field(default_factory=dict)
     topology: Named = "full"
     topology_settings: Settings = Field(default_factory=dict)
+    population: Any = None
+    population_settings: Settings = Field(default_factory=dict)
     policies: dict[str, PolicyChoice] | None = None
     normalise_observations: bool = False
 
@@ -355,8 +361,41 @@ def build_model(name: Any, settings: Mapping[str, Any], spec: ModelSpec) -> Mode
     return _made(cls, (spec,), settings, what=f"model {name!r}")
 
 
+def build_population(choices: TeamChoices) -> Population | None:
+    """The rule by which the members of a population meet; None for a team with one policy for each agent."""
+    if choices.population is None:
+        if choices.population_settings:
+            raise ValueError(f"population_settings={choices.population_settings}: name a population too")
+        return None
+    if choices.policies is not None:
+        raise ValueError(f"population={choices.population!r}: its members are the policies, so leave policies out")
+    cls = resolve("population", choices.population)
+    registry.check_settings(cls, choices.population_settings, what=f"population {choices.population!r}")
+    return _made(cls, (), choices.population_settings, what=f"population {choices.population!r}")
+
+
+def members_of(choices: TeamChoices, facts: EnvFacts) -> dict[str, tuple[str, ...]]:
+    """Names of the members of a population, role by role, with the agents that they may play."""
+    rule = build_population(choices)
+    size = 1 if rule is None else rule.size
+    if rule is not None and rule.renews_role not in (None, *(valid := [role.name for role in facts.roles])):
+        raise registry.UnknownNameError(what="role to be replaced", name=str(rule.renews_role), valid=valid)
+    return {f"{role.name}_{number}": role.agents for role in facts.roles for number in range(size)}
+
+
+def meetings_of(choices: TeamChoices, facts: EnvFacts, *, seed: int) -> Meetings | None:
+    """Return what draws who plays whom in new episodes; None for a team with one policy for each agent."""
+    rule = build_population(choices)
+    if rule is None:
+        return None
+    roles = tuple(number for number, role in enumerate(facts.roles) for _ in role.agents)
+    return Meetings(rule, role_of_agent=roles, seed=seed)
+
+
 def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:
     """Return which policy serves which agents."""
+    if choices.population is not None:
+        return Layout(facts.roles, members_of(choices, facts))
     if choices.policies is None:
         return Layout(facts.roles, one_policy_per_role(facts.roles))
     if RESERVED_POLICY in choices.policies:
@@ -373,7 +412,7 @@ def build_policy(choices: TeamChoices, facts: EnvFacts, name: str, *, channel: C
         action_space=seats.action_space,
         num_agents=len(seats.slots),
         state_size=facts.state_size,
-        channel_input_size=channel.input_size,
+        channel_input_size=channel.script_size,
         payload_size=channel.payload_size,
         vocabulary=channel.vocabulary or 0,
         word_size=channel.word_size,

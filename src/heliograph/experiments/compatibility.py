@@ -152,9 +152,9 @@ RULES = (
         name="a loss of silence, such as 'message_cost', and a channel on which nobody can be silent",
         verdict=Verdict.REFUSED,
         why="every message costs the same bits, so a price teaches nobody to say less",
-        remedy="a gate in front of the channel, such as channel='gated+dru'",
+        remedy="a gate in front of the channel, such as channel='gated+dru', or words that end (channel.eos=True)",
         need="needs_silence",
-        holds=lambda e: e.carries and not e.team.channel.can_be_silent,
+        holds=lambda e: e.carries and not e.team.channel.can_say_less,
     ),
     Rule(
         name="a loss that learns from a scripted solver, such as 'imitation', and an environment without one",

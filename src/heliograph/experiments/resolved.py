@@ -40,8 +40,15 @@ def resolved_choices(env: EnvChoice, choices: TeamChoices, facts: EnvFacts) -> d
         "env": {**own, **env.settings},
         "models": {name: _model_of(choices, name) for name in build_layout(choices, facts).policies},
         "channel": _of_channel(choices),
+        **_of_population(choices),
         "topology": {**defaults_of(resolve("topology", choices.topology)), **choices.topology_settings},
     }
+
+
+def _of_population(choices: TeamChoices) -> dict[str, Any]:
+    if choices.population is None:
+        return {}
+    return {"population": {**defaults_of(resolve("population", choices.population)), **choices.population_settings}}
 
 
 def _model_of(choices: TeamChoices, policy: str) -> dict[str, Any]:

@@ -81,6 +81,8 @@ class TrainSettings(TeamSettings):
     where it is neither, {"scouts": {"agents": ["a", "b"], "model": "commnet", "lr": 1e-4}}; agents in none of them are
     played by one policy for each role. `freeze`: policies that are not trained.
 
+    `population`: several policies for each role, and by which rule they meet; they are called `speaker_0`, ...
+
     `curriculum`: schedules of env settings, {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} by env steps, or as
     `heliograph.experiments.curriculum` has it. What they end at is the task, which is evaluated.
 
@@ -124,6 +126,11 @@ class TrainSettings(TeamSettings):
 
     @model_validator(mode="after")
     def _one_way_of_playing(self) -> "TrainSettings":
+        if self.population is not None and (self.policies or self.networks == "separate"):
+            raise ValueError(
+                f"population={self.population!r}: its members are the policies; leave out policies and "
+                "networks='separate'"
+            )
         if self.policies and self.networks == "separate":
             raise ValueError("networks='separate' gives every agent a policy of its own: leave out policies, or this")
         return self

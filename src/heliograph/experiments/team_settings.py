@@ -16,7 +16,7 @@ from heliograph.importing import absolute_names
 from heliograph.models.critic import VIEWS
 from heliograph.registry import UnknownNameError
 
-COMPONENTS = ("model", "channel", "topology")
+COMPONENTS = ("model", "channel", "topology", "population")
 """What is chosen by name and has settings of its own."""
 
 
@@ -29,6 +29,10 @@ class TeamSettings(Choices):
     channel_settings: Settings = Field(default_factory=dict, description="settings of the channel")
     topology: Named = Field(default="full", description="who hears whom: a name, an import path, or a class")
     topology_settings: Settings = Field(default_factory=dict, description="settings of the topology")
+    population: Named = Field(
+        default=None, description="several policies for each role, and the rule by which they meet"
+    )
+    population_settings: Settings = Field(default_factory=dict, description="settings of the population")
     losses: Annotated[tuple[Any, ...], BeforeValidator(absolute_names)] = Field(
         default=(), description="auxiliary losses: names, or (name or callable, coefficient or schedule, settings)"
     )

@@ -14,8 +14,9 @@ class MessageCost(AuxiliaryLoss):
 
     Where speakers can choose to be silent (a `gated` channel) a message counts as often as it would be sent: its bits
     times the probability that its gate is open. So the gradient is exact, where a price in the reward would have to be
-    learnt from sampled gates. Elsewhere every message costs the same and the loss is a constant. The messages of all
-    rounds count, and also those that were said and never arrived.
+    learnt from sampled gates. Where words end by themselves (`symbols` with `eos`) a message counts as it was said,
+    with the gradient of what words cost on average. Elsewhere every message costs the same and the loss is a constant.
+    The messages of all rounds count, and also those that were said and never arrived.
     """
 
     needs_silence = True

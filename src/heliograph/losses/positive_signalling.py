@@ -34,6 +34,11 @@ class PositiveSignalling(AuxiliaryLoss):
         check_number("marginal", marginal, minimum=0)
         check_number("target_nats", target_nats, minimum=0)
         channel = team.channel
+        if channel.spelling is not None and channel.length > 1:
+            raise ValueError(
+                "loss 'positive_signalling' counts words whose symbols are chosen apart from one another: choose "
+                "spelling='apart' without eos, or length=1"
+            )
         if channel.vocabulary is not None and channel.vocabulary**channel.length > max_messages:
             size = f"{channel.vocabulary}^{channel.length}"
             raise ValueError(f"positive_signalling: {size} possible messages are more than max_messages={max_messages}")

@@ -13,6 +13,7 @@ MINUS = "\N{MINUS SIGN}"
 HEIGHTS = "▁▂▃▄▅▆▇█"
 FEW_NUMBERS, WIDEST_STRIP, WIDEST_WORD = 8, 16, 10
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+EMPTY = "\N{EMPTY SET}"
 SAME = " #"
 """Between a label and the number of the code, where several look the same."""
 
@@ -21,7 +22,9 @@ def message_labels(corpus: Corpus) -> list[str]:
     """One short text for each utterance: its symbols, or the mean of the vectors that share its code."""
     vectors, codes = corpus.vectors(), corpus.codes()
     if vectors is None:
-        return [word_label(code, vocabulary=corpus.metadata["vocabulary"]) for code in codes.tolist()]
+        vocabulary, ragged = corpus.metadata["vocabulary"], corpus.eos is not None
+        words = corpus.utterances["symbols"].tolist() if ragged else codes.tolist()
+        return [word_label(word, vocabulary=vocabulary) for word in words]
     labels: list[str] = []
     for code in range(int(codes.max()) + 1):
         label = message_label(vectors[codes[:, 0] == code].mean(0))
@@ -31,7 +34,9 @@ def message_labels(corpus: Corpus) -> list[str]:
 
 
 def word_label(code: Sequence[int], *, vocabulary: int | None) -> str:
-    """Symbols side by side (apart where they have several digits)."""
+    """Symbols side by side (apart where they have several digits); of a word of none, that it is empty."""
+    if not len(code):
+        return EMPTY
     return ("" if (vocabulary or 0) <= MANY_SYMBOLS else " ").join(str(symbol) for symbol in code)
 
 

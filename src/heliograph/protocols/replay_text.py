@@ -9,6 +9,7 @@ from torch import Tensor
 
 from heliograph.analysis.corpus import from_rollouts
 from heliograph.analysis.utterances import edges_of, rows_of
+from heliograph.channels.spelling import up_to_the_end
 from heliograph.protocols.agent_steps import turns
 from heliograph.protocols.env_wording import reading_of
 from heliograph.protocols.labels import meaning_label, message_label, vector_label, word_label
@@ -106,11 +107,15 @@ def seen_label(space: spaces.Space, observation: Any) -> str:
 
 
 def _said(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:
-    vocabulary = run.team.channel.vocabulary
     return [
-        message_label(m.payload[at]) if m.symbols is None else word_label(m.symbols[at].tolist(), vocabulary=vocabulary)
+        message_label(m.payload[at]) if m.symbols is None else _spelt(run, m.symbols[at].tolist())
         for m in rollout.messages
     ]
+
+
+def _spelt(run: Run, word: list[int]) -> str:
+    channel = run.team.channel
+    return word_label(up_to_the_end(word, ends=channel.ends_words), vocabulary=channel.vocabulary)
 
 
 def _hearers(run: Run, rollout: Rollout, at: tuple[int, int, int]) -> list[str]:

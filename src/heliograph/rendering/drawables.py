@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from heliograph.analysis.utterances import edges_of, in_words
+from heliograph.channels.spelling import up_to_the_end
 from heliograph.checks import Number
 from heliograph.envs.wording import Reading
 from heliograph.protocols.env_wording import reading_of
@@ -82,7 +83,9 @@ class StepDescriber:
 
     def _in_round(self, message: Message, at: tuple[int, int, int]) -> Said:
         if self.in_words and message.symbols is not None:
-            return Said(symbols=tuple(message.symbols[at].tolist()), vocabulary=self.run.team.channel.vocabulary)
+            channel = self.run.team.channel
+            word = up_to_the_end(message.symbols[at].tolist(), ends=channel.ends_words)
+            return Said(symbols=tuple(word), vocabulary=channel.vocabulary)
         return Said(vector=tuple(message.payload[at].double().tolist()))
 
     def _hears(self, time: int, copy: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from heliograph.analysis.evaluate import play_run
 from heliograph.reports import sections
 from heliograph.reports.decisions_section import decisions
 from heliograph.reports.listening_section import listening
+from heliograph.reports.members_section import members
 from heliograph.reports.page import page
 from heliograph.reports.report_data import Findings, gather
 from heliograph.reports.rivals_section import rivals
@@ -55,6 +56,7 @@ def report_page(findings: Findings) -> str:
         *sections.heading(findings),
         *sections.headline_numbers(findings),
         *sections.teams(findings),
+        *members(findings),
         *rivals(findings),
         *sections.interventions(findings),
         *listening(findings.corpus),

@@ -30,7 +30,7 @@ from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.analysis.information import protocol_statistics
 from heliograph.analysis.rivalry import Watch
 from heliograph.envs.checking import close
-from heliograph.experiments.choices import build_env, resolve
+from heliograph.experiments.choices import build_env, meetings_of, resolve
 from heliograph.isolation import isolated
 from heliograph.rllib.callbacks import TeamCallbacks
 from heliograph.rllib.devices import prepare_torch, runner_device
@@ -87,7 +87,9 @@ class TeamEnvRunner(EnvRunner, Checkpointable):
         seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
         self._build_env(seed=seed)
         mapping = self.config.policy_mapping()
-        assign = None if mapping is None else mapping.assigner(seed=seed)
+        assign: Any = None if mapping is None else mapping.assigner(seed=seed)
+        if mapping is None:
+            assign = meetings_of(self.config.choices(), self.config.facts(), seed=seed)
         self.sampler = Sampler(self.env, self.module.team, seed=seed + 1, assign=assign)
         learns_from_it = any(getattr(resolve("loss", x.loss), "needs_oracle", False) for x in self.config.losses)
         if len(self.env.teams) == 1 and self.worker_index <= 1 and not self.config.in_evaluation:

@@ -32,6 +32,7 @@ from heliograph.models.blocks import MessageNorm, leaf_tensors
 from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.loss_choice import LossChoice
 from heliograph.rllib.module import TeamModule
+from heliograph.rllib.newcomers import renew_members
 from heliograph.rllib.peers import LearnerWaitError, Peers, leave
 from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
 from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
@@ -102,6 +103,11 @@ class TeamLearner(TorchLearner, ABC):
     def team_module(self) -> TeamModule:
         """The team's modules."""
         return self.module
+
+    @property
+    def updates_so_far(self) -> int:
+        """Return how many updates there were in the whole run."""
+        return self._weights_seq_no
 
     @property
     def takes_traces(self) -> bool:
@@ -290,6 +296,7 @@ class TeamLearner(TorchLearner, ABC):
                     self._track_messages(norm, payload, spoken, rollout)
         if not self.config.freeze_team:
             team.channel.schedule(self._env_steps)
+        renew_members(self)
 
     def _track_messages(self, norm: MessageNorm, payload: Tensor, spoken: Tensor, rollout: Rollout) -> None:
         """Entropy of all messages, or of those that are heard in each step of an episode, which is the one after."""

@@ -22,7 +22,7 @@ from heliograph.experiments.choices import (
 )
 from heliograph.models.blocks import RunningMoments
 from heliograph.models.critic import Critic
-from heliograph.models.mixer import AbstractMixer, Mixing
+from heliograph.models.mixer import AbstractMixer, Mixing, build_mixer
 from heliograph.models.structure import total_size
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team

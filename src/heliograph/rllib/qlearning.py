@@ -197,6 +197,12 @@ class CommDQNConfig(CommunicationConfig):
                 f"channel={choices.channel!r}, channel_settings={choices.channel_settings}: Q-learning chooses among "
                 "finitely many messages; choose channel='symbols', or a gradient that passes through the channel"
             )
+        if channel.scored and channel.spelling is not None:
+            raise ValueError(
+                f"channel={choices.channel!r}, channel_settings={choices.channel_settings}: Q-learning values each "
+                "symbol of a word by itself, and these are chosen one after the other; choose spelling='apart' without "
+                "eos, or gradient='gumbel'"
+            )
 
 
 class CommDQN(CommunicationAlgorithm):

@@ -14,7 +14,7 @@ from heliograph.registry import UnknownNameError
 from heliograph.storage.run_folder import Run, RunFolderError, read_run
 from heliograph.team.assignment import Seats
 
-__all__ = ["mix"]
+__all__ = ["check_mixable", "mix"]
 
 Source = Run | str | pathlib.Path
 MIXED = "mixed"
@@ -43,7 +43,7 @@ def mix(
         source, theirs = given if isinstance(given, tuple) else (given, name)
         found[name] = (_read(source, trust=trust), theirs)
     for name, (other, theirs) in found.items():
-        _check(base, name, other, theirs)
+        check_mixable(base, name, other, theirs)
     team = assemble(
         _choices(base, found),
         base.facts,
@@ -99,7 +99,7 @@ def _choice(choices: TeamChoices, policy: str, agents: tuple[str, ...]) -> Polic
     )
 
 
-def _check(base: Run, name: str, other: Run, theirs: str) -> None:
+def check_mixable(base: Run, name: str, other: Run, theirs: str) -> None:
     """Refuse a policy that would not be at home in the team, in one sentence that names both sides."""
     ours, seats = base.team.layout.seats, other.team.layout.seats
     if name not in ours:

@@ -43,6 +43,7 @@ MAX_MODULES = 50
 GIT_SECONDS = 5.0
 NAMED = {
     "env": "env", "model": "model", "channel": "channel", "topology": "topology", "algorithm": "algorithm",
+    "population": "population",
     "losses": "loss",
 }  # fmt: skip
 """Keys of training settings that name components, and of which kind."""

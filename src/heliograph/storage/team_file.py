@@ -7,6 +7,7 @@ alone, to be loaded into a new training run. Reading either executes nothing.
 import dataclasses
 import json
 import pathlib
+import re
 from typing import Any
 
 from torch import Tensor
@@ -39,6 +40,8 @@ SUFFIX = ".safetensors"
 POLICY = "policies."
 MOST_TOLD = 1000
 """Characters of what a policy was trained as."""
+MEMBER = re.compile(r"_\d+$")
+"""What a member of a population is called beyond its role."""
 MAX_POLICY_BYTES = 2_000_000_000
 """A file may have so many where there is nothing yet that its shapes could be held against."""
 
@@ -99,7 +102,8 @@ def export(
 def read_policy(source: str | pathlib.Path, name: str) -> LoadedPolicy:
     """The weights of a policy in a run folder, team file, "recipe:NAME", or file of that policy; builds nothing.
 
-    The file of one policy serves under any name. Raises `RunFolderError` where it is no such thing.
+    The file of one policy serves under any name, and a member of a population, "speaker_1", may begin as the "speaker"
+    of a run without one. Raises `RunFolderError` where it is no such thing.
     """
     path = located(source)
     if path.is_file():
@@ -108,6 +112,8 @@ def read_policy(source: str | pathlib.Path, name: str) -> LoadedPolicy:
         config, stored = read_config(path), open_weights(path / WEIGHTS)
     name = str(config.get("policy", name))
     names = sorted({key.removeprefix(POLICY).partition(".")[0] for key in stored.outlines if key.startswith(POLICY)})
+    if name not in names and MEMBER.sub("", name) in names:
+        name = MEMBER.sub("", name)
     if name not in names:
         raise UnknownNameError(what=f"policy in {path}", name=name, valid=names)
     if (size := stored.path.stat().st_size) > MAX_POLICY_BYTES:

@@ -6,6 +6,7 @@ those of the one agent, and its own is read off.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
@@ -19,6 +20,7 @@ from heliograph.models.structure import side_by_side, taken_apart, total_size
 from heliograph.registry import UnknownNameError
 from heliograph.team.inputs import last_words
 from heliograph.team.parts import TeamParts
+from heliograph.team.policy import Spell
 from heliograph.types import Choice, Execution, Inputs, MessageForm, Timing, Tree, map_tensors
 
 __all__ = ["AgentMemory", "AgentMessage", "AgentStep", "LoneAgent", "Thought"]
@@ -324,7 +326,8 @@ class LoneAgent:
     def _speak(self, thought: Thought, r: int, *, speaking: bool, generator: torch.Generator | None) -> None:
         """One round of messages: this agent's own goes into the channel, at its own slot."""
         channel, number = self.team.channel, len(self.team.layout.agents)
-        mine = self.network.channel_input(thought.hidden, round_index=r)[:, self.place]
+        spelling = self._spelling(generator)
+        mine = self.network.channel_input(thought.hidden, round_index=r, spelling=spelling)[:, self.place]
         own = nn.functional.one_hot(torch.tensor(self.slot, device=mine.device), number).bool()
         channel_input = torch.where(own.view(1, -1, 1), mine.unsqueeze(1), torch.zeros_like(mine).unsqueeze(1))
         draw = channel.sample(channel_input, generator=generator, choice=self.choice)
@@ -335,6 +338,16 @@ class LoneAgent:
         thought.payloads.append(out.payload[:, slot])
         thought.symbols.append(None if message.symbols is None else message.symbols[:, slot])
         thought.leaves.append(out.mask[:, slot])
+
+    def _spelling(self, generator: torch.Generator | None) -> Spell | None:
+        """Return by which guides words are spelt, equal ones for all rows of the policy."""
+        channel = self.team.channel
+        if channel.spelling is None:
+            return None
+        device = next(self.network.parameters(), torch.zeros(0)).device
+        guide = channel.ahead((1, 1), device=device, generator=generator, choice=self.choice)
+        rows = guide.expand(-1, self.num_agents, -1, -1)
+        return Spell(guide=rows, choose=functools.partial(channel.choose, form=MessageForm.EXECUTION))
 
 
 class _Rows:

@@ -4,6 +4,7 @@ Acting, replaying, intervening and watching run the same `step`; they differ onl
 """
 
 import dataclasses
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol, final, runtime_checkable
@@ -14,6 +15,7 @@ from torch import Tensor
 from heliograph import distributions
 from heliograph.team.inbox import StepMasks
 from heliograph.team.parts import TeamParts
+from heliograph.team.policy import Spell
 from heliograph.team.state import Inbox
 from heliograph.types import Arrivals, Choice, Edges, Message, MessageForm, TeamStep, Tree
 
@@ -46,6 +48,17 @@ class Draws(ABC):
     @abstractmethod
     def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
         """Return what the channel draws for the messages of a round, of what goes into it `[B, N, C]`."""
+
+    def spelling(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Spell | None:
+        """Return by which guides the words of a round are spelt; None on channels whose words are not spelt."""
+        if team.channel.spelling is None:
+            return None
+        guide = self.guide(team, masks, round_index=round_index)
+        return Spell(guide=guide, choose=functools.partial(team.channel.choose, form=self.form))
+
+    @abstractmethod
+    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
+        """The guides `[B, N, L, V]` by which the words of a round are spelt, on channels that have such."""
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """The messages that travel, of those that were said in a round; by default these."""
@@ -96,6 +109,11 @@ class FreshDraws(Draws):
             channel_input = distributions.epsilon_greedy(symbols, epsilon=self._epsilon).flatten(-2)
         return team.channel.sample(channel_input, generator=self._generator, choice=self._choice)
 
+    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
+        """Ask the channel."""
+        lead, device = tuple(masks.observing.shape), masks.observing.device
+        return team.channel.ahead(lead, device=device, generator=self._generator, choice=self._choice)
+
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """Return what the intervention makes of it, where there is one."""
         return message if self._intervention is None else self._intervention(message, self._step, self._edges)
@@ -127,6 +145,10 @@ class RecordedDraws(Draws):
         """Those that were recorded."""
         return self._draws[round_index]
 
+    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
+        """Those that spell again what was recorded."""
+        return team.channel.guide(self._draws[round_index])
+
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """Return what was recorded, where that is to be said again."""
         return message if self._messages is None else self._messages[round_index]
@@ -149,6 +171,10 @@ class HeardDraws(Draws):
     def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
         """Those that were recorded."""
         return self._draws[round_index]
+
+    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
+        """Those that spell again what was recorded."""
+        return team.channel.guide(self._draws[round_index])
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """Return what was heard then, with the gradient of what is said now."""

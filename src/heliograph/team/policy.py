@@ -1,5 +1,7 @@
 """A policy: a model, the encoder and decoder of messages that put it on a channel, and its observation normaliser."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,8 +13,21 @@ from heliograph.channels.base import Channel
 from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
 from heliograph.models.structure import where_agents
+from heliograph.models.word_networks import build_listener, build_speaker
 from heliograph.renamed import present_weights
 from heliograph.types import Gradient, Heard, Inputs, Tree
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spell:
+    """Record of how the words of a round are spelt: the guides `[B, A, L, V]`, and what makes symbols by them."""
+
+    guide: Float[Tensor, "*batch L V"]
+    choose: Callable[[Tensor], Tensor]
+
+    def of(self, slots: slice | list[int]) -> "Spell":
+        """The part of some agents, on the axis after the first."""
+        return Spell(guide=self.guide[:, slots], choose=self.choose)
 
 
 class ObservationNormaliser(nn.Module):
@@ -62,8 +77,9 @@ class Policy(nn.Module):
         super().__init__()
         self.model = model
         self.communicates = model.communicates and channel.gradient is not Gradient.NONE
-        self.message_encoder = model.build_message_encoder(channel.input_size) if self.communicates else None
-        self.message_decoder = model.build_message_decoder(channel.payload_size) if self.communicates else None
+        self.spells = self.communicates and channel.spelling is not None
+        self.message_encoder = build_speaker(model, channel) if self.communicates else None
+        self.message_decoder = build_listener(model, channel) if self.communicates else None
         self._norms = (
             []
             if self.message_decoder is None
@@ -80,11 +96,16 @@ class Policy(nn.Module):
                 inputs.observation = self.normaliser(inputs.observation)
         return self.model.encode(inputs)
 
-    def channel_input(self, hidden: Tree, *, round_index: int) -> Tensor:
-        """Return what the channel gets from these agents in a round."""
+    def channel_input(self, hidden: Tree, *, round_index: int, spelling: Spell | None = None) -> Tensor:
+        """Return what the channel gets from these agents in a round; on a channel of spelt words by a `spelling`."""
         if self.message_encoder is None:
             raise RuntimeError("this policy does not communicate")
-        return self.message_encoder(self.model.speak(hidden, round_index=round_index))
+        features = self.model.speak(hidden, round_index=round_index)
+        if not self.spells:
+            return self.message_encoder(features)
+        if spelling is None:
+            raise RuntimeError("this policy spells its words: say by which guide")
+        return self.message_encoder(features, guide=spelling.guide, choose=spelling.choose)
 
     def hear(
         self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0, draw: Tree = None

@@ -11,6 +11,7 @@ from heliograph.models.structure import where_agents, zeros_of
 from heliograph.team.draws import Draws
 from heliograph.team.inbox import StepMasks, deliver
 from heliograph.team.parts import TeamParts
+from heliograph.team.policy import Spell
 from heliograph.team.state import Inbox, StepOutput, TeamState
 from heliograph.types import Message, Timing, Tree, tensors_of
 
@@ -33,7 +34,10 @@ def step(
     channel_inputs, drawn, messages = list[Tensor](), list[Tree](), list[Message]()
     attention = list[dict[str, Tensor]]()
     for r in range(team.rounds):
-        channel_input = encode_messages(team, hidden, here, round_index=r, assignment=masks.assignment)
+        channel_input = encode_messages(
+            team, hidden, here, round_index=r, assignment=masks.assignment,
+            spelling=draws.spelling(team, masks, round_index=r),
+        )  # fmt: skip
         draw = draws.message(team, channel_input, round_index=r)
         message, channel = team.channel.send(channel_input, draw=draw, form=draws.form, state=channel)
         symbols, message = message.symbols, draws.delivered(message, round_index=r)
@@ -104,15 +108,17 @@ def run_core(
 
 
 def encode_messages(
-    team: TeamParts, hidden: Mapping[str, Tree], here: list[str], *, round_index: int, assignment: Tensor | None
-) -> Float[Tensor, "B N C"]:
+    team: TeamParts, hidden: Mapping[str, Tree], here: list[str], *, round_index: int, assignment: Tensor | None,
+    spelling: Spell | None = None,
+) -> Float[Tensor, "B N C"]:  # fmt: skip
     """Return what goes into the channel: of agents that communicate and observe, zeros of the others."""
     found = {}
     for policy, value in hidden.items():
         network = team.policies[policy]
         speaks = network.communicates and policy in here
         if speaks:
-            found[policy] = network.channel_input(value, round_index=round_index)
+            own = None if spelling is None else spelling.of(team.layout.slots(policy))
+            found[policy] = network.channel_input(value, round_index=round_index, spelling=own)
             continue
         first = tensors_of(value)[0]
         found[policy] = first.new_zeros(*first.shape[:-1], team.channel.input_size)

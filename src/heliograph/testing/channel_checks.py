@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from heliograph.channels.base import Channel
+from heliograph.channels.spelling import said_places
 from heliograph.testing.contract import component_check, expect
 from heliograph.testing.play import equal
 from heliograph.testing.small_teams import seeded
@@ -101,8 +102,25 @@ def check_bits(make_channel: MakeChannel) -> None:
             sent = message.symbols[..., 0] > 0
             expect(sent.any() and not sent.all(), "speakers of random channel inputs to be silent at times, not always")
             expect(channel.is_garbled or not message.payload[~sent].any(), "a payload of zeros where one is silent")
+        if channel.ends_words:
+            _expect_costs_of_words(channel, message)
+            continue
         words = f"bits={channel.bits_per_message} of every message that is sent, and 0 of silence"
         expect(torch.equal(message.bits, channel.bits_per_message * sent), words)
+
+
+def _expect_costs_of_words(channel: Channel, message: Message) -> None:
+    """Of words that end: symbol 0 at all places after it, zeros there, and no bits."""
+    assert message.symbols is not None
+    said = said_places(message.symbols, ends=True)
+    expect(not message.symbols[~said].any(), "symbol 0 at all places after the end of a word")
+    expect(not said.all(), "words of random channel inputs to be of several lengths")
+    if not channel.is_garbled:
+        payload = message.payload.unflatten(-1, (channel.length, -1))
+        relaxed = channel.gradient is Gradient.PATHWISE and (payload != payload.round()).any()
+        expect(relaxed or not payload[~said].any(), "a payload of zeros after the end of a word")
+    cost = channel.bits_per_message * said.sum(-1) / channel.length
+    expect(torch.allclose(message.bits, cost), "bits in proportion to the symbols that are said, the end among them")
 
 
 @component_check
@@ -135,7 +153,8 @@ def check_babble(make_channel: MakeChannel) -> None:
     )
     _expect_shape("the payload of babble", noise.payload, said.payload.shape)
     _expect_symbols(channel, noise)
-    expect(torch.equal(noise.bits.unique(), said.bits.unique()), "noise to cost what messages cost")
+    costs = set(noise.bits.unique().tolist()), set(said.bits.unique().tolist())
+    expect(costs[0] == costs[1] or channel.ends_words, "noise to cost what messages cost")
     expect(
         equal(noise, channel.babble(-channel_input, generator=seeded(2))),
         "noise that does not depend on the channel input",
@@ -195,10 +214,10 @@ def check_expected(make_channel: MakeChannel) -> None:
     expect(_felt(payload.square().sum(), channel_input) > 0, "a gradient of expected_payload to the channel input")
     _expect_shape("expected_bits", bits, BATCH)
     expect((bits >= 0).all() and (bits <= channel.bits_per_message + ROUNDING).all(), "at most bits_per_message bits")
-    if channel.can_be_silent:
+    if channel.can_say_less:
         expect(
             _felt(bits.sum(), channel_input) > 0,
-            "a gradient of expected_bits to the channel input, where one can be silent",
+            "a gradient of expected_bits to the channel input, where one can say less",
         )
 
 

@@ -62,7 +62,7 @@ def check_losses(make_channel: MakeChannel) -> None:
         needs = registry.load("loss", name)
         if needs.needs_symbol_log_probs and channel.vocabulary is None:
             continue
-        if needs.needs_silence and not channel.can_be_silent:
+        if needs.needs_silence and not channel.can_say_less:
             continue
         try:
             loss = build_loss(name, sampler.team, {})

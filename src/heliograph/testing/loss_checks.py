@@ -120,7 +120,7 @@ def _samplers(make_loss: Any, env: MakeEnv | None, *, copies: int = 6) -> Iterat
             carries = not team.silent
             if carries and _needs(make_loss, "needs_symbol_log_probs") and team.channel.vocabulary is None:
                 continue
-            if carries and _needs(make_loss, "needs_silence") and not team.channel.can_be_silent:
+            if carries and _needs(make_loss, "needs_silence") and not team.channel.can_say_less:
                 continue
             sampler = Sampler(world, team, seed=0)
             sampler.asks_oracle = _needs(make_loss, "needs_oracle")

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from ray.rllib.policy.policy import PolicySpec
 
 from heliograph import registry
-from heliograph.experiments.choices import resolve
+from heliograph.experiments.choices import build_layout, resolve
 from heliograph.experiments.settings import TrainSettings, settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.team_settings import BESIDE
@@ -92,7 +92,7 @@ def _add_policies(settings: TrainSettings, config: CommunicationConfig) -> None:
         names = {ids[agent]: name for agent, name in safe_names(ids).items()}
         config.multi_agent(policies=set(names.values()), policy_mapping_fn=OwnNetwork(names=names))
     if settings.freeze:
-        policies = list(settings.choices().policies or ()) or [role.name for role in config.facts().roles]
+        policies = list(build_layout(settings.choices(), config.facts()).policies)
         for name in settings.freeze:
             if name not in policies:
                 raise UnknownNameError(what="policy to freeze", name=name, valid=policies)
