@@ -23,6 +23,7 @@ from heliograph.analysis.corpus_checks import CorpusError, check_metadata, check
 from heliograph.analysis.utterances import groups_of_slots, rows_of
 from heliograph.analysis.vector_codes import codes_within
 from heliograph.experiments.choices import EnvFacts
+from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, brought_up
 from heliograph.memory import at_most
 from heliograph.moved import moved_name
 from heliograph.rollouts.rollout import Rollout
@@ -32,7 +33,6 @@ from heliograph.storage.safe_files import RunFolderError, check_out, file_digest
 from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
 
-FORMAT_VERSION = 1
 UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
 WORDS, NUMBERS, NAMES = pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.string())
 SCHEMA = pa.schema(
@@ -247,10 +247,11 @@ def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
     except RunFolderError as error:
         raise CorpusError(str(error)) from error
     version = metadata.get("format_version") if isinstance(metadata, dict) else None
-    if version != FORMAT_VERSION:
-        raise CorpusError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {FORMAT_VERSION}")
+    if version not in FORMATS:
+        told = " and ".join(map(str, FORMATS))
+        raise CorpusError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {told}")
     check_metadata(path, metadata)
-    return metadata
+    return brought_up(metadata, version=version)
 
 
 def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:

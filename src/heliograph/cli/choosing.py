@@ -136,7 +136,7 @@ def _of_target(target: str | None) -> tuple[dict[str, Any], bool]:
     if target is None:
         raise ValueError("name an environment or a recipe, or a run to --resume; heliograph list shows what there is")
     recipes, envs = registry.names("recipe"), registry.names("env")
-    if target in recipes:
+    if registry.is_known("recipe", target):
         recipe: Recipe = registry.load("recipe", target)()
         return dict(recipe.settings), recipe.controls
     if target in envs or ":" in target:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.cli.choosing import Job
+from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, training_brought_up
 from heliograph.experiments.settings import TWINS, settings_from
 from heliograph.rllib.runs.finished import finished_run, spent
 from heliograph.rllib.runs.run_lock import cleared
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 PLAN = "plan.json"
-PLAN_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def write_plan(folder: pathlib.Path, plan: Plan) -> pathlib.Path:
         }
         for job in plan.jobs
     ]
-    write_json(folder / PLAN, {VERSION: PLAN_VERSION, "controls": plan.controls, "runs": runs})
+    write_json(folder / PLAN, {VERSION: FORMAT_VERSION, "controls": plan.controls, "runs": runs})
     return folder / PLAN
 
 
@@ -65,10 +65,10 @@ def read_plan(folder: pathlib.Path) -> Plan | None:
     if not path.exists():
         return None
     content = read_json(path)
-    if not isinstance(content, dict) or content.get(VERSION) != PLAN_VERSION:
+    if not isinstance(content, dict) or content.get(VERSION) not in FORMATS:
         raise RunFolderError(f"{path} is no plan of runs that this Heliograph reads: move it to another folder")
     try:
-        jobs = tuple(_job(folder, run) for run in content["runs"])
+        jobs = tuple(_job(folder, run, version=content[VERSION]) for run in content["runs"])
         return Plan(jobs=jobs, controls=bool(content["controls"]))
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path} is damaged: {type(error).__name__}: {error}") from error
@@ -121,11 +121,12 @@ def discard_runs(jobs: Sequence[Job], out: pathlib.Path) -> None:
         (out / PLAN).unlink()
 
 
-def _job(folder: pathlib.Path, run: Mapping[str, Any]) -> Job:
+def _job(folder: pathlib.Path, run: Mapping[str, Any], *, version: int) -> Job:
     out = folder / run["folder"]
     if not out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{run['folder']} leads out of the folder")
-    return Job(name=str(run["name"]), settings=settings_from(run["settings"]), out=out)
+    settings = settings_from(training_brought_up(run["settings"], version=version))
+    return Job(name=str(run["name"]), settings=settings, out=out)
 
 
 def _settings_in(folder: pathlib.Path) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from heliograph.experiments.older_defaults import refuse_undated
 from heliograph.storage.safe_files import read_json, read_text
 
 __all__ = ["settings_in"]
@@ -25,4 +26,5 @@ def settings_in(path: pathlib.Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise ValueError(f"{path} holds no settings: it must be a table such as 'env: speaker_listener'")
+    refuse_undated(found, where=str(path))
     return found
