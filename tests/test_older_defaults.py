@@ -10,8 +10,8 @@ import pytest
 from heliograph import registry
 from heliograph.analysis.corpus import load_corpus
 from heliograph.analysis.evaluate import record
-from heliograph.cli.choosing import Job, settings_from_arguments
 from heliograph.cli.arguments import build_parser
+from heliograph.cli.choosing import Job, settings_from_arguments
 from heliograph.cli.plan import PLAN, Plan, read_plan, write_plan
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_for
 from heliograph.experiments.older_defaults import brought_up

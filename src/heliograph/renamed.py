@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
-    "HOOKS", "KEYWORDS", "RenamedAttribute", "adopt_older_hooks", "keep_older_hooks", "present_keywords", "present_recipe",
-    "present_settings", "present_weights", "rename_members", "renamed", "told_round", "understood_by",
+    "HOOKS", "KEYWORDS", "RenamedAttribute", "adopt_older_hooks", "keep_older_hooks", "present_keywords",
+    "present_recipe", "present_settings", "present_weights", "rename_members", "renamed", "told_round", "understood_by",
 ]  # fmt: skip
 
 P = ParamSpec("P")

@@ -20,7 +20,7 @@ KINDS = {
 ACTIONS = ("greedy", "sampled")
 MESSAGES = ("as-sent", "resampled", "swapped", "shuffled", "zeroed", "noise")
 FORMATS = ("torch", "onnx")
-TWINS = ("silent", "garbled")
+TWINS = ("silent", "garbled", "self")
 """As in `heliograph.experiments.settings`, which imports torch."""
 SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
@@ -79,7 +79,7 @@ def _train(commands: Any) -> None:
     p.add_argument("--overwrite", action="store_const", const=True, help="replace a run that DIR holds already")
     team = p.add_argument_group("the team")
     _add_choices(team)
-    _add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
+    _add_controls(team, "beside it (default for recipes)")
     budget = p.add_argument_group("the budget")
     _add_budget(budget)
     _add_evaluate_every(budget)
@@ -89,7 +89,7 @@ def _train(commands: Any) -> None:
 def _controls(commands: Any) -> None:
     p = _command(commands, "controls", "train the silent and the garbled twin of runs that have none")
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
-    p.add_argument("--only", choices=TWINS, help="this one alone")
+    p.add_argument("--only", choices=TWINS, help="this one alone; self: agents hear only themselves")
     p.add_argument("--jobs", type=_count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
@@ -108,7 +108,7 @@ def _sweep(commands: Any) -> None:
     _add_metric(grid)
     team = p.add_argument_group("the team")
     _add_choices(team)
-    _add_switch(team, "controls", "train the silent and the garbled twin of every trial, after it")
+    _add_controls(team, "of every trial, after it")
     budget = p.add_argument_group("the budget of a trial")
     _add_budget(budget)
     _add_evaluate_every(budget)
@@ -362,8 +362,10 @@ def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_switch(group: Any, name: str, summary: str) -> None:
-    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=summary)
+def _add_controls(group: Any, where: str) -> None:
+    told = f"train twins {where}: {', '.join(TWINS)} (agents hear only themselves); without names the first two"
+    group.add_argument("--controls", nargs="*", choices=TWINS, metavar="TWIN", default=None, help=told)
+    group.add_argument("--no-controls", dest="controls", action="store_const", const=False, help="train none")
 
 
 def _episodes(text: str) -> int | None:

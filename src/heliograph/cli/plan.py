@@ -8,7 +8,7 @@ from typing import Any
 
 from heliograph.cli.choosing import Job
 from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, training_brought_up
-from heliograph.experiments.settings import TWINS, settings_from
+from heliograph.experiments.settings import TWINS, USUAL_TWINS, settings_from
 from heliograph.rllib.runs.finished import finished_run, spent
 from heliograph.rllib.runs.run_lock import cleared
 from heliograph.storage.run_folder import CONFIG, RunFolderError, read_config, write_json
@@ -31,10 +31,10 @@ PLAN = "plan.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The runs that a command was to make, and whether each has its twins beside it."""
+    """The runs that a command was to make, and the twins that each has beside it."""
 
     jobs: tuple[Job, ...]
-    controls: bool
+    controls: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,18 @@ def read_plan(folder: pathlib.Path) -> Plan | None:
         raise RunFolderError(f"{path} is no plan of runs that this Heliograph reads: move it to another folder")
     try:
         jobs = tuple(_job(folder, run, version=content[VERSION]) for run in content["runs"])
-        return Plan(jobs=jobs, controls=bool(content["controls"]))
+        return Plan(jobs=jobs, controls=_kinds(content["controls"]))
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _kinds(written: Any) -> tuple[str, ...]:
+    """Names of twins; plans of before say whether there are the usual ones."""
+    if isinstance(written, bool):
+        return USUAL_TWINS if written else ()
+    if unknown := set(written) - set(TWINS):
+        raise ValueError(f"unknown controls {sorted(map(str, unknown))}")
+    return tuple(written)
 
 
 def replanned(plan: Plan, budget: Mapping[str, int | None]) -> Plan:
@@ -94,14 +103,14 @@ def standing(jobs: Sequence[Job], *, budget_of: Callable[[Job], Mapping[str, int
     return Standing(done=done, left=tuple(left))
 
 
-def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: bool) -> None:
+def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: Sequence[str]) -> None:
     """Before anything is trained, so that no work is lost."""
     check_out(out)
     if controls or len(jobs) > 1:
         read_plan(out)  # somebody else's file of that name is not to be replaced
     for job in jobs:
         check_out(job.out)
-        for folder in [job.out, *((job.out / kind for kind in TWINS) if controls else ())]:
+        for folder in (job.out, *(job.out / kind for kind in controls)):
             if (folder / CONFIG).exists():
                 whole = out if (out / PLAN).exists() else folder
                 does = "makes what is missing" if whole == out else "continues it"

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from heliograph.cli.choosing import Job, twins_of
+from heliograph.cli.choosing import Job, kinds_of, twins_of
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of_combination, trial_name
 from heliograph.cli.making import Making
@@ -40,7 +40,7 @@ def run_sweep(given: Any) -> Shown:
             kept = f", {len(done)} finished before" if done else ""
             display.say(f"{len(trials)} trials{kept}; {jobs} at a time")
             failures = _make(left, given, jobs=jobs, display=display)
-    if given.controls and not failures:
+    if kinds_of(given) and not failures:
         failures = _make_controls(trials, given)
     result = _result(trials, given, failures)
     comparison = _comparison(trials, given)
@@ -78,7 +78,8 @@ def _make_controls(trials: list[Trial], given: Any) -> dict[str, str]:
         if summary is not None:
             job = Job(name=trial.name, settings=trial.settings, out=trial.out)
             steps = summary["num_env_steps"] if trial.settings.open_ended else None
-            twins += [Trial(name=t.name, settings=t.settings, out=t.out) for t in twins_of(job, env_steps=steps)]
+            found = twins_of(job, kinds_of(given), env_steps=steps)
+            twins += [Trial(name=t.name, settings=t.settings, out=t.out) for t in found]
     left = [twin for twin in twins if trials_of.finished_trial(twin) is None]
     with Display({}, err=given.json) as display:
         making = Making(given=given, remedy="the same command again")
