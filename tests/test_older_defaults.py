@@ -85,7 +85,7 @@ def test_an_older_corpus_keeps_its_sight(tmp_path: pathlib.Path) -> None:
 
 def test_an_older_plan_keeps_its_sight(tmp_path: pathlib.Path) -> None:
     job = Job(name="team", settings=settings_from(TRAINED), out=tmp_path / "run")
-    write_plan(tmp_path, Plan(jobs=(job,), controls=True))
+    write_plan(tmp_path, Plan(jobs=(job,), controls=("self",)))
     content = json.loads((tmp_path / PLAN).read_text())
     for version, settings in ((2, BLIND), (1, SIGHTED)):
         write_json(tmp_path / PLAN, {**content, "format_version": version})
