@@ -233,7 +233,7 @@ VALUES: dict[str, dict[str, Settings]] = {
         "ring": {"reach": 2}, "random": {"degree": 2, "seed": 1}, "grid": {"columns": 3, "wrap": True},
         "radius": {"radius": 0.5, "at_most": 1}, "nearest": {"number": 2},
         "given": {"mask": [[abs(hearer - sender) == 1 for sender in range(4)] for hearer in range(4)]},
-        "full": {}, "exponential": {}, "none": {},
+        "full": {}, "exponential": {}, "none": {}, "self_only": {},
     },
     "model": {
         "feedforward": {"size": 12, "last_action": True},

@@ -26,6 +26,7 @@ from heliograph.storage.run_folder import SUMMARY, write_config, write_json, wri
 from heliograph.team.team import Team
 
 KINDS = ["real", "silent", "garbled"]
+ALL_KINDS = [*KINDS, "self"]
 UNPRINTED = ("curve", "intents", "command", "versions", "hardware")
 
 
@@ -107,7 +108,7 @@ def parser_of(description: str, *, kinds: list[str], updates: int | None) -> arg
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0, metavar="SEED", help="the others follow it (default 0)")
-    parser.add_argument("--kinds", nargs="+", default=kinds, choices=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=kinds, choices=ALL_KINDS)
     parser.add_argument("--updates", type=int, default=updates)
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1)

@@ -16,6 +16,7 @@ from typing import Any
 
 from heliograph.checks import check_kind
 from heliograph.component_files import component_in, docstring_of
+from heliograph.renamed import RECIPES, present_recipe
 from heliograph.texts import cut, one_line
 
 KINDS = {
@@ -62,6 +63,11 @@ def names(kind: str) -> list[str]:
     return sorted({*_own(kind), *_foreign(kind)})
 
 
+def is_known(kind: str, name: str) -> bool:
+    """Tell whether `load` knows a name, which may be an older one of a recipe."""
+    return name in names(kind) or (kind == "recipe" and name in RECIPES)
+
+
 @functools.cache
 def load(kind: str, name: str) -> Any:
     """The class (or function) that a name stands for; raises `UnknownNameError` with the nearest names."""
@@ -70,6 +76,8 @@ def load(kind: str, name: str) -> Any:
         return getattr(importlib.import_module(f"heliograph.{folder_of(kind)}.{name}"), own)
     if name in _foreign(kind):
         return _plugged_in(kind, name)
+    if kind == "recipe" and (present := present_recipe(name)) != name:
+        return load(kind, present)
     raise UnknownNameError(what=kind, name=name, valid=names(kind))
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "MEMBERS",
     "RenamedAttribute",
     "present_keywords",
+    "present_recipe",
     "present_settings",
     "present_weights",
     "rename_members",
@@ -31,6 +32,12 @@ KEYWORDS = {
     "intent": "channel_input",
 }
 """Present name of each keyword argument that was called otherwise."""
+RECIPES = {
+    f"{model}_traffic_junction_{difficulty}": f"{model}_traffic_junction_{difficulty}_sighted"
+    for model in ("commnet", "gacomm", "ic3net", "magic", "tarmac")
+    for difficulty in ("medium", "hard")
+}
+"""Present name of each recipe that was called otherwise."""
 SETTINGS = {"mouth_gain": "message_gain"}
 """Present name of each setting of a component of ours that was called otherwise."""
 MODULES_OF_POLICY = {"mouth": "message_encoder", "ear": "message_decoder"}
@@ -77,6 +84,13 @@ def present_keywords(given: Mapping[str, Any], *, what: str, stacklevel: int = 3
         warnings.warn(f"{what}: {old}= is called {new}= now", DeprecationWarning, stacklevel=stacklevel)
         present[new] = present.pop(old)
     return present
+
+
+def present_recipe(name: str) -> str:
+    """Return the present name of a recipe, with a FutureWarning for an older one."""
+    if name in RECIPES:
+        warnings.warn(f"the recipe {name} is called {RECIPES[name]} now", FutureWarning, stacklevel=3)
+    return RECIPES.get(name, name)
 
 
 def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -275,13 +275,15 @@ class Inputs:
     Batched over any leading axes, the agent axis last but one.
 
     `last_message` is what they said last, as one-hot symbols, on channels whose messages are actions. A `state` that
-    the environment did not give by itself is made in each access.
+    the environment did not give by itself is made in each access. Where only agents that are there are shown, `[R, 1,
+    ...]`, `slots` tells which of the policy's agents each is (else None: all are, in their order).
     """
 
     observation: Tree
     last_action: Float[Tensor, "*batch A U"]
     state: OnDemand[Float[Tensor, "*batch S"]] | None = state_field("", optional=True)
     last_message: Float[Tensor, "*batch A C"] | None = None
+    slots: Int[Tensor, " R"] | None = None
 
     @property
     def agent(self) -> Float[Tensor, "*batch A A"]:

@@ -89,7 +89,7 @@ def test_a_corpus_with_weights_and_gates_survives_the_disk(tmp_path) -> None:
     silent = [all(s == 0 for s in symbols) for symbols in again.utterances["symbols"]]
     assert again.utterances["gate"].tolist() == [not kept for kept in silent]
     pd.testing.assert_frame_equal(hearings(again), hearings(corpus))
-    assert json.loads((tmp_path / "metadata.json").read_text())["format_version"] == 1
+    assert json.loads((tmp_path / "metadata.json").read_text())["format_version"] == 2
 
 
 def test_corpora_without_attention_or_gates_say_so(tmp_path) -> None:

@@ -158,8 +158,8 @@ def test_an_interrupted_command_makes_no_twins_and_says_how_to_go_on(
 def test_a_plan_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
     assert read_plan(tmp_path) is None
     jobs = tuple(Job(name=f"seed_{s}", settings=small(seed=s), out=tmp_path / f"seed_{s}") for s in (0, 1))
-    write_plan(tmp_path, Plan(jobs=jobs, controls=True))
-    assert read_plan(tmp_path) == Plan(jobs=jobs, controls=True)
+    write_plan(tmp_path, Plan(jobs=jobs, controls=("silent", "garbled")))
+    assert read_plan(tmp_path) == Plan(jobs=jobs, controls=("silent", "garbled"))
     now = standing(jobs, budget_of=lambda job: {"iterations": 7, "env_steps": None})
     assert not now.done and [(job.settings.iterations, job.resume) for job in now.left] == [(7, False)] * 2
     content = json.loads((tmp_path / PLAN).read_text())
@@ -176,7 +176,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
 
 def test_two_commands_do_not_make_the_same_plan(tmp_path: pathlib.Path, capsys: Any) -> None:
     jobs = (Job(name="seed_0", settings=small(), out=tmp_path / "seed_0"),)
-    with claimed(write_plan(tmp_path, Plan(jobs=jobs, controls=False))):
+    with claimed(write_plan(tmp_path, Plan(jobs=jobs, controls=()))):
         assert main(["train", "--resume", str(tmp_path)]) == 2
     assert "is being written by another process" in capsys.readouterr().err
 

@@ -107,8 +107,8 @@ def test_damaged_files(tmp_path: pathlib.Path) -> None:
 
 def test_other_versions_and_missing_parts(tmp_path: pathlib.Path) -> None:
     written(tmp_path)
-    edit(tmp_path, lambda c: c.update(format_version=2))
-    refused(tmp_path, "format_version 2: this Heliograph reads 1")
+    edit(tmp_path, lambda c: c.update(format_version=3))
+    refused(tmp_path, "format_version 3: this Heliograph reads 1 and 2")
     edit(tmp_path, lambda c: (c.update(format_version=1), c.pop("team")))
     refused(tmp_path, "lacks 'team'")
 

@@ -57,7 +57,7 @@ def team_of(number: int) -> TeamStep:
 
 
 def test_the_topologies_of_this_package_are_exactly_these() -> None:
-    assert PLAIN == ["exponential", "full", "given", "grid", "nearest", "none", "radius", "random", "ring"]
+    assert PLAIN == ["exponential", "full", "given", "grid", "nearest", "none", "radius", "random", "ring", "self_only"]
 
 
 @pytest.mark.parametrize("name", [*PLAIN, "mask", Ring])
@@ -76,7 +76,8 @@ def test_edges_respect_the_environment(name: str, env) -> None:
     if name in PLACED:
         step = replaced(step, positions=torch.rand(*step.speaking.shape, 2))
     edges = made(name, step).edges(step)
-    for copy in range(3) if step.hearing is not None else ():
+    ruled = step.hearing is not None and name != "self_only"  # no environment forbids to hear oneself
+    for copy in range(3) if ruled else ():
         assert pairs(edges, copy=copy) <= pairs(step.hearing, copy=copy)
 
 
@@ -150,7 +151,7 @@ def test_intersections_hold_what_both_allow_in_the_sparser_form() -> None:
 def test_nobody_hears_itself_or_anyone_twice(name: str, number: int) -> None:
     step = team_of(number)
     edges = made(name, step).edges(step)
-    assert all(hearer != sender for hearer, sender in pairs(edges))
+    assert all((hearer == sender) == (name == "self_only") for hearer, sender in pairs(edges))
     assert int(edges.mask[0].sum()) == len(pairs(edges))
 
 

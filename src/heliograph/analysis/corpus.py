@@ -26,6 +26,7 @@ from heliograph.analysis.utterances import groups_of_slots, table_of
 from heliograph.analysis.vector_codes import codes_within
 from heliograph.channels.spelling import END_OF_WORD
 from heliograph.experiments.choices import EnvFacts
+from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, brought_up
 from heliograph.memory import at_most
 from heliograph.moved import moved_name
 from heliograph.rollouts.rollout import Rollout
@@ -35,7 +36,6 @@ from heliograph.storage.safe_files import RunFolderError, check_out, file_digest
 from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
 
-FORMAT_VERSION = 1
 UTTERANCES, SYMBOLS, METADATA = "utterances.parquet", "corpus.jsonl", "metadata.json"
 LATER = ("action", "read", "attention", "gate", "message")
 """Columns that corpora of earlier versions lack; they are read as nulls, `message` is made anew."""
@@ -288,10 +288,11 @@ def _read_metadata(folder: pathlib.Path) -> dict[str, Any]:
     except RunFolderError as error:
         raise CorpusError(str(error)) from error
     version = metadata.get("format_version") if isinstance(metadata, dict) else None
-    if version != FORMAT_VERSION:
-        raise CorpusError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {FORMAT_VERSION}")
+    if version not in FORMATS:
+        told = " and ".join(map(str, FORMATS))
+        raise CorpusError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {told}")
     check_metadata(path, metadata)
-    return metadata
+    return brought_up(metadata, version=version)
 
 
 def _checked(path: pathlib.Path, table: pa.Table) -> pa.Table:

@@ -6,11 +6,12 @@ from typing import Any
 
 from heliograph import __version__
 from heliograph.cli.train_arguments import (
+    TWINS,
     add_budget,
     add_choices,
+    add_controls,
     add_evaluate_every,
     add_seeds,
-    add_switch,
     add_threads,
     add_work,
     count,
@@ -31,8 +32,6 @@ KINDS = {
 ACTIONS = ("greedy", "sampled")
 MESSAGES = ("as-sent", "resampled", "swapped", "shuffled", "zeroed", "noise")
 FORMATS = ("torch", "onnx")
-TWINS = ("silent", "garbled")
-"""As in `heliograph.experiments.settings`, which imports torch."""
 SCHEDULERS = ("none", "asha")
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """What `compare` and `sweep` compare by, of summary.json."""
@@ -80,7 +79,7 @@ def _train(commands: Any) -> None:
     p.add_argument("--overwrite", action="store_const", const=True, help="replace a run that DIR holds already")
     team = p.add_argument_group("the team")
     add_choices(team)
-    add_switch(team, "controls", "train the silent and the garbled twin beside it (default for recipes)")
+    add_controls(team, "beside it (default for recipes)")
     budget = p.add_argument_group("the budget")
     add_budget(budget)
     add_evaluate_every(budget)
@@ -92,7 +91,7 @@ def _train(commands: Any) -> None:
 def _controls(commands: Any) -> None:
     p = _command(commands, "controls", "train the silent and the garbled twin of runs that have none")
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
-    p.add_argument("--only", choices=TWINS, help="this one alone")
+    p.add_argument("--only", choices=TWINS, help="this one alone; self: agents hear only themselves")
     p.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
@@ -111,8 +110,7 @@ def _sweep(commands: Any) -> None:
     _add_metric(grid)
     team = p.add_argument_group("the team")
     add_choices(team)
-    add_switch(team, "controls", "train the silent and the garbled twin of every trial, after it")
-    team.add_argument("--only", choices=TWINS, help="of these controls this one alone")
+    add_controls(team, "of every trial, after it")
     budget = p.add_argument_group("the budget of a trial")
     add_budget(budget)
     add_evaluate_every(budget)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from heliograph import registry
-from heliograph.experiments.settings import TWINS, TrainSettings, settings_from, twin_of
+from heliograph.experiments.settings import USUAL_TWINS, TrainSettings, settings_from, twin_of
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.stopping import plain_goals
 from heliograph.experiments.team_settings import BESIDE
@@ -44,10 +44,10 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Record of what is to be trained, and whether with its twins."""
+    """Record of what is to be trained, and with which twins."""
 
     settings: TrainSettings
-    controls: bool
+    controls: tuple[str, ...]
 
 
 def settings_from_arguments(given: Any) -> Chosen:
@@ -84,7 +84,14 @@ def settings_from_arguments(given: Any) -> Chosen:
     numbers |= {name: getattr(given, name, None) for name in TRACKERS}
     numbers["record_every"] = getattr(given, "record_every", None)
     settings |= {key: value for key, value in numbers.items() if value is not None}
-    return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else given.controls)
+    return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else kinds_of(given))
+
+
+def kinds_of(given: Any) -> tuple[str, ...]:
+    """The twins that arguments ask for: `given.controls` is None or False for none, and [] for the usual ones."""
+    if given.controls is None or given.controls is False:
+        return ()
+    return tuple(dict.fromkeys(given.controls)) or USUAL_TWINS
 
 
 def _layers(text: str | None) -> Any:
@@ -110,15 +117,12 @@ def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -
     return [Job(name=f"seed_{s}", settings=settings[s], out=out / f"seed_{s}") for s in seeds]
 
 
-def twins_of(job: Job, *, env_steps: int | None = None, only: str | None = None) -> list[Job]:
-    """The silent and the garbled twin of a run, on its budget (`env_steps`: what it took where it ended by `until`).
-
-    `only`: this one alone.
-    """
+def twins_of(job: Job, kinds: Iterable[str] = USUAL_TWINS, *, env_steps: int | None = None) -> list[Job]:
+    """Twins of a run, on its budget (`env_steps`: what it took where it ended by `until`)."""
     prefix = "" if job.name == MAIN else f"{job.name}/"
     return [
         Job(name=prefix + kind, settings=twin_of(job.settings, kind, env_steps=env_steps), out=job.out / kind)
-        for kind in ([only] if only else TWINS)
+        for kind in kinds
     ]
 
 
@@ -131,23 +135,23 @@ def pairs(texts: Iterable[str], *, option: str) -> Iterable[tuple[str, str]]:
         yield key, value
 
 
-def _base(target: str | None, *, config: str | None) -> tuple[dict[str, Any], bool]:
+def _base(target: str | None, *, config: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     written = {} if config is None else settings_in(pathlib.Path(config))
     if target is None and written:
-        return written, False
+        return written, ()
     settings, controls = _of_target(target)
     return {**settings, **{key: value for key, value in written.items() if key != "env"}}, controls
 
 
-def _of_target(target: str | None) -> tuple[dict[str, Any], bool]:
+def _of_target(target: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     if target is None:
         raise ValueError("name an environment or a recipe, or a run to --resume; heliograph list shows what there is")
     recipes, envs = registry.names("recipe"), registry.names("env")
-    if target in recipes:
+    if registry.is_known("recipe", target):
         recipe: Recipe = registry.load("recipe", target)()
-        return dict(recipe.settings), recipe.controls
+        return dict(recipe.settings), recipe.twins
     if target in envs or ":" in target:
-        return {"env": target}, False
+        return {"env": target}, ()
     raise registry.UnknownNameError(what="environment or recipe", name=target, valid=[*envs, *recipes])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from heliograph.cli.choosing import MAIN, Job, twins_of
 from heliograph.cli.making import Making, names_code
 from heliograph.cli.shown import Display, console, summary_table
-from heliograph.experiments.settings import TWINS
+from heliograph.experiments.settings import USUAL_TWINS
 from heliograph.reports.run_results import find_runs, flat_settings, read_summary
 from heliograph.rllib.runs.saved import BEYOND
 from heliograph.rllib.runs.train import resumed_settings
@@ -23,8 +23,8 @@ def run_controls(given: Any) -> Shown:
     """`heliograph controls`."""
     folder = pathlib.Path(given.run)
     runs = _runs(folder)
-    kinds = [given.only] if given.only else list(TWINS)
-    twins = [twin for job in runs for twin in _twins(job) if twin.name.rpartition("/")[2] in kinds]
+    kinds = (given.only,) if given.only else USUAL_TWINS
+    twins = [twin for job in runs for twin in _twins(job, kinds)]
     making = Making(given=given, remedy=f"heliograph controls {shlex.quote(given.run)}")
     with Display({}, err=given.json) as display:
         summaries = making.make(twins, display, budget_of=lambda job: {"iterations": None, "env_steps": None})
@@ -57,10 +57,10 @@ def _is_twin(path: pathlib.Path) -> bool:
     return path.is_dir() and "controls" in flat_settings(path, read_config(path))
 
 
-def _twins(job: Job) -> list[Job]:
+def _twins(job: Job, kinds: tuple[str, ...]) -> list[Job]:
     """Those of a run, for as long as it took where it ended when it was good enough."""
     steps = read_summary(job.out)["num_env_steps"] if job.settings.open_ended else None
-    return twins_of(job, env_steps=steps)
+    return twins_of(job, kinds, env_steps=steps)
 
 
 def _show(summaries: dict[str, dict[str, Any]], folder: str, *, trust: bool) -> None:

@@ -28,13 +28,13 @@ Shown = tuple[Any, Callable[[Any], None]]
 BudgetOf = Callable[[Job], Mapping[str, int | None]]
 
 
-def begun(jobs: Sequence[Job], given: Any, *, controls: bool) -> Shown:
+def begun(jobs: Sequence[Job], given: Any, *, controls: Sequence[str]) -> Shown:
     """Make runs, and their twins; where there are several, their plan is written down first."""
     _check_config(jobs[0].settings, err=given.json)
     _show_roles(jobs[0].settings, err=given.json)
     if given.overwrite:
         discard_runs(jobs, pathlib.Path(given.out).absolute())
-    plan = Plan(jobs=tuple(jobs), controls=controls)
+    plan = Plan(jobs=tuple(jobs), controls=tuple(controls))
     if len(jobs) == 1 and not controls:
         return _make(plan, given, folder=given.out)
     with claimed(write_plan(pathlib.Path(given.out).absolute(), plan)):
@@ -88,11 +88,12 @@ def _make(plan: Plan, given: Any, *, folder: str) -> Shown:
     making = Making(given=given, remedy=f"heliograph train --resume {shlex.quote(folder)}")
     anew = _budget(given) if given.resume is not None else {}
     with Display({}, err=given.json) as display:
-        later = plan.controls and jobs[0].settings.open_ended
-        twins = [twin for job in jobs for twin in twins_of(job)] if plan.controls and not later else []
+        later = bool(plan.controls) and jobs[0].settings.open_ended
+        twins = [] if later else [twin for job in jobs for twin in twins_of(job, plan.controls)]
         summaries = making.make([*jobs, *twins], display, budget_of=lambda job: anew)
         if later and making.all_ended:
-            twins = [t for job in jobs for t in twins_of(job, env_steps=summaries[job.name]["num_env_steps"])]
+            took = {job.name: summaries[job.name]["num_env_steps"] for job in jobs}
+            twins = [t for job in jobs for t in twins_of(job, plan.controls, env_steps=took[job.name])]
             as_long: BudgetOf = lambda job: {"iterations": None, "env_steps": job.settings.env_steps}  # noqa: E731
             summaries |= making.make(twins, display, budget_of=as_long)
     if not making.all_ended:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.cli.choosing import Job
-from heliograph.experiments.settings import TWINS, settings_from
+from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, training_brought_up
+from heliograph.experiments.settings import TWINS, USUAL_TWINS, settings_from
 from heliograph.rllib.runs.finished import finished_run, spent
 from heliograph.rllib.runs.run_lock import cleared
 from heliograph.storage.run_folder import CONFIG, RunFolderError, read_config, write_json
@@ -26,15 +27,14 @@ __all__ = [
 ]
 
 PLAN = "plan.json"
-PLAN_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The runs that a command was to make, and whether each has its twins beside it."""
+    """The runs that a command was to make, and the twins that each has beside it."""
 
     jobs: tuple[Job, ...]
-    controls: bool
+    controls: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def write_plan(folder: pathlib.Path, plan: Plan) -> pathlib.Path:
         }
         for job in plan.jobs
     ]
-    write_json(folder / PLAN, {VERSION: PLAN_VERSION, "controls": plan.controls, "runs": runs})
+    write_json(folder / PLAN, {VERSION: FORMAT_VERSION, "controls": plan.controls, "runs": runs})
     return folder / PLAN
 
 
@@ -65,13 +65,22 @@ def read_plan(folder: pathlib.Path) -> Plan | None:
     if not path.exists():
         return None
     content = read_json(path)
-    if not isinstance(content, dict) or content.get(VERSION) != PLAN_VERSION:
+    if not isinstance(content, dict) or content.get(VERSION) not in FORMATS:
         raise RunFolderError(f"{path} is no plan of runs that this Heliograph reads: move it to another folder")
     try:
-        jobs = tuple(_job(folder, run) for run in content["runs"])
-        return Plan(jobs=jobs, controls=bool(content["controls"]))
+        jobs = tuple(_job(folder, run, version=content[VERSION]) for run in content["runs"])
+        return Plan(jobs=jobs, controls=_kinds(content["controls"]))
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _kinds(written: Any) -> tuple[str, ...]:
+    """Names of twins; plans of before say whether there are the usual ones."""
+    if isinstance(written, bool):
+        return USUAL_TWINS if written else ()
+    if unknown := set(written) - set(TWINS):
+        raise ValueError(f"unknown controls {sorted(map(str, unknown))}")
+    return tuple(written)
 
 
 def replanned(plan: Plan, budget: Mapping[str, int | None]) -> Plan:
@@ -94,14 +103,14 @@ def standing(jobs: Sequence[Job], *, budget_of: Callable[[Job], Mapping[str, int
     return Standing(done=done, left=tuple(left))
 
 
-def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: bool) -> None:
+def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: Sequence[str]) -> None:
     """Before anything is trained, so that no work is lost."""
     check_out(out)
     if controls or len(jobs) > 1:
         read_plan(out)  # somebody else's file of that name is not to be replaced
     for job in jobs:
         check_out(job.out)
-        for folder in [job.out, *((job.out / kind for kind in TWINS) if controls else ())]:
+        for folder in (job.out, *(job.out / kind for kind in controls)):
             if (folder / CONFIG).exists():
                 whole = out if (out / PLAN).exists() else folder
                 does = "makes what is missing" if whole == out else "continues it"
@@ -121,11 +130,12 @@ def discard_runs(jobs: Sequence[Job], out: pathlib.Path) -> None:
         (out / PLAN).unlink()
 
 
-def _job(folder: pathlib.Path, run: Mapping[str, Any]) -> Job:
+def _job(folder: pathlib.Path, run: Mapping[str, Any], *, version: int) -> Job:
     out = folder / run["folder"]
     if not out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{run['folder']} leads out of the folder")
-    return Job(name=str(run["name"]), settings=settings_from(run["settings"]), out=out)
+    settings = settings_from(training_brought_up(run["settings"], version=version))
+    return Job(name=str(run["name"]), settings=settings, out=out)
 
 
 def _settings_in(folder: pathlib.Path) -> Mapping[str, Any]:

@@ -193,10 +193,19 @@ def _summary_row(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> list[
     from heliograph.experiments.settings import TWINS
 
     summary, twin = summaries[name], name.rpartition("/")[2] in TWINS
-    silent = summaries.get(f"{name}/silent", summaries.get("silent"))
+    silent = best_twin(name, summaries)
     values = [cell(summary, key, form, twin=twin) for _, key, form in SHOWN]
     values.append(formatted(summary.get("normalised_return")))
     return [name, *values, f"{summary['num_env_steps']:,}", protocol_cell(summary, silent=silent, twin=twin)]
+
+
+def best_twin(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The summary of the best twin of a run, of those in a table; None where there is none."""
+    from heliograph.experiments.settings import TWINS
+
+    found = [summaries.get(f"{name}/{kind}", summaries.get(kind)) for kind in TWINS]
+    known = [twin for twin in found if twin is not None and twin.get("episode_return_mean") is not None]
+    return max(known, key=lambda twin: float(twin["episode_return_mean"]), default=None)
 
 
 def cell(summary: Mapping[str, Any], key: str, form: str, *, twin: bool) -> str:

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from heliograph.cli.choosing import Job, twins_of
+from heliograph.cli.choosing import Job, kinds_of, twins_of
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of_combination, trial_name
 from heliograph.cli.making import Making
@@ -42,7 +42,7 @@ def run_sweep(given: Any) -> Shown:
             kept = f", {len(done)} finished before" if done else ""
             display.say(f"{len(trials)} trials{kept}; {jobs} at a time")
             failures = _make(left, given, jobs=jobs, display=display)
-    if given.controls and not failures:
+    if kinds_of(given) and not failures:
         failures = _make_controls(trials, given)
     result = _result(trials, given, failures)
     comparison = _comparison(trials, given)
@@ -55,8 +55,6 @@ def run_sweep(given: Any) -> Shown:
 
 def _trials(given: Any) -> list[Trial]:
     """All trials, each combination with the first seed, then with the second, and so on; refused if any is wrong."""
-    if given.only and not given.controls:
-        raise ValueError(f"--only {given.only}: says which controls; say --controls too")
     if given.seeds and len(set(given.seeds)) < len(given.seeds):
         raise ValueError(f"--seeds {' '.join(map(str, given.seeds))}: each seed once")
     out, grid = pathlib.Path(given.out), parse_grid(given.grid)
@@ -83,10 +81,8 @@ def _make_controls(trials: list[Trial], given: Any) -> dict[str, str]:
         if summary is not None:
             job = Job(name=trial.name, settings=trial.settings, out=trial.out)
             steps = summary["num_env_steps"] if trial.settings.open_ended else None
-            twins += [
-                Trial(name=t.name, settings=t.settings, out=t.out)
-                for t in twins_of(job, env_steps=steps, only=given.only)
-            ]
+            found = twins_of(job, kinds_of(given), env_steps=steps)
+            twins += [Trial(name=t.name, settings=t.settings, out=t.out) for t in found]
     left = [twin for twin in twins if trials_of.finished_trial(twin) is None]
     with Display({}, err=given.json) as display:
         making = Making(given=given, remedy="the same command again")

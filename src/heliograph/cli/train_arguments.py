@@ -4,15 +4,19 @@ import argparse
 from typing import Any
 
 __all__ = [
+    "TWINS",
     "add_budget",
     "add_choices",
+    "add_controls",
     "add_evaluate_every",
     "add_seeds",
-    "add_switch",
     "add_threads",
     "add_work",
     "count",
 ]
+
+TWINS = ("silent", "garbled", "self")
+"""As in `heliograph.experiments.settings`, which imports torch."""
 
 
 def add_choices(group: Any) -> None:
@@ -104,9 +108,11 @@ def add_threads(group: Any) -> None:
     )
 
 
-def add_switch(group: Any, name: str, summary: str) -> None:
-    """Add --NAME and --no-NAME; None where neither is said."""
-    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=summary)
+def add_controls(group: Any, where: str) -> None:
+    """Add --controls, with the names of some or none, and --no-controls."""
+    told = f"train twins {where}: {', '.join(TWINS)} (agents hear only themselves); without names the first two"
+    group.add_argument("--controls", nargs="*", choices=TWINS, metavar="TWIN", default=None, help=told)
+    group.add_argument("--no-controls", dest="controls", action="store_const", const=False, help="train none")
 
 
 def count(text: str) -> int:

@@ -36,13 +36,16 @@ def right_of_way(roads: RoadMap, *, route: Int[Tensor, "B N"], place: Int[Tensor
 
 
 def _rank(roads: RoadMap, *, route: Tensor, place: Tensor, cell: Tensor, alive: Tensor) -> Float[Tensor, "B N"]:
-    """Free cells behind each car up to its entry, cars with fewer first; ties by slot."""
+    """Free cells behind each car up to its entry, cars with fewer first; ties by route, then by slot.
+
+    By route first, as cars know their routes and not their slots: what nobody can know nobody can learn to imitate.
+    """
     cars = route.shape[1]
     way = roads.routes[route]
     taken = count_on(cell, alive, num_cells=roads.nowhere).gather(1, way.flatten(1)).view(way.shape) > 0
     behind = torch.arange(way.shape[-1], device=way.device) < place[..., None]
     free = (behind & ~taken).sum(-1).masked_fill(_on_crossing(roads)[cell], -1)
-    return (free * cars + torch.arange(cars, device=way.device)).float()
+    return ((free * (roads.num_routes + 1) + route) * cars + torch.arange(cars, device=way.device)).float()
 
 
 def _on_crossing(roads: RoadMap) -> Bool[Tensor, " cells"]:

@@ -63,15 +63,17 @@ class TrafficJunction(TeamEnv[TrafficState]):
     it shares its cell. Nothing is removed by a collision; the episode ends after `steps`, and is a success if there was
     none. Rewards are each car's own. A slot is one car: it ends when the car leaves, and an empty one neither observes,
     acts nor speaks. `difficulty` is "easy", "medium" or "hard"; `cars`, `steps`, `p_arrive` and `vision` are by default
-    those of that difficulty (vision 0, 1, 1). An observation is the last action, the route, and the cells within
+    those of that difficulty. `vision` is 0 in all three, as in the public code's commands: a car sees the cell that it
+    stands on. An observation is the last action, the route, and the cells within
     `vision`: the number of each, and the cars on it. `meaning` is the route and the place on it.
 
     `p_arrive` is an attribute too, and adjustable: episodes that start after it was changed have the new rate.
 
     Rules: Singh et al. 2019, Individualized controlled continuous communication model (IC3Net), and its code.
     Differences: the penalty of a car that arrives on another is paid with its first own step (the code pays it to the
-    action of a car that had left, or of nobody); empty slots stand nowhere rather than in the corner; and unless
-    `faithful`, every cell has a number of its own and a new car starts with gas as its last action (in the code one
+    action of a car that had left, or of nobody), so that one that arrives in the last step never pays it; empty slots
+    stand nowhere rather than in the corner; and unless `faithful`, cells are numbered row by row, each with a number of
+    its own, and a new car starts with gas as its last action (in the code roads are numbered one after the other, one
     road cell of the easy map looks like no road, and the last action of a slot outlives its car).
     """
 

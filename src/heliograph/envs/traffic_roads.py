@@ -45,12 +45,12 @@ DIFFICULTIES = {
     ),
     "medium": Difficulty(
         size=14, rows={6: WEST, 7: EAST}, columns={6: SOUTH, 7: NORTH}, arms=((0, 6), (13, 7), (7, 0), (6, 13)),
-        junctions=1, ids=56, cars=10, steps=40, p_arrive=0.2, vision=1,
+        junctions=1, ids=56, cars=10, steps=40, p_arrive=0.2, vision=0,
     ),
     "hard": Difficulty(
         size=18, rows={4: WEST, 5: EAST, 12: WEST, 13: EAST}, columns={4: SOUTH, 5: NORTH, 12: SOUTH, 13: NORTH},
         arms=((0, 4), (0, 12), (5, 0), (13, 0), (17, 5), (17, 13), (4, 17), (12, 17)),
-        junctions=2, ids=144, cars=20, steps=80, p_arrive=0.05, vision=1,
+        junctions=2, ids=144, cars=20, steps=80, p_arrive=0.05, vision=0,
     ),
 }  # fmt: skip
 

@@ -56,8 +56,10 @@ MORE_COLUMNS = ("loss_", "curriculum_", "lr/", "coefficient_", OF_CALLBACKS, OF_
 DEFAULT_ITERATIONS = 100
 OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
 """Settings of algorithms that speak of messages alone."""
-TWINS = ("silent", "garbled")
-"""The controls of a run: without a channel, and with messages replaced by noise."""
+TWINS = ("silent", "garbled", "self")
+"""The controls of a run: no channel, messages replaced by noise, and agents that hear themselves alone."""
+USUAL_TWINS = ("silent", "garbled")
+"""Those that are trained where nobody says which."""
 
 
 class PolicySettings(Choices):
@@ -225,13 +227,16 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
 
 
 def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
-    """The silent or the garbled twin of a run; `env_steps` is what the run took where it ended by `until`.
+    """The silent, the garbled or the self-only twin of a run; `env_steps` is what it took where it ended by `until`.
 
-    The silent one is without the settings that mean nothing where nothing is said.
+    The silent one is without the settings that mean nothing where nothing is said; the self-only one differs from its
+    run in the topology alone.
     """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
-    changes: dict[str, Any] = {"channel": wrapped_in("garbled", settings.channel)}
+    changes: dict[str, Any] = {"topology": "self_only", "topology_settings": {}}
+    if kind == "garbled":
+        changes = {"channel": wrapped_in("garbled", settings.channel)}
     if kind == "silent":
         kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}

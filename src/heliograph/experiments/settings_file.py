@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from heliograph.experiments.older_defaults import refuse_undated
 from heliograph.importing import absolute_names
 from heliograph.storage.safe_files import read_json, read_text
 
@@ -29,5 +30,6 @@ def settings_in(path: pathlib.Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise ValueError(f"{path} holds no settings: it must be a table such as 'env: speaker_listener'")
+    refuse_undated(found, where=str(path))
     named: dict[str, Any] = absolute_names(found, folder=str(path.parent.absolute()))
     return named

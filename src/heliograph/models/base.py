@@ -77,6 +77,8 @@ class Model(nn.Module, ABC):
 
     `timing` is NEXT_STEP where round 0 is heard when the hearer next observes, SAME_STEP where it is heard in the step
     in which it is said; `rounds` of messages are exchanged in a step, the later ones always within it. A model that
+    is `row_by_row` treats each agent for itself in `encode` and `perceive`, and reads what waits for it by `total`,
+    `mean` and `count` alone, so that both may be called with rows `[R, 1, ...]` of those who are there. One that
     `attends` weighs what it hears, and tells how much in `Heard.attention`. One that `remembers` what it hears within
     the step has `remember`.
     """
@@ -85,6 +87,7 @@ class Model(nn.Module, ABC):
     execution = Execution.DECENTRALISED
     rounds = 1
     communicates = True
+    row_by_row = False
     attends = False
     remembers = False
     trainable = True

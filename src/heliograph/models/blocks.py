@@ -162,7 +162,12 @@ class InputTorso(nn.Module):
             features = self._apart(inputs)
         else:
             features = self.observation(inputs.observation, beside=self._beside(inputs))
-        return features if self.agent is None else features + self.agent.weight.T
+        return features if self.agent is None else features + self._told_apart(inputs)
+
+    def _told_apart(self, inputs: Inputs) -> Float[Tensor, "A F"] | Float[Tensor, "R 1 F"]:
+        assert self.agent is not None
+        by_agent = self.agent.weight.T
+        return by_agent if inputs.slots is None else by_agent.index_select(0, inputs.slots).unsqueeze(1)
 
     def _apart(self, inputs: Inputs) -> Tensor:
         seen = inputs.state if self.use_state else inputs.observation

@@ -30,6 +30,7 @@ class CNet(Model):
     """
 
     timing = Timing.NEXT_STEP
+    row_by_row = True
 
     def __init__(
         self,

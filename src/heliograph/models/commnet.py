@@ -30,6 +30,8 @@ class CommNet(Model):
     of another size than `size` gets a linear map on both sides.
     """
 
+    row_by_row = True
+
     def __init__(
         self, spec: ModelSpec, *, size: int = 128, core: str = "lstm", rounds: int = 1, combine: str = "mean",
         skip: bool = True,

@@ -18,6 +18,7 @@ class Feedforward(Model):
     """
 
     timing = Timing.NEXT_STEP
+    row_by_row = True
 
     def __init__(self, spec: ModelSpec, *, size: int = 64, last_action: bool = False):
         super().__init__(spec)

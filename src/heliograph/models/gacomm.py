@@ -40,6 +40,7 @@ class GAComm(Model):
 
     timing = Timing.SAME_STEP
     attends = True
+    row_by_row = True
 
     def __init__(
         self, spec: ModelSpec, *, size: int = 128, hard_size: int = 128, key_size: int = 32, value_size: int = 32,

@@ -25,6 +25,7 @@ class GraphAttention(Model):
 
     timing = Timing.SAME_STEP
     attends = True
+    row_by_row = True
 
     def __init__(self, spec: ModelSpec, *, size: int = 128, heads: int = 4, rounds: int = 1):
         super().__init__(spec)

@@ -47,6 +47,7 @@ class Magic(Model):
 
     timing = Timing.SAME_STEP
     attends = True
+    row_by_row = True
 
     def __init__(
         self, spec: ModelSpec, *, size: int = 128, heads: int = 4, rounds: int = 2, encoder_size: int = 32,

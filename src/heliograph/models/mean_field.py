@@ -21,6 +21,7 @@ class MeanField(Model):
     """
 
     timing = Timing.NEXT_STEP
+    row_by_row = True
 
     def __init__(self, spec: ModelSpec, *, size: int = 128):
         super().__init__(spec)

@@ -12,3 +12,4 @@ class Silent(QuietRecurrent):
     """
 
     use_state = False
+    row_by_row = True

@@ -41,6 +41,7 @@ class TarMAC(Model):
             raise ValueError(f"rounds={rounds}: there is one from step to step; use timing='same_step' for more")
         self.size, self.signature_size, self.rounds = size, signature_size, rounds
         self.timing = TIMINGS[timing]
+        self.row_by_row = self.timing is Timing.SAME_STEP
         self.hidden_size = self.memory_size = size
         self.message_size = signature_size + value_size
         self.torso = InputTorso(spec, size, agent=False)

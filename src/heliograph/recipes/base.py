@@ -6,6 +6,9 @@ from typing import Any
 
 __all__ = ["Recipe"]
 
+USUAL = ("silent", "garbled")
+"""As in `heliograph.experiments.settings`, which imports torch."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -13,7 +16,7 @@ class Recipe:
 
     `settings` are those of `heliograph.experiments.settings.TrainSettings`. `target`: metrics of summary.json and the
     values that they must reach; `at_most`: those that must not be higher. The silent and the garbled twin are trained
-    beside it on equal budgets unless `controls` is off.
+    beside it on equal budgets unless `controls` is off, or those that it names ("silent", "garbled", "self").
     """
 
     name: str
@@ -21,7 +24,14 @@ class Recipe:
     target: Mapping[str, float]
     settings: Mapping[str, Any]
     at_most: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    controls: bool = True
+    controls: bool | tuple[str, ...] = True
+
+    @property
+    def twins(self) -> tuple[str, ...]:
+        """The twins that are trained beside it."""
+        if isinstance(self.controls, tuple):
+            return self.controls
+        return USUAL if self.controls else ()
 
     @property
     def goals(self) -> dict[str, float]:

@@ -73,14 +73,16 @@ TRAINER = {
 }
 
 
-def junction(difficulty: str, *, mean_ratio: float, exploring: Exploring | None = None) -> dict[str, Any]:
-    """Traffic Junction as published, by PPO; arrivals become more frequent at first."""
+def junction(
+    difficulty: str, *, mean_ratio: float, exploring: Exploring | None = None, vision: int = 0
+) -> dict[str, Any]:
+    """Traffic Junction by PPO, as published but for `vision`; arrivals become more frequent at first."""
     exploring = exploring or EXPLORING[difficulty]
     steps, low, high = JUNCTIONS[difficulty]
     rising = {"p_arrive": [[0, low], [RISING_STEPS[difficulty], high]]}
     own = {"gamma": 0.95, "lambda_": 0.9, **exploring.settings()}
     quick = _quick(COPIES[steps], steps, mean_ratio, own, env_steps=exploring.env_steps)
-    return {**_junction(difficulty), **quick, "curriculum": rising}
+    return {**_junction(difficulty, vision=vision), **quick, "curriculum": rising}
 
 
 def junction_published(difficulty: str, *, mean_ratio: float) -> dict[str, Any]:
@@ -115,8 +117,9 @@ def prey_published(size: int, *, mean_ratio: float) -> dict[str, Any]:
     return {**_prey(size), **_published(PREY[size], mean_ratio)}
 
 
-def _junction(difficulty: str) -> dict[str, Any]:
-    return {"env": "traffic_junction", "env_settings": {"difficulty": difficulty}}
+def _junction(difficulty: str, *, vision: int = 0) -> dict[str, Any]:
+    sight = {"vision": vision} if vision else {}
+    return {"env": "traffic_junction", "env_settings": {"difficulty": difficulty, **sight}}
 
 
 def _prey(size: int) -> dict[str, Any]:

@@ -24,11 +24,16 @@ from heliograph.reports.comparison import iqm_band, on_common_steps
 from heliograph.texts import natural
 from heliograph.types import Bounds
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 INK, RULE, MUTED = "#1b1f25", "#cfd4da", "#69707a"
-OKABE_ITO = (BLUE, VERMILION, GREEN, "#CC79A7", ORANGE, "#56B4E9", "#F0E442", INK)
+OKABE_ITO = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, "#56B4E9", "#F0E442", INK)
 MARKERS = "osD^vPXh"
-CURVES = {"team": (BLUE, "-"), "silent twin": (ORANGE, "-"), "garbled twin": (VERMILION, "-")}
+CURVES = {
+    "team": (BLUE, "-"),
+    "silent twin": (ORANGE, "-"),
+    "garbled twin": (VERMILION, "-"),
+    "self-only twin": (PURPLE, "-"),
+}
 WIDTH_INCHES = 4.4
 MAX_SHOWN = 20
 MAX_ANNOTATED = 10
@@ -57,8 +62,8 @@ class Picture(NamedTuple):
 def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Picture:
     """Mean episode return over env steps, of a team and its twins; thin lines are seeds where there are several.
 
-    `curves` maps "team", "silent twin", "garbled twin" (or any name) to tables with the columns `num_env_steps` and
-    `episode_return_mean`, one for each seed. `bounds` are drawn as dashed lines.
+    `curves` maps "team", "silent twin", "garbled twin", "self-only twin" (or any name) to tables with the columns
+    `num_env_steps` and `episode_return_mean`, one for each seed. `bounds` are drawn as dashed lines.
     """
     with rc_context(STYLE):
         figure, axes = blank(height=2.9)

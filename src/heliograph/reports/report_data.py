@@ -34,7 +34,8 @@ MOST_UTTERANCES = 50_000
 """A report reads the corpus of the first episodes, as many as have these: long messages fill memory and minutes."""
 MAX_CURVE_BYTES = 400_000_000
 """Of progress.csv: those of a million iterations."""
-TWINS = {"silent twin": "silent", "garbled twin": "garbled"}
+TWINS = {"silent twin": "silent", "garbled twin": "garbled", "self-only twin": "self"}
+USUAL_TWINS = ("silent twin", "garbled twin")
 SEED_FOLDERS = "seed_*"
 
 
@@ -49,7 +50,7 @@ class TeamFindings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeedFindings:
-    """One seed: the team and those of its twins that were trained ("silent twin", "garbled twin")."""
+    """One seed: the team and those of its twins that were trained ("silent twin", "garbled twin", "self-only twin")."""
 
     name: str
     team: TeamFindings
@@ -62,6 +63,11 @@ class SeedFindings:
         silent = self.twins["silent twin"].greedy["episode_return_mean"]
         full = bounds.full_information
         return value_of_communication(self.team.greedy["episode_return_mean"], silent=silent, full_information=full)
+
+    @property
+    def best_twin(self) -> TeamFindings | None:
+        """The twin with the highest return, greedy."""
+        return max(self.twins.values(), key=lambda twin: twin.greedy["episode_return_mean"], default=None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +94,7 @@ class Findings:
 
 
 def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trust: bool = False) -> Findings:
-    """Evaluate a run folder, its seeds (`seed_*`) and its twins (`silent`, `garbled`), as far as they are there."""
+    """Evaluate a run folder, its seeds (`seed_*`) and its twins (`silent`, `garbled`, `self`), where they are there."""
     folder = pathlib.Path(folder)
     folders = seed_folders(folder)
     run = read_run(folders[0], trust=trust)

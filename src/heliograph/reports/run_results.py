@@ -19,17 +19,21 @@ __all__ = [
     "METRICS",
     "MOST",
     "RunResult",
+    "best_twin_of",
     "find_runs",
     "flat_settings",
     "read_result",
     "read_summary",
-    "silent_twin_of",
 ]
 
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """Those of summary.json that say how well a team does: more is better."""
-CONTROLS = {"silent": "none", "garbled": "garbled+"}
-"""Folders of twins inside a run, and how their channel begins."""
+CONTROLS = {
+    "silent": lambda channel, _: channel.startswith("none"),
+    "garbled": lambda channel, _: channel.startswith("garbled+"),
+    "self": lambda _, topology: topology == "self_only",
+}
+"""Folders of twins inside a run, and what their channel and topology are."""
 BUDGET = ("iterations", "env_steps", "until", "patience")
 NOT_COMPARED = ("seed",)
 MAX_DEPTH = 4
@@ -92,7 +96,7 @@ def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
         raise UnknownNameError(what="metric", name=metric, valid=[*METRICS, f"{OF_TEAM}NAME"])
     config, summary = _read(folder)
     settings = flat_settings(folder, config)
-    word = None if "controls" in settings else word_in(summary, silent=silent_twin_of(folder))
+    word = None if "controls" in settings else word_in(summary, silent=best_twin_of(folder))
     seed = summary.get("seed", config.get("seed"))
     return RunResult(
         folder=folder,
@@ -106,9 +110,14 @@ def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
     )
 
 
-def silent_twin_of(folder: pathlib.Path) -> dict[str, float] | None:
-    """Mean return of a run's silent twin and its standard error; None where there is none, or it has not ended."""
-    twin = folder / "silent"
+def best_twin_of(folder: pathlib.Path) -> dict[str, float] | None:
+    """Mean return of the best of a run's twins and its standard error; None where none was trained to its end."""
+    found = [twin for kind in CONTROLS if (twin := _twin_of(folder, kind)) is not None]
+    return max(found, key=lambda twin: twin["episode_return_mean"], default=None)
+
+
+def _twin_of(folder: pathlib.Path, kind: str) -> dict[str, float] | None:
+    twin = folder / kind
     if not (twin / SUMMARY).is_file() or _run_of_twin(twin, read_config(twin)) is None:
         return None
     summary, mean, error = read_summary(twin), "episode_return_mean", "episode_return_se"
@@ -121,7 +130,7 @@ def flat_settings(folder: pathlib.Path, config: Mapping[str, Any]) -> Settings:
 
     Such names are `env.goals` or `training.lr`.
 
-    A twin (`silent/` or `garbled/` inside a run) has the settings of its run, and `controls`.
+    A twin (`silent/`, `garbled/` or `self/` inside a run) has the settings of its run, and `controls`.
     """
     parent = _run_of_twin(folder, config)
     if parent is not None:
@@ -159,8 +168,8 @@ def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, A
     """The configuration of the run that this one is a control of."""
     folder = folder.absolute()
     channel = channel_text(config["team"].get("channel"))
-    begins = CONTROLS.get(folder.name)
-    if begins is None or not channel.startswith(begins) or not (folder.parent / CONFIG).exists():
+    fits = CONTROLS.get(folder.name)
+    if fits is None or not fits(channel, config["team"].get("topology")) or not (folder.parent / CONFIG).exists():
         return None
     return read_config(folder.parent)
 

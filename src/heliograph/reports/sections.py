@@ -21,13 +21,14 @@ from heliograph.protocols.replay_text import HEADINGS, MAX_ROWS, replay
 from heliograph.reports import plots
 from heliograph.reports.code_pictures import code_pictures
 from heliograph.reports.page import Safe, element, figure, table, with_error
-from heliograph.reports.report_data import TWINS, Findings, SeedFindings, TeamFindings
+from heliograph.reports.report_data import TWINS, USUAL_TWINS, Findings, SeedFindings, TeamFindings
 from heliograph.reports.rivals_section import words_of_teams
 from heliograph.texts import NOTHING
 
 MAX_PAIRS = 8
 CURVES = """Return in training, with sampled actions. The twins have the same size and budget: the silent one has no
-channel, the garbled one hears noise. Dashed: the environment's bounds. Thin: single seeds, where there are several."""
+channel, the garbled one hears noise, agents of the self-only one hear themselves alone. Dashed: the environment's
+bounds. Thin: single seeds, where there are several."""
 VALUE = f"Value of communication: (R {MINUS} R_silent) / (R_full {MINUS} R_silent), with the silent twin's return."
 EXPLAINED = {
     Messages.AS_SENT: "Nothing is replaced.",
@@ -53,10 +54,10 @@ def heading(findings: Findings) -> Iterator[Safe]:
         told = element("p", words_of_teams(findings.rivals))
         yield element("div", element("strong", "Several teams, each with a word of its own"), told, class_="verdict")
         return
-    silent = findings.seeds[0].twins.get("silent twin")
+    best = findings.seeds[0].best_twin
     found = verdict(
         findings.told, findings.interventions, bounds=findings.bounds,
-        silent=None if silent is None else silent.greedy, untrained=findings.untrained,
+        silent=None if best is None else best.greedy, untrained=findings.untrained,
     )  # fmt: skip
     said = element("p", element("b", found.word.value), ": ", " ".join(found.sentences))
     shown = "verdict" if found.word is Word.USED else "verdict bad"
@@ -123,7 +124,7 @@ def teams(findings: Findings) -> Iterator[Safe]:
         last = ", ".join(f"{n} {number(float(t[0]['episode_return_mean'].iloc[-1]))}" for n, t in curves.items())
         alt = f"Learning curves of mean episode return; at the end {last}."
         yield figure(drawn, name="curves", alt=alt, caption=CURVES)
-    missing = [name for name in TWINS if not any(name in seed.twins for seed in findings.seeds)]
+    missing = [name for name in USUAL_TWINS if not any(name in seed.twins for seed in findings.seeds)]
     if missing:
         note = f"Trained without {' and '.join(missing)}: what talking is worth stays open until it is trained with "
         yield element("p", note, element("code", "--controls", class_="nowrap"), ".", class_="note")

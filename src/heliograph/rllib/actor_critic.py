@@ -224,6 +224,11 @@ class ActorCriticLearner(TeamLearner, ABC):
         """Values of the steps in which a policy's agents observe; zeros elsewhere."""
         critic, span = self.team_module[name].critic, here.span
         observations, state = map_tensors(lambda leaf: leaf[span], (rollout.observations, state))
+        rows = unrolled.rows_in(name, span) if critic.view == "hidden" and unrolled is not None else None
+        if rows is not None:
+            size = self.team_module[name].policy.model.hidden_size
+            values = rows.alone(critic(side_by_side(rows.rows, size)))
+            return here.padded(values, num_steps=rollout.num_steps + 1)
         hidden = {name: unrolled.before_in(name, span)} if critic.looks_inside and unrolled is not None else None
         found = self._values_from(name, hidden, observations, state)
         return here.padded(found, num_steps=rollout.num_steps + 1)

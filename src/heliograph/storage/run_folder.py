@@ -26,6 +26,7 @@ from heliograph.experiments.choices import (
     facts_for,
     outline,
 )
+from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, brought_up
 from heliograph.importing import file_of, import_path, module_of
 from heliograph.memory import at_most, is_exhausted
 from heliograph.renamed import present_weights
@@ -50,7 +51,6 @@ from heliograph.team.team import Team
 from heliograph.texts import cut, one_line
 from heliograph.types import Choice
 
-FORMAT_VERSION = 1
 CONFIG, WEIGHTS, SUMMARY, PROGRESS = "config.json", "team.safetensors", "summary.json", "progress.csv"
 TEAM = "heliograph_team"
 """Key of a team file's metadata that holds its configuration, as JSON."""
@@ -237,8 +237,8 @@ def open_team_file(path: pathlib.Path) -> tuple[dict[str, Any], TensorFile]:
     if TEAM not in stored.metadata:
         raise RunFolderError(f"{path} is no team file: heliograph export writes one from a run folder")
     config = parse_json(stored.metadata[TEAM], where=f"the description in {path}")
-    _check_version(path, config)
-    return _with_parts(path, config, ("team",)), stored
+    version = _version(path, config)
+    return _with_parts(path, _present(config, version), ("team",)), stored
 
 
 def weights_in(config: dict[str, Any], stored: TensorFile) -> dict[str, Tensor]:
@@ -262,10 +262,17 @@ def _is_half(config: dict[str, Any], value: Tensor | Outline) -> bool:
     return config.get(STORED) == HALF and value.dtype is torch.half
 
 
-def _check_version(path: pathlib.Path, config: Any) -> None:
-    version = config.get(VERSION) if isinstance(config, dict) else None
-    if version != FORMAT_VERSION:
-        raise RunFolderError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {FORMAT_VERSION}")
+def _version(path: pathlib.Path, config: Any) -> int:
+    version: Any = config.get(VERSION) if isinstance(config, dict) else None
+    if version not in FORMATS:
+        told = " and ".join(map(str, FORMATS))
+        raise RunFolderError(f"{path} has format_version {cut(repr(version))}: this Heliograph reads {told}")
+    return int(version)
+
+
+def _present(config: dict[str, Any], version: int) -> dict[str, Any]:
+    """A configuration as it would be written now."""
+    return {**brought_up(config, version=version), VERSION: FORMAT_VERSION}
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
@@ -274,13 +281,13 @@ def read_config(folder: pathlib.Path) -> dict[str, Any]:
     if not path.exists():
         raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG}")
     config = read_json(path)
-    _check_version(path, config)
+    version = _version(path, config)
     if CHECKSUM in config and config[CHECKSUM] != _digest(config):
         raise RunFolderError(
             f"{path} does not fit its checksum: it is damaged, or somebody edited it; whoever meant to, deletes the "
             f"entry {CHECKSUM!r}"
         )
-    return _with_parts(path, config, ("env", "team"))
+    return _with_parts(path, _present(config, version), ("env", "team"))
 
 
 def _with_parts(path: pathlib.Path, config: dict[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from typing import Any
 from torch import Tensor
 
 import heliograph
+from heliograph.experiments.older_defaults import FORMAT_VERSION
 from heliograph.registry import UnknownNameError
 from heliograph.shipped import located
 from heliograph.storage.provenance import texts_in
 from heliograph.storage.run_folder import (
     CONFIG,
-    FORMAT_VERSION,
     HALF,
     STORED,
     TEAM,

@@ -10,6 +10,7 @@ from heliograph.team.inputs import Past, inputs_of, remembered
 from heliograph.team.log_probs import message_terms
 from heliograph.team.participation import all_observe, present_now
 from heliograph.team.parts import TeamParts
+from heliograph.team.present_rows import present_rows, worth_packing
 from heliograph.team.state import Acted, StepOutput, TeamState
 from heliograph.team.step import step
 from heliograph.types import Choice, Edges, MessageForm, TeamStep, Tree, held
@@ -54,7 +55,11 @@ def encoded(team: TeamParts, seen: TeamStep, state: TeamState) -> dict[str, Tree
             inputs = inputs_of(
                 team.layout, policy, observations=seen.observations, past=past, state=held(seen, "state"), lead=1
             )
-            found[policy] = team.policies[policy].encode(inputs)
+            network, observing = team.policies[policy], seen.observing[:, team.layout.slots(policy)]
+            if worth_packing(network.model, observing):
+                found[policy] = present_rows(network, inputs, observing)
+            else:
+                found[policy] = network.encode(inputs)
     return found
 
 

@@ -5,6 +5,7 @@ import dataclasses
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.team.present_rows import PresentRows
 from heliograph.types import Edges, Message, Tree
 
 __all__ = ["Acted", "Inbox", "StepOutput", "TeamState"]
@@ -47,6 +48,7 @@ class StepOutput:
     round: `channel_inputs` went into the channel, `draws` is its randomness, `messages` came out and travelled
     (replaced ones where there was an intervention), and `attention` are the weights by policy that models gave to what
     they heard.
+    `rows` are `before` again, of the agents that are there alone, for policies whose cores ran on these alone.
     `symbols` are those said in the last round, whatever became of them on the way; None on channels without symbols.
     """
 
@@ -59,6 +61,7 @@ class StepOutput:
     attention: tuple[dict[str, Tensor], ...]
     symbols: Int[Tensor, "B N L"] | None
     state: TeamState
+    rows: dict[str, PresentRows] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -12,6 +12,7 @@ from heliograph.team.draws import Draws
 from heliograph.team.inbox import StepMasks, deliver
 from heliograph.team.parts import TeamParts
 from heliograph.team.policy import Spell
+from heliograph.team.present_rows import PresentRows, perceived_rows
 from heliograph.team.state import Inbox, StepOutput, TeamState
 from heliograph.types import Message, Timing, Tree, tensors_of
 
@@ -66,15 +67,20 @@ def step(
     return StepOutput(
         before=core.hidden, after=hidden, channel_inputs=tuple(channel_inputs), draws=tuple(drawn),
         messages=tuple(messages), listening=listening, attention=tuple(attention), symbols=symbols, state=after,
+        rows=core.rows,
     )  # fmt: skip
 
 
 class Core(NamedTuple):
-    """Record of what the recurrent cores put out: hidden features, memories, and weights of what waited, by policy."""
+    """Record of what the recurrent cores put out: hidden features, memories, and weights of what waited, by policy.
+
+    `rows` are the hidden features of those who are there, of policies whose cores ran on these alone.
+    """
 
     hidden: dict[str, Tree]
     memory: dict[str, Tree]
     attention: dict[str, Tensor]
+    rows: dict[str, PresentRows]
 
 
 def run_core(
@@ -85,7 +91,7 @@ def run_core(
     Hidden features are zeros, and memories what they were, where nobody of a policy observes; the memory of an agent
     that does not stays as it was (`observing` None: all observe).
     """
-    core = Core({}, {}, {})
+    core = Core({}, {}, {}, {})
     for norm in team.timed_norms:
         norm.age = state.age
     for policy in team.layout.policies:
@@ -98,7 +104,12 @@ def run_core(
             continue
         reads = network.communicates and network.model.timing is Timing.NEXT_STEP and not team.silent
         inbox = network.hear(*offered(state.inbox, slots)) if reads else None
-        out = network.model.perceive(features[policy], before, inbox)
+        seen = features[policy]
+        if isinstance(seen, PresentRows):
+            out, core.rows[policy] = perceived_rows(network.model, seen, before, inbox)
+            core.hidden[policy], core.memory[policy] = out.hidden, out.memory
+            continue
+        out = network.model.perceive(seen, before, inbox)
         core.hidden[policy], core.memory[policy] = out.hidden, out.memory
         if observing is not None and policy in team.with_memory:
             core.memory[policy] = where_agents(observing[:, slots], out.memory, before)

@@ -18,6 +18,7 @@ from heliograph.team.inputs import final_inputs, recorded_inputs
 from heliograph.team.log_probs import action_terms, message_terms
 from heliograph.team.participation import Participation, presence_in
 from heliograph.team.parts import TeamParts
+from heliograph.team.present_rows import PresentRows, joined_rows, rows_by_step, worth_packing
 from heliograph.team.state import StepOutput, TeamState
 from heliograph.team.step import run_core, step
 from heliograph.types import Message, Tree, map_tensors, stack
@@ -50,6 +51,7 @@ class Unrolled:
     last: Mapping[str, Tree]
     finals: list[dict[str, Tree]]
     presence: Mapping[str, Participation]
+    last_rows: Mapping[str, PresentRows] = dataclasses.field(default_factory=dict)
     intents = RenamedAttribute("channel_inputs")
 
     def before_in(self, policy: str, steps: slice) -> Tree:
@@ -59,6 +61,16 @@ class Unrolled:
     def after_in(self, policy: str, steps: slice) -> Tree:
         """Hidden features of a policy in some of the T steps, after listening."""
         return _stacked([step.after[policy] for step in self.steps], steps)
+
+    def rows_in(self, policy: str, steps: slice) -> PresentRows | None:
+        """`before_in`, of the agents that are there alone; None where cores ran on all."""
+        found = [*(step.rows.get(policy) for step in self.steps), self.last_rows.get(policy)][steps]
+        whole = [*(step.before[policy] for step in self.steps), self.last[policy]][steps]
+        return joined_rows(found, whole=whole)
+
+    def _acting_rows(self, policy: str, steps: slice) -> PresentRows | None:
+        """Rows after listening; None too where a model listens within the step."""
+        return None if any(policy in hearers for hearers in self.team.hearers) else self.rows_in(policy, steps)
 
     @functools.cached_property
     def before(self) -> dict[str, Tree]:
@@ -94,8 +106,9 @@ class Unrolled:
         rollout = self.rollout
         actions = self.action_terms(rollout.actions)
         assignment = None if rollout.assignment is None else rollout.assignment[:-1]
+        said = self.channel_inputs if self.team.channel.scored else ()
         messages = message_terms(
-            self.team, self.channel_inputs, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment,
+            self.team, said, draws=rollout.draws, speaking=rollout.speaking, assignment=assignment,
             with_entropy=True,
         )  # fmt: skip
         return Scores(
@@ -107,7 +120,9 @@ class Unrolled:
 
     def action_terms(self, done: Mapping[str, Tensor]) -> distributions.Score:
         """Log-probabilities and entropies `[T, B, N]` of actions by role, 0 where nobody acted."""
-        return action_terms(self.team, self.rollout, after=self.after_in, presence=self.presence, done=done)
+        return action_terms(
+            self.team, self.rollout, after=self.after_in, rows=self._acting_rows, presence=self.presence, done=done
+        )
 
     @property
     def action_log_prob(self) -> Float[Tensor, "T B N"]:
@@ -170,7 +185,7 @@ def unroll(
     With `as_heard` messages are heard as they were then, and not as they would be said under the present weights.
     """
     presence = presence_in(rollout, team.layout) if presence is None else presence
-    features, finals_in = recorded_features(team, rollout, presence), final_features(team, rollout)
+    features, finals_in = recorded_features(team, rollout, presence, packed=True), final_features(team, rollout)
     steps = list(replayed(team, rollout, features, _heard_then(rollout) if as_heard and team.rounds else _said_anew))
     outputs = [step.output for step in steps]
     finals = [
@@ -178,7 +193,10 @@ def unroll(
         for features, out in zip(finals_in, outputs, strict=bool(finals_in))
     ]
     last = run_core(team, features[-1], steps[-1].state, observing=rollout.observing[-1])
-    return Unrolled(team=team, rollout=rollout, steps=outputs, last=last.hidden, finals=finals, presence=presence)
+    return Unrolled(
+        team=team, rollout=rollout, steps=outputs, last=last.hidden, finals=finals, presence=presence,
+        last_rows=last.rows,
+    )  # fmt: skip
 
 
 def _said_anew(now: RecordedStep) -> Draws:
@@ -203,15 +221,22 @@ def traced(team: TeamParts, rollout: Rollout) -> Unrolled:
 
 
 def recorded_features(
-    team: TeamParts, rollout: Rollout, presence: Mapping[str, Participation]
+    team: TeamParts, rollout: Rollout, presence: Mapping[str, Participation], *, packed: bool = False
 ) -> list[dict[str, Tree | None]]:
-    """Encoded observations of each step and policy; None where nobody of a policy observes."""
+    """Encoded observations of each step and policy; None where nobody of a policy observes.
+
+    With `packed` they are `PresentRows` where leaving out absent agents is worth it.
+    """
     found: list[dict[str, Tree | None]] = [dict.fromkeys(team.layout.policies) for _ in range(rollout.num_steps + 1)]
     for policy, here in presence.items():
         if not any(here.steps):
             continue
         inputs = recorded_inputs(team.layout, policy, rollout, steps=here.span)
-        encoded = by_step(team.policies[policy].encode(inputs))
+        network, observing = team.policies[policy], rollout.observing[here.span][..., team.layout.slots(policy)]
+        if packed and worth_packing(network.model, observing):
+            encoded = rows_by_step(network, inputs, observing)
+        else:
+            encoded = by_step(network.encode(inputs))
         for t, value in enumerate(encoded, start=here.span.start):
             found[t][policy] = value if here.steps[t] else None
     return found

@@ -27,7 +27,7 @@ def check_goal(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] | Non
 
 @component_check
 def check_trainable(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] | None = None) -> None:
-    """Its settings, and those of its silent and garbled twins, pass every check before training.
+    """Its settings, and those of its twins, pass every check before training.
 
     `env_settings` replace some of its own: a large environment can be checked in small.
     """
@@ -37,6 +37,6 @@ def check_trainable(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] 
     recipe = make_recipe()
     own = {**recipe.settings.get("env_settings", {}), **(env_settings or {})}
     settings = settings_from({**recipe.settings, "env_settings": own})
-    twins = [twin_of(settings, kind) for kind in ("silent", "garbled")] if recipe.controls else []
+    twins = [twin_of(settings, kind) for kind in recipe.twins]
     for made in (settings, *twins):
         config_of(made).validate()

@@ -21,6 +21,8 @@ class Topology(ABC):
     """True where it has no pattern of its own, so that the environment must give its rule of hearing or its graph."""
     hears_nobody = False
     """True where no message ever reaches anyone: a control."""
+    hears_only_itself = False
+    """True where messages reach their senders alone, whatever the environment's rule of hearing: a control."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -36,7 +38,7 @@ class Topology(ABC):
 
         They are the pattern's, intersected with the environment's rule of hearing.
         """
-        if step.hearing is None:
+        if step.hearing is None or self.hears_only_itself:
             return self._known_pattern(step)
         return step.hearing if self.yields_to_env else intersect(self._known_pattern(step), step.hearing)
 

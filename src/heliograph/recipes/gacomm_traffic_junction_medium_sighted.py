@@ -1,13 +1,13 @@
-"""GA-Comm on Traffic Junction, medium."""
+"""GA-Comm on Traffic Junction, medium, with sight of the cells around."""
 
 from heliograph.recipes.base import Recipe
 from heliograph.recipes.trainers import junction
 
-__all__ = ["gacomm_traffic_junction_medium"]
+__all__ = ["gacomm_traffic_junction_medium_sighted"]
 
 
-def gacomm_traffic_junction_medium() -> Recipe:
-    """Traffic Junction, medium: agents choose whom they listen to, hard and soft, within the step.
+def gacomm_traffic_junction_medium_sighted() -> Recipe:
+    """Traffic Junction, medium, with sight: agents choose whom they listen to, hard and soft, within the step.
 
     Paper: Liu et al. 2020 (G2ANet), arXiv:1911.10715; task: arXiv:1812.09755. Setting: two two-way roads, 10
     cars, vision 1, arrival rate and length of IC3Net's; PPO in place of the paper's trainer. To reach: success
@@ -15,11 +15,11 @@ def gacomm_traffic_junction_medium() -> Recipe:
     1.0.
     """
     return Recipe(
-        name="gacomm_traffic_junction_medium",
+        name="gacomm_traffic_junction_medium_sighted",
         paper="Liu et al. 2020 (G2ANet), arXiv:1911.10715; task: arXiv:1812.09755",
         target={"success_rate": 0.93},
         settings={
-            **junction("medium", mean_ratio=0.0),
+            **junction("medium", mean_ratio=0.0, vision=1),
             "model": "gacomm",
             "model_settings": {"size": 128},
             "channel": "continuous",

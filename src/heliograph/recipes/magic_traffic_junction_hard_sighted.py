@@ -1,13 +1,13 @@
-"""MAGIC on Traffic Junction, hard."""
+"""MAGIC on Traffic Junction, hard, with sight of the cells around."""
 
 from heliograph.recipes.base import Recipe
 from heliograph.recipes.trainers import junction
 
-__all__ = ["magic_traffic_junction_hard"]
+__all__ = ["magic_traffic_junction_hard_sighted"]
 
 
-def magic_traffic_junction_hard() -> Recipe:
-    """Traffic Junction, hard: agents pass two messages within the step along a graph.
+def magic_traffic_junction_hard_sighted() -> Recipe:
+    """Traffic Junction, hard, with sight: agents pass two messages within the step along a graph.
 
     Paper: Niu, Paleja and Gombolay 2021 (MAGIC), AAMAS; task: arXiv:1812.09755. Setting: four junctions, 20
     cars, vision 1, arrival rate and length of IC3Net's; PPO in place of the paper's trainer. The scheduler is
@@ -15,11 +15,11 @@ def magic_traffic_junction_hard() -> Recipe:
     episodes at the final rate, where always gas has 0.077 and a right of way that sees all 1.0.
     """
     return Recipe(
-        name="magic_traffic_junction_hard",
+        name="magic_traffic_junction_hard_sighted",
         paper="Niu, Paleja and Gombolay 2021 (MAGIC), AAMAS; task: arXiv:1812.09755",
         target={"success_rate": 0.85},
         settings={
-            **junction("hard", mean_ratio=0.0),
+            **junction("hard", mean_ratio=0.0, vision=1),
             "model": "magic",
             "model_settings": {"size": 128, "complete": "all", "self_loop": "forced"},
             "channel": "continuous",

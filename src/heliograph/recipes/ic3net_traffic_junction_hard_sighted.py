@@ -1,13 +1,13 @@
-"""IC3Net on Traffic Junction, hard."""
+"""IC3Net on Traffic Junction, hard, with sight of the cells around."""
 
 from heliograph.recipes.base import Recipe
 from heliograph.recipes.trainers import junction
 
-__all__ = ["ic3net_traffic_junction_hard"]
+__all__ = ["ic3net_traffic_junction_hard_sighted"]
 
 
-def ic3net_traffic_junction_hard() -> Recipe:
-    """Traffic Junction, hard: agents hear the mean of the others; each raises its own return.
+def ic3net_traffic_junction_hard_sighted() -> Recipe:
+    """Traffic Junction, hard, with sight: agents hear the mean of the others; each raises its own return.
 
     Paper: Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755. Setting: four junctions, 20 cars, vision 1,
     arrival rate and length as published; PPO in place of the paper's trainer, on an eightieth of its env steps.
@@ -16,11 +16,11 @@ def ic3net_traffic_junction_hard() -> Recipe:
     script that hears nobody 0.93: with vision 1 this task does not need messages, and the team does not use them.
     """
     return Recipe(
-        name="ic3net_traffic_junction_hard",
+        name="ic3net_traffic_junction_hard_sighted",
         paper="Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755",
         target={"success_rate": 0.85},
         settings={
-            **junction("hard", mean_ratio=0.0),
+            **junction("hard", mean_ratio=0.0, vision=1),
             "model": "ic3net",
             "model_settings": {"size": 128},
             "channel": "continuous",

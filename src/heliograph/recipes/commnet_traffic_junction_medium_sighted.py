@@ -1,13 +1,13 @@
-"""CommNet on Traffic Junction, medium."""
+"""CommNet on Traffic Junction, medium, with sight of the cells around."""
 
 from heliograph.recipes.base import Recipe
 from heliograph.recipes.trainers import junction
 
-__all__ = ["commnet_traffic_junction_medium"]
+__all__ = ["commnet_traffic_junction_medium_sighted"]
 
 
-def commnet_traffic_junction_medium() -> Recipe:
-    """Traffic Junction, medium: agents hear the mean of the others, and raise the mean return.
+def commnet_traffic_junction_medium_sighted() -> Recipe:
+    """Traffic Junction, medium, with sight: agents hear the mean of the others, and raise the mean return.
 
     Paper: Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755. Setting: two two-
     way roads, 10 cars, vision 1, arrival rate and length as published; PPO in place of the paper's trainer, with a
@@ -16,11 +16,11 @@ def commnet_traffic_junction_medium() -> Recipe:
     right of way that sees all 1.0.
     """
     return Recipe(
-        name="commnet_traffic_junction_medium",
+        name="commnet_traffic_junction_medium_sighted",
         paper="Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755",
         target={"success_rate": 0.93},
         settings={
-            **junction("medium", mean_ratio=1.0),
+            **junction("medium", mean_ratio=1.0, vision=1),
             "model": "commnet",
             "model_settings": {"size": 128, "core": "lstm"},
             "channel": "continuous",
