@@ -159,7 +159,7 @@ def check_values(
                 wanted = f"must lie in {space}" if leaf.dtype is torch.int64 else FINITE
                 problem = f"the observation{key} is {_at(leaf, t, copy, place)}: {wanted}"
                 raise EnvError(_message(role.agents[place], copy, when(t, copy), problem))
-    if state is not None and not bool(torch.isfinite(state).all()):
+    if state is not None and not _all_finite(state):
         t, copy, _ = _first(~torch.isfinite(state))
         raise EnvError(f"copy {copy}, {when(t, copy)}: the state that a critic sees holds NaN or infinity: {FINITE}")
 
@@ -170,9 +170,14 @@ def _outside(leaf: Tensor, space: spaces.Space) -> Tensor | None:
         sizes = torch.as_tensor(space.n if isinstance(space, spaces.Discrete) else space.nvec, device=leaf.device)
         bad = (leaf < 0) | (leaf >= sizes)
         return bad if bool(bad.any()) else None
-    if not leaf.is_floating_point() or bool(torch.isfinite(leaf).all()):
+    if not leaf.is_floating_point() or _all_finite(leaf):
         return None
     return ~torch.isfinite(leaf)
+
+
+def _all_finite(values: Tensor) -> bool:
+    """Tell whether no number is NaN or infinite: surely so where their sum is neither, which is read once."""
+    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
 def _warn_of_bounds(role: Role, observation: Tree, when: str) -> None:

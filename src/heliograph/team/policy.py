@@ -12,6 +12,7 @@ from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
 from heliograph.models.structure import where_agents
 from heliograph.renamed import present_weights
+from heliograph.team.hearing import LinearlyHeard
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -95,7 +96,10 @@ class Policy(nn.Module):
         for norm in self._norms:
             if norm.per_step:
                 norm.expect(mask, shared=payload.shape[-3] == 1)
-        return Heard(messages=self.message_decoder(payload), mask=mask, round_index=round_index, draw=draw)
+        about: Any = {"mask": mask, "round_index": round_index, "draw": draw}
+        if isinstance(self.message_decoder, nn.Linear):
+            return LinearlyHeard(payload=payload, decoder=self.message_decoder, **about)
+        return Heard(messages=self.message_decoder(payload), **about)
 
     def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:
         """The memory after listening, of those who observe (None: all do)."""
