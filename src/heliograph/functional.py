@@ -7,7 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.hardware import is_intel
+
 SHORT_ROW = 16
+IS_INTEL = is_intel()
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -172,12 +175,12 @@ class _Tanh(torch.autograd.Function):
 
 
 def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The hyperbolic tangent, on CPUs as 2 sigmoid(2x) - 1 (within 2e-7).
+    """The hyperbolic tangent, on CPUs of other makers than Intel as 2 sigmoid(2x) - 1 (within 2e-7).
 
-    torch takes a contiguous tanh from MKL's vector library, which is four times slower than its own sigmoid on
-    processors of other makers than Intel.
+    torch takes a contiguous tanh from MKL's vector library, which is four times slower than its own sigmoid on those,
+    and twice as fast on Intel's.
     """
-    return _Tanh.apply(x) if x.is_cpu else torch.tanh(x)
+    return _Tanh.apply(x) if x.is_cpu and not IS_INTEL else torch.tanh(x)
 
 
 def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -1,8 +1,11 @@
 """The cores and the memory of this machine, and how processes share the cores."""
 
 import os
+import pathlib
 
-__all__ = ["cores_each", "memory_bytes", "num_cores", "patient_threads"]
+__all__ = ["cores_each", "is_intel", "memory_bytes", "num_cores", "patient_threads"]
+
+PROCESSORS = pathlib.Path("/proc/cpuinfo")
 
 SPINS = "3000"
 """libgomp's default is 300,000: with as many threads again as there are cores a run then takes 35 times as long, with
@@ -12,6 +15,15 @@ this one twice; alone it is 4 % slower."""
 def num_cores() -> int:
     """As many as this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_intel() -> bool:
+    """Tell whether the processor is one of Intel's, where Linux says so."""
+    try:
+        with PROCESSORS.open(encoding="utf8") as lines:
+            return any(line.startswith("vendor_id") and "GenuineIntel" in line for line in lines)
+    except OSError:
+        return False
 
 
 def memory_bytes() -> int:

@@ -39,7 +39,9 @@ class Continuous(Channel):
         self.gradient = Gradient.PATHWISE if gradient == "pathwise" else Gradient.ACTION
 
     def sample(self, channel_input: Tensor, *, generator: torch.Generator | None, choice: Choice) -> Tree:
-        """Standard normal noise (pathwise), or the vector that is sent (score)."""
+        """Standard normal noise (pathwise; nothing where `noise_std` is 0), or the vector that is sent (score)."""
+        if self.noise_std == 0:
+            return None
         noise = torch.randn(channel_input.shape, generator=generator, device=channel_input.device)
         if self.gradient is Gradient.PATHWISE:
             return noise
@@ -51,8 +53,9 @@ class Continuous(Channel):
         if self.gradient is Gradient.ACTION:
             payload = draw
         else:
-            scale = self.noise_std if form is MessageForm.TRAINING else 0.0
-            payload = self._mean(channel_input) + scale * draw
+            payload = self._mean(channel_input)
+            if self.noise_std and form is MessageForm.TRAINING:
+                payload = payload + self.noise_std * draw
         return Message(payload=payload, symbols=None, bits=full_bits(channel_input, self.bits_per_message)), state
 
     def log_prob(self, channel_input: Tensor, draw: Tree) -> Tensor:

@@ -36,18 +36,19 @@ class IC3Net(Model):
         self.head = small_head(size, spec.action_inputs)
 
     def encode(self, inputs: Inputs) -> Tree:
-        """The embedded observation, and whether the agent's gate was open."""
+        """The embedded observation, and on channels with gates whether the agent's was open."""
         own = self.torso(inputs)
-        took_part = torch.ones_like(own[..., :1])
-        if self.spec.can_be_silent and inputs.last_message is not None:
-            took_part = inputs.last_message.unflatten(-1, (-1, self.spec.vocabulary))[..., 0, 1:].sum(-1, keepdim=True)
+        if not self.spec.can_be_silent or inputs.last_message is None:
+            return {"own": own}
+        took_part = inputs.last_message.unflatten(-1, (-1, self.spec.vocabulary))[..., 0, 1:].sum(-1, keepdim=True)
         return {"own": own, "took_part": took_part}
 
     def perceive(self, features: Tree, memory: Tree, inbox: Heard | None) -> Perceived:
         """Step the LSTM."""
         x = features["own"]
         if inbox is not None:
-            x = x + features["took_part"] * self.others(inbox.mean())
+            told = self.others(inbox.mean())
+            x = x + (features["took_part"] * told if "took_part" in features else told)
         kept = lstm_step(self.cell, x, memory)
         return Perceived(hidden=kept["state"], memory=kept)
 

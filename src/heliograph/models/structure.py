@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heliograph.types import Tree, map_tensors
 
-__all__ = ["Sizes", "side_by_side", "taken_apart", "total_size", "where_agents", "zeros_of"]
+__all__ = ["Sizes", "nothing_of", "side_by_side", "taken_apart", "total_size", "where_agents", "zeros_of"]
 
 Sizes = int | Mapping[str, int]
 """The size of one vector, or those of several by name."""
@@ -24,6 +24,14 @@ def zeros_of(sizes: Sizes, *lead: int, device: torch.device) -> Tree:
     if isinstance(sizes, int):
         return torch.zeros(*lead, sizes, device=device)
     return {name: torch.zeros(*lead, size, device=device) for name, size in sizes.items()}
+
+
+def nothing_of(sizes: Sizes, *lead: int, device: torch.device) -> Tree:
+    """Zeros of the same shapes that take no memory, only to be read."""
+    zero = torch.zeros((), device=device)
+    if isinstance(sizes, int):
+        return zero.expand(*lead, sizes)
+    return {name: zero.expand(*lead, size) for name, size in sizes.items()}
 
 
 def side_by_side(vectors: Tree, sizes: Sizes) -> Float[Tensor, "*batch H"]:

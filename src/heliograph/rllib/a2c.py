@@ -9,6 +9,7 @@ from torch import Tensor
 
 from heliograph.checks import check_choice, check_number
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
+from heliograph.rllib.adam import FusedAdam
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.config import refuse_given
 from heliograph.rllib.peers import Averaged
@@ -106,7 +107,7 @@ class CommA2CConfig(ActorCriticConfig):
     def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
         """RMSProp, or Adam in its fused form."""
         if self.optimizer_name == "adam":
-            return torch.optim.Adam(params, eps=1e-5, fused=True)
+            return FusedAdam(params, eps=1e-5)
         return torch.optim.RMSprop(params, alpha=self.rms_decay, eps=self.rms_epsilon, foreach=True)
 
 

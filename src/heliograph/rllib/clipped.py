@@ -8,6 +8,7 @@ from torch import Tensor
 from heliograph import functional
 from heliograph.checks import check_number, check_positive
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
+from heliograph.rllib.adam import FusedAdam
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
@@ -57,7 +58,7 @@ class ClippedConfig(ActorCriticConfig, ABC):
 
     def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
         """Adam, its fused form."""
-        return torch.optim.Adam(params, eps=1e-5, fused=True)
+        return FusedAdam(params, eps=1e-5)
 
 
 class ClippedLearner(ActorCriticLearner, ABC):

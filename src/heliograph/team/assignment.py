@@ -85,7 +85,8 @@ class Layout:
         """Put per-policy tensors `[..., A, *]` together as `[..., N, *]`; differentiable."""
         if not self.constant:
             return self._choose(by_policy, lead=lead, assignment=_given(assignment))
-        merged = torch.cat([by_policy[policy] for policy in self.policies], lead)
+        parts = [by_policy[policy] for policy in self.policies]
+        merged = torch.cat(parts, lead) if len(parts) > 1 else parts[0]
         return merged if self._in_order else merged.index_select(lead, self._inverse.to(merged.device))
 
     def by_role(

@@ -15,6 +15,7 @@ from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf
 from heliograph.models.structure import where_agents
 from heliograph.models.word_networks import build_listener, build_speaker
 from heliograph.renamed import present_weights
+from heliograph.team.hearing import LinearlyHeard
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
@@ -116,7 +117,10 @@ class Policy(nn.Module):
         for norm in self._norms:
             if norm.per_step:
                 norm.expect(mask, shared=payload.shape[-3] == 1)
-        return Heard(messages=self.message_decoder(payload), mask=mask, round_index=round_index, draw=draw)
+        about: Any = {"mask": mask, "round_index": round_index, "draw": draw}
+        if isinstance(self.message_decoder, nn.Linear):
+            return LinearlyHeard(payload=payload, decoder=self.message_decoder, **about)
+        return Heard(messages=self.message_decoder(payload), **about)
 
     def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:
         """The memory after listening, of those who observe (None: all do)."""

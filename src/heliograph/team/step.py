@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from heliograph.models.structure import where_agents, zeros_of
+from heliograph.models.structure import nothing_of, where_agents
 from heliograph.team.draws import Draws
 from heliograph.team.inbox import StepMasks, deliver
 from heliograph.team.parts import TeamParts
@@ -100,7 +100,7 @@ def run_core(
         core.memory[policy] = before
         if features[policy] is None:
             lead = state.inbox.mask.shape[0], len(team.layout.seats[policy].slots)
-            core.hidden[policy] = zeros_of(network.model.hidden_size, *lead, device=state.inbox.mask.device)
+            core.hidden[policy] = nothing_of(network.model.hidden_size, *lead, device=state.inbox.mask.device)
             continue
         reads = network.communicates and network.model.timing is Timing.NEXT_STEP and not team.silent
         inbox = network.hear(*offered(state.inbox, slots)) if reads else None
@@ -132,7 +132,7 @@ def encode_messages(
             found[policy] = network.channel_input(value, round_index=round_index, spelling=own)
             continue
         first = tensors_of(value)[0]
-        found[policy] = first.new_zeros(*first.shape[:-1], team.channel.input_size)
+        found[policy] = first.new_zeros(()).expand(*first.shape[:-1], team.channel.input_size)
     return team.layout.combine(found, lead=1, assignment=assignment)
 
 
