@@ -18,6 +18,7 @@ from heliograph.experiments.choices import build_channel
 from heliograph.experiments.curriculum import Points
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.compiling import NOT_COMPILED
 from heliograph.rllib.config import CommunicationConfig, refuse_given
 from heliograph.rllib.learner import TeamLearner
 from heliograph.rllib.peers import Averaged
@@ -83,6 +84,7 @@ class CommDQNConfig(CommunicationConfig):
         """
         why = "Q-learning makes one update of one episode of each copy; leave it out, and set num_envs_per_env_runner"
         refuse_given(kwargs, names=PER_BATCH, why=f"{why}, the episodes of an update")
+        refuse_given(kwargs, names=("compile",), why=NOT_COMPILED)
         super().training(**kwargs)
         self.take({k: v for k, v in locals().items() if k not in ("self", "kwargs", "why", "__class__")})
         return self

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from heliograph.channels.base import Channel
 from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
+from heliograph.models.linearly_heard import LinearlyHeard
 from heliograph.models.structure import where_agents
 from heliograph.renamed import present_weights
-from heliograph.team.hearing import LinearlyHeard
 from heliograph.types import Gradient, Heard, Inputs, Tree
 
 
