@@ -2,8 +2,8 @@
 
 No class of Heliograph but the environment: tensors, `torch.nn`, `torch.optim`. Each loop knows its task: that the
 speaker speaks in the first step and the listener guesses in the second, that all cars hear each other, that the light
-switch is read by whoever comes next. `weights` copies a learner's weights into the loop's networks, and `loss_of` is the
-loss of a rollout that Heliograph has sampled: `hand_written.py` checks that both find the same.
+switch is read by whoever comes next. `weights` copies a learner's weights into the loop's networks, and `loss_of` is
+the loss of a rollout that Heliograph has sampled: `hand_written.py` checks that both find the same.
 """
 
 import copy
@@ -52,9 +52,7 @@ class Loop(nn.Module, ABC):
 
 def mlp(size: int, *, units: int = 64) -> nn.Sequential:
     """A value network of two layers of tanh units."""
-    return nn.Sequential(
-        nn.Linear(size, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh(), nn.Linear(units, 1)
-    )
+    return nn.Sequential(nn.Linear(size, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh(), nn.Linear(units, 1))
 
 
 class SpeakerListener(Loop):
@@ -236,7 +234,9 @@ class Junction(Loop):
             done = choice.log_prob(rollout.actions["car"][time])
             steps.append((done, self.value(hidden).squeeze(-1), alive, rollout.rewards[time], left))
             state = self.goes_on(hidden, cell, alive, left, time)
-        return self.loss({name: torch.stack(found) for name, found in zip(NAMES, zip(*steps, strict=True), strict=True)})
+        return self.loss(
+            {name: torch.stack(found) for name, found in zip(NAMES, zip(*steps, strict=True), strict=True)}
+        )
 
 
 NAMES = ("log_prob", "value", "alive", "reward", "left")

@@ -1,6 +1,8 @@
 """Pure maths of learning: advantages over turns, losses, straight-through, masked means. No state, no modules."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -121,8 +123,26 @@ def counted_losses(
 
 
 def surely_none(mask: Bool[Tensor, "*shape"]) -> bool:
-    """Tell whether a mask is known to keep nothing; on a GPU, where asking stops everything, nobody asks."""
-    return mask.is_cpu and not bool(mask.any())
+    """Tell whether a mask is known to keep nothing, where it may be asked."""
+    return may_read(mask) and not bool(mask.any())
+
+
+_READING = [True]
+
+
+def may_read(mask: Tensor) -> bool:
+    """Tell whether Python may look at numbers to do less: not on a GPU, where that stops everything, nor in graphs."""
+    return mask.is_cpu and _READING[0]
+
+
+@contextlib.contextmanager
+def nothing_read() -> Iterator[None]:
+    """Within the block Python looks at no numbers, so that what is computed is the same whatever they are."""
+    before, _READING[0] = _READING[0], False
+    try:
+        yield
+    finally:
+        _READING[0] = before
 
 
 def masked_mean(values: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
@@ -180,7 +200,7 @@ def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     torch takes a contiguous tanh from MKL's vector library, which is four times slower than its own sigmoid on those,
     and twice as fast on Intel's.
     """
-    return _Tanh.apply(x) if x.is_cpu and not IS_INTEL else torch.tanh(x)
+    return torch.tanh(x) if IS_INTEL or not may_read(x) else _Tanh.apply(x)
 
 
 def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -274,9 +274,8 @@ class RunningMoments(nn.Module):
 
     def normalise(self, values: Tensor, *, limit: float = 10.0) -> Tensor:
         """Zero mean and unit variance, cut at `limit` standard deviations; unchanged before the first batch."""
-        if self.count == 0:
-            return values
-        return ((values - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-limit, limit)
+        normal = ((values - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-limit, limit)
+        return torch.where(self.count == 0, values, normal)
 
     def restore(self, values: Tensor) -> Tensor:
         """The inverse of `normalise`, without the cut."""

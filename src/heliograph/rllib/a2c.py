@@ -11,6 +11,7 @@ from heliograph.checks import check_choice, check_number
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
 from heliograph.rllib.adam import FusedAdam
 from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.compiling import NOT_COMPILED
 from heliograph.rllib.config import refuse_given
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
@@ -79,6 +80,7 @@ class CommA2CConfig(ActorCriticConfig):
         "turn"s, or, summed over agents, over "env_step"s.
         """
         refuse_given(kwargs, names=ONE_UPDATE, why="A2C makes one update of a whole batch; leave it out, or use ppo")
+        refuse_given(kwargs, names=("compile",), why=NOT_COMPILED)
         super().training(**kwargs)
         self.take({k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")})
         return self

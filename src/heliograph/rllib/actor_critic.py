@@ -165,14 +165,13 @@ class ActorCriticLearner(TeamLearner, ABC):
     def bonus(self, name: str, unrolled: Unrolled) -> Float[Tensor, "T B N"]:
         """An entropy of actions or messages; without gradient where it does not count."""
         values = unrolled.action_entropy if name == "entropy" else unrolled.message_entropy
-        return values if self._coefficient(name) else values.detach()
+        return values if self.counts(name) else values.detach()
 
     def total(self, means: dict[str, Tensor]) -> Tensor:
         """The loss to be minimised."""
         total = means["policy_loss"] + self.config.vf_loss_coeff * means["vf_loss"]
         for name in ("entropy", "message_entropy"):
-            coefficient = self._coefficient(name)
-            total = total - coefficient * means[name] if coefficient else total
+            total = total - self._coefficient(name) * means[name] if self.counts(name) else total
         return total
 
     def _normalised_advantages(self, advantages: Tensor, deciding: Tensor) -> Tensor:

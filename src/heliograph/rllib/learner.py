@@ -7,7 +7,7 @@ a joint forward pass, and weights of several learners would drift apart without 
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -23,12 +23,13 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 from ray.rllib.utils.schedules.scheduler import Scheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from heliograph.experiments.choices import RESERVED_POLICY
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, leaf_tensors
+from heliograph.rllib.compiling import Computed, Found, LossCompiler
 from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.loss_choice import LossChoice
 from heliograph.rllib.module import TeamModule
@@ -77,8 +78,17 @@ class TeamLearner(TorchLearner, ABC):
         self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
         self.peers = Peers(number=max(1, self.config.num_learners))
         self.failure: Exception | None = None
+        self._coefficients: dict[str, Any] = {}
+        self._counting: set[str] = set()
+        self._compiler = self._new_compiler() if getattr(self.config, "compile", False) else None
         self._shuffler = torch.Generator()
         self._shuffler.manual_seed(0 if self.config.seed is None else int(self.config.seed))
+
+    def _new_compiler(self) -> LossCompiler:
+        modules = nn.ModuleList([*(module for _, module in self.team_module.items()), self.team_module.team])
+        keys = {id(weight): key for key, weight in self._params.items()}
+        self._graph_keys = [keys.get(id(weight), name) for name, weight in modules.named_parameters()]
+        return LossCompiler(modules, self._traced_terms)
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """One optimiser per policy (nothing for a module without weights), with its own learning rate."""
@@ -142,6 +152,8 @@ class TeamLearner(TorchLearner, ABC):
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         if self.config.num_learners > 1:  # only the first one's streams are saved
             seed_streams(mixed_seed(self.config.seed or 0, self._env_steps, torch.distributed.get_rank()))
+        now = {name: float(schedule.update(timestep=self._env_steps)) for name, schedule in self._schedules.items()}
+        self._coefficients, self._counting = now, {name for name, value in now.items() if value}
         self._apply_freezing()
         epochs, size = num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
         with self._telling_others(), isolated("learning from a batch"), torch.enable_grad():
@@ -172,12 +184,20 @@ class TeamLearner(TorchLearner, ABC):
         prepared, parts = self.prepare(rollout), self._num_parts(rollout, minibatch_size)
         logged: list[dict[str, Tensor]] = []
         presence = presence_in(rollout, self.team_module.team.layout)
+        graph = self._graph(rollout, prepared, presence)
         for _ in range(num_epochs):
             for copies in rollout.split(parts, generator=self._shuffler):
-                logged.append(self._step(rollout.select(copies), prepared, copies, presence, first=not logged))
+                found = None if graph is None else graph(copies)
+                logged.append(self._step(rollout.select(copies), prepared, copies, presence, found, first=not logged))
                 if self.is_enough(logged[-1]):
                     return logged
         return logged
+
+    def _graph(self, rollout: Rollout, prepared: Any, presence: dict[str, Participation]) -> Computed | None:
+        """The compiled loss of this batch's minibatches, where that is wanted."""
+        if self._compiler is None:
+            return None
+        return self._compiler.of_batch(rollout, prepared, presence=presence, coefficients=self._coefficients)
 
     def _num_parts(self, rollout: Rollout, minibatch_size: int | None) -> int:
         """Into how many minibatches the copies are cut: as many on every learner, who all step together."""
@@ -192,30 +212,56 @@ class TeamLearner(TorchLearner, ABC):
         return [self._step(rollout, self.prepare(rollout), everyone, first=True)]
 
     def _step(
-        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Participation] | None = None, *,
-        first: bool,
+        self, minibatch: Rollout, prepared: Any, copies: Tensor, presence: dict[str, Participation] | None = None,
+        found: Found | None = None, *, first: bool,
     ) -> dict[str, Tensor]:  # fmt: skip
-        team = self.team_module.team
-        unrolled = team.traced(minibatch) if minibatch.trace else team.unroll(minibatch, presence=presence)
-        terms = self.joint_loss(minibatch, unrolled, prepared, copies)
-        loss_batch = LossBatch(rollout=minibatch, unrolled=unrolled, team=team)
-        for loss in self.config.losses:
-            value = self._auxiliary(loss, loss_batch)
-            terms[f"loss_{loss.name}"] = value.detach()
-            terms["total_loss"] = terms["total_loss"] + self._coefficient(loss.name) * value
-        gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
+        """Move the weights once; `found` are terms and gradients of all weights where a graph has computed them."""
+        unrolled = None
+        if found is None:
+            unrolled = self._unrolled(minibatch, presence)
+            terms = self._terms(minibatch, unrolled, prepared, copies)
+            gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
+        else:
+            terms, gradients = found[0], dict(zip(self._graph_keys, found[1], strict=True))
         gradients = {key: grad for key, grad in gradients.items() if grad is not None}
         terms["gradient_norm"] = self._combine(gradients)
         ratio_error = terms.get("ratio_error", terms["gradient_norm"].new_zeros(()))
         asked = torch.stack([terms["gradient_norm"], terms["total_loss"].detach(), ratio_error])
         norm, total, moved = asked.tolist()
         if first and moved > MOST_RATIO_ERROR:
-            raise ValueError(first_difference(minibatch, unrolled, layout=team.layout, env_steps=self._env_steps))
+            unrolled = unrolled or self._unrolled(minibatch, presence)
+            layout = self.team_module.team.layout
+            raise ValueError(first_difference(minibatch, unrolled, layout=layout, env_steps=self._env_steps))
         if not math.isfinite(norm + total):
             self._diverged(terms, gradients)
         self._clip(gradients, norm)
         self.apply_gradients(gradients)
         return {key: value.detach() for key, value in terms.items()}
+
+    def _unrolled(self, minibatch: Rollout, presence: Mapping[str, Participation] | None) -> Unrolled:
+        team = self.team_module.team
+        return team.traced(minibatch) if minibatch.trace else team.unroll(minibatch, presence=presence)
+
+    def _terms(self, minibatch: Rollout, unrolled: Unrolled, prepared: Any, copies: Tensor) -> dict[str, Tensor]:
+        """The algorithm's loss, with the auxiliary losses added to it."""
+        terms = self.joint_loss(minibatch, unrolled, prepared, copies)
+        loss_batch = LossBatch(rollout=minibatch, unrolled=unrolled, team=self.team_module.team)
+        for loss in self.config.losses:
+            value = self._auxiliary(loss, loss_batch)
+            terms[f"loss_{loss.name}"] = value.detach()
+            terms["total_loss"] = terms["total_loss"] + self._coefficient(loss.name) * value
+        return terms
+
+    def _traced_terms(
+        self, minibatch: Rollout, prepared: Any, presence: Mapping[str, Participation], coefficients: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        """The same, of all copies and with coefficients that a graph takes as tensors."""
+        everyone = torch.arange(minibatch.num_envs, device=minibatch.rewards.device)
+        before, self._coefficients = self._coefficients, dict(coefficients)
+        try:
+            return self._terms(minibatch, self._unrolled(minibatch, presence), prepared, everyone)
+        finally:
+            self._coefficients = before
 
     def _diverged(self, terms: dict[str, Tensor], gradients: dict[Any, Tensor]) -> None:
         """Stop before the bad update, and say which policy and which term it is and what helps."""
@@ -257,8 +303,13 @@ class TeamLearner(TorchLearner, ABC):
             raise ValueError(f"loss {loss.name!r} is {list(value.shape)} numbers: must be one, such as their mean")
         return value.to(self._device)
 
-    def _coefficient(self, name: str) -> float:
-        return float(self._schedules[name].update(timestep=self._env_steps))
+    def _coefficient(self, name: str) -> Any:
+        """A coefficient in this update; a tensor where a graph is traced."""
+        return self._coefficients[name]
+
+    def counts(self, name: str) -> bool:
+        """Tell whether a coefficient is other than 0 in this update."""
+        return name in self._counting
 
     def _combine(self, gradients: dict[Any, Tensor]) -> Tensor:
         """Average over learners; returns the norm of the whole team's gradient."""
@@ -348,7 +399,7 @@ class TeamLearner(TorchLearner, ABC):
         return any(parameter.requires_grad for parameter in self.team_module[name].parameters())
 
     def _log_update(self, rollout: Rollout, means: dict[str, float]) -> None:
-        now = {f"coefficient_{name}": self._coefficient(name) for name in self._schedules}
+        now = {f"coefficient_{name}": value for name, value in self._coefficients.items()}
         for key, value in {**means, **now}.items():
             self.metrics.log_value((ALL_MODULES, key), value, window=1)
         steps, turns = rollout.env_steps(), rollout.agent_steps()

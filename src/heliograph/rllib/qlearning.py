@@ -17,6 +17,7 @@ from heliograph.experiments.curriculum import Points
 from heliograph.models.mixer import AbstractMixer, Mixing
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.algorithm import CommunicationAlgorithm
+from heliograph.rllib.compiling import NOT_COMPILED
 from heliograph.rllib.config import CommunicationConfig, refuse_given
 from heliograph.rllib.joint_values import Targets, Values, joint_targets, side_by_side_values, team_reward
 from heliograph.rllib.learner import TeamLearner
@@ -91,6 +92,7 @@ class CommDQNConfig(CommunicationConfig):
         """
         why = "Q-learning makes one update of one episode of each copy; leave it out, and set num_envs_per_env_runner"
         refuse_given(kwargs, names=PER_BATCH, why=f"{why}, the episodes of an update")
+        refuse_given(kwargs, names=("compile",), why=NOT_COMPILED)
         super().training(**kwargs)
         self.take({k: v for k, v in locals().items() if k not in ("self", "kwargs", "why", "__class__")})
         return self

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.functional import may_read
 from heliograph.team.state import StepOutput, TeamState
 from heliograph.types import Edges, Message, OnDemand, StateMaker, Tree, changed, held, map_tensors, state_field
 
@@ -170,7 +171,7 @@ EAGER = tuple(f.name for f in dataclasses.fields(Rollout) if f.default is not da
 
 def _rows(leaf: Tensor, copies: Int[Tensor, " b"], *, axis: int) -> Tensor:
     """Some copies of a tensor; the bytes of images of a single copy are not copied."""
-    if leaf.dtype is torch.uint8 and len(copies) == 1 and copies.is_cpu:
+    if leaf.dtype is torch.uint8 and len(copies) == 1 and may_read(copies):
         return leaf.narrow(axis, int(copies), 1)
     return leaf.index_select(axis, copies)
 

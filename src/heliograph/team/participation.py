@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
+from heliograph.functional import may_read
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.assignment import Layout
 
@@ -52,7 +53,7 @@ def all_observe(observing: Bool[Tensor, "*T B N"]) -> list[bool]:
     On a GPU, where asking costs more, False.
     """
     steps = observing.reshape(-1, *observing.shape[-2:])
-    return steps.all(-1).all(-1).tolist() if observing.is_cpu else [False] * len(steps)
+    return steps.all(-1).all(-1).tolist() if may_read(observing) else [False] * len(steps)
 
 
 def present_now(observing: Tensor, layout: Layout) -> dict[str, bool]:

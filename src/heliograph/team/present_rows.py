@@ -51,29 +51,35 @@ class PresentRows:
 
 
 @final
-@dataclasses.dataclass(kw_only=True)
 class HeardByRows(Heard):
     """What agents hear, of whom only those that are there ask: `total`, `mean` and `count` are theirs alone.
 
     `messages` and `mask` are those of all.
     """
 
-    present: PresentRows
+    def __init__(self, heard: Heard, *, present: PresentRows):
+        self._heard, self._present = heard, present
+        self.mask, self.round_index, self.draw, self.attention = heard.mask, heard.round_index, heard.draw, None
+
+    @property
+    def messages(self) -> Float[Tensor, "*batch A_or_1 K I"]:  # type: ignore[override]
+        """Message features, one by one."""
+        return self._heard.messages
 
     def total(self) -> Float[Tensor, "R 1 I"]:
         """The sum of the messages that arrive."""
-        return self._taken(super().total())
+        return self._taken(self._heard.total())
 
     def mean(self) -> Float[Tensor, "R 1 I"]:
         """The mean of the messages that arrive, zero where none does."""
-        return self.total() / self.count().clamp(min=1)
+        return self._taken(self._heard.mean())
 
     def count(self) -> Int[Tensor, "R 1 1"]:
         """Return how many messages arrive."""
-        return self._taken(super().count())
+        return self._taken(self._heard.count())
 
     def _taken(self, whole: Tensor) -> Tensor:
-        found: Tensor = self.present.taken(whole)
+        found: Tensor = self._present.taken(whole)
         return found
 
 
@@ -148,7 +154,7 @@ def perceived_rows(model: Model, seen: PresentRows, memory: Tree, inbox: Heard |
     The others keep their memory.
     """
     if inbox is not None:
-        inbox = HeardByRows(messages=inbox.messages, mask=inbox.mask, draw=inbox.draw, present=seen)
+        inbox = HeardByRows(inbox, present=seen)
     out = model.perceive(seen.rows, seen.taken(memory), inbox)
     kept = seen.put(out.memory, into=memory)
     rows = dataclasses.replace(seen, rows=out.hidden)
