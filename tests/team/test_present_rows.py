@@ -122,8 +122,8 @@ def test_steps_are_joined_whether_packed_or_not() -> None:
 def test_who_is_there_hears_the_mean_of_all() -> None:
     messages, mask = torch.tensor([[[[2.0], [4.0], [9.0]]]]), torch.tensor([[[0, 1, 0], [1, 0, 1], [0, 0, 0]]]).bool()
     rows = PresentRows(rows=None, index=torch.tensor([1, 2]), shape=(1, 3))
-    heard = HeardByRows(messages=messages, mask=mask, present=rows)
     whole = Heard(messages=messages, mask=mask)
+    heard = HeardByRows(whole, present=rows)
     assert whole.mean().flatten().tolist() == [4.0, 5.5, 0.0]
     assert heard.mean().flatten().tolist() == [5.5, 0.0] and heard.count().flatten().tolist() == [2, 0]
 

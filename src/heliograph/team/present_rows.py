@@ -62,7 +62,7 @@ class HeardByRows(Heard):
         self.mask, self.round_index, self.draw, self.attention = heard.mask, heard.round_index, heard.draw, None
 
     @property
-    def messages(self) -> Float[Tensor, "*batch A_or_1 K I"]:  # type: ignore[override]
+    def messages(self) -> Float[Tensor, "*batch A_or_1 K I"]:
         """Message features, one by one."""
         return self._heard.messages
 
