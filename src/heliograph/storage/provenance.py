@@ -132,8 +132,8 @@ def write_sources(folder: pathlib.Path, sources: Mapping[str, Mapping[str, Any]]
 
 def texts_in(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, str]:
     """The texts of the user's modules that a run folder holds."""
-    copies = {name: about.get("copy") for name, about in _sources_in(config).items()}
-    places = {name: folder / SOURCES / pathlib.Path(copy).name for name, copy in copies.items() if _is_name(copy)}
+    copies = {name: str(about.get("copy") or "") for name, about in _sources_in(config).items()}
+    places = {name: folder / SOURCES / pathlib.Path(c).name for name, c in copies.items() if pathlib.Path(c).name}
     return {n: read_text(p, at_most=MAX_SOURCE_BYTES) for n, p in places.items() if p.is_file() and not p.is_symlink()}
 
 
@@ -269,10 +269,6 @@ def whence(folder: pathlib.Path, config: Mapping[str, Any]) -> str:
 def _module_called(name: str) -> str:
     """A module as Python calls it, of one that is named by its file too."""
     return module_of(f"{name}:_") if name.endswith(".py") else name
-
-
-def _is_name(copy: Any) -> bool:
-    return isinstance(copy, str) and bool(pathlib.Path(copy).name)
 
 
 def _kept(folder: pathlib.Path, about: Mapping[str, Any]) -> str:

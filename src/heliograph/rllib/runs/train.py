@@ -252,8 +252,9 @@ class _Life:
                     self._keep_untrained(first)
                     first = None
                 row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps, facts=facts))
-                for log in (progress, *trackers):
-                    log.add(row)
+                progress.add(row)
+                for tracker in trackers:
+                    tracker.add(row)
                 patience.see(row)
                 self._check_until(row)
                 (self.folder / SUMMARY).unlink(missing_ok=True)  # of an earlier end, which this row takes back
