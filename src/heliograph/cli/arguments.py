@@ -189,7 +189,8 @@ def _protocol(commands: Any) -> None:
 def _replay(commands: Any) -> None:
     p = _command(commands, "replay", "print episodes of a team turn by turn")
     p.add_argument("run", metavar="RUN", help=SOURCE)
-    _add_episodes(p, number=count, default=1)
+    _add_play(p, number=count, default=1)
+    _add_policies(p)
 
 
 def _render(commands: Any) -> None:
@@ -202,6 +203,7 @@ def _render(commands: Any) -> None:
     _add_overwrite(p, "pictures that are there")
     p.add_argument("--fps", type=float, default=4.0, metavar="F", help="pictures a second of the GIF (default 4)")
     _add_play(p, number=count, default=1)
+    _add_policies(p)
 
 
 def _report(commands: Any) -> None:
@@ -275,6 +277,10 @@ def _add_metric(group: Any) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=SOURCE)
     _add_play(parser, number=_episodes, default=EPISODES, more=", or all: every start once, for exact returns")
+    _add_policies(parser)
+
+
+def _add_policies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", default=[], metavar="NAME=RUN",
         help="take this policy from another run, as it is; may be given several times",
