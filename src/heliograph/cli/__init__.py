@@ -1,6 +1,7 @@
 """The command line `heliograph`; its commands: list, envs, train, sweep, show, evaluate, record, ..."""
 
 import contextlib
+import difflib
 import importlib
 import json
 import os
@@ -45,7 +46,7 @@ MOST = 4000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1: a run failed, 2: the user got something wrong, 130: interrupted."""
-    given = build_parser().parse_args(arguments)
+    given = _parsed(list(sys.argv[1:] if arguments is None else arguments))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     patient_threads()
     try:
@@ -65,6 +66,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"heliograph {given.command}: error: {told}", file=sys.stderr)
         return code
     return 0
+
+
+def _parsed(words: list[str]) -> Any:
+    """Arguments; an option that a command does not have is told with the nearest, and how settings are given."""
+    given, others = build_parser().parse_known_args(words)
+    if not others:
+        return given
+    unknown = next((word for word in others if word.startswith("-")), others[0])
+    own = {name.replace("_", "-") for name in vars(given)} - {"command"}
+    name, _, value = unknown.lstrip("-").partition("=")
+    near = [f"--{found}" for found in difflib.get_close_matches(name, sorted(own), n=2)]
+    key = name.replace("-", "_")
+    setting = [f"--set training.{key}={value or 'VALUE'}"] if "set" in own and unknown.startswith("--") else []
+    meant = f"; did you mean {' or '.join([*near, *setting])}?" if near or setting else "."
+    told = f"heliograph {given.command}: error: unknown {printable(unknown)}{meant}"
+    print(f"{told} See heliograph {given.command} --help", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def _failure(error: BaseException) -> tuple[int, str]:
