@@ -40,6 +40,8 @@ MODULES = {
     "diff": "showing",
 }
 """Where the function `run_COMMAND` of a command is, if not in `reading`; it is imported with the command alone."""
+ADVICE = "; if you trust it"
+"""How the end of an error begins that code is not trusted."""
 MOST = 4000
 """Characters of an error that are shown."""
 
@@ -131,12 +133,12 @@ def _trusting(command: Callable[[], Any], *, typed: Sequence[str]) -> Any:
         try:
             return command()
         except ValueError as error:
-            names = getattr(error, "names", None)
-            if names is None or type(error).__name__ != "UntrustedError" or not typed:
+            names = getattr(error, "names", ())
+            if type(error).__name__ != "UntrustedError" or not typed or ADVICE not in str(error):
                 raise
             if not names or not _agreed(str(error), names):
                 line = shlex.join(["heliograph", *typed, "--trust"])
-                raise ValueError(f"{str(error).partition('; if you trust it')[0]}; if you trust it: {line}") from error
+                raise ValueError(f"{str(error).partition(ADVICE)[0]}{ADVICE}: {line}") from error
 
 
 def _agreed(told: str, names: Sequence[str]) -> bool:
@@ -147,7 +149,7 @@ def _agreed(told: str, names: Sequence[str]) -> bool:
     from heliograph.storage.trusted import is_trusted, remember
 
     what = "\n".join(f"  {printable(name)} in {printable(str(file_of(name)))}" for name in names)
-    print(f"{printable(told.partition('; if you trust it')[0])}\n{what}", file=sys.stderr)
+    print(f"{printable(told.partition(ADVICE)[0])}\n{what}", file=sys.stderr)
     print("Import it, now and as long as these files stay as they are? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         return False

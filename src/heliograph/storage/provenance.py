@@ -32,7 +32,7 @@ from heliograph.texts import cut
 
 __all__ = [
     "SOURCES", "Component", "components_in", "hardware", "is_own_module", "names_in", "origin", "own_modules",
-    "texts_in", "told_changes", "whence", "write_sources",
+    "relocated", "texts_in", "told_changes", "whence", "write_sources",
 ]  # fmt: skip
 
 SOURCES = "source"
@@ -232,7 +232,8 @@ def _processor() -> str:
 def told_changes(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
     """Warn of the user's modules that are no longer what they were when a run was trained."""
     for name, about in _sources_in(config).items():
-        module = sys.modules.get(_module_called(name))
+        there = f"{about.get('file')}:_"  # as it is called where it was found by its file
+        module = sys.modules.get(_module_called(name)) or sys.modules.get(module_of(there))
         file = getattr(module, "__file__", None)
         if file is None or not os.path.isfile(file):
             continue
@@ -269,6 +270,29 @@ def whence(folder: pathlib.Path, config: Mapping[str, Any]) -> str:
 def _module_called(name: str) -> str:
     """A module as Python calls it, of one that is named by its file too."""
     return module_of(f"{name}:_") if name.endswith(".py") else name
+
+
+def relocated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, with modules of one file that are not found here named by the file that they were.
+
+    So a run can be read from any folder, as long as the file is where it was; whether it is trusted is another matter.
+    """
+    files = {name: about.get("file") for name, about in _sources_in(config).items() if name.isidentifier()}
+    there = {name: file for name, file in files.items() if isinstance(file, str) and os.path.isfile(file)}
+    gone = {name: file for name, file in there.items() if file.endswith(".py") and file_of(f"{name}:_") is None}
+    parts = {key: _renamed_in(config[key], gone) for key in ("env", "team") if key in config}
+    return {**config, **parts} if gone else dict(config)
+
+
+def _renamed_in(value: Any, files: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _renamed_in(part, files) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_renamed_in(part, files) for part in value]
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    names = [name.partition(":") for name in names_in(value)]
+    return "+".join(f"{files.get(module, module)}{colon}{name}" for module, colon, name in names)
 
 
 def _kept(folder: pathlib.Path, about: Mapping[str, Any]) -> str:
