@@ -11,7 +11,7 @@ __all__ = [
     "add_switch",
     "add_threads",
     "add_work",
-    "count",
+    "positive_count",
 ]
 
 
@@ -43,15 +43,15 @@ def add_choices(group: Any) -> None:
 def add_budget(group: Any) -> None:
     """Add how long training takes, and what ends it early."""
     budget = group.add_mutually_exclusive_group()
-    budget.add_argument("--iterations", type=count, metavar="N", help="updates (default 100)")
-    budget.add_argument("--env-steps", type=count, metavar="N", help="moves of the whole team")
+    budget.add_argument("--iterations", type=positive_count, metavar="N", help="updates (default 100)")
+    budget.add_argument("--env-steps", type=positive_count, metavar="N", help="moves of the whole team")
     group.add_argument(
         "--until", nargs="+", action="extend", metavar="KEY>=VALUE",
         help="stop as soon as columns of progress.csv are this high, or (KEY<=VALUE) this low, such as "
         "'episode_return_mean>=0.98'",
     )  # fmt: skip
     group.add_argument(
-        "--patience", type=count, metavar="N",
+        "--patience", type=positive_count, metavar="N",
         help="stop after N iterations in a row without a better value of the first of these, or of the mean return",
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def add_budget(group: Any) -> None:
 def add_evaluate_every(group: Any) -> None:
     """Add evaluations during training."""
     group.add_argument(
-        "--evaluate-every", type=count, metavar="N",
+        "--evaluate-every", type=positive_count, metavar="N",
         help="iterations between two evaluations, whose scores are columns too: evaluation_normalised_return>=0.99",
     )  # fmt: skip
 
@@ -70,8 +70,12 @@ def add_work(group: Any) -> None:
     group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
     group.add_argument("--gpus", type=float, metavar="N", help="GPUs of each learner (default 0: it learns on the CPU)")
     add_threads(group)
-    group.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: as many as cores)")
-    group.add_argument("--checkpoint-every", type=count, metavar="N", help="iterations between two (default 10)")
+    group.add_argument(
+        "--jobs", type=positive_count, metavar="N", help="runs at the same time (default: as many as cores)"
+    )
+    group.add_argument(
+        "--checkpoint-every", type=positive_count, metavar="N", help="iterations between two (default 10)"
+    )
     for name, what in (("wandb", "Weights & Biases, in this project"), ("mlflow", "MLflow, in this experiment")):
         group.add_argument(
             f"--{name}", nargs="?", const="heliograph", metavar="NAME",
@@ -90,7 +94,7 @@ def add_threads(group: Any) -> None:
     """Add the threads of each process."""
     group.add_argument(
         "--threads",
-        type=count,
+        type=positive_count,
         metavar="N",
         help="threads of each process (default: as many as its networks are worth)",
     )
@@ -101,7 +105,7 @@ def add_switch(group: Any, name: str, summary: str) -> None:
     group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=summary)
 
 
-def count(text: str) -> int:
+def positive_count(text: str) -> int:
     """A number of things, 1 or more."""
     number = int(text)
     if number < 1:
