@@ -188,6 +188,21 @@ def test_trust_is_remembered_until_a_file_changes(parts: pathlib.Path, capsys: A
     assert str(trusted.trusted_folder()) not in str(parts)
 
 
+def test_a_run_of_a_module_is_read_from_another_folder(parts: pathlib.Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setenv(FOLDER, str(parts.parent))
+    train(settings_from({**SMALL, "env": "parts:Env", "channel": "noisy+parts:Chan"}), out="run")
+    for name in ("parts", "own_words"):
+        sys.modules.pop(name)
+    monkeypatch.setenv(FOLDER, str(parts.parent.parent))
+    assert main(["evaluate", "run", "--episodes", "5"]) == 0
+    parts.unlink()
+    sys.modules.pop(module_name(str(parts)))
+    assert main(["evaluate", "run", "--episodes", "5"]) == 2
+    told = capsys.readouterr().err
+    assert f"'parts:Env' came from the module parts, which was {parts}: it is not found here" in told
+    assert "--trust" not in told, "it would not help"
+
+
 def test_a_file_that_is_gone_is_named(parts: pathlib.Path, capsys: Any) -> None:
     train(settings_from({**SMALL, **OWN}), out="run")
     forget(parts)

@@ -32,8 +32,10 @@ KINDS = {
 }
 
 PACKAGE = pathlib.Path(__file__).parent
-MOST_NAMES = 200
+MOST_NAMES = 30
 """Names that a message lists at most."""
+MOST_COMPARED = 2000
+"""Names that a wrong one is compared with at most."""
 
 
 class PluginError(ValueError):
@@ -45,10 +47,18 @@ class UnknownNameError(ValueError):
 
     def __init__(self, *, what: str, name: str, valid: list[str]):
         known = [cut(x) for x in sorted(valid)[:MOST_NAMES]]
-        near = difflib.get_close_matches(cut(name), known, n=3, cutoff=0.4)
+        near = _near(cut(name), [cut(x) for x in sorted(valid)[:MOST_COMPARED]])
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-        more = ", ..." if len(valid) > MOST_NAMES else ""
+        more = f", ... ({len(valid)} in all)" if len(valid) > MOST_NAMES else ""
         super().__init__(f"unknown {what} {cut(name)!r}{hint} Valid: {', '.join(known) or 'none'}{more}.")
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """The names that are meant most likely: spelt alike, or the initials of what was written, as `lr` is."""
+    initials = "".join(word[:1] for word in name.split("_"))
+    if len(initials) > 1 and initials in known:
+        return [initials]
+    return difflib.get_close_matches(name, known, n=3, cutoff=0.4)
 
 
 def folder_of(kind: str) -> str:

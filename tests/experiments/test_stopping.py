@@ -35,7 +35,7 @@ def test_a_goal_is_reached_between_its_bounds(low: float, high: float, value: fl
 @pytest.mark.parametrize(
     ("until", "words"),
     [
-        ({"episode_len_mean": 12.5}, r"episode_len_mean<=12\.5 or episode_len_mean>=12\.5"),
+        ({"episode_len_mean": 12.5}, r"'episode_len_mean<=12\.5' or 'episode_len_mean>=12\.5'"),
         ({"loss_imitation": 0.1}, "less may be better"),
         ({"success_rate": {"at_leats": 1}}, "did you mean 'at_least'"),
         ({"success_rate": {}}, "give at_least or at_most"),

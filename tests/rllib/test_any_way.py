@@ -179,4 +179,5 @@ def test_trainers_save_run_folders_that_are_read(tmp_path: pathlib.Path, capsys:
     assert len({evaluate(run, num_episodes=10)["episode_return_mean"] for run in (*read, trainer.run())}) == 1
     assert read_summary(tmp_path / "local")["num_env_steps"] == read_summary(tmp_path / "algo")["num_env_steps"] == 64
     assert main(["compare", str(tmp_path / "local"), str(tmp_path / "algo"), "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["groups"]) == 1
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert {group["name"]: group["num_seeds"] for group in groups} == {"team": 2, "controls: silent": 2}

@@ -131,7 +131,8 @@ def test_weights_of_another_team(tmp_path: pathlib.Path) -> None:
     refused(tmp_path, "does not fit")
 
 
-def test_code_from_elsewhere_is_imported_only_on_trust(tmp_path: pathlib.Path) -> None:
+def test_code_from_elsewhere_is_imported_only_on_trust(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null/nowhere")  # where nothing can be remembered
     path = "heliograph.models.cnet:CNet"
     written(tmp_path, model=path)
     refused(tmp_path, "would import code.*--trust")

@@ -1,6 +1,7 @@
 """The command line `heliograph`; its commands: list, envs, train, sweep, show, evaluate, record, ..."""
 
 import contextlib
+import difflib
 import importlib
 import json
 import os
@@ -40,13 +41,15 @@ MODULES = {
     "diff": "showing",
 }
 """Where the function `run_COMMAND` of a command is, if not in `reading`; it is imported with the command alone."""
+ADVICE = "; if you trust it"
+"""How the end of an error begins that code is not trusted."""
 MOST = 4000
 """Characters of an error that are shown."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1: a run failed, 2: the user got something wrong, 130: interrupted."""
-    given = build_parser().parse_args(arguments)
+    given = _parsed(list(sys.argv[1:] if arguments is None else arguments))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     patient_threads()
     try:
@@ -66,6 +69,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"heliograph {given.command}: error: {told}", file=sys.stderr)
         return code
     return 0
+
+
+def _parsed(words: list[str]) -> Any:
+    """Arguments; an option that a command does not have is told with the nearest, and how settings are given."""
+    given, others = build_parser().parse_known_args(words)
+    if not others:
+        return given
+    unknown = next((word for word in others if word.startswith("-")), others[0])
+    own = {name.replace("_", "-") for name in vars(given)} - {"command"}
+    name, _, value = unknown.lstrip("-").partition("=")
+    near = [f"--{found}" for found in difflib.get_close_matches(name, sorted(own), n=2)]
+    key = name.replace("-", "_")
+    setting = [f"--set training.{key}={value or 'VALUE'}"] if "set" in own and unknown.startswith("--") else []
+    meant = f"; did you mean {' or '.join([*near, *setting])}?" if near or setting else "."
+    told = f"heliograph {given.command}: error: unknown {printable(unknown)}{meant}"
+    print(f"{told} See heliograph {given.command} --help", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def _failure(error: BaseException) -> tuple[int, str]:
@@ -114,12 +134,12 @@ def _trusting(command: Callable[[], Any], *, typed: Sequence[str]) -> Any:
         try:
             return command()
         except ValueError as error:
-            names = getattr(error, "names", None)
-            if names is None or type(error).__name__ != "UntrustedError" or not typed:
+            names = getattr(error, "names", ())
+            if type(error).__name__ != "UntrustedError" or not typed or ADVICE not in str(error):
                 raise
             if not names or not _agreed(str(error), names):
                 line = shlex.join(["heliograph", *typed, "--trust"])
-                raise ValueError(f"{str(error).partition('; if you trust it')[0]}; if you trust it: {line}") from error
+                raise ValueError(f"{str(error).partition(ADVICE)[0]}{ADVICE}: {line}") from error
 
 
 def _agreed(told: str, names: Sequence[str]) -> bool:
@@ -130,7 +150,7 @@ def _agreed(told: str, names: Sequence[str]) -> bool:
     from heliograph.storage.trusted import is_trusted, remember
 
     what = "\n".join(f"  {printable(name)} in {printable(str(file_of(name)))}" for name in names)
-    print(f"{printable(told.partition('; if you trust it')[0])}\n{what}", file=sys.stderr)
+    print(f"{printable(told.partition(ADVICE)[0])}\n{what}", file=sys.stderr)
     print("Import it, now and as long as these files stay as they are? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         return False

@@ -20,13 +20,21 @@ def run_analyze(given: Any) -> Shown:
     from heliograph.cli.reading import named_run_folder
 
     named_run_folder(given.path)
+    measures = given.measures and [_measure(name) for name in given.measures]
     language = language_at(given.path, meanings=given.meanings, trust=given.trust)
     table = analyze(
-        language, measures=given.measures, num_episodes=given.episodes, eos=given.eos, unique=given.unique,
+        language, measures=measures, num_episodes=given.episodes, eos=given.eos, unique=given.unique,
         permutations=given.permutations, bootstraps=given.bootstraps, seed=given.seed,
     )  # fmt: skip
     rows = [{name: _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
     return rows, (lambda _: print(table.to_csv(index=False), end="")) if given.csv else _show
+
+
+def _measure(name: str) -> Any:
+    """A name of the registry, or the function that `module:name` or `file.py:name` names."""
+    from heliograph.experiments.choices import resolve
+
+    return resolve("measure", name) if ":" in name else name
 
 
 def _plain(value: Any) -> Any:

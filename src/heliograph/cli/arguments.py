@@ -14,7 +14,7 @@ from heliograph.cli.train_arguments import (
     add_seeds,
     add_threads,
     add_work,
-    count,
+    positive_count,
 )
 
 KINDS = {
@@ -92,7 +92,7 @@ def _controls(commands: Any) -> None:
     p = _command(commands, "controls", "train the silent and the garbled twin of runs that have none")
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
     p.add_argument("--only", choices=TWINS, help="this one alone; self: agents hear only themselves")
-    p.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: as many as cores)")
+    p.add_argument("--jobs", type=positive_count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
 def _sweep(commands: Any) -> None:
@@ -106,7 +106,9 @@ def _sweep(commands: Any) -> None:
     )  # fmt: skip
     add_seeds(grid, several="of every combination")
     grid.add_argument("--scheduler", choices=SCHEDULERS, default="none", help="asha stops weak trials early")
-    grid.add_argument("--grace", type=count, default=10, metavar="N", help="iterations before asha (default 10)")
+    grid.add_argument(
+        "--grace", type=positive_count, default=10, metavar="N", help="iterations before asha (default 10)"
+    )
     _add_metric(grid)
     team = p.add_argument_group("the team")
     add_choices(team)
@@ -171,7 +173,7 @@ def _analyze(commands: Any) -> None:
     p.add_argument("--permutations", type=_number, default=199, metavar="B", help="shuffled meanings (default 199)")
     p.add_argument("--bootstraps", type=_number, default=200, metavar="B", help="drawn episodes (default 200)")
     p.add_argument("--csv", action="store_true", help="print the table as CSV, with sources and reasons")
-    _add_episodes(p, number=count, default=EPISODES)
+    _add_episodes(p, number=positive_count, default=EPISODES)
 
 
 def _protocol(commands: Any) -> None:
@@ -187,7 +189,8 @@ def _protocol(commands: Any) -> None:
 def _replay(commands: Any) -> None:
     p = _command(commands, "replay", "print episodes of a team turn by turn")
     p.add_argument("run", metavar="RUN", help=SOURCE)
-    _add_episodes(p, number=count, default=1)
+    _add_play(p, number=positive_count, default=1)
+    _add_policies(p)
 
 
 def _render(commands: Any) -> None:
@@ -199,7 +202,8 @@ def _render(commands: Any) -> None:
     )  # fmt: skip
     _add_overwrite(p, "pictures that are there")
     p.add_argument("--fps", type=float, default=4.0, metavar="F", help="pictures a second of the GIF (default 4)")
-    _add_play(p, number=count, default=1)
+    _add_play(p, number=positive_count, default=1)
+    _add_policies(p)
 
 
 def _report(commands: Any) -> None:
@@ -238,7 +242,7 @@ def _crossplay(commands: Any) -> None:
         "--script", action="append", metavar="[NAME=]MODULE:FUNCTION",
         help="a further team, in which this function plays everybody; may be given several times",
     )  # fmt: skip
-    p.add_argument("--episodes", type=count, default=1000, metavar="N", help="of each pair (default 1000)")
+    p.add_argument("--episodes", type=positive_count, default=1000, metavar="N", help="of each pair (default 1000)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="of the episodes (default 0)")
     p.add_argument("--trust", action="store_true", help="import the code that the folders name (module:Name)")
 
@@ -246,7 +250,9 @@ def _crossplay(commands: Any) -> None:
 def _bench(commands: Any) -> None:
     p = _command(commands, "bench", "measure how fast this machine samples and learns")
     p.add_argument("target", nargs="?", default="speaker_listener", metavar="ENV|RECIPE", help="what to train in")
-    p.add_argument("--iterations", type=count, default=5, metavar="N", help="measured, after two more (default 5)")
+    p.add_argument(
+        "--iterations", type=positive_count, default=5, metavar="N", help="measured, after two more (default 5)"
+    )
     add_threads(p)
     add_choices(p.add_argument_group("the team"))
     p.set_defaults(controls=False, seed=None, env_steps=None, until=None, patience=None)
@@ -263,7 +269,7 @@ def _demo(commands: Any) -> None:
     p = _command(commands, "demo", "teams that learn to talk, or cannot, a report, and the riddle's protocol")
     p.add_argument("--out", required=True, metavar="DIR", help="the folder of its runs, with the report of the first")
     _add_overwrite(p, "an earlier demo in DIR")
-    p.add_argument("--jobs", type=count, default=2, metavar="N", help="runs at the same time (default 2)")
+    p.add_argument("--jobs", type=positive_count, default=2, metavar="N", help="runs at the same time (default 2)")
 
 
 def _add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
@@ -277,6 +283,10 @@ def _add_metric(group: Any) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=SOURCE)
     _add_play(parser, number=_episodes, default=EPISODES, more=", or all: every start once, for exact returns")
+    _add_policies(parser)
+
+
+def _add_policies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", default=[], metavar="NAME=RUN",
         help="take this policy from another run, as it is; may be given several times",
@@ -296,7 +306,7 @@ def _add_play(
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=SOURCE)
-    _add_episodes(parser, number=count, default=EPISODES)
+    _add_episodes(parser, number=positive_count, default=EPISODES)
 
 
 def _add_episodes(
@@ -317,7 +327,7 @@ def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
 
 def _episodes(text: str) -> int | None:
     """A number of episodes; None for "all", every start once."""
-    return None if text == "all" else count(text)
+    return None if text == "all" else positive_count(text)
 
 
 def _metric(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from heliograph.cli.choosing import MAIN, Job, twins_of
 from heliograph.cli.making import Making, names_code
+from heliograph.cli.plan import PLAN
 from heliograph.cli.shown import Display, console, summary_table
 from heliograph.experiments.settings import USUAL_TWINS
 from heliograph.reports.run_results import find_runs, flat_settings, read_summary
@@ -38,7 +39,8 @@ def _runs(folder: pathlib.Path) -> list[Job]:
     """The finished runs in a folder, twins apart; refused where nobody can tell how they were trained."""
     finished, unfinished = ([path for path in some if not _is_twin(path)] for some in find_runs([folder]))
     if unfinished:
-        resumed = f"heliograph train --resume {shlex.quote(str(folder))}"
+        begun = folder if (folder / PLAN).exists() else unfinished[0]
+        resumed = f"heliograph train --resume {shlex.quote(str(begun))}"
         raise RunFolderError(f"{unfinished[0]} has not ended: {resumed} goes on with it")
     jobs = []
     for path in sorted(finished):

@@ -4,8 +4,6 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from heliograph.storage.safe_files import RunFolderError
-
 __all__ = ["refuse_existing"]
 
 
@@ -14,6 +12,8 @@ def refuse_existing(paths: Iterable[pathlib.Path], given: Any) -> None:
 
     A folder in the place of a file is left to whoever writes, and to refuse: it is never replaced.
     """
+    from heliograph.storage.safe_files import RunFolderError  # it imports torch, which takes seconds
+
     for path in () if given.overwrite else paths:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise RunFolderError(f"{path} exists already: choose another --out, or say --overwrite")

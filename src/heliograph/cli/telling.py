@@ -8,6 +8,7 @@ from heliograph.protocols.labels import percent
 from heliograph.protocols.protocol import Protocol, protocol_in
 from heliograph.protocols.replay_text import MAX_ROWS, told
 from heliograph.storage.run_folder import Run
+from heliograph.types import Choice
 
 __all__ = ["episodes_told", "run_protocol", "run_replay", "show_episodes", "show_protocol"]
 
@@ -25,19 +26,18 @@ def run_protocol(given: Any) -> Shown:
 
 def run_replay(given: Any) -> Shown:
     """`heliograph replay`."""
-    from heliograph.cli.reading import named_run_folder
-    from heliograph.storage.run_folder import read_run
+    from heliograph.cli.reading import run_of
 
-    named_run_folder(given.run)
-    found = episodes_told(read_run(given.run, trust=given.trust), num_episodes=given.episodes, seed=given.seed)
+    how: dict[str, Any] = {"num_episodes": given.episodes, "seed": given.seed, "choice": Choice(given.actions)}
+    found = episodes_told(run_of(given), **how)
     return {"episodes": found}, lambda _: show_episodes(found)
 
 
-def episodes_told(run: Run, *, num_episodes: int, seed: int) -> list[dict[str, Any]]:
-    """Fresh episodes, greedy, messages as sent: headings and rows, return, and success where it is known."""
+def episodes_told(run: Run, *, num_episodes: int, seed: int, choice: Choice = Choice.GREEDY) -> list[dict[str, Any]]:
+    """Fresh episodes, messages as sent: headings and rows, return, and success where it is known."""
     from heliograph.analysis.evaluate import play_run
 
-    played = play_run(run, num_episodes=num_episodes, seed=seed)
+    played = play_run(run, num_episodes=num_episodes, seed=seed, choice=choice)
     found: list[dict[str, Any]] = []
     for rollout in played.rollouts:
         for copy in range(rollout.num_envs):

@@ -12,7 +12,7 @@ __all__ = [
     "add_seeds",
     "add_threads",
     "add_work",
-    "count",
+    "positive_count",
 ]
 
 TWINS = ("silent", "garbled", "self")
@@ -24,7 +24,7 @@ def add_choices(group: Any) -> None:
     for name, default in (("model", "cnet"), ("channel", "dru"), ("topology", "full"), ("algorithm", "ppo")):
         group.add_argument(f"--{name}", metavar=name[0].upper(), help=f"default {default}; see heliograph list")
     group.add_argument("--population", metavar="P", help="several policies a role, by who plays whom (default none)")
-    group.add_argument("--size", type=count, metavar="N", help="members of the population (default 4)")
+    group.add_argument("--size", type=positive_count, metavar="N", help="members of the population (default 4)")
     group.add_argument(
         "--loss", action="append", metavar="NAME[=COEFFICIENT]", help="an auxiliary loss; may be given several times"
     )
@@ -49,15 +49,15 @@ def add_choices(group: Any) -> None:
 def add_budget(group: Any) -> None:
     """Add how long training takes, and what ends it early."""
     budget = group.add_mutually_exclusive_group()
-    budget.add_argument("--iterations", type=count, metavar="N", help="updates (default 100)")
-    budget.add_argument("--env-steps", type=count, metavar="N", help="moves of the whole team")
+    budget.add_argument("--iterations", type=positive_count, metavar="N", help="updates (default 100)")
+    budget.add_argument("--env-steps", type=positive_count, metavar="N", help="moves of the whole team")
     group.add_argument(
         "--until", nargs="+", action="extend", metavar="KEY>=VALUE",
         help="stop as soon as columns of progress.csv are this high, or (KEY<=VALUE) this low, such as "
         "'episode_return_mean>=0.98'",
     )  # fmt: skip
     group.add_argument(
-        "--patience", type=count, metavar="N",
+        "--patience", type=positive_count, metavar="N",
         help="stop after N iterations in a row without a better value of the first of these, or of the mean return",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def add_budget(group: Any) -> None:
 def add_evaluate_every(group: Any) -> None:
     """Add evaluations during training."""
     group.add_argument(
-        "--evaluate-every", type=count, metavar="N",
+        "--evaluate-every", type=positive_count, metavar="N",
         help="iterations between two evaluations, whose scores are columns too: evaluation_normalised_return>=0.99",
     )  # fmt: skip
 
@@ -76,11 +76,15 @@ def add_work(group: Any) -> None:
     group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
     group.add_argument("--gpus", type=float, metavar="N", help="GPUs of each learner (default 0: it learns on the CPU)")
     add_threads(group)
-    group.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: as many as cores)")
-    group.add_argument("--checkpoint-every", type=count, metavar="N", help="iterations between two (default 10)")
+    group.add_argument(
+        "--jobs", type=positive_count, metavar="N", help="runs at a time (default: as many as cores)"
+    )
+    group.add_argument(
+        "--checkpoint-every", type=positive_count, metavar="N", help="iterations between (default 10)"
+    )
     group.add_argument(
         "--record-every",
-        type=count,
+        type=positive_count,
         metavar="N",
         help="iterations between two corpora in DIR for a timelapse",
     )
@@ -102,7 +106,7 @@ def add_threads(group: Any) -> None:
     """Add the threads of each process."""
     group.add_argument(
         "--threads",
-        type=count,
+        type=positive_count,
         metavar="N",
         help="threads of each process (default: as many as its networks are worth)",
     )
@@ -115,7 +119,7 @@ def add_controls(group: Any, where: str) -> None:
     group.add_argument("--no-controls", dest="controls", action="store_const", const=False, help="train none")
 
 
-def count(text: str) -> int:
+def positive_count(text: str) -> int:
     """A number of things, 1 or more."""
     number = int(text)
     if number < 1:

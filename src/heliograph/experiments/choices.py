@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import pathlib
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
 from heliograph.experiments.channel_layers import channel_text, layers_of
-from heliograph.importing import absolute_names, imported
+from heliograph.importing import absolute_names, file_of, imported
 from heliograph.isolation import isolated
 from heliograph.models.base import Model, ModelSpec
 from heliograph.populations.base import Population
@@ -164,10 +165,18 @@ def resolve(kind: str, name: Any) -> Any:
         with isolated(f"the import of {name.rpartition(':')[0]}", error=ImportError):
             return imported(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
+        raise ValueError(f"{kind} {name!r} cannot be imported: {error}{_by_path(name)}") from error
     except Exception as error:
         told = f"{type(error).__name__}: {error} ({place_of(error)})"
         raise ValueError(f"{kind} {name!r} cannot be imported: {told}") from error
+
+
+def _by_path(name: str) -> str:
+    """Return what to write instead where a module that is not found is a file in the folder where one is."""
+    module, _, attribute = name.partition(":")
+    file = pathlib.Path(f"{module.replace('.', '/')}.py")
+    there = file_of(name) is None and not file.is_absolute() and file.is_file()
+    return f"; did you mean './{file}:{attribute}'?" if there else ""
 
 
 @renamed

@@ -45,7 +45,10 @@ def goals_of(until: Mapping[str, Any]) -> list[Goal]:
 def _goal(key: str, value: Any) -> Goal:
     if not isinstance(value, Mapping):
         if key in AMBIGUOUS or key.startswith(OF_LOSSES):
-            raise ValueError(f"until {key}={value}: less may be better; say {key}<={value} or {key}>={value}")
+            raise ValueError(
+                f"until {key}={value}: less may be better; say '{key}<={value}' or '{key}>={value}' (in settings "
+                f'{{"at_most": {value}}} or {{"at_least": {value}}})'
+            )
         check_number(f"until {key}", value)
         return Goal(key=key, at_least=float(value))
     for limit in value:

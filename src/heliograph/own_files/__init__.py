@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["module_name", "path_of_module"]
 
-__path__: list[str] = []
+__path__ = []
 PREFIX = f"{__name__}."
 
 

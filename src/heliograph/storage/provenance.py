@@ -32,7 +32,7 @@ from heliograph.texts import cut
 
 __all__ = [
     "SOURCES", "Component", "components_in", "hardware", "is_own_module", "names_in", "origin", "own_modules",
-    "texts_in", "told_changes", "whence", "write_sources",
+    "relocated", "texts_in", "told_changes", "whence", "write_sources",
 ]  # fmt: skip
 
 SOURCES = "source"
@@ -133,8 +133,8 @@ def write_sources(folder: pathlib.Path, sources: Mapping[str, Mapping[str, Any]]
 
 def texts_in(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, str]:
     """The texts of the user's modules that a run folder holds."""
-    copies = {name: about.get("copy") for name, about in _sources_in(config).items()}
-    places = {name: folder / SOURCES / pathlib.Path(copy).name for name, copy in copies.items() if _is_name(copy)}
+    copies = {name: str(about.get("copy") or "") for name, about in _sources_in(config).items()}
+    places = {name: folder / SOURCES / pathlib.Path(c).name for name, c in copies.items() if pathlib.Path(c).name}
     return {n: read_text(p, at_most=MAX_SOURCE_BYTES) for n, p in places.items() if p.is_file() and not p.is_symlink()}
 
 
@@ -233,7 +233,8 @@ def _processor() -> str:
 def told_changes(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
     """Warn of the user's modules that are no longer what they were when a run was trained."""
     for name, about in _sources_in(config).items():
-        module = sys.modules.get(_module_called(name))
+        there = f"{about.get('file')}:_"  # as it is called where it was found by its file
+        module = sys.modules.get(_module_called(name)) or sys.modules.get(module_of(there))
         file = getattr(module, "__file__", None)
         if file is None or not os.path.isfile(file):
             continue
@@ -272,8 +273,27 @@ def _module_called(name: str) -> str:
     return module_of(f"{name}:_") if name.endswith(".py") else name
 
 
-def _is_name(copy: Any) -> bool:
-    return isinstance(copy, str) and bool(pathlib.Path(copy).name)
+def relocated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, with modules of one file that are not found here named by the file that they were.
+
+    So a run can be read from any folder, as long as the file is where it was; whether it is trusted is another matter.
+    """
+    files = {name: about.get("file") for name, about in _sources_in(config).items() if name.isidentifier()}
+    there = {name: file for name, file in files.items() if isinstance(file, str) and os.path.isfile(file)}
+    gone = {name: file for name, file in there.items() if file.endswith(".py") and file_of(f"{name}:_") is None}
+    parts = {key: _renamed_in(config[key], gone) for key in ("env", "team") if key in config}
+    return {**config, **parts} if gone else dict(config)
+
+
+def _renamed_in(value: Any, files: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _renamed_in(part, files) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_renamed_in(part, files) for part in value]
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    names = [name.partition(":") for name in names_in(value)]
+    return "+".join(f"{files.get(module, module)}{colon}{name}" for module, colon, name in names)
 
 
 def _kept(folder: pathlib.Path, about: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ from heliograph.importing import file_of, import_path, module_of
 from heliograph.memory import at_most, is_exhausted
 from heliograph.renamed import present_weights
 from heliograph.shipped import card_of, comes_with_us, located
-from heliograph.storage.provenance import is_own_module, names_in, told_changes, whence
+from heliograph.storage.provenance import is_own_module, names_in, relocated, told_changes, whence
 from heliograph.storage.safe_files import (
     CHECKSUM,
     VERSION,
@@ -175,9 +175,10 @@ def read_run(folder: str | pathlib.Path, *, trust: bool = False) -> Run:
         if comes_with_us(source):
             config = {**config, "training": card_of(source)["training"]}
     else:
-        config = read_config(source)
+        config = relocated(read_config(source))
         check_trusted_names(source, config, trust=trust)
         stored = open_weights(source / WEIGHTS)
+    config = relocated(config)
     if not isinstance(config.get("env"), dict):
         raise RunFolderError(f"{source} holds a policy and no team: load it with --load-policy NAME={source}")
     check_trusted_names(source, config, trust=trust)
@@ -350,10 +351,11 @@ def check_trusted_names(source: pathlib.Path, config: dict[str, Any], *, trust: 
 def _untrusted(source: pathlib.Path, config: dict[str, Any], told: str, value: str) -> UntrustedError:
     """Return what is said of code that nobody has trusted: whether it has changed, or is not there."""
     changed = [file for name in _named(value) for file in changed_files(name)]
-    came = whence(source, config)
-    more = f" ({changed[0]} has changed since you trusted it)" if changed else f" ({came})" if came else ""
-    asked = [name for name in untrusted_code(config) if file_of(name) is not None]
-    return UntrustedError(f"{told} would import code{more}; {TRUST}", names=() if came else asked)
+    asked = untrusted_code(config)
+    if any(file_of(name) is None for name in asked) and (came := whence(source, config)):
+        return UntrustedError(f"{told} would import code that is not here: {came}")
+    more = f" ({changed[0]} has changed since you trusted it)" if changed else ""
+    return UntrustedError(f"{told} would import code{more}; {TRUST}", names=asked)
 
 
 def remember_code(config: Mapping[str, Any]) -> None:

@@ -126,8 +126,9 @@ def refuse_nameless(chosen: Mapping[str, Any]) -> None:
             module = f"my_{name.lower()}" if name.isidentifier() else "my_module"
             raise ValueError(
                 f"{where}={value!r}: is defined in a script, a notebook or a function, and a run folder names code by "
-                f"its import path; move it to a file {module}.py and import it from there, or train without a folder "
-                "(LocalTrainer, build_algo())"
+                f"its import path; move it to a file {module}.py and import it from there, or name it "
+                f"'./{module}.py:{getattr(value, '__name__', name)}', or train without a folder (LocalTrainer, "
+                "build_algo())"
             )
 
 

@@ -230,14 +230,14 @@ class Halving:
         self.inner, self.metric = _inner("asha", trials, grace_iterations), metric
         self.trials = {trial.name: types.SimpleNamespace(trial_id=trial.name) for trial in trials}
         for trial in self.trials.values():
-            self.inner.on_trial_add(None, trial)  # type: ignore[arg-type]
+            self.inner.on_trial_add(None, trial)
 
     def __call__(self, name: str, row: Mapping[str, Any]) -> str | None:
         """Why a trial is to end after this row of its progress.csv; None where it goes on."""
         if row.get(self.metric) is None:
             return None
         result = {"iteration": row["iteration"], SCORE: row[self.metric]}
-        stopped = self.inner.on_trial_result(None, self.trials[name], result)  # type: ignore[arg-type]
+        stopped = self.inner.on_trial_result(None, self.trials[name], result)
         return "asha" if stopped == TrialScheduler.STOP else None
 
 

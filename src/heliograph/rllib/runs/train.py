@@ -255,8 +255,9 @@ class _Life:
                     self._keep_untrained(first)
                     first = None
                 row = self._evaluated(row_of(results, seconds=seconds, took=took, steps_before=steps, facts=facts))
-                for log in (progress, *trackers):
-                    log.add(row)
+                progress.add(row)
+                for tracker in trackers:
+                    tracker.add(row)
                 patience.see(row)
                 if self.settings.record_every and row["iteration"] % self.settings.record_every == 0:
                     self._record(row)
