@@ -13,9 +13,7 @@ MOST_ROWS = 500_000
 BATCH = 65_536
 
 
-def sampled_rows(
-    file: pq.ParquetFile, *, columns: Sequence[str], at_most: int = MOST_ROWS, seed: int = 0
-) -> pa.Table:
+def sampled_rows(file: pq.ParquetFile, *, columns: Sequence[str], at_most: int = MOST_ROWS, seed: int = 0) -> pa.Table:
     """The rows of some columns; of more than `at_most` so many, drawn without replacement, in their order."""
     number = file.metadata.num_rows
     if number <= at_most:
