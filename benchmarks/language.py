@@ -12,6 +12,7 @@ git repository, by default the public one.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -273,20 +274,23 @@ def command_costs(what: list[str], *, tree: pathlib.Path) -> dict[str, Any]:
 
 
 def played(given: argparse.Namespace) -> dict[str, Any]:
-    """Recording and reporting here and, where it is named, in an older checkout."""
+    """Recording and reporting here and, at the same time, in an older checkout where one is named."""
     trees = {"now": (HERE.parent, given.run)}
     if given.before is not None:
         trees["before"] = (given.before, given.before_run)
-    found: dict[str, Any] = {"episodes": given.episodes}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (tree, run) in trees.items():
-            out = pathlib.Path(folder) / name
+    found: dict[str, Any] = {"episodes": given.episodes, **{name: {} for name in trees}}
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor() as pool:
+        for what, suffix in (("record", ""), ("report", ".html")):
             often = ["--episodes", str(given.episodes)]
-            found[name] = {
-                "record": command_costs(["record", run, *often, "--out", str(out)], tree=tree),
-                "report": command_costs(["report", run, *often, "--out", f"{out}.html"], tree=tree),
+            jobs = {
+                name: pool.submit(
+                    command_costs, [what, run, *often, "--out", f"{folder}/{name}{suffix}"], tree=tree.absolute()
+                )
+                for name, (tree, run) in trees.items()
             }
-            print(json.dumps({name: found[name]}), flush=True)
+            for name, job in jobs.items():
+                found[name][what] = job.result()
+            print(json.dumps(found), flush=True)
     found["sampling"] = in_a_child("sampled", given.run, str(min(given.episodes, 200)))
     return found
 
