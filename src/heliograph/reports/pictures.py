@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.crossplay import CrossPlayTable
@@ -22,7 +22,7 @@ from heliograph.analysis.measures.language import language_of
 from heliograph.analysis.measures.position_attribute_map import position_attribute_map
 from heliograph.analysis.measures.rank_frequency import rank_frequency_of
 from heliograph.analysis.measures.undefined import Undefined
-from heliograph.protocols.labels import meaning_labels, message_labels, shortened
+from heliograph.protocols.labels import meaning_labels, message_labels, number, shortened
 from heliograph.reports import listening_plots, plots
 from heliograph.reports.plots import BLUE, MAX_SHOWN, MUTED, STYLE, VERMILION, Drawing, blank, draw_cells, narrow
 
@@ -33,6 +33,7 @@ __all__ = [
 
 MOST_PAIRED = 1000
 MOST_LEVELS = 12
+FEWEST_RANKED = 5
 
 
 def pictures_of(corpus: Corpus, *, seed: int = 0) -> dict[str, Drawing]:
@@ -104,9 +105,14 @@ def meaning_map(corpus: Corpus) -> Drawing:
     return picture._replace(table=shares.stack().rename("probability").reset_index())
 
 
-def rank_frequencies(corpus: Corpus) -> Drawing:
-    """How often each message is said, by its rank, on two logarithmic axes, with the least squares line (Zipf's)."""
+def rank_frequencies(corpus: Corpus) -> Drawing | None:
+    """How often each message is said, by its rank, on two logarithmic axes, with the least squares line (Zipf's).
+
+    None where there are fewer than five different messages, which no line describes.
+    """
     counts = np.sort(pd.Series(message_labels(corpus)).value_counts().to_numpy())[::-1]
+    if len(counts) < FEWEST_RANKED:
+        return None
     table = pd.DataFrame({"rank": np.arange(1, len(counts) + 1), "count": counts})
     slope = rank_frequency_of(counts).slope
     with rc_context(STYLE):
@@ -116,9 +122,12 @@ def rank_frequencies(corpus: Corpus) -> Drawing:
             logs = np.log(table)
             level = float(logs["count"].mean() - slope * logs["rank"].mean())
             axes.loglog(table["rank"], np.exp(level + slope * logs["rank"]), color=VERMILION, linewidth=1.2,
-                        label=f"slope {slope:.2f}")  # fmt: skip
+                        label=f"slope {number(slope)}")  # fmt: skip
             figure.legend(loc="outside upper left", borderpad=0.1)
         axes.set(xlabel="rank", ylabel="utterances")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_minor_formatter(NullFormatter())
     return Drawing(figure, axes, table)
 
 
@@ -154,7 +163,8 @@ def distance_map(corpus: Corpus, *, seed: int = 0) -> Drawing | None:
     """How far messages lie apart, for each distance of their meanings: what topographic similarity correlates.
 
     Columns are distances of meanings (attributes that differ) and sum to 1; a compositional code is dark along the
-    diagonal. Pairs of at most 1,000 utterances, drawn by the seed. None where all lie equally far apart.
+    diagonal. Pairs of at most 1,000 utterances, drawn by the seed. None where all lie equally far apart,
+    or there is but equal and different.
     """
     some = plots.sampled_utterances(corpus, number=MOST_PAIRED, seed=seed)
     said = language_of(some.codes(), attributes=some.meanings())
@@ -168,7 +178,7 @@ def distance_map(corpus: Corpus, *, seed: int = 0) -> Drawing | None:
         pd.Series(spoken.part(rows, rows)[upper], name="message_distance"),
         pd.Series(meant.part(rows, rows)[upper], name="meaning_distance"),
     )
-    if min(table.shape) < 2:
+    if min(table.shape) < 2 or max(table.shape) < 3:
         return None
     shares = table.div(table.sum(axis=0), axis=1).iloc[::-1]
     picture = _cells(shares, xlabel="attributes that differ", ylabel="distance of messages", darkest=1.0)
@@ -197,7 +207,9 @@ def action_map(corpus: Corpus) -> Drawing | None:
     counts = pd.crosstab(table["message"], table["action"])
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     shares = counts.div(counts.sum(axis=1), axis=0)
-    picture = _cells(shares.iloc[:MAX_SHOWN, :MAX_SHOWN], xlabel="action of a hearer", ylabel="message", darkest=1.0)
+    shown = shares.iloc[:MAX_SHOWN, :MAX_SHOWN]
+    shown = shown.iloc[np.argsort(shown.to_numpy() @ np.arange(shown.shape[1]), kind="stable")]
+    picture = _cells(shown, xlabel="action of a hearer", ylabel="message", darkest=1.0)
     return picture._replace(table=shares.stack().rename("probability").reset_index())
 
 
