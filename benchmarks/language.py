@@ -1,14 +1,15 @@
 """Measures of language beside EGG and emlangkit, and what large languages, recordings and reports cost.
 
-    python benchmarks/language.py [--parts topsim conventions groups lazy played] [--egg REPOSITORY] [--show]
+    python benchmarks/language.py [--parts topsim conventions groups lazy played sampling] [--egg REPOSITORY] [--show]
 
 `topsim` is topographic similarity of 5,000 messages beside the functions of EGG (commit 54eb11c) and emlangkit 0.3.0,
 which the script installs into a temporary folder; neither takes ragged messages, so that they are padded for
 emlangkit. `conventions` compares measures on random languages with what both say. `groups` are all measures of
 information, structure and form on 100,000 utterances. `lazy` reads 10 million utterances. `played` records and reports
-1,000 episodes of ten agents on a 20 x 20 grid, and with `--before TREE --before-run RUN` by an older checkout, too.
-Everything is measured in a process of its own: seconds of the processor, and the largest resident set. `--egg` names a
-git repository, by default the public one.
+1,000 episodes of ten agents on a 20 x 20 grid (`--run`); with `--before TREE --before-run RUN` an older checkout does
+the same at the same time. `sampling` is what recording costs beside the episodes alone. Everything is measured in a
+process of its own: seconds of the processor, and the largest resident set. `--egg` names a git repository, by default
+the public one.
 """
 
 import argparse
@@ -278,20 +279,25 @@ def played(given: argparse.Namespace) -> dict[str, Any]:
     trees = {"now": (HERE.parent, given.run)}
     if given.before is not None:
         trees["before"] = (given.before, given.before_run)
-    found: dict[str, Any] = {"episodes": given.episodes, **{name: {} for name in trees}}
+    known = json.loads(given.out.read_text(encoding="utf8")).get("played", {}) if given.out.exists() else {}
+    found: dict[str, Any] = {name: dict(known.get(name, {})) for name in trees}
+    often = ["--episodes", str(given.episodes)]
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor() as pool:
-        for what, suffix in (("record", ""), ("report", ".html")):
-            often = ["--episodes", str(given.episodes)]
+        for what in given.commands:
             jobs = {
                 name: pool.submit(
-                    command_costs, [what, run, *often, "--out", f"{folder}/{name}{suffix}"], tree=tree.absolute()
+                    command_costs, [what, run, *often, "--out", f"{folder}/{name}.{what}"], tree=tree.absolute()
                 )
                 for name, (tree, run) in trees.items()
             }
             for name, job in jobs.items():
-                found[name][what] = job.result()
-            print(json.dumps(found), flush=True)
-    found["sampling"] = in_a_child("sampled", given.run, str(min(given.episodes, 200)))
+                found[name][what] = {"episodes": given.episodes, **job.result()}
+    return found
+
+
+def sampling(given: argparse.Namespace) -> dict[str, Any]:
+    """What recording costs beside sampling alone, of 100 episodes."""
+    found: dict[str, Any] = in_a_child("sampled", given.run, "100")
     return found
 
 
@@ -312,7 +318,7 @@ def show(result: dict[str, Any]) -> str:
     if "groups" in result:
         total = sum(x["cpu_seconds"] for x in result["groups"].values())
         lines.append(f"{LARGE:,} utterances: {total:.1f} s of the processor, all groups")
-    for name in ("lazy", "played"):
+    for name in ("lazy", "played", "sampling"):
         if name in result:
             lines.append(f"{name}: {json.dumps(result[name])}")
     return "\n".join(lines)
@@ -321,12 +327,13 @@ def show(result: dict[str, Any]) -> str:
 def main() -> None:
     """Run the parts that are named, and write each as it comes."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
-    parts = ("topsim", "conventions", "groups", "lazy", "played")
+    parts = ("topsim", "conventions", "groups", "lazy", "played", "sampling")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts[:4]))
     parser.add_argument("--egg", default=EGG, metavar="REPOSITORY")
     parser.add_argument("--run", metavar="RUN", help="of `played`: a team's run folder")
     parser.add_argument("--before", type=pathlib.Path, metavar="TREE")
     parser.add_argument("--before-run", metavar="RUN", help="the same team as that checkout names its weights")
+    parser.add_argument("--commands", nargs="+", choices=("record", "report"), default=["record", "report"])
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "language.json")
     parser.add_argument("--show", action="store_true")
@@ -345,6 +352,7 @@ def main() -> None:
         makers: dict[str, Callable[[], Any]] = {
             "topsim": lambda: topsim(tools), "conventions": lambda: conventions(tools), "lazy": lazy,
             "groups": lambda: {group: in_a_child("groups", group) for group in GROUPS}, "played": lambda: played(given),
+            "sampling": lambda: sampling(given),
         }  # fmt: skip
         for part in given.parts:
             made = {"command": command(), "commit": commit(), "versions": versions(), "hardware": machine()}
