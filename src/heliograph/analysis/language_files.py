@@ -189,11 +189,12 @@ def _read_parquet(path: pathlib.Path) -> Columns:
 
 def _read_array(path: pathlib.Path) -> Columns:
     """One array of messages, a row each; pickled objects are refused."""
-    return {"messages": _numeric(np.load(path, allow_pickle=False), path)}
+    with path.open("rb") as file:
+        return {"messages": _numeric(np.load(file, allow_pickle=False), path)}
 
 
 def _read_arrays(path: pathlib.Path) -> Columns:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
         return _of_table({name: _numeric(file[name], path) for name in file.files}, path)
 
 

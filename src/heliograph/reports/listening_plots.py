@@ -6,14 +6,14 @@ from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator
 
 from heliograph.protocols.labels import meaning_label
-from heliograph.reports.plots import BLUE, MAX_ANNOTATED, OKABE_ITO, STYLE, Picture, blank, draw_cells, narrow
+from heliograph.reports.plots import BLUE, MAX_ANNOTATED, OKABE_ITO, STYLE, Drawing, blank, draw_cells, narrow
 
 __all__ = ["attention_map", "gates_by_meaning", "gates_by_step"]
 
 MAX_ROLES = len(OKABE_ITO)
 
 
-def attention_map(shares: pd.DataFrame) -> Picture:
+def attention_map(shares: pd.DataFrame) -> Drawing:
     """A heat map of `listening.who_listens`: hearers down, senders across; the largest value is darkest."""
     rows, columns = shares.shape
     values = shares.to_numpy(dtype=float)
@@ -26,10 +26,10 @@ def attention_map(shares: pd.DataFrame) -> Picture:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     tidy = shares.rename_axis(index="hearer", columns="sender").stack().rename("share").reset_index()
-    return Picture(figure, axes, tidy)
+    return Drawing(figure, axes, tidy)
 
 
-def gates_by_step(table: pd.DataFrame) -> Picture:
+def gates_by_step(table: pd.DataFrame) -> Drawing:
     """How often gates are open in each step of the episode, by role; `table` is that of `listening.gates`."""
     tidy = table.groupby(["role", "step"], sort=True)["gate"].agg(share="mean", chances="size").reset_index()
     with rc_context(STYLE):
@@ -42,10 +42,10 @@ def gates_by_step(table: pd.DataFrame) -> Picture:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if tidy["role"].nunique() > 1:
             figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
-    return Picture(figure, axes, tidy)
+    return Drawing(figure, axes, tidy)
 
 
-def gates_by_meaning(table: pd.DataFrame) -> Picture:
+def gates_by_meaning(table: pd.DataFrame) -> Drawing:
     """How often gates are open for each meaning, in the order of meanings; `table` is that of `listening.gates`."""
     labels = table["meaning"].map(lambda meaning: tuple(int(z) for z in meaning))
     tidy = table.groupby(labels, sort=True)["gate"].agg(share="mean", chances="size").reset_index()
@@ -61,4 +61,4 @@ def gates_by_meaning(table: pd.DataFrame) -> Picture:
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    return Picture(figure, axes, tidy)
+    return Drawing(figure, axes, tidy)

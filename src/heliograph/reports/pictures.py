@@ -1,6 +1,6 @@
 """Pictures that papers on emergent language show, each chosen by what a corpus or a table holds.
 
-Each returns a `Picture`: the figure, its axes, and the numbers shown as a tidy table. Learning curves, heat map,
+Each returns a `Drawing`: the figure, its axes, and the numbers shown as a tidy table. Learning curves, heat map,
 frequencies and embeddings are in `heliograph.reports.plots`, attention and gates in `listening_plots`, languages over
 time in `timelapse_plots`; `pictures_of` makes all that a corpus holds.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.crossplay import CrossPlayTable
@@ -22,9 +22,9 @@ from heliograph.analysis.measures.language import language_of
 from heliograph.analysis.measures.position_attribute_map import position_attribute_map
 from heliograph.analysis.measures.rank_frequency import rank_frequency_of
 from heliograph.analysis.measures.undefined import Undefined
-from heliograph.protocols.labels import meaning_labels, message_labels, shortened
+from heliograph.protocols.labels import meaning_labels, message_labels, number, shortened
 from heliograph.reports import listening_plots, plots
-from heliograph.reports.plots import BLUE, MAX_SHOWN, MUTED, STYLE, VERMILION, Picture, blank, draw_cells, narrow
+from heliograph.reports.plots import BLUE, MAX_SHOWN, MUTED, STYLE, VERMILION, Drawing, blank, draw_cells, narrow
 
 __all__ = [
     "action_map", "attention_by_step", "cross_play_map", "distance_map", "intervention_effects", "lengths_by_frequency",
@@ -33,9 +33,10 @@ __all__ = [
 
 MOST_PAIRED = 1000
 MOST_LEVELS = 12
+FEWEST_RANKED = 5
 
 
-def pictures_of(corpus: Corpus, *, seed: int = 0) -> dict[str, Picture]:
+def pictures_of(corpus: Corpus, *, seed: int = 0) -> dict[str, Drawing]:
     """All pictures of the utterances of a corpus that it holds enough for, by the names of their functions.
 
     A picture that a corpus has nothing for is left out: positions and distances without several attributes or symbols,
@@ -53,7 +54,7 @@ def pictures_of(corpus: Corpus, *, seed: int = 0) -> dict[str, Picture]:
     }
 
 
-def of_code(corpus: Corpus, *, seed: int = 0) -> dict[str, Picture]:
+def of_code(corpus: Corpus, *, seed: int = 0) -> dict[str, Drawing]:
     """Those of them that show what a code is made of, beside its heat map."""
     return _drawn(
         {
@@ -66,14 +67,14 @@ def of_code(corpus: Corpus, *, seed: int = 0) -> dict[str, Picture]:
     )
 
 
-def _drawn(made: Mapping[str, Callable[[], Picture | None]]) -> dict[str, Picture]:
+def _drawn(made: Mapping[str, Callable[[], Drawing | None]]) -> dict[str, Drawing]:
     drawn = {name: make() for name, make in made.items()}
     return {name: picture for name, picture in drawn.items() if picture is not None}
 
 
-def _of_listening(corpus: Corpus) -> dict[str, Callable[[], Picture | None]]:
+def _of_listening(corpus: Corpus) -> dict[str, Callable[[], Drawing | None]]:
     heard, spoke = hearings(corpus), gates(corpus)
-    found: dict[str, Callable[[], Picture | None]] = {}
+    found: dict[str, Callable[[], Drawing | None]] = {}
     if len(heard):
         shares = who_listens(heard, corpus, hard=False)
         found["attention_map"] = lambda: listening_plots.attention_map(shares) if shares.size > 1 else None
@@ -87,7 +88,7 @@ def _has_places(corpus: Corpus) -> bool:
     return corpus.vectors() is None and corpus.messages().shape[1] * corpus.meanings().shape[1] > 1
 
 
-def meaning_map(corpus: Corpus) -> Picture:
+def meaning_map(corpus: Corpus) -> Drawing:
     """P(meaning | message), messages down and meanings across, ordered so that a code shows as a diagonal.
 
     The 20 most frequent of each are shown; each row of the table (with all) sums to 1. A row with several dark cells is
@@ -104,9 +105,14 @@ def meaning_map(corpus: Corpus) -> Picture:
     return picture._replace(table=shares.stack().rename("probability").reset_index())
 
 
-def rank_frequencies(corpus: Corpus) -> Picture:
-    """How often each message is said, by its rank, on two logarithmic axes, with the least squares line (Zipf's)."""
+def rank_frequencies(corpus: Corpus) -> Drawing | None:
+    """How often each message is said, by its rank, on two logarithmic axes, with the least squares line (Zipf's).
+
+    None where there are fewer than five different messages, which no line describes.
+    """
     counts = np.sort(pd.Series(message_labels(corpus)).value_counts().to_numpy())[::-1]
+    if len(counts) < FEWEST_RANKED:
+        return None
     table = pd.DataFrame({"rank": np.arange(1, len(counts) + 1), "count": counts})
     slope = rank_frequency_of(counts).slope
     with rc_context(STYLE):
@@ -116,13 +122,16 @@ def rank_frequencies(corpus: Corpus) -> Picture:
             logs = np.log(table)
             level = float(logs["count"].mean() - slope * logs["rank"].mean())
             axes.loglog(table["rank"], np.exp(level + slope * logs["rank"]), color=VERMILION, linewidth=1.2,
-                        label=f"slope {slope:.2f}")  # fmt: skip
+                        label=f"slope {number(slope)}")  # fmt: skip
             figure.legend(loc="outside upper left", borderpad=0.1)
         axes.set(xlabel="rank", ylabel="utterances")
-    return Picture(figure, axes, table)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_minor_formatter(NullFormatter())
+    return Drawing(figure, axes, table)
 
 
-def lengths_by_frequency(messages: Any, *, eos: Any = None) -> Picture:
+def lengths_by_frequency(messages: Any, *, eos: Any = None) -> Drawing:
     """How long messages are by how often they are said (the law of abbreviation), a point for each different one."""
     said = language_of(messages, eos=eos)
     ids = said.words.ids()
@@ -136,10 +145,10 @@ def lengths_by_frequency(messages: Any, *, eos: Any = None) -> Picture:
         axes.set(xlabel="utterances", ylabel="length, symbols")
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    return Picture(figure, axes, table)
+    return Drawing(figure, axes, table)
 
 
-def position_attributes(corpus: Corpus) -> Picture:
+def position_attributes(corpus: Corpus) -> Drawing:
     """Bits that the symbol at each place tells of each attribute: one dark cell a row is disentangled (posdis)."""
     bits = np.array(position_attribute_map(corpus.messages(), corpus.meanings()).information)
     shown = pd.DataFrame(
@@ -150,11 +159,12 @@ def position_attributes(corpus: Corpus) -> Picture:
     return picture._replace(table=shown.stack().rename("bits").reset_index())
 
 
-def distance_map(corpus: Corpus, *, seed: int = 0) -> Picture | None:
+def distance_map(corpus: Corpus, *, seed: int = 0) -> Drawing | None:
     """How far messages lie apart, for each distance of their meanings: what topographic similarity correlates.
 
     Columns are distances of meanings (attributes that differ) and sum to 1; a compositional code is dark along the
-    diagonal. Pairs of at most 1,000 utterances, drawn by the seed. None where all lie equally far apart.
+    diagonal. Pairs of at most 1,000 utterances, drawn by the seed. None where all lie equally far apart,
+    or there is but equal and different.
     """
     some = plots.sampled_utterances(corpus, number=MOST_PAIRED, seed=seed)
     said = language_of(some.codes(), attributes=some.meanings())
@@ -168,7 +178,7 @@ def distance_map(corpus: Corpus, *, seed: int = 0) -> Picture | None:
         pd.Series(spoken.part(rows, rows)[upper], name="message_distance"),
         pd.Series(meant.part(rows, rows)[upper], name="meaning_distance"),
     )
-    if min(table.shape) < 2:
+    if min(table.shape) < 2 or max(table.shape) < 3:
         return None
     shares = table.div(table.sum(axis=0), axis=1).iloc[::-1]
     picture = _cells(shares, xlabel="attributes that differ", ylabel="distance of messages", darkest=1.0)
@@ -180,7 +190,7 @@ def _apart(corpus: Corpus, said: Any) -> Apart | Undefined:
     return between_words(said.words) if vectors is None else between_vectors(vectors, metric="euclidean")
 
 
-def action_map(corpus: Corpus) -> Picture | None:
+def action_map(corpus: Corpus) -> Drawing | None:
     """P(action of a hearer | message), messages down: what each message makes hearers do, as often as it was read.
 
     None where hearers' actions are not discrete, or nobody was asked to act.
@@ -197,11 +207,13 @@ def action_map(corpus: Corpus) -> Picture | None:
     counts = pd.crosstab(table["message"], table["action"])
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     shares = counts.div(counts.sum(axis=1), axis=0)
-    picture = _cells(shares.iloc[:MAX_SHOWN, :MAX_SHOWN], xlabel="action of a hearer", ylabel="message", darkest=1.0)
+    shown = shares.iloc[:MAX_SHOWN, :MAX_SHOWN]
+    shown = shown.iloc[np.argsort(shown.to_numpy() @ np.arange(shown.shape[1]), kind="stable")]
+    picture = _cells(shown, xlabel="action of a hearer", ylabel="message", darkest=1.0)
     return picture._replace(table=shares.stack().rename("probability").reset_index())
 
 
-def attention_by_step(corpus: Corpus) -> Picture:
+def attention_by_step(corpus: Corpus) -> Drawing:
     """Who is listened to over the steps of an episode: the mean weight of each sender, a strip each."""
     heard = hearings(corpus)
     shares = heard.pivot_table(index="sender", columns="step", values="weight", aggfunc="mean", sort=True)
@@ -211,7 +223,7 @@ def attention_by_step(corpus: Corpus) -> Picture:
     return picture._replace(table=shares.stack().rename("weight").reset_index())
 
 
-def intervention_effects(rows: Sequence[Mapping[str, Any]]) -> Picture:
+def intervention_effects(rows: Sequence[Mapping[str, Any]]) -> Drawing:
     """How the return changes where messages are replaced: rows of `interventions_table`, with two standard errors."""
     kept = [row for row in rows if row["messages"] != "as-sent"]
     names = ("messages", "difference_mean", "difference_se", "replaced_share", "changed_share")
@@ -224,10 +236,10 @@ def intervention_effects(rows: Sequence[Mapping[str, Any]]) -> Picture:
         axes.set_yticks(places, table["messages"])
         axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set(xlabel="change of the mean return")
-    return Picture(figure, axes, table)
+    return Drawing(figure, axes, table)
 
 
-def cross_play_map(found: CrossPlayTable) -> Picture:
+def cross_play_map(found: CrossPlayTable) -> Drawing:
     """Mean returns of the speakers of each team with the listeners of each: partners lie on the diagonal."""
     names = [shortened(name) for name in found.names]
     shown = pd.DataFrame(found.returns, index=names, columns=names).rename_axis(index="team", columns="partner")
@@ -237,7 +249,7 @@ def cross_play_map(found: CrossPlayTable) -> Picture:
     return picture._replace(table=shown.stack().rename("episode_return_mean").reset_index())
 
 
-def measure_dots(table: pd.DataFrame) -> Picture:
+def measure_dots(table: pd.DataFrame) -> Drawing:
     """Measures between 0 and 1 of a table of `analyze`: the value with its interval, a cross for its chance level."""
     known = table[table["value"].between(0.0, 1.0) & (table["unit"] == "")]
     several = known["role"].nunique() > 1
@@ -254,10 +266,10 @@ def measure_dots(table: pd.DataFrame) -> Picture:
         axes.set_ylim(len(known) - 0.5, -0.5)
         axes.set_xlim(-0.03, 1.03)
         figure.legend(loc="outside upper left", ncols=2, borderpad=0.1)
-    return Picture(figure, axes, known[["role", "measure", "value", "chance", "low", "high"]].reset_index(drop=True))
+    return Drawing(figure, axes, known[["role", "measure", "value", "chance", "low", "high"]].reset_index(drop=True))
 
 
-def speed_curve(progress: pd.DataFrame) -> Picture:
+def speed_curve(progress: pd.DataFrame) -> Drawing:
     """Env steps a second over training: rows of progress.csv, with the columns num_env_steps, env_steps_per_second."""
     table = progress[["num_env_steps", "env_steps_per_second"]].astype(float)
     with rc_context(STYLE):
@@ -266,12 +278,12 @@ def speed_curve(progress: pd.DataFrame) -> Picture:
         axes.set(xlabel="env steps", ylabel="env steps a second")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-    return Picture(figure, axes, table.reset_index(drop=True))
+    return Drawing(figure, axes, table.reset_index(drop=True))
 
 
 def _cells(
     shares: pd.DataFrame, *, xlabel: str, ylabel: str, darkest: float, numbers: pd.DataFrame | None = None
-) -> Picture:
+) -> Drawing:
     """A heat map of a table as it is; `numbers` are written in its cells where they are not what is shown."""
     rows, columns = shares.shape
     with rc_context(STYLE):
@@ -287,7 +299,7 @@ def _cells(
         axes.set_xticks(np.arange(columns) + 0.5, words, rotation=0 if narrow(words) else 90)
         axes.set_yticks(np.arange(rows) + 0.5, [shortened(str(word)) for word in shares.index])
         _plain(axes)
-    return Picture(figure, axes, shares)
+    return Drawing(figure, axes, shares)
 
 
 def _plain(axes: Axes) -> None:

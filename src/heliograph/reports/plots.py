@@ -51,7 +51,7 @@ STYLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Picture(NamedTuple):
+class Drawing(NamedTuple):
     """A figure, its axes, and the numbers that it shows, as a tidy table."""
 
     figure: Figure
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
     table: pd.DataFrame
 
 
-def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Picture:
+def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Drawing:
     """Mean episode return over env steps, of a team and its twins; thin lines are seeds where there are several.
 
     `curves` maps "team", "silent twin", "garbled twin", "self-only twin" (or any name) to tables with the columns
@@ -85,10 +85,10 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
         if bounds is not None:
             _draw_bounds(axes, bounds)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
-        return Picture(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
+        return Drawing(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
-def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Picture:
+def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Drawing:
     """Curves of every seed (thin), and each group's interquartile mean with its 95 % interval where all seeds have it.
 
     Groups are told apart by their number (from 1), which stands where a line ends and picks a colour of `OKABE_ITO`.
@@ -115,10 +115,10 @@ def seed_curves(groups: Mapping[int, list[pd.DataFrame]], *, column: str) -> Pic
         axes.set(xlabel="env steps", ylabel=column.replace("_", " "))
         axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        return Picture(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
+        return Drawing(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
-def heat_map(corpus: Corpus) -> Picture:
+def heat_map(corpus: Corpus) -> Drawing:
     """P(message | meaning), meanings down and messages across, both ordered so that a code shows as a diagonal.
 
     The 20 most frequent of each are shown; each row of the returned table (with all) sums to 1.
@@ -136,7 +136,7 @@ def heat_map(corpus: Corpus) -> Picture:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     tidy = shares.stack().rename("probability").reset_index()
-    return Picture(figure, axes, tidy)
+    return Drawing(figure, axes, tidy)
 
 
 def conditional_shares(corpus: Corpus) -> pd.DataFrame:
@@ -157,7 +157,7 @@ def seriated(shares: pd.DataFrame) -> pd.DataFrame:
     return shares.iloc[np.argsort(_centres(shares.to_numpy()), kind="stable")]
 
 
-def message_frequencies(corpus: Corpus) -> Picture:
+def message_frequencies(corpus: Corpus) -> Drawing:
     """How often each message is said: shares of all utterances, the most frequent first."""
     share = pd.Series(message_labels(corpus), name="message").value_counts(normalize=True, sort=True)
     shown = share.iloc[:MAX_SHOWN]
@@ -173,10 +173,10 @@ def message_frequencies(corpus: Corpus) -> Picture:
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    return Picture(figure, axes, share.rename("share").reset_index())
+    return Drawing(figure, axes, share.rename("share").reset_index())
 
 
-def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Picture:
+def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Drawing:
     """Messages in the plane, by "tsne" or "pca", coloured by meaning; at most 600 utterances, drawn by `seed`.
 
     Symbols are placed by their one-hot vectors, other vectors with each column in units of its own spread; with a
@@ -199,7 +199,7 @@ def embedding(corpus: Corpus, *, method: str = "tsne", seed: int = 0) -> Picture
         axes.spines[:].set_color(RULE)
         names = {"tsne": ("t-SNE 1", "t-SNE 2"), "pca": ("first component", "second component")}[method]
         axes.set(xlabel=names[0], ylabel=names[1])
-    return Picture(figure, axes, tidy)
+    return Drawing(figure, axes, tidy)
 
 
 def sampled_utterances(corpus: Corpus, *, number: int, seed: int = 0) -> Corpus:

@@ -21,6 +21,7 @@ __all__ = ["over_time", "timelapse_elements", "write_timelapse"]
 
 PAGE = "timelapse.html"
 MAX_ROWS = 60
+CSV = "; the CSV beside this page has them all"
 INTRODUCTION = """Each moment is a corpus that was recorded on the way: the same episodes, played greedily by the team
 as it was then. Darker is more often: each row, a meaning, sums to 1 over all messages."""
 
@@ -39,7 +40,7 @@ def write_timelapse(
     first = pathlib.Path(several[0])
     path = pathlib.Path(out) if out is not None else (first if len(several) == 1 else first.parent) / PAGE
     name = first.name if len(several) == 1 else f"{len(corpora_at(several))} corpora"
-    body = [element("h1", "How a language came about"), *timelapse_elements(lapse)]
+    body = [element("h1", "How a language came about"), *timelapse_elements(lapse, beside=CSV)]
     write_text(path, page(f"Heliograph: {name} over time", *body))
     write_text(path.with_suffix(".csv"), lapse.rows.to_csv(index=False))
     return path
@@ -60,8 +61,8 @@ def over_time(folder: pathlib.Path) -> Iterator[Safe]:
     yield from timelapse_elements(lapse)
 
 
-def timelapse_elements(lapse: Timelapse) -> Iterator[Safe]:
-    """What the page has, to be put into a report as well."""
+def timelapse_elements(lapse: Timelapse, *, beside: str = "") -> Iterator[Safe]:
+    """What the page has, to be put into a report as well; `beside` says where all rows are."""
     yield element("p", INTRODUCTION)
     if lapse.changes:
         items = [
@@ -74,7 +75,7 @@ def timelapse_elements(lapse: Timelapse) -> Iterator[Safe]:
             yield element("h3", f"Role {role}")
         yield _slider(lapse, role, name=f"lapse{place}")
         yield element("div", *_figures(lapse, role, prefix=f"lapse{place}"), class_="figures")
-        yield _table(lapse, role)
+        yield _table(lapse, role, beside=beside)
         yield _deaths(lapse, role)
     script = resources.files("heliograph.reports").joinpath("timelapse.js").read_text(encoding="utf8")
     yield Safe(f"<script>\n{script}</script>")
@@ -144,7 +145,7 @@ def _figures(lapse: Timelapse, role: str, *, prefix: str) -> Iterator[Safe]:
                  caption="From when until when each message was said; a cross where it died.")  # fmt: skip
 
 
-def _table(lapse: Timelapse, role: str) -> Safe:
+def _table(lapse: Timelapse, role: str, *, beside: str) -> Safe:
     headings = (
         "iteration",
         "env steps",
@@ -168,7 +169,7 @@ def _table(lapse: Timelapse, role: str) -> Safe:
         for row in own.head(MAX_ROWS).to_dict("records")
     ]  # fmt: skip
     cut = f", the first {MAX_ROWS}" if len(own) > MAX_ROWS else ""
-    return table(headings, rows, caption=f"Each moment{cut}; the CSV beside this page has them all")
+    return table(headings, rows, caption=f"Each moment{cut}{beside}")
 
 
 def _deaths(lapse: Timelapse, role: str) -> Safe:

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from heliograph.analysis.timelapse import Timelapse
 from heliograph.protocols.labels import shortened
-from heliograph.reports.plots import BLUE, MUTED, ORANGE, STYLE, VERMILION, Picture, blank
+from heliograph.reports.plots import BLUE, MUTED, ORANGE, STYLE, VERMILION, Drawing, blank
 
 __all__ = ["drift_over_time", "information_over_time", "lifelines", "vocabulary_over_time"]
 
@@ -17,7 +17,7 @@ TOLD = {"entropy_bits": ("entropy of messages", MUTED, (0, (4, 3))),
         "mutual_information_chance_bits": ("by chance", ORANGE, "-")}  # fmt: skip
 
 
-def information_over_time(lapse: Timelapse, *, role: str) -> Picture:
+def information_over_time(lapse: Timelapse, *, role: str) -> Drawing:
     """Bits that messages have, tell, and would tell by chance; changes from outside are dotted lines."""
     table = lapse.rows.loc[lapse.rows["role"] == role, ["iteration", *TOLD]].astype(float)
     with rc_context(STYLE):
@@ -27,10 +27,10 @@ def information_over_time(lapse: Timelapse, *, role: str) -> Picture:
         _finish(axes, lapse, ylabel="bits")
         axes.set_ylim(bottom=0)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.0, handlelength=1.3, borderpad=0.1)
-    return Picture(figure, axes, table.reset_index(drop=True))
+    return Drawing(figure, axes, table.reset_index(drop=True))
 
 
-def drift_over_time(lapse: Timelapse, *, role: str) -> Picture:
+def drift_over_time(lapse: Timelapse, *, role: str) -> Drawing:
     """The share of meanings whose most frequent message is another than at the moment before."""
     table = lapse.rows.loc[lapse.rows["role"] == role, ["iteration", "changed_share", "edit_distance"]].astype(float)
     with rc_context(STYLE):
@@ -39,10 +39,10 @@ def drift_over_time(lapse: Timelapse, *, role: str) -> Picture:
         _finish(axes, lapse, ylabel="meanings said otherwise")
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    return Picture(figure, axes, table.reset_index(drop=True))
+    return Drawing(figure, axes, table.reset_index(drop=True))
 
 
-def vocabulary_over_time(lapse: Timelapse, *, role: str) -> Picture:
+def vocabulary_over_time(lapse: Timelapse, *, role: str) -> Drawing:
     """How many different messages are said at each moment, and how many ever were until then."""
     table = lapse.rows.loc[lapse.rows["role"] == role, ["iteration", "num_messages", "born", "died"]].astype(float)
     table = table.assign(ever=table["born"].cumsum()).reset_index(drop=True)
@@ -53,10 +53,10 @@ def vocabulary_over_time(lapse: Timelapse, *, role: str) -> Picture:
         _finish(axes, lapse, ylabel="different messages")
         axes.set_ylim(bottom=0)
         figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
-    return Picture(figure, axes, table)
+    return Drawing(figure, axes, table)
 
 
-def lifelines(lapse: Timelapse, *, role: str) -> Picture:
+def lifelines(lapse: Timelapse, *, role: str) -> Drawing:
     """From when until when each message was said, the 30 most frequent; a cross where one died."""
     table = lapse.words[lapse.words["role"] == role].sort_values("uses", ascending=False, kind="stable")
     shown = table.head(MAX_WORDS).sort_values(["first", "last"], kind="stable").reset_index(drop=True)
@@ -71,7 +71,7 @@ def lifelines(lapse: Timelapse, *, role: str) -> Picture:
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         _finish(axes, lapse, ylabel="message")
-    return Picture(figure, axes, table.reset_index(drop=True))
+    return Drawing(figure, axes, table.reset_index(drop=True))
 
 
 def _finish(axes: Axes, lapse: Timelapse, *, ylabel: str) -> None:

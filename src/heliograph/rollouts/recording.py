@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from heliograph.channels.base import Channel
+from heliograph.channels.wrapper import Wrapper
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.team.state import Acted, StepOutput, TeamState
 from heliograph.types import Edges, Message, TeamStep, Tree, held, map_tensors, stack
@@ -78,9 +80,10 @@ class Record:
     """
 
     def __init__(
-        self, initial: TeamState, *, lengths: Tensor, num_steps: int | None = None, keeping: Keeping = Keeping.SEEN
-    ):
-        self.lengths, self.keeping = lengths.clone(), keeping
+        self, initial: TeamState, *, lengths: Tensor, num_steps: int | None = None, keeping: Keeping = Keeping.SEEN,
+        channel: Channel | None = None,
+    ):  # fmt: skip
+        self.lengths, self.keeping, self.channel = lengths.clone(), keeping, channel
         self.initial = initial
         self.observations = Frames(BLOCK_SIZE if num_steps is None else num_steps + 1)
         self.ends: dict[int, tuple[Tensor | slice, Tree]] = {}
@@ -111,7 +114,7 @@ class Record:
         self.states.append(_kept_of(state))
         done = _done_in(acted)
         if self.keeping is Keeping.SAID:
-            self.said.add((done.messages, done.draws))
+            self.said.add((done.messages, tuple(without_noise(self.channel, draw) for draw in done.draws)))
             done = dataclasses.replace(done, messages=(), draws=(), listening=())
         self.acted.append(done)
         self.steps.append(_unseen(step, state=self.keeping is Keeping.SEEN))
@@ -211,6 +214,13 @@ def _unseen(step: TeamStep, *, state: bool) -> TeamStep:
     if not state:
         rest.state, rest.final_state = torch.zeros(len(step.episode_over), 0, device=step.episode_over.device), None
     return rest
+
+
+def without_noise(channel: Channel | None, draw: Tree) -> Tree:
+    """The draw of a channel without the noise that decides nothing about what arrives: it takes as much as messages."""
+    if isinstance(channel, Wrapper):
+        return {**draw, "said": without_noise(channel.inner, draw["said"])}
+    return None if channel is not None and type(channel).transit is Channel.transit else draw
 
 
 def _kept_of(state: TeamState) -> _Kept:

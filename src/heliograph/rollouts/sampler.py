@@ -130,7 +130,7 @@ class Sampler:
         self.reset()
         if isinstance(intervention, Restarting):
             intervention.restart()
-        record = Record(self._now[1], lengths=self._lengths, keeping=keeping)
+        record = Record(self._now[1], lengths=self._lengths, keeping=keeping, channel=self.team.channel)
         alive = torch.ones(self.env.num_envs, dtype=torch.bool, device=self.env.device)
         bounded = self.env.horizon or self.env.time_limit
         limit = bounded or MAX_EPISODE_STEPS
