@@ -25,8 +25,8 @@ class CommMAPPOConfig(ClippedConfig):
 
     Values are learnt from the state of all agents (`critic="state"`), in units of a debiased running normaliser
     (`normalise_values`, `value_norm_decay`), with a Huber loss (`huber_delta`) of whichever is worse, the value or the
-    value clipped to within `clip_param` of the old one (`clip_values`). Critics have layer norm, and begin orthogonal. One minibatch is the
-    whole batch, ten epochs long. Defaults are those of the published code for particle tasks
+    value clipped to within `clip_param` of the old one (`clip_values`). Critics have layer norm, and begin orthogonal.
+    One minibatch is the whole batch, ten epochs long. Defaults are those of the published code for particle tasks
     (github.com/marlbenchmark/on-policy, commit de66d7a, `train_mpe_spread.sh`; `train_mpe_comm.sh` has 15 epochs): 128
     copies of 25 steps. On channels whose messages are sampled these are part of each agent's ratio.
 
@@ -88,10 +88,8 @@ class CommMAPPOConfig(ClippedConfig):
         return {**super().critic_settings(), "decay": decay, "layer_norm": True}
 
     def idle(self, team: Team) -> dict[str, str]:
-        """As of PPO, and what belongs to values that are held against older ones, or normalised."""
+        """As of PPO, and what belongs to values that are normalised."""
         found = super().idle(team)
-        if self.clip_param is None:
-            found["clip_values"] = "values are clipped to within clip_param of the old ones; set it, or leave this out"
         if not self.normalise_values:
             found["value_norm_decay"] = "values are not normalised; set normalise_values, or leave it out"
         return found
