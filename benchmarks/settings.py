@@ -272,7 +272,7 @@ TEAM: Settings = {
 }  # fmt: skip
 OFF_POLICY: Settings = {
     "lr": 1e-3, "gamma": 0.5, "tau": 0.1, "q_size": 16, "replay_env_steps": 24, "env_steps_per_update": 4,
-    "num_steps_sampled_before_learning_starts": 24, "logit_penalty": 1.0, "grad_clip": 1e-6,
+    "num_steps_sampled_before_learning_starts": 40, "logit_penalty": 1.0, "grad_clip": 1e-6,
     "grad_clip_by": With("value", {"grad_clip": 1e-6}), "train_batch_size_per_learner": 24,
     "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
 }  # fmt: skip

@@ -66,8 +66,8 @@ def returns(trainer: LocalTrainer, iterations: int) -> list[float]:
     [
         (config(CommMAACConfig), 20, 0.4, 0.95),
         (config(CommMAACConfig, attention="uniform"), 20, 0.4, 0.95),
-        (config(CommMADDPGConfig, env_settings={"agents": 2}, lr=0.005, env_steps_per_update=8), 40, 0.4, 0.8),
-        (config(CommMADDPGConfig, env_settings={"numbers": True}), 40, 0.4, 0.9),
+        (config(CommMADDPGConfig, env_settings={"agents": 2}, lr=0.02), 40, 0.4, 0.8),
+        (config(CommMADDPGConfig, env_settings={"agents": 2, "numbers": True}), 25, 0.5, 0.85),
     ],
     ids=["maac", "uniform", "maddpg", "maddpg in a Box"],
 )
@@ -115,7 +115,7 @@ def test_targets_of_whole_episodes_by_hand() -> None:
     learner, one = trainer.learner, batch(trainer)
     found = learner.targets(one)
     assert bool(found.known.all())
-    assert torch.equal(found.targets[1], one.rollout.rewards[1])
+    torch.testing.assert_close(found.targets[1], one.rollout.rewards[1])
     unrolled = learner.target.unroll(one.rollout, as_heard=True)
     ahead = looking_ahead(learner.target, unrolled, one.minibatch)
     values = learner.next_values(ahead, one.rollout.valid)["agent"]
@@ -161,18 +161,16 @@ def test_losses_of_listeners_reach_speakers_through_the_channel_and_never_the_cr
 
 def test_the_gradient_of_shared_parts_is_divided_by_the_number_of_agents() -> None:
     trainer = filled(config(CommMAACConfig, critic_grad_clip=None))
-    learner, seen = trainer.learner, {}
-    for share in (1, 3):
-        learner.critic.num_agents = share
-        learner.apply_gradients = lambda gradients, share=share: seen.update(
-            {share: {name: p.grad.clone() for name, p in learner.critic.named_parameters() if p.grad is not None}}
-        )
-        learner._stream.manual_seed(0)
-        values, _ = learner.critic_terms(batch(trainer))
-        loss = values["agent"].square().mean()
-        learner._descend({"total_loss": loss})
-    torch.testing.assert_close(seen[3]["key.weight"] * 3, seen[1]["key.weight"])
-    torch.testing.assert_close(seen[3]["heads_of.agent.0.weight"], seen[1]["heads_of.agent.0.weight"])
+    learner = trainer.learner
+    learner.apply_gradients = lambda gradients: None
+    values, _ = learner.critic_terms(batch(trainer))
+    loss = values["agent"].square().mean()
+    weights = dict(learner.critic.named_parameters())
+    whole = dict(zip(weights, torch.autograd.grad(loss, list(weights.values()), retain_graph=True), strict=True))
+    learner._descend({"total_loss": loss})
+    for name, share in (("key.weight", 3), ("of_both.agent.weight", 3), ("heads_of.agent.0.weight", 1)):
+        assert whole[name].any()
+        torch.testing.assert_close(weights[name].grad * share, whole[name])
 
 
 @each
@@ -219,7 +217,7 @@ def test_there_is_one_update_for_every_so_many_env_steps_once_learning_starts(ki
 
 @each
 def test_the_targets_follow_slowly(kind: Any) -> None:
-    trainer = LocalTrainer(config(kind, tau=0.5, env_steps_per_update=64))
+    trainer = LocalTrainer(config(kind, "identity", model="silent", copies=32, tau=0.5, env_steps_per_update=64))
     learner = trainer.learner
     before = copy.deepcopy(dict(learner.target_critic.named_parameters()))
     trainer.train()
@@ -247,7 +245,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(kind: Any, channel: str, setting
     returns(second, 3)
     one, other = whole.get_state(), second.get_state()
     left, right = flat(one), flat(other)
-    assert left.keys() == right.keys() and whole.learner.num_updates == 22
+    assert left.keys() == right.keys() and whole.learner.num_updates == 20
     different = [key for key in left if not torch.equal(left[key], right[key])]
     assert not different
 
