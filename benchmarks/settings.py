@@ -152,6 +152,7 @@ ONLY_IN_PLAY = {
     "self_loop": "with complete='all' one's own edge is taken, as 'forced' says",
     "threshold": "where no channel input lies between two thresholds, the same bits are said",
     "combine": "where nobody hears two messages at once, their mean is their sum",
+    "value_norm_decay": "after one batch all decays agree, and a second one tells in the policies of a third update",
     "squash": "where hidden states are small, tanh leaves them nearly as they are",
 }
 """Settings whose effect depends on what happens in an episode, which nobody knows before; why one may have none."""
@@ -311,6 +312,7 @@ TRAINING: dict[str, Settings] = {
         "batch_mode": "complete_episodes",
     },
 }  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
