@@ -51,11 +51,18 @@ class With:
 
 
 COPIES = {"num_envs_per_env_runner": 8}
+REPLAY = {
+    **COPIES, "train_batch_size_per_learner": 16, "num_steps_sampled_before_learning_starts": 8, "q_size": 8,
+    "env_steps_per_update": 8, "replay_env_steps": 64, "tau": 0.5, "lr": 1e-2,
+}  # fmt: skip
 BATCH = {**COPIES, "train_batch_size_per_learner": 32}
 ALGORITHMS: dict[str, Settings] = {
     "ppo": {**BATCH, "minibatch_size": 16, "num_epochs": 2},
     "a2c": BATCH,
     "qlearning": {**COPIES, "target_update_every": 1},
+    "maac": REPLAY,
+    "maddpg": REPLAY,
+    "mappo": {**BATCH, "minibatch_size": 16, "num_epochs": 2},
 }
 ENVS: dict[str, Settings] = {
     "predator_prey": {"size": 3, "predators": 4, "steps": 4},
@@ -148,13 +155,14 @@ ONLY_IN_PLAY = {
     "self_loop": "with complete='all' one's own edge is taken, as 'forced' says",
     "threshold": "where no channel input lies between two thresholds, the same bits are said",
     "combine": "where nobody hears two messages at once, their mean is their sum",
+    "value_norm_decay": "after one batch all decays agree, and a second one tells in the policies of a third update",
     "squash": "where hidden states are small, tanh leaves them nearly as they are",
 }
 """Settings whose effect depends on what happens in an episode, which nobody knows before; why one may have none."""
 
 ONCE = ("identity", "colour_digit", "multistep_digits")
 """Environments in which each agent acts once in an episode: no value comes later."""
-SO_ANYWAY = {("team.normalise_values", "algorithm=qlearning")} | {
+SO_ANYWAY = {("team.normalise_values", f"algorithm={name}") for name in ("qlearning", "maac", "maddpg")} | {
     (f"training.qlearning.{name}", f"algorithm=qlearning+env={env}")
     for name in ("gamma", "target_update_every")
     for env in ONCE
@@ -269,6 +277,12 @@ TEAM: Settings = {
     "networks": "separate", "critic": "hidden+state", "critic_size": 16, "normalise_observations": True,
     "normalise_rewards": True, "normalise_values": False, "freeze_team": True,
 }  # fmt: skip
+OFF_POLICY: Settings = {
+    "lr": 1e-3, "gamma": 0.5, "tau": 0.1, "q_size": 16, "replay_env_steps": 24, "env_steps_per_update": 4,
+    "num_steps_sampled_before_learning_starts": 40, "logit_penalty": 1.0, "grad_clip": 1e-6,
+    "grad_clip_by": With("value", {"grad_clip": 1e-6}), "train_batch_size_per_learner": 24,
+    "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
+}  # fmt: skip
 TRAINING: dict[str, Settings] = {
     "ppo": {
         "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "clip_param": 1e-4, "entropy_coeff": 0.5,
@@ -289,6 +303,19 @@ TRAINING: dict[str, Settings] = {
         "bootstrap": "step", "message_bootstrap": "average", "mixing": "vdn", "grad_clip": 1e-5,
         "grad_clip_by": With("global_norm", {"grad_clip": 1e-5}),
         "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
+    },
+    "maac": {
+        **OFF_POLICY, "entropy_coeff": 0.5, "attention": "uniform", "attention_heads": 2, "attention_penalty": 1.0,
+        "standardise_rewards": False, "critic_grad_clip": 1e-6, "critic_weight_decay": 1.0,
+    },
+    "maddpg": {**OFF_POLICY, "temperature": 0.2},
+    "mappo": {
+        "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "clip_param": 1e-4, "clip_values": False, "huber_delta": 1e-3,
+        "value_norm_decay": 0.5, "entropy_coeff": 0.5, "message_entropy_coeff": 0.5, "vf_loss_coeff": 2.0,
+        "normalise_advantages": False, "mean_ratio": 1.0, "detach_gap": 2, "target_kl": 1e-12, "grad_clip": 1e-3,
+        "grad_clip_by": With("value", {"grad_clip": 1e-3}), "train_batch_size_per_learner": 64, "num_epochs": 3,
+        "minibatch_size": 32, "num_envs_per_env_runner": 16, "rollout_fragment_length": 3,
+        "batch_mode": "complete_episodes",
     },
 }  # fmt: skip
 

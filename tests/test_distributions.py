@@ -170,3 +170,33 @@ def test_scores_are_both_at_once(space: spaces.Space, batch: tuple, data: st.Dat
     found = distributions.score(space, inputs, action)
     assert torch.allclose(found.log_prob, distributions.log_prob(space, inputs, action), rtol=1e-5, atol=1e-6)
     assert torch.allclose(found.entropy, distributions.action_entropy(space, inputs), rtol=1e-5, atol=1e-6)
+
+
+def test_joint_choices_by_hand() -> None:
+    parts = [torch.tensor([0.25, 0.75]).log(), torch.tensor([0.5, 0.3, 0.2]).log()]
+    joint = distributions.joint_log_probs(parts).exp()
+    assert joint.tolist() == pytest.approx([0.125, 0.075, 0.05, 0.375, 0.225, 0.15])
+    picks = torch.tensor([[0, 0], [0, 2], [1, 1]])
+    assert distributions.joint_index(picks, [2, 3]).tolist() == [0, 2, 4]
+
+
+def test_a_straight_through_sample_is_one_hot_with_the_gradient_of_the_relaxed_one() -> None:
+    logits = torch.tensor([1.0, 0.0, -1.0], requires_grad=True)
+    sample = distributions.straight_through_sample(logits, temperature=0.5, generator=stream(3))
+    noise = distributions.gumbel(logits.shape, generator=stream(3), device=logits.device)
+    soft = torch.softmax((logits.detach() + noise) / 0.5, 0)
+    torch.testing.assert_close(sample.detach(), torch.eye(3)[soft.argmax()])
+    weight = torch.tensor([1.0, 2.0, 4.0])
+    (found,) = torch.autograd.grad((sample * weight).sum(), logits)
+    by_hand = soft * (weight - (soft * weight).sum()) / 0.5
+    torch.testing.assert_close(found, by_hand)
+    many = distributions.straight_through_sample(logits.detach().expand(4000, 3), temperature=0.5, generator=stream(0))
+    torch.testing.assert_close(many.mean(0), torch.softmax(logits.detach(), 0), atol=0.03, rtol=0)
+
+
+def test_a_gaussian_sample_has_gradients_to_mean_and_deviation() -> None:
+    inputs = torch.tensor([2.0, 0.0], requires_grad=True)
+    sample = distributions.gaussian_sample(inputs.expand(5000, 2), generator=stream(0))
+    assert float(sample.mean()) == pytest.approx(2.0, abs=0.05) and float(sample.std()) == pytest.approx(1, abs=0.05)
+    (found,) = torch.autograd.grad(sample[0].sum(), inputs)
+    assert found.tolist() == pytest.approx([1.0, float(sample[0]) - 2.0], abs=1e-5)

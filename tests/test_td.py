@@ -1,5 +1,7 @@
 """The maths of Q-learning, against numbers worked by hand."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -70,3 +72,13 @@ def test_a_head_bootstraps_from_itself_or_from_both(average: bool, expected: lis
     available, other_available = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])
     found = td.bootstrap_value(own, other, available=available, other_available=other_available, average=average)
     assert found.tolist() == expected
+
+
+def test_counterfactual_advantage_and_soft_value_by_hand() -> None:
+    """Values 1, 2, 6 under odds 1/2, 1/4, 1/4: mean 2.5; entropy 1.5 ln 2."""
+    values, odds = torch.tensor([[1.0, 2.0, 6.0]] * 3), torch.tensor([[0.5, 0.25, 0.25]] * 3)
+    found = td.counterfactual_advantage(values, odds.log(), torch.tensor([0, 1, 2]))
+    assert found.tolist() == pytest.approx([-1.5, -0.5, 3.5])
+    assert float((odds[0] * found).sum()) == pytest.approx(0.0)
+    soft = td.soft_value(values, odds.log(), entropy_coeff=0.1)
+    assert soft.tolist() == pytest.approx([2.5 + 0.1 * 1.5 * math.log(2)] * 3)

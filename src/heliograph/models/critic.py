@@ -1,14 +1,25 @@
 """The critic: values that only learning needs, never acting."""
 
+import itertools
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from heliograph.models.blocks import RunningMoments, mlp
+from heliograph.models.blocks import RunningMoments, mlp, orthogonal_
 
 LEAST_WEIGHT, LEAST_VARIANCE = 1e-5, 1e-2
 VIEWS = ("hidden", "state", "observation", "hidden+state")
+
+
+def normed_mlp(sizes: list[int]) -> nn.Sequential:
+    """Linear maps with ReLU and layer norm after each but the last; orthogonal at first."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in itertools.pairwise(sizes[:-1]):
+        layers += [orthogonal_(nn.Linear(fan_in, fan_out), gain=math.sqrt(2)), nn.ReLU(), nn.LayerNorm(fan_out)]
+    return nn.Sequential(*layers, orthogonal_(nn.Linear(*sizes[-2:])))
 
 
 class DebiasedMoments(nn.Module):
@@ -56,21 +67,22 @@ class Critic(nn.Module):
     twice, over the encoded observation), "state" (the same over all that the environment knows: a centralised
     critic) or "hidden+state" (both, as an agent's future depends on its memory too; Baisero and Amato 2022). It never
     sees a message sent in its own step, so it is a lawful baseline of that message. Values are learnt in normalised
-    units; `moments` hold those of the targets (with a `decay` in the way of MAPPO). With size 0 values are linear in
-    what is seen.
+    units; `moments` hold those of the targets. With size 0 values are linear in what is seen. As in MAPPO, `layer_norm`
+    has features and layers normalised, with ReLU and orthogonal weights at first, and moments may have a `decay`.
     """
 
     def __init__(
         self, *, view: str, input_size: int, num_agents: int, size: int = 64, state_size: int = 0,
-        decay: float | None = None,
+        layer_norm: bool = False, decay: float | None = None,
     ):  # fmt: skip
         super().__init__()
         if view not in VIEWS:
             raise ValueError(f"critic={view!r}: must be one of {', '.join(map(repr, VIEWS))}")
         self.view = view
         extra = {"state": num_agents if num_agents > 1 else 0, "hidden+state": state_size}.get(view, 0)
-        inner = [size] * (1 if view == "hidden" else 2) if size else []
-        self.net = mlp([input_size + extra, *inner, 1])
+        sizes = [input_size + extra, *([size] * (1 if view == "hidden" else 2) if size else []), 1]
+        self.net = normed_mlp(sizes) if layer_norm else mlp(sizes)
+        self.input_norm = nn.LayerNorm(input_size) if layer_norm else nn.Identity()
         self.num_agents, self.extra = num_agents, extra
         self.moments = RunningMoments(1, num_batches=20) if decay is None else DebiasedMoments(decay=decay)
 
@@ -90,6 +102,7 @@ class Critic(nn.Module):
         What all agents share is computed once, so that the cost grows with their number, and not with its square.
         """
         first: nn.Linear = self.net[0]
+        features = self.input_norm(features)
         if self.view == "state" and not self.extra:
             return self.net(features).expand(*features.shape[:-1], self.num_agents)
         if not self.extra:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from ray.rllib.algorithms.algorithm_config import NotProvided
 from ray.tune.registry import register_trainable
-from torch import Tensor, nn
+from torch import Tensor
 
 from heliograph.checks import check_number
 from heliograph.rllib.actor_critic import Prepared
@@ -25,14 +25,15 @@ class CommMAPPOConfig(ClippedConfig):
 
     Values are learnt from the state of all agents (`critic="state"`), in units of a debiased running normaliser
     (`normalise_values`, `value_norm_decay`), with a Huber loss (`huber_delta`) of whichever is worse, the value or the
-    value clipped to within `clip_param` of the old one (`clip_values`); critics begin orthogonal. One minibatch is the
-    whole batch, ten epochs long. Defaults are those of the published code for particle tasks
+    value clipped to within `clip_param` of the old one (`clip_values`). Critics have layer norm, and begin orthogonal.
+    One minibatch is the whole batch, ten epochs long. Defaults are those of the published code for particle tasks
     (github.com/marlbenchmark/on-policy, commit de66d7a, `train_mpe_spread.sh`; `train_mpe_comm.sh` has 15 epochs): 128
     copies of 25 steps. On channels whose messages are sampled these are part of each agent's ratio.
 
     Differences: gradients of actors and critics are clipped together, at one learning rate; models have no layer norm,
     begin with heads of gain 0.1 (0.01), and are not cut into chunks of 10 steps, but unrolled through whole rollouts;
-    the critic has no memory, and is tanh; the normaliser moves once a batch, as far as once in each epoch.
+    the critic has no memory; the normaliser moves once a batch, as far as once in each epoch; what is expected after
+    an episode that its length cuts short counts (in the published particle tasks nothing comes after it).
     """
 
     def __init__(self, algo_class: type | None = None):
@@ -82,15 +83,13 @@ class CommMAPPOConfig(ClippedConfig):
         return MAPPOLearner
 
     def critic_settings(self) -> dict[str, Any]:
-        """Return what all critics have, and the decay of a batch."""
+        """Return what all critics have, layer norm, and the decay of a batch."""
         decay = self.value_norm_decay**self.num_epochs if self.normalise_values else None
-        return {**super().critic_settings(), "decay": decay}
+        return {**super().critic_settings(), "decay": decay, "layer_norm": True}
 
     def idle(self, team: Team) -> dict[str, str]:
-        """As of PPO, and what belongs to values that are held against older ones, or normalised."""
+        """As of PPO, and what belongs to values that are normalised."""
         found = super().idle(team)
-        if self.clip_param is None:
-            found["clip_values"] = "values are clipped to within clip_param of the old ones; set it, or leave this out"
         if not self.normalise_values:
             found["value_norm_decay"] = "values are not normalised; set normalise_values, or leave it out"
         return found
@@ -119,18 +118,6 @@ register_trainable("CommMAPPO", CommMAPPO)  # else Tune, given the name, would i
 
 class MAPPOLearner(ClippedLearner):
     """The joint PPO loss of a team, and MAPPO's loss of values."""
-
-    def build(self) -> None:
-        """Build modules and optimisers; critics begin orthogonal."""
-        super().build()
-        stream = torch.Generator(device=self._device)
-        stream.manual_seed(0 if self.config.seed is None else int(self.config.seed))
-        for name in self.team_module.team.layout.policies:
-            layers = [layer for layer in self.team_module[name].critic.modules() if isinstance(layer, nn.Linear)]
-            for layer in layers:
-                gain = 1.0 if layer is layers[-1] else nn.init.calculate_gain("tanh")
-                nn.init.orthogonal_(layer.weight, gain, generator=stream)
-                nn.init.zeros_(layer.bias)
 
     def kept_values(self, values: Float[Tensor, "T B N"], rollout: Rollout) -> Float[Tensor, "T B N"] | None:
         """Return those that the critics put out, to be held against later ones."""
