@@ -17,7 +17,7 @@ from heliograph.envs.mpe_speaker_listener import MPESpeakerListener
 from heliograph.envs.mpe_spread import MPESpread
 from heliograph.envs.mpe_tag import MPETag
 from heliograph.envs.mpe_world_comm import MPEWorldComm
-from heliograph.envs.particle_physics import contact_forces, moved, pairs_of, rest_points
+from heliograph.envs.particle_physics import _press_all, contact_forces, moved, pairs_of, rest_points, yielding
 from heliograph.envs.particle_scores import simulated_scores
 from heliograph.envs.particle_task import ParticleTask
 from heliograph.envs.scene import Shape
@@ -98,6 +98,33 @@ def test_particles_press_each_other_apart_equally_and_those_in_one_place_do_not(
     force = contact_forces(place, pairs, reach=torch.full((3, 1), 0.3, dtype=torch.float64))[..., 0]
     assert force.sum(0).abs().max() < 1e-12
     assert force[1].tolist() == pytest.approx([2 * 100 * 0.2, 0.0])  # two discs, each 0.2 deep, 100 for each unit
+
+
+@pytest.mark.parametrize("masses", [(1.0, 1.0, 1.0, 1.0), (1.0, 2.0, 1.0, 3.0)])
+def test_only_near_ones_are_asked_and_the_forces_are_those_of_all(masses: tuple[float, ...]) -> None:
+    pairs = pairs_of(4, device=torch.device("cpu"))
+    place = torch.rand(4, 2, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    how = {
+        "reach": torch.rand(len(pairs[0]), 1, dtype=torch.float64) / 3,
+        "yielding": yielding(torch.tensor(masses, dtype=torch.float64).view(-1, 1, 1), pairs),
+    }
+    apart = place[pairs[0]] - place[pairs[1]]
+    everyone = _press_all(torch.zeros_like(place), apart, pairs, **how)
+    before = torch.ones_like(place)
+    found = contact_forces(place, pairs, **how, onto=before)
+    assert found is before and torch.allclose(found - 1, everyone, atol=1e-12)
+    assert 0.1 < float((everyone.abs() > 1e-12).double().mean()) < 1
+
+
+def test_what_is_seen_at_once_is_what_is_seen_part_by_part() -> None:
+    for env in (MPESpread(agents=4, num_envs=64), MPETag(good=2, num_envs=64)):
+        env.reset()
+        for _ in range(3):
+            env.step(env.oracle(env.state))
+        parts = env.seen(env.state)
+        for role, shown in env.view().observations.items():
+            apart = torch.cat([part.float() for part in parts[role]], 1).permute(2, 0, 1)
+            assert torch.allclose(shown, apart, atol=1e-6)
 
 
 def test_nobody_is_faster_than_allowed() -> None:

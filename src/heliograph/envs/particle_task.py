@@ -26,6 +26,7 @@ from heliograph.envs.particle_physics import (
     yielding,
 )
 from heliograph.envs.scene import Actor, Floor, Ground, Place, Scene, Shape, grid_cells
+from heliograph.envs.state import select
 from heliograph.types import Edges, Role
 
 __all__ = ["CLOSE", "ParticleSettings", "ParticleTask", "check_words", "particle_places", "towards"]
@@ -57,6 +58,8 @@ class ParticleTask(TeamEnv[P]):
     """
 
     bounds_exact = False
+    sees_linearly: ClassVar[bool] = False
+    """True where all that is seen are sums and differences of velocities, places and landmarks."""
     moves_at_once: ClassVar[bool] = False
     """True where agents move with the velocity that a push has given them, as in older worlds than mpe2's."""
 
@@ -100,6 +103,8 @@ class ParticleTask(TeamEnv[P]):
         kinds = [kind for kind in particles for _ in range(kind.number)]
         self._acting = torch.tensor([kind.moves or kind.words > 0 for kind in kinds], device=self.device)
         self._speaking = torch.tensor([kind.name in self.may_speak() for kind in kinds], device=self.device)
+        self._sizes = {kind.name: kind.sees for kind in particles}
+        self._unit_sight: dict[str, Tensor] = {}
         self._others = others_of(self.num_agents, device=self.device)
 
     # ---- what a task fills in ----------------------------------------------------------------------------------
@@ -131,6 +136,10 @@ class ParticleTask(TeamEnv[P]):
     def hearing(self, state: P) -> Edges | None:
         """Return who may hear whom; None, the default, for all."""
         return None
+
+    def judged(self, state: P) -> tuple[Float[Tensor, "N B"], Bool[Tensor, " B"] | None]:
+        """Return `pay` and `reached`; to be filled in where they are quicker found together."""
+        return self.pay(state), self.reached(state)
 
     def measured(self, state: P) -> dict[str, Float[Tensor, " B"]]:
         """Further numbers to be told of each step, by name; those of last steps become metrics."""
@@ -193,9 +202,9 @@ class ParticleTask(TeamEnv[P]):
         place, landmark = per_particle(state.place), per_particle(state.landmark)
         force = self._pushes(actions)
         if self.contact:
-            force = force + contact_forces(place, self.pairs, reach=self._reach, yielding=self._yielding)
+            contact_forces(place, self.pairs, reach=self._reach, yielding=self._yielding, onto=force)
         if self.obstacles:
-            force = force + obstacle_forces(place, landmark[: self.obstacles], reach=self._obstacle_reach)
+            force += obstacle_forces(place, landmark[: self.obstacles], reach=self._obstacle_reach)
         velocity = per_particle(state.velocity)
         place, velocity = moved(place, velocity, force, max_speed=self._max_speed, at_once=self.moves_at_once)
         state = dataclasses.replace(
@@ -207,9 +216,9 @@ class ParticleTask(TeamEnv[P]):
         )
         over = state.time >= self.steps
         everyone = over[:, None].expand(-1, self.num_agents)
-        reached = self.reached(state)
+        pay, reached = self.judged(state)
         return state, Outcome(
-            rewards=self.pay(state).t().float(),
+            rewards=pay.t().float(),
             terminated=torch.zeros_like(everyone),
             truncated=everyone,
             episode_over=over,
@@ -220,14 +229,39 @@ class ParticleTask(TeamEnv[P]):
         """Return what each agent sees of the others and of the landmarks, from where it is."""
         copies = (self.num_envs, -1)
         return View(
-            observations={name: _rows(parts) for name, parts in self.seen(state).items()},
+            observations=self._observed(state),
             observing=torch.ones_like(self._acting).expand(copies),
             acting=self._acting.expand(copies),
             speaking=self._speaking.expand(copies),
             meaning=self.known(state),
             hearing=self.hearing(state),
-            positions=state.place.float().contiguous(),
+            positions=state.place.float(),
         )
+
+    def _observed(self, state: P) -> dict[str, Float[Tensor, "B A O"]]:
+        """Return what each role observes; at once by a product of matrices, where numbers are exact enough in it."""
+        if not self.sees_linearly or torch.get_float32_matmul_precision() != "highest":
+            return {name: _rows(parts) for name, parts in self.seen(state).items()}
+        if not self._unit_sight:
+            self._unit_sight = self._unit_views(state)
+        bodies = [per_particle(part).flatten(0, 1) for part in (state.velocity, state.place, state.landmark)]
+        numbers = torch.empty(sum(map(len, bodies)), self.num_envs, device=self.device)
+        for rows, body in zip(numbers.split([len(body) for body in bodies]), bodies, strict=True):
+            rows.copy_(body)
+        flat = numbers.t()
+        return {
+            name: torch.mm(flat, sight).view(self.num_envs, -1, self._sizes[name])
+            for name, sight in self._unit_sight.items()
+        }
+
+    def _unit_views(self, state: P) -> dict[str, Float[Tensor, "U AO"]]:
+        """Return what is seen where one velocity, place or landmark is 1 along an axis, and all else is 0."""
+        bodies = (self.num_agents, self.num_agents, self.landmarks)
+        units = torch.eye(2 * sum(bodies), dtype=torch.float64, device=self.device)
+        velocity, place, landmark = (part.unflatten(1, (-1, 2)) for part in units.split([2 * n for n in bodies], 1))
+        nothing = torch.zeros(len(units), dtype=torch.long, device=self.device)
+        few = dataclasses.replace(select(state, nothing), velocity=velocity, place=place, landmark=landmark)
+        return {name: _rows(parts).flatten(1) for name, parts in self.seen(few).items()}
 
     def scene(self, state: P, copy: int = 0) -> Scene:
         """Agents, landmarks (goals are stars) and the task's own words; what lies within 1 of the centre, or more."""
@@ -306,8 +340,8 @@ class ParticleTask(TeamEnv[P]):
                 strength = per_particle(action)[:, :NUM_MOVES].double()
                 parts.append(strength[:, RIGHT::2] - strength[:, LEFT::2])
             else:
-                parts.append(_direction(action.t() % NUM_MOVES if kind.words else action.t()))
-        return torch.cat(parts) * self._force
+                parts.append(_direction(action % NUM_MOVES if kind.words else action))
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)) * self._force
 
     def _said(self, actions: dict[str, Tensor]) -> Float[Tensor, "B N V"]:
         """Return what each agent says with its action; zeros for those that have no words."""
@@ -340,9 +374,11 @@ def particle_places(landmark: Float[Tensor, "B M 2"], number: Int[Tensor, "B G"]
     return landmark.gather(1, number[..., None].expand(-1, -1, 2))
 
 
-def _direction(move: Int[Tensor, "A B"]) -> Float[Tensor, "A 2 B"]:
-    ahead, back = torch.stack([move == RIGHT, move == UP], 1), torch.stack([move == LEFT, move == DOWN], 1)
-    return ahead.double() - back.double()
+def _direction(move: Int[Tensor, "B A"]) -> Int[Tensor, "A 2 B"]:
+    """Return where to, in the smallest numbers, as most of the time goes into memory."""
+    small = move.to(torch.int8).t().contiguous()
+    ahead, back = torch.stack([small == RIGHT, small == UP], 1), torch.stack([small == LEFT, small == DOWN], 1)
+    return ahead.view(torch.int8) - back.view(torch.int8)
 
 
 def _rows(parts: Sequence[Float[Tensor, "A _k B"]]) -> Float[Tensor, "B A O"]:
