@@ -234,7 +234,7 @@ VALUES: dict[str, dict[str, Settings]] = {
         "full": {}, "exponential": {}, "none": {},
     },
     "model": {
-        "feedforward": {"size": 12, "last_action": True},
+        "feedforward": {"size": 12, "last_action": True, "heard_layer": 1},
         "cnet": {
             "size": 12, "layers": 2, "message_norm": "none", "initialisation": "uniform", "own_message": True,
             "observation_layers": 2, "message_gain": 2.0,

@@ -21,6 +21,9 @@ from heliograph.envs.particle_physics import _press_all, contact_forces, moved, 
 from heliograph.envs.particle_scores import simulated_scores
 from heliograph.envs.particle_task import ParticleTask
 from heliograph.envs.scene import Shape
+from heliograph.experiments.choices import TeamChoices
+from heliograph.rollouts.sampler import Sampler
+from heliograph.testing.small_teams import small_team
 from tests.envs.mpe2_twin import NAMES, WITH_WORDS, Apart, played_together
 
 TOLERANCE = 1e-5
@@ -185,6 +188,59 @@ def test_a_word_is_heard_in_the_next_observation_and_an_older_one_is_gone() -> N
         heard.append(step.observations["listener"][0, 0, -3:].tolist())
     assert heard == [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     assert env.scene(env.state).caption.endswith("speaker_0 says 0")
+
+
+@pytest.mark.parametrize("name", ["mpe_speaker_listener", "mpe_reference"])
+def test_symbols_heard_in_the_next_step_are_the_words_of_the_task(name: str) -> None:
+    words = {"mpe_speaker_listener": 3, "mpe_reference": 10}[name]
+    choices = TeamChoices(
+        model="feedforward", model_settings={"size": 8, "heard_layer": 1}, channel="symbols",
+        channel_settings={"vocabulary": words},
+    )  # fmt: skip
+    env = registry.load("env", name)(num_envs=5, steps=6)
+    sampler = Sampler(env, small_team(env, choices))
+    begin = sampler.env.start()
+    sampler.env.plan_start(begin)
+    rollout = sampler.episodes()
+    task: ParticleTask = registry.load("env", name)(words="task", steps=6, num_envs=5)
+    none = torch.zeros(5, task.num_agents, words)
+    task.plan_start(dataclasses.replace(begin, word=none))
+    step = task.reset()
+    for t in range(6):
+        said, actions = rollout.messages[0].symbols[t, ..., 0], {}
+        for kind in task.particles:
+            move, word = rollout.actions[kind.name][t], said[:, task.slots(kind.name)]
+            actions[kind.name] = (move + 5 * word if kind.moves else word) if kind.words else move
+        heard = {role: seen[..., -words:] for role, seen in step.observations.items()}
+        step = task.step(actions)
+        assert torch.allclose(step.rewards, rollout.rewards[t], atol=1e-6)
+        hearer = "listener" if name == "mpe_speaker_listener" else "agent"
+        if t:
+            sent = rollout.messages[0].payload[t - 1]
+            expected = sent[:, :1] if hearer == "listener" else sent.flip(1)
+            assert torch.equal(heard[hearer], expected)
+            own = task.roles[-1].observation_space.shape[0] - words
+            seen = rollout.observations[hearer][t]
+            assert seen.shape[-1] == own
+    assert len(rollout.messages) == 1 and rollout.messages[0].bits.unique().tolist() == [
+        pytest.approx(float(torch.tensor(float(words)).log2()))
+    ]
+
+
+def test_what_is_heard_at_the_first_layer_is_seen_as_if_it_stood_in_the_observation() -> None:
+    choices = TeamChoices(
+        model="feedforward", model_settings={"size": 8, "heard_layer": 1}, channel="symbols",
+        channel_settings={"vocabulary": 3},
+    )  # fmt: skip
+    env = MPESpeakerListener(num_envs=5, steps=3)
+    sampler = Sampler(env, small_team(env, choices))
+    rollout, policy = sampler.episodes(), sampler.team.policies["listener"]
+    first = next(module for module in policy.model.torso.modules() if isinstance(module, torch.nn.Linear))
+    weights = [first.weight, policy.message_decoder.weight]
+    bias = first.bias + policy.message_decoder.bias
+    whole = torch.cat([rollout.observations["listener"][1], rollout.messages[0].payload[0][:, :1]], -1)
+    hidden = torch.tanh(policy.model.middle(torch.tanh(whole @ torch.cat(weights, 1).t() + bias)))
+    assert torch.allclose(hidden, sampler.team.unroll(rollout).after["listener"][1], atol=1e-5)
 
 
 def test_what_is_known_is_what_others_are_to_be_told() -> None:
