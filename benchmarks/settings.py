@@ -160,6 +160,7 @@ SO_ANYWAY = {("team.normalise_values", "algorithm=qlearning")} | {
 }
 """Settings that say what is so anyway in some company, and are taken: Q-learning scales no values, for one."""
 
+NOISE = With("noise", {"words": "task"})
 LEWIS: Settings = {
     "objects": With("digits", {"attributes": None, "values": None}), "attributes": 3, "values": 4,
     "objects_seed": With(1, {"split": "train"}), "split": "train", "held_out": With("values", {"split": "train"}),
@@ -191,16 +192,17 @@ VALUES: dict[str, dict[str, Settings]] = {
         },
         "classification": {**LEWIS, "class_attribute": 1},
         "mpe_adversary": {**PARTICLES, "agents": 3},
-        "mpe_crypto": {**PARTICLES, "words": "task"},
+        "mpe_crypto": {**PARTICLES, "words": "task", "heard": NOISE},
         "mpe_push": PARTICLES,
-        "mpe_reference": {**PARTICLES, "local_ratio": 0.1, "words": "task"},
-        "mpe_speaker_listener": {**PARTICLES, "words": "task"},
+        "mpe_reference": {**PARTICLES, "local_ratio": 0.1, "words": "task", "heard": NOISE},
+        "mpe_speaker_listener": {**PARTICLES, "words": "task", "heard": NOISE},
         "mpe_spread": {**PARTICLES, "agents": 4, "local_ratio": 0.1},
         "mpe_tag": {**PARTICLES, "adversaries": 2, "good": 2, "obstacles": 1},
         "mpe_world_comm": {
             **PARTICLES, "adversaries": 3, "good": 1, "obstacles": 2, "food": 1, "forests": 1, "words": "task",
+            "heard": NOISE,
         },
-        "rover_tower": {**PARTICLES, "pairs": 3, "landmarks": 2, "words": "task"},
+        "rover_tower": {**PARTICLES, "pairs": 3, "landmarks": 2, "words": "task", "heard": NOISE},
         "treasure_collection": {**PARTICLES, "hunters": 4, "banks": 2, "rules": "code"},
     },
     "channel": {

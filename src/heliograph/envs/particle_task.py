@@ -11,8 +11,9 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.checks import check_choice, check_positive
+from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
+from heliograph.envs.own_words import HEARD, HEARING, Heard, OwnWords, heard_instead
 from heliograph.envs.particle_kinds import NUM_MOVES, P, Particles, ParticleState
 from heliograph.envs.particle_physics import (
     REST_PER_FORCE,
@@ -25,16 +26,14 @@ from heliograph.envs.particle_physics import (
     per_particle,
     yielding,
 )
-from heliograph.envs.scene import Actor, Floor, Ground, Place, Scene, Shape, grid_cells
+from heliograph.envs.particle_picture import particle_scene
+from heliograph.envs.scene import Scene
 from heliograph.envs.state import select
 from heliograph.types import Edges, Role
 
-__all__ = ["CLOSE", "ParticleSettings", "ParticleTask", "check_words", "particle_places", "towards"]
+__all__ = ["CLOSE", "ParticleSettings", "ParticleTask", "particle_places", "towards"]
 
-WORDS = ("channel", "task")
 LEFT, RIGHT, DOWN, UP = range(1, NUM_MOVES)
-CELLS = 11
-"""Side of the picture, which holds what lies within 1 of the centre, or farther where somebody does."""
 CLOSE = 0.1
 """Whoever is closer than this to a landmark has reached it."""
 
@@ -73,6 +72,7 @@ class ParticleTask(TeamEnv[P]):
         size_of_obstacle: float = 0.0,
         obstacles: int = 0,
         contact: bool = False,
+        heard: str | None = None,
         steps: int = 25,
         continuous_actions: bool = False,
         **base: Any,
@@ -103,6 +103,10 @@ class ParticleTask(TeamEnv[P]):
         kinds = [kind for kind in particles for _ in range(kind.number)]
         self._acting = torch.tensor([kind.moves or kind.words > 0 for kind in kinds], device=self.device)
         self._speaking = torch.tensor([kind.name in self.may_speak() for kind in kinds], device=self.device)
+        self.heard = Heard.SAID if heard is None else Heard(heard)
+        if heard is not None and not self.continuous_actions:
+            moves = {kind.name: NUM_MOVES if kind.moves else 1 for kind in particles if kind.name in self.may_speak()}
+            self.own_words = OwnWords(vocabulary=self.num_words, moves=moves)
         self._sizes = {kind.name: kind.sees for kind in particles}
         self._unit_sight: dict[str, Tensor] = {}
         self._others = others_of(self.num_agents, device=self.device)
@@ -211,7 +215,7 @@ class ParticleTask(TeamEnv[P]):
             state,
             place=per_copy(place),
             velocity=per_copy(velocity),
-            word=self._said(actions) if self.num_words else state.word,
+            word=self._heard(self._said(actions)) if self.num_words else state.word,
             time=state.time + 1,
         )
         over = state.time >= self.steps
@@ -222,7 +226,7 @@ class ParticleTask(TeamEnv[P]):
             terminated=torch.zeros_like(everyone),
             truncated=everyone,
             episode_over=over,
-            info={**self.measured(state), **({} if reached is None else {"success": reached})},
+            info={**self.measured(state), **({} if reached is None else {"success": reached}), **self._told_of(state)},
         )
 
     def observe(self, state: P) -> View:
@@ -265,32 +269,13 @@ class ParticleTask(TeamEnv[P]):
 
     def scene(self, state: P, copy: int = 0) -> Scene:
         """Agents, landmarks (goals are stars) and the task's own words; what lies within 1 of the centre, or more."""
-        points = torch.cat([state.place[copy], state.landmark[copy]])
-        span = max(1.0, float(points.abs().max()))
-        places: list[Place] = [
-            ((x / span + 1) / 2 * (CELLS - 1), (1 - y / span) / 2 * (CELLS - 1)) for x, y in points.tolist()
-        ]
-        goals = state.goal[copy].tolist()
-        kinds = [kind for kind, group in enumerate(self.particles) for _ in range(group.number)]
-        agents = tuple(
-            Actor(name=name, place=place, label=name[:1].upper() + name.rsplit("_", 1)[1], kind=kind)
-            for name, place, kind in zip(self.agents, places, kinds, strict=False)
+        return particle_scene(
+            state,
+            copy,
+            particles=self.particles,
+            landmarks=self.names_of_landmarks(),
+            caption=", ".join(filter(None, [self.captioned(state, copy), self._words_of(state, copy)])),
         )
-        things = tuple(
-            Actor(
-                name=name,
-                place=place,
-                label=name[0] + name.rsplit(" ", 1)[1],
-                kind=len(self.particles) + number,
-                shape=Shape.STAR if number in goals else Shape.SQUARE,
-            )
-            for number, (name, place) in enumerate(
-                zip(self.names_of_landmarks(), places[self.num_agents :], strict=True)
-            )
-        )
-        floor = Floor(ground=Ground.FLOOR, cells=grid_cells(CELLS, CELLS))
-        caption = ", ".join(filter(None, [self.captioned(state, copy), self._words_of(state, copy)]))
-        return Scene(columns=CELLS, rows=CELLS, agents=agents, things=things, floors=(floor,), caption=caption)
 
     def steered(self, errors: dict[str, Float[Tensor, "B A 2"]]) -> dict[str, Tensor]:
         """Moves that take agents as far as `errors` from where they would come to rest; no word but the first."""
@@ -356,17 +341,25 @@ class ParticleTask(TeamEnv[P]):
                 parts.append(F.one_hot(action // NUM_MOVES if kind.moves else action, kind.words).float())
         return torch.cat(parts, 1)
 
+    def _heard(self, word: Float[Tensor, "B N V"]) -> Float[Tensor, "B N V"]:
+        return heard_instead(word, self.heard, speaking=self._speaking, generator=self.generator)
+
+    def _told_of(self, state: P) -> dict[str, Tensor]:
+        """Return what an analyst may know of the task's own words."""
+        if self.own_words is None:
+            return {}
+        edges = self.hearing(state)
+        others = ~torch.eye(self.num_agents, dtype=torch.bool, device=self.device)
+        mask = (others & self._speaking).expand(self.num_envs, -1, -1) if edges is None else edges.mask
+        if not self.rivals_hear:
+            mask = mask & (self.team_of_agent[:, None] == self.team_of_agent)
+        return {HEARD: state.word, HEARING: mask}
+
     def _words_of(self, state: P, copy: int) -> str:
         talkers = [self.slots(kind.name) for kind in self.particles if kind.words]
         slots = [slot for part in talkers for slot in range(self.num_agents)[part]]
         said = [(self.agents[slot], state.word[copy, slot]) for slot in slots if state.word[copy, slot].any()]
         return ", ".join(f"{name} says {int(word.argmax())}" for name, word in said)
-
-
-def check_words(words: str) -> bool:
-    """Tell whether the task's own words are part of actions and observations; refuses what is neither of `WORDS`."""
-    check_choice("words", words, valid=WORDS)
-    return words == "task"
 
 
 def particle_places(landmark: Float[Tensor, "B M 2"], number: Int[Tensor, "B G"]) -> Float[Tensor, "B G 2"]:

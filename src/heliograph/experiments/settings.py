@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
+from heliograph.envs.own_words import Heard
 from heliograph.experiments.channel_layers import wrapped_in
 from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
@@ -229,7 +230,8 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
 def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
     """The silent or the garbled twin of a run; `env_steps` is what the run took where it ended by `until`.
 
-    The silent one is without the settings that mean nothing where nothing is said.
+    The silent one is without the settings that mean nothing where nothing is said. Where agents speak by their actions,
+    in words of the task's own and without a channel, hearers get nothing, or noise, by the environment's `heard`.
     """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
@@ -239,9 +241,18 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
         changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
+    if settings.channel == "none" and has_own_words(settings):
+        heard = {"silent": Heard.NOTHING, "garbled": Heard.NOISE}[kind]
+        changes = {"env_settings": {**settings.env_settings, "heard": heard.value}}
     if settings.open_ended:
         changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)
+
+
+def has_own_words(settings: TrainSettings) -> bool:
+    """Tell whether agents speak by their actions, in words of the task's own."""
+    with opened(settings.env_choice(), num_envs=1) as env:
+        return env.own_words is not None
 
 
 def check_training(settings: TrainSettings) -> None:

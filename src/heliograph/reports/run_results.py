@@ -30,6 +30,8 @@ METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """Those of summary.json that say how well a team does: more is better."""
 CONTROLS = {"silent": "none", "garbled": "garbled+"}
 """Folders of twins inside a run, and how their channel begins."""
+HEARD_IN = {"silent": "nothing", "garbled": "noise"}
+"""How such twins hear words of a task's own."""
 BUDGET = ("iterations", "env_steps", "until", "patience")
 NOT_COMPARED = ("seed",)
 MAX_DEPTH = 4
@@ -158,7 +160,8 @@ def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, A
     folder = folder.absolute()
     channel = channel_text(config["team"].get("channel"))
     begins = CONTROLS.get(folder.name)
-    if begins is None or not channel.startswith(begins) or not (folder.parent / CONFIG).exists():
+    own = config["env"].get("settings", {}).get("heard") == HEARD_IN.get(folder.name)
+    if begins is None or not (channel.startswith(begins) or own) or not (folder.parent / CONFIG).exists():
         return None
     return read_config(folder.parent)
 
