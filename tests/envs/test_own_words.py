@@ -13,7 +13,7 @@ from heliograph.analysis.evaluate import evaluate, interventions_table, play_run
 from heliograph.analysis.interventions import Messages
 from heliograph.analysis.own_words import says_nothing, speaking_team
 from heliograph.envs.mpe_speaker_listener import MPESpeakerListener
-from heliograph.envs.own_words import HEARD, HEARING, Heard, heard_instead
+from heliograph.envs.own_words import HEARD, HEARING, WordsHeard, heard_instead
 from heliograph.envs.particle_task import ParticleTask
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_of
 from heliograph.experiments.settings import settings_from, twin_of
@@ -51,12 +51,12 @@ def talking(*, deaf: bool = False) -> Run:
 def test_what_arrives_by_hand() -> None:
     word = torch.eye(4).unsqueeze(1).expand(-1, 2, -1)  # copy b says b, twice
     speaking, generator = torch.tensor([True, False]), torch.Generator().manual_seed(0)
-    found = {heard: heard_instead(word, heard, speaking=speaking, generator=generator) for heard in Heard}
-    assert torch.equal(found[Heard.SAID], word) and float(found[Heard.NOTHING][:, 0].abs().sum()) == 0
+    found = {heard: heard_instead(word, heard, speaking=speaking, generator=generator) for heard in WordsHeard}
+    assert torch.equal(found[WordsHeard.SAID], word) and float(found[WordsHeard.NOTHING][:, 0].abs().sum()) == 0
     assert all(torch.equal(x[:, 1], word[:, 1]) for x in found.values())  # who does not speak may have guessed
-    swapped = found[Heard.RESAMPLED][:, 0].argmax(-1)
+    swapped = found[WordsHeard.RESAMPLED][:, 0].argmax(-1)
     assert sorted(swapped.tolist()) == [0, 1, 2, 3] and (swapped != torch.arange(4)).all()
-    many = heard_instead(word.repeat(500, 1, 1), Heard.NOISE, speaking=speaking, generator=generator)[:, 0]
+    many = heard_instead(word.repeat(500, 1, 1), WordsHeard.NOISE, speaking=speaking, generator=generator)[:, 0]
     assert many.sum(-1).eq(1).all() and many.mean(0).min() > 0.2
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from heliograph.analysis.interventions import NO_SYMBOL, Messages
-from heliograph.envs.own_words import HEARD, HEARING, Heard, OwnWords
+from heliograph.envs.own_words import HEARD, HEARING, OwnWords, WordsHeard
 from heliograph.experiments.choices import EnvChoice, PolicyChoice, build_team
 from heliograph.rollouts.rollout import Rollout
 from heliograph.storage.run_folder import Run
@@ -16,7 +16,11 @@ from heliograph.types import Edges, Message, changed
 
 __all__ = ["heard_otherwise", "own_words_of", "replaceable", "says_nothing", "speaking_team", "with_words"]
 
-REPLACED = {Messages.RESAMPLED: Heard.RESAMPLED, Messages.ZEROED: Heard.NOTHING, Messages.NOISE: Heard.NOISE}
+REPLACED = {
+    Messages.RESAMPLED: WordsHeard.RESAMPLED,
+    Messages.ZEROED: WordsHeard.NOTHING,
+    Messages.NOISE: WordsHeard.NOISE,
+}
 """Interventions that an environment makes of its own words."""
 
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from heliograph.checks import check_choice
 
-__all__ = ["HEARD", "HEARING", "Heard", "OwnWords", "check_words", "heard_instead"]
+__all__ = ["HEARD", "HEARING", "OwnWords", "WordsHeard", "check_words", "heard_instead"]
 
 WORDS = ("channel", "task")
 HEARD, HEARING = "heard_words", "hearing_words"
 """Keys of `info`: the words [B, N, V] that hearers get of each agent, and who hears whom [B, N, N]."""
 
 
-class Heard(enum.StrEnum):
+class WordsHeard(enum.StrEnum):
     """Choice of what hearers get of a task's own words: as said, nothing, noise, or those of another episode."""
 
     SAID = "said"
@@ -51,8 +51,8 @@ class OwnWords:
 def check_words(words: str, heard: str) -> bool:
     """Tell whether the task's own words are part of actions and observations; refuses what is none of the choices."""
     check_choice("words", words, valid=WORDS)
-    check_choice("heard", heard, valid=[choice.value for choice in Heard])
-    if words != "task" and heard != Heard.SAID:
+    check_choice("heard", heard, valid=[choice.value for choice in WordsHeard])
+    if words != "task" and heard != WordsHeard.SAID:
         raise ValueError(
             f"heard={heard!r}: is of the task's own words, words='task'; with words={words!r} leave it out"
         )
@@ -60,17 +60,17 @@ def check_words(words: str, heard: str) -> bool:
 
 
 def heard_instead(
-    word: Float[Tensor, "B N V"], heard: Heard, *, speaking: Bool[Tensor, " N"], generator: torch.Generator
+    word: Float[Tensor, "B N V"], heard: WordsHeard, *, speaking: Bool[Tensor, " N"], generator: torch.Generator
 ) -> Float[Tensor, "B N V"]:
     """Return what arrives of words: none, other ones, or those that the same agents say in another copy.
 
     Copies are taken to be in step, as episodes of fixed length are; of a single copy all arrives as said.
     """
-    if heard is Heard.SAID:
+    if heard is WordsHeard.SAID:
         return word
-    if heard is Heard.NOTHING:
+    if heard is WordsHeard.NOTHING:
         other = torch.zeros_like(word)
-    elif heard is Heard.NOISE:
+    elif heard is WordsHeard.NOISE:
         shape, words = word.shape[:2], word.shape[2]
         drawn = torch.randint(words, shape, generator=generator, device=word.device)
         other = F.one_hot(drawn, words).to(word.dtype)

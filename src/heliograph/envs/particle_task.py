@@ -13,7 +13,7 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
-from heliograph.envs.own_words import HEARD, HEARING, Heard, OwnWords, heard_instead
+from heliograph.envs.own_words import HEARD, HEARING, OwnWords, WordsHeard, heard_instead
 from heliograph.envs.particle_kinds import NUM_MOVES, P, Particles, ParticleState
 from heliograph.envs.particle_physics import (
     REST_PER_FORCE,
@@ -103,7 +103,7 @@ class ParticleTask(TeamEnv[P]):
         kinds = [kind for kind in particles for _ in range(kind.number)]
         self._acting = torch.tensor([kind.moves or kind.words > 0 for kind in kinds], device=self.device)
         self._speaking = torch.tensor([kind.name in self.may_speak() for kind in kinds], device=self.device)
-        self.heard = Heard.SAID if heard is None else Heard(heard)
+        self.heard = WordsHeard.SAID if heard is None else WordsHeard(heard)
         if heard is not None and not self.continuous_actions:
             moves = {kind.name: NUM_MOVES if kind.moves else 1 for kind in particles if kind.name in self.may_speak()}
             self.own_words = OwnWords(vocabulary=self.num_words, moves=moves)

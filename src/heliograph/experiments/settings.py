@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
-from heliograph.envs.own_words import Heard
+from heliograph.envs.own_words import WordsHeard
 from heliograph.experiments.channel_layers import wrapped_in
 from heliograph.experiments.choices import Choices, EnvChoice, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
@@ -242,7 +242,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
         changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
     if settings.channel == "none" and has_own_words(settings):
-        heard = {"silent": Heard.NOTHING, "garbled": Heard.NOISE}[kind]
+        heard = {"silent": WordsHeard.NOTHING, "garbled": WordsHeard.NOISE}[kind]
         changes = {"env_settings": {**settings.env_settings, "heard": heard.value}}
     if settings.open_ended:
         changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
