@@ -91,6 +91,10 @@ def test_what_is_said_by_actions_is_a_corpus_like_any_other() -> None:
     assert all(action == [said] for action, said in zip(early["actions"], early["symbols"], strict=True))
     found = evaluate(run, num_episodes=200)
     assert found["mutual_information_bits"] == pytest.approx(math.log2(3), abs=0.05)
+    assert found["num_utterances"] == 1200 and found["messages_per_episode"] == 6
+    replaced = evaluate(run, num_episodes=200, messages="resampled")
+    assert replaced["mutual_information_bits"] == pytest.approx(found["mutual_information_bits"], abs=0.01)
+    assert replaced["heard_mutual_information_bits"] < 0.1 and replaced["replaced_share"] > 0.5
 
 
 def test_interventions_change_what_is_done_where_anybody_listens() -> None:

@@ -179,13 +179,14 @@ def evaluate(
 
 def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
     """The same of episodes that were played."""
-    number = sum(int(_utterances(run.team, rollout).sum()) for rollout in played.rollouts)
+    team = speaking_team(run)
+    number = sum(int(_utterances(team, rollout).sum()) for rollout in played.rollouts)
     counted = {"num_utterances": number, "messages_per_episode": number / len(played.episodes)}
     told = _told(run, played.as_said(), seed=seed)
     if played.said is not None:
         heard = _told(run, played.rollouts, seed=seed)
         told |= {f"{HEARD}{key}": heard[key] for key in TOLD if not key.startswith(OF_SENDERS)}
-        told |= played.replaced(run.team)
+        told |= played.replaced(team)
     return {**scores(played), **told, **counted}
 
 

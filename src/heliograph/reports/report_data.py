@@ -11,6 +11,7 @@ import pandas as pd
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import evaluate, interventions_table, play_run, record, value_of_communication
 from heliograph.analysis.judging import untrained
+from heliograph.analysis.own_words import says_nothing
 from heliograph.analysis.team_verdicts import judged_teams
 from heliograph.experiments.choices import bounds_of
 from heliograph.reports.run_results import MOST
@@ -92,7 +93,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
         corpus=record(run, num_episodes=num_episodes, seed=seed, at_least=MOST_UTTERANCES),
         interventions=interventions_table(run, num_episodes=num_episodes, seed=seed),
         num_episodes=num_episodes,
-        untrained=None if run.team.silent else untrained(run, num_episodes=num_episodes, seed=seed),
+        untrained=None if says_nothing(run) else untrained(run, num_episodes=num_episodes, seed=seed),
         rivals={} if played is None else judged_teams(run, played, num_episodes=num_episodes, seed=seed),
     )
 
