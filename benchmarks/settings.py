@@ -169,6 +169,7 @@ SO_ANYWAY = {("team.normalise_values", f"algorithm={name}") for name in ("qlearn
 }
 """Settings that say what is so anyway in some company, and are taken: Q-learning scales no values, for one."""
 
+NOISE = With("noise", {"words": "task"})
 LEWIS: Settings = {
     "objects": With("digits", {"attributes": None, "values": None}), "attributes": 3, "values": 4,
     "objects_seed": With(1, {"split": "train"}), "split": "train", "held_out": With("values", {"split": "train"}),
@@ -200,16 +201,17 @@ VALUES: dict[str, dict[str, Settings]] = {
         },
         "classification": {**LEWIS, "class_attribute": 1},
         "mpe_adversary": {**PARTICLES, "agents": 3},
-        "mpe_crypto": {**PARTICLES, "words": "task"},
+        "mpe_crypto": {**PARTICLES, "words": "task", "heard": NOISE},
         "mpe_push": PARTICLES,
-        "mpe_reference": {**PARTICLES, "local_ratio": 0.1, "words": "task"},
-        "mpe_speaker_listener": {**PARTICLES, "words": "task"},
+        "mpe_reference": {**PARTICLES, "local_ratio": 0.1, "words": "task", "heard": NOISE},
+        "mpe_speaker_listener": {**PARTICLES, "words": "task", "heard": NOISE},
         "mpe_spread": {**PARTICLES, "agents": 4, "local_ratio": 0.1},
         "mpe_tag": {**PARTICLES, "adversaries": 2, "good": 2, "obstacles": 1},
         "mpe_world_comm": {
             **PARTICLES, "adversaries": 3, "good": 1, "obstacles": 2, "food": 1, "forests": 1, "words": "task",
+            "heard": NOISE,
         },
-        "rover_tower": {**PARTICLES, "pairs": 3, "landmarks": 2, "words": "task"},
+        "rover_tower": {**PARTICLES, "pairs": 3, "landmarks": 2, "words": "task", "heard": NOISE},
         "treasure_collection": {**PARTICLES, "hunters": 4, "banks": 2, "rules": "code"},
     },
     "channel": {
@@ -244,7 +246,7 @@ VALUES: dict[str, dict[str, Settings]] = {
         "full": {}, "exponential": {}, "none": {}, "self_only": {},
     },
     "model": {
-        "feedforward": {"size": 12, "last_action": True},
+        "feedforward": {"size": 12, "last_action": True, "heard_layer": 1},
         "cnet": {
             "size": 12, "layers": 2, "message_norm": "none", "initialisation": "uniform", "own_message": True,
             "observation_layers": 2, "message_gain": 2.0,

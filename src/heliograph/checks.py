@@ -24,7 +24,7 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
 
 
-def check_choice(name: str, value: Any, *, valid: Sequence[str]) -> None:
+def check_choice(name: str, value: Any, *, valid: Sequence[object]) -> None:
     """Refuse a setting that is none of the valid words."""
     if value not in valid:
         raise ValueError(f"{name}={value!r}: must be {', '.join(map(repr, valid[:-1]))} or {valid[-1]!r}")

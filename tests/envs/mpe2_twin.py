@@ -53,10 +53,10 @@ class Apart:
     paid: list[Tensor] = dataclasses.field(default_factory=list, repr=False)
 
 
-def originals(name: str, *, copies: int, **settings: Any) -> list[Any]:
-    """So many environments of mpe2, after a reset with seeds from 0 on."""
+def originals(name: str, *, copies: int, first_seed: int = 0, **settings: Any) -> list[Any]:
+    """So many environments of mpe2, after a reset with seeds from the first on."""
     made = [importlib.import_module(f"mpe2.{NAMES[name]}").parallel_env(**settings) for _ in range(copies)]
-    for seed, env in enumerate(made):
+    for seed, env in enumerate(made, start=first_seed):
         env.reset(seed=seed)
     return made
 
@@ -71,10 +71,16 @@ def state_of(name: str, envs: list[Any], like: ParticleState) -> ParticleState:
 
 
 def played_together(
-    name: str, *, copies: int, continuous: bool, theirs: dict[str, Any] | None = None, **ours: Any
+    name: str,
+    *,
+    copies: int,
+    continuous: bool,
+    first_seed: int = 0,
+    theirs: dict[str, Any] | None = None,
+    **ours: Any,
 ) -> Apart:
     """One episode in each copy, with the same random actions on both sides, from mpe2's starts."""
-    envs = originals(name, copies=copies, continuous_actions=continuous, **(theirs or {}))
+    envs = originals(name, copies=copies, first_seed=first_seed, continuous_actions=continuous, **(theirs or {}))
     words = {"words": "task"} if name in WITH_WORDS else {}
     env: ParticleTask = registry.load("env", name)(num_envs=copies, continuous_actions=continuous, **words, **ours)
     env.plan_start(state_of(name, envs, env.start()))
@@ -83,7 +89,7 @@ def played_together(
         for agent in role.agents:
             assert_same_space(envs[0].action_space(agent), role.action_space)
             assert envs[0].observation_space(agent).shape == role.observation_space.shape
-    step, apart, generator = env.reset(), Apart(), torch.Generator().manual_seed(0)
+    step, apart, generator = env.reset(), Apart(), torch.Generator().manual_seed(first_seed)
     for _ in range(25):
         apart.states = max(apart.states, difference(step.state, [e.unwrapped.state() for e in envs]))
         actions = {role.name: drawn(role.action_space, (copies, len(role.agents)), generator) for role in env.roles}

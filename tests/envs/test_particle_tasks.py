@@ -17,10 +17,13 @@ from heliograph.envs.mpe_speaker_listener import MPESpeakerListener
 from heliograph.envs.mpe_spread import MPESpread
 from heliograph.envs.mpe_tag import MPETag
 from heliograph.envs.mpe_world_comm import MPEWorldComm
-from heliograph.envs.particle_physics import contact_forces, moved, pairs_of, rest_points
+from heliograph.envs.particle_physics import _press_all, contact_forces, moved, pairs_of, rest_points, yielding
 from heliograph.envs.particle_scores import simulated_scores
 from heliograph.envs.particle_task import ParticleTask
 from heliograph.envs.scene import Shape
+from heliograph.experiments.choices import TeamChoices
+from heliograph.rollouts.sampler import Sampler
+from heliograph.testing.small_teams import small_team
 from tests.envs.mpe2_twin import NAMES, WITH_WORDS, Apart, played_together
 
 TOLERANCE = 1e-5
@@ -100,6 +103,33 @@ def test_particles_press_each_other_apart_equally_and_those_in_one_place_do_not(
     assert force[1].tolist() == pytest.approx([2 * 100 * 0.2, 0.0])  # two discs, each 0.2 deep, 100 for each unit
 
 
+@pytest.mark.parametrize("masses", [(1.0, 1.0, 1.0, 1.0), (1.0, 2.0, 1.0, 3.0)])
+def test_only_near_ones_are_asked_and_the_forces_are_those_of_all(masses: tuple[float, ...]) -> None:
+    pairs = pairs_of(4, device=torch.device("cpu"))
+    place = torch.rand(4, 2, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    how = {
+        "reach": torch.rand(len(pairs[0]), 1, dtype=torch.float64) / 3,
+        "yielding": yielding(torch.tensor(masses, dtype=torch.float64).view(-1, 1, 1), pairs),
+    }
+    apart = place[pairs[0]] - place[pairs[1]]
+    everyone = _press_all(torch.zeros_like(place), apart, pairs, **how)
+    before = torch.ones_like(place)
+    found = contact_forces(place, pairs, **how, onto=before)
+    assert found is before and torch.allclose(found - 1, everyone, atol=1e-12)
+    assert 0.1 < float((everyone.abs() > 1e-12).double().mean()) < 1
+
+
+def test_what_is_seen_at_once_is_what_is_seen_part_by_part() -> None:
+    for env in (MPESpread(agents=4, num_envs=64), MPETag(good=2, num_envs=64)):
+        env.reset()
+        for _ in range(3):
+            env.step(env.oracle(env.state))
+        parts = env.seen(env.state)
+        for role, shown in env.view().observations.items():
+            apart = torch.cat([part.float() for part in parts[role]], 1).permute(2, 0, 1)
+            assert torch.allclose(shown, apart, atol=1e-6)
+
+
 def test_nobody_is_faster_than_allowed() -> None:
     _, velocity = moved(
         column((0, 0)), column((3.0, 4.0)), column((0, 0)), max_speed=torch.ones(1, 1, 1, dtype=torch.float64)
@@ -158,6 +188,59 @@ def test_a_word_is_heard_in_the_next_observation_and_an_older_one_is_gone() -> N
         heard.append(step.observations["listener"][0, 0, -3:].tolist())
     assert heard == [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     assert env.scene(env.state).caption.endswith("speaker_0 says 0")
+
+
+@pytest.mark.parametrize("name", ["mpe_speaker_listener", "mpe_reference"])
+def test_symbols_heard_in_the_next_step_are_the_words_of_the_task(name: str) -> None:
+    words = {"mpe_speaker_listener": 3, "mpe_reference": 10}[name]
+    choices = TeamChoices(
+        model="feedforward", model_settings={"size": 8, "heard_layer": 1}, channel="symbols",
+        channel_settings={"vocabulary": words},
+    )  # fmt: skip
+    env = registry.load("env", name)(num_envs=5, steps=6)
+    sampler = Sampler(env, small_team(env, choices))
+    begin = sampler.env.start()
+    sampler.env.plan_start(begin)
+    rollout = sampler.episodes()
+    task: ParticleTask = registry.load("env", name)(words="task", steps=6, num_envs=5)
+    none = torch.zeros(5, task.num_agents, words)
+    task.plan_start(dataclasses.replace(begin, word=none))
+    step = task.reset()
+    for t in range(6):
+        said, actions = rollout.messages[0].symbols[t, ..., 0], {}
+        for kind in task.particles:
+            move, word = rollout.actions[kind.name][t], said[:, task.slots(kind.name)]
+            actions[kind.name] = (move + 5 * word if kind.moves else word) if kind.words else move
+        heard = {role: seen[..., -words:] for role, seen in step.observations.items()}
+        step = task.step(actions)
+        assert torch.allclose(step.rewards, rollout.rewards[t], atol=1e-6)
+        hearer = "listener" if name == "mpe_speaker_listener" else "agent"
+        if t:
+            sent = rollout.messages[0].payload[t - 1]
+            expected = sent[:, :1] if hearer == "listener" else sent.flip(1)
+            assert torch.equal(heard[hearer], expected)
+            own = task.roles[-1].observation_space.shape[0] - words
+            seen = rollout.observations[hearer][t]
+            assert seen.shape[-1] == own
+    assert len(rollout.messages) == 1 and rollout.messages[0].bits.unique().tolist() == [
+        pytest.approx(float(torch.tensor(float(words)).log2()))
+    ]
+
+
+def test_what_is_heard_at_the_first_layer_is_seen_as_if_it_stood_in_the_observation() -> None:
+    choices = TeamChoices(
+        model="feedforward", model_settings={"size": 8, "heard_layer": 1}, channel="symbols",
+        channel_settings={"vocabulary": 3},
+    )  # fmt: skip
+    env = MPESpeakerListener(num_envs=5, steps=3)
+    sampler = Sampler(env, small_team(env, choices))
+    rollout, policy = sampler.episodes(), sampler.team.policies["listener"]
+    first = next(module for module in policy.model.torso.modules() if isinstance(module, torch.nn.Linear))
+    weights = [first.weight, policy.message_decoder.weight]
+    bias = first.bias + policy.message_decoder.bias
+    whole = torch.cat([rollout.observations["listener"][1], rollout.messages[0].payload[0][:, :1]], -1)
+    hidden = torch.tanh(policy.model.middle(torch.tanh(whole @ torch.cat(weights, 1).t() + bias)))
+    assert torch.allclose(hidden, sampler.team.unroll(rollout).after["listener"][1], atol=1e-5)
 
 
 def test_what_is_known_is_what_others_are_to_be_told() -> None:

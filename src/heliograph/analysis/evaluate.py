@@ -30,6 +30,7 @@ from heliograph.analysis.interventions import (
 )
 from heliograph.analysis.measures.communication_value import communication_value
 from heliograph.analysis.members import member_keys
+from heliograph.analysis.own_words import heard_otherwise, own_words_of, replaceable, speaking_team, with_words
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.experiments.choices import meetings_of, opened
@@ -124,15 +125,18 @@ def play_run(
         raise ValueError("actions=sampled: a team trained by Q-learning has values of actions, not odds; take greedy")
     copies = min(num_episodes or 1, num_envs or DEFAULT_COPIES)
     rollouts: list[Rollout] = []
-    with opened(run.env, num_envs=copies, seed=FRESH + seed) as env:
-        replace = intervention(messages, channel=run.team.channel, seed=seed, device=str(env.device))
+    own = own_words_of(run)
+    place = run.env if own is None else heard_otherwise(run, Messages(messages))
+    with opened(place, num_envs=copies, seed=FRESH + seed) as env:
+        kind = messages if own is None else Messages.AS_SENT
+        replace = intervention(kind, channel=run.team.channel, seed=seed, device=str(env.device))
         if replace is not None and senders is not None:
             replace = OfSenders(replace, senders)
         if replace is not None and narrowed is not None:
             replace = narrowed(replace)
         watched = None if replace is None else Watched(replace)
         how: Any = {"choice": choice, "form": MessageForm.EXECUTION, "intervention": watched, "keeping": keeping}
-        for part in [env] if num_episodes else all_starts(run.env, at_most=MAX_STARTS):
+        for part in [env] if num_episodes else all_starts(place, at_most=MAX_STARTS):
             meetings = meetings_of(run.choices, run.facts, seed=FRESH + seed)
             sampler = Sampler(part, run.team, seed=FRESH + seed, assign=meetings)
             number = num_episodes or part.num_envs
@@ -142,6 +146,10 @@ def play_run(
     episodes = episodes_of(rollouts, counts_absent=env.counts_absent)
     exact = num_episodes is None and choice is Choice.GREEDY and run.choices.population is None
     said = None if watched is None else watched.taken(rollouts)
+    if own is not None:
+        told = [with_words(rollout, own) for rollout in rollouts]
+        rollouts = [rollout for rollout, _ in told]
+        said = None if messages == Messages.AS_SENT else [words for _, words in told]
     return Played(
         episodes=episodes, rollouts=rollouts, bounds=bounds, exact=exact, said=said, teams=run.facts.teams,
         team_of_agent=run.facts.team_of_agent, roles=run.facts.roles,
@@ -175,13 +183,14 @@ def evaluate(
 
 def told_in(run: Run, played: Played, *, seed: int = 0) -> dict[str, Any]:
     """The same of episodes that were played."""
-    number = sum(int(_utterances(run.team, rollout).sum()) for rollout in played.rollouts)
+    team = speaking_team(run)
+    number = sum(int(_utterances(team, rollout).sum()) for rollout in played.rollouts)
     counted = {"num_utterances": number, "messages_per_episode": number / len(played.episodes)}
     told = _told(run, played.as_said(), seed=seed)
     if played.said is not None:
         heard = _told(run, played.rollouts, seed=seed)
         told |= {f"{HEARD}{key}": heard[key] for key in TOLD if not key.startswith(OF_SENDERS)}
-        told |= played.replaced(run.team)
+        told |= played.replaced(team)
     members = {} if played.said is not None else member_keys(run, num_episodes=len(played.episodes), seed=seed)
     return {**scores(played), **told, **counted, **members}
 
@@ -192,8 +201,9 @@ def _told(run: Run, rollouts: list[Rollout], *, seed: int) -> dict[str, Any]:
 
 def measured_corpus(run: Run, rollouts: list[Rollout]) -> Corpus:
     """The corpus of the first episodes, as many as measures are taken from."""
-    first = first_episodes(run.team, rollouts, at_least=MAX_MEASURED)
-    return corpora.from_rollouts(run.team, run.facts, first, with_attention=False)
+    team = speaking_team(run)
+    first = first_episodes(team, rollouts, at_least=MAX_MEASURED)
+    return corpora.from_rollouts(team, run.facts, first, with_attention=False)
 
 
 def _utterances(team: Team, rollout: Rollout) -> Int[Tensor, " B"]:
@@ -314,7 +324,7 @@ def effects(run: Run, as_sent: Played, **how: Any) -> list[dict[str, Any]]:
     """The same table of episodes that were played with messages as sent; `how` they were, to play them again."""
     rows = [effect(run, as_sent, as_sent, kind=Messages.AS_SENT)]
     for kind in IN_TABLES:
-        if kind is not Messages.AS_SENT and not run.team.silent:
+        if kind is not Messages.AS_SENT and replaceable(run, kind):
             rows.append(effect(run, as_sent, play_run(run, **how, messages=kind, keeping=Keeping.SAID), kind=kind))
     return rows
 
@@ -327,7 +337,7 @@ def effect(run: Run, as_sent: Played, played: Played, *, kind: Messages) -> dict
         **scores(played),
         "difference_mean": float((returns - before).mean()),
         "difference_se": standard_error(returns - before),
-        **played.replaced(run.team),
+        **played.replaced(speaking_team(run)),
         "changed_share": changed_share(as_sent.rollouts, played.rollouts, roles=run.facts.roles),
     }
 

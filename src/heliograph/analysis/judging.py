@@ -10,6 +10,7 @@ import torch
 
 from heliograph.analysis.evaluate import effect, evaluate, play_run, told_in
 from heliograph.analysis.interventions import Messages
+from heliograph.analysis.own_words import says_nothing
 from heliograph.analysis.team_verdicts import SEVERAL, judged_teams
 from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, Word, evidence_in, rule_of
 from heliograph.experiments.choices import build_team
@@ -50,7 +51,7 @@ def judged(
     how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
     played = play_run(run, **how, keeping=Keeping.SAID)
     found = {**told_in(run, played, seed=seed), "blind_return": None if played.bounds is None else played.bounds.blind}
-    if not run.team.silent:
+    if not says_nothing(run):
         replaced = play_run(run, **how, messages=Messages.RESAMPLED, keeping=Keeping.SAID)
         row = effect(run, played, replaced, kind=Messages.RESAMPLED)
         found |= {f"{key}{RESAMPLED}": row[key] for key in AFTER}

@@ -7,6 +7,7 @@ from typing import Any
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.evaluate import Played, first_episodes, play_run, scores
+from heliograph.analysis.own_words import speaking_team
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.mixing import MIXED
 from heliograph.storage.run_folder import Run
@@ -35,11 +36,12 @@ def write_recording(
     place = pathlib.Path(out).absolute()
     corpora.check_place(place, overwrite=overwrite)
     played = played_for_corpus(run, num_episodes=num_episodes, choice=choice, seed=seed, num_envs=num_envs)
-    told = played.rollouts if at_least is None else first_episodes(run.team, played.rollouts, at_least=at_least)
-    own = corpora.metadata_of(run.team, run.facts, told)
+    team = speaking_team(run)
+    told = played.rollouts if at_least is None else first_episodes(team, played.rollouts, at_least=at_least)
+    own = corpora.metadata_of(team, run.facts, told)
     metadata = {**own, **_about(run, played, choice=choice, seed=seed), **(more or {})}
     with corpora.writing_corpus(place, metadata=metadata) as write:
-        for table in corpora.tables_of(run.team, run.facts, told):
+        for table in corpora.tables_of(team, run.facts, told):
             metadata["num_utterances"] += table.num_rows
             write(table)
     return metadata
@@ -52,9 +54,10 @@ def played_for_corpus(run: Run, **how: Any) -> Played:
 
 def corpus_of_played(run: Run, played: Played, *, choice: Choice, seed: int, at_least: int | None = None) -> Corpus:
     """The corpus of episodes that were played (see `played_for_corpus`), or of the first of them."""
-    told = played.rollouts if at_least is None else first_episodes(run.team, played.rollouts, at_least=at_least)
+    team = speaking_team(run)
+    told = played.rollouts if at_least is None else first_episodes(team, played.rollouts, at_least=at_least)
     metadata = _about(run, played, choice=choice, seed=seed)
-    return corpora.from_rollouts(run.team, run.facts, told, metadata=metadata)
+    return corpora.from_rollouts(team, run.facts, told, metadata=metadata)
 
 
 def _about(run: Run, played: Played, *, choice: Choice, seed: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from heliograph.analysis.evaluate import Played, differences, measured_corpus, messages_told, play_run
 from heliograph.analysis.interventions import Messages, changed_share
+from heliograph.analysis.own_words import speaking_team
 from heliograph.analysis.verdict import RESAMPLED, Evidence, evidence_of, rule_of
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.run_folder import Run
@@ -68,7 +69,7 @@ def _effect(run: Run, before: Played, after: Played, team: str, members: Tensor)
         "episode_return_mean": differences(after.team_returns()[team])[0],
         "difference_mean": drop,
         "difference_se": error,
-        **after.replaced(run.team, senders=members),
+        **after.replaced(speaking_team(run), senders=members),
         "changed_share": changed_share(**changed, among=members),
         "rivals_changed_share": changed_share(**changed, among=~members),
     }

@@ -9,7 +9,7 @@ from heliograph.cli.choosing import MAIN, Job, twins_of
 from heliograph.cli.making import Making, names_code
 from heliograph.cli.plan import PLAN
 from heliograph.cli.shown import Display, console, summary_table
-from heliograph.experiments.settings import USUAL_TWINS
+from heliograph.experiments.settings import USUAL_TWINS, has_own_words
 from heliograph.reports.run_results import find_runs, flat_settings, read_summary
 from heliograph.rllib.runs.saved import BEYOND
 from heliograph.rllib.runs.train import resumed_settings
@@ -48,10 +48,11 @@ def _runs(folder: pathlib.Path) -> list[Job]:
         if config.get(BEYOND):
             told = ", ".join(sorted(map(str, config[BEYOND])))
             raise RunFolderError(f"{path} was trained with {told}, which no settings say: train its twins in Python")
-        if config["team"].get("channel") == "none":
+        settings = resumed_settings(config)
+        if settings.channel == "none" and not has_own_words(settings):
             raise RunFolderError(f"{path} has channel none: it is its own silent twin")
         name = MAIN if path == folder else str(path.relative_to(folder))
-        jobs.append(Job(name=name, settings=resumed_settings(config), out=path.absolute()))
+        jobs.append(Job(name=name, settings=settings, out=path.absolute()))
     return jobs
 
 

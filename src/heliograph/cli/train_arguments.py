@@ -76,12 +76,8 @@ def add_work(group: Any) -> None:
     group.add_argument("--learners", type=int, metavar="N", help="remote learners (default 0: in this process)")
     group.add_argument("--gpus", type=float, metavar="N", help="GPUs of each learner (default 0: it learns on the CPU)")
     add_threads(group)
-    group.add_argument(
-        "--jobs", type=positive_count, metavar="N", help="runs at a time (default: as many as cores)"
-    )
-    group.add_argument(
-        "--checkpoint-every", type=positive_count, metavar="N", help="iterations between (default 10)"
-    )
+    group.add_argument("--jobs", type=positive_count, metavar="N", help="runs at a time (default: as many as cores)")
+    group.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="iterations between (default 10)")
     group.add_argument(
         "--record-every",
         type=positive_count,

@@ -22,6 +22,7 @@ from heliograph.envs.endings import endings
 from heliograph.envs.fields import Fields
 from heliograph.envs.hearing import with_all_edges, within_teams
 from heliograph.envs.older_hooks import OlderHooks, state_may_lack
+from heliograph.envs.own_words import OwnWords
 from heliograph.envs.saved_state import restored, saved
 from heliograph.envs.scene import Scene, gathered
 from heliograph.envs.state import EnvState, S, merge, select
@@ -69,6 +70,8 @@ class TeamEnv(OlderHooks, ABC, Generic[S]):
     """Names of the teams that `team_of_agent` [N] counts from 0."""
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Settings that `change` can set while episodes are in flight; those that start later have the new values."""
+    own_words: OwnWords | None = None
+    """How agents speak by their actions, where they do."""
     on_end: Callable[[Bool[Tensor, " B"]], None] | None = None
     """Called in `step` with the copies whose episode has ended, while they still are as it ended."""
 

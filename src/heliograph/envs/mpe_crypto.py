@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from heliograph.envs.own_words import check_words
 from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import per_particle
-from heliograph.envs.particle_task import ParticleSettings, ParticleTask, check_words
+from heliograph.envs.particle_task import ParticleSettings, ParticleTask
 
 __all__ = ["MPECrypto"]
 
@@ -31,25 +32,26 @@ class MPECrypto(ParticleTask[ParticleState]):
     tells nothing of it by itself may tell all with the key.
 
     With `words="channel"` Alice speaks through a channel and does nothing else, and Eve sees nothing (a zero). With
-    `words="task"` her action is one of 4 symbols, which stands in the next observations of Bob and Eve, as published:
-    such symbols are actions, no utterances that analyses know of or that twins replace.
+    `words="task"` her action is one of 4 symbols, which stands in the next observations of Bob and Eve, as published,
+    or in its place what `heard` says: nothing, noise, or the words of other copies.
 
     Rules: `simple_crypto_v3` of mpe2, after Lowe et al. 2017.
     """
 
     teams = ("spies", "ours")
 
-    def __init__(self, *, words: str = "channel", **base: Unpack[ParticleSettings]):
-        self.words, told = words, check_words(words)
-        heard = SYMBOLS if told else 0
+    def __init__(self, *, words: str = "channel", heard: str = "said", **base: Unpack[ParticleSettings]):
+        self.words, told = words, check_words(words, heard)
+        symbols = SYMBOLS if told else 0
         super().__init__(
             (
-                Particles(name="eve", sees=max(heard, 1), moves=False, words=SYMBOLS),
-                Particles(name="bob", sees=SYMBOLS + heard, moves=False, words=SYMBOLS),
-                Particles(name="alice", sees=2 * SYMBOLS, moves=False, words=heard),
+                Particles(name="eve", sees=max(symbols, 1), moves=False, words=SYMBOLS),
+                Particles(name="bob", sees=SYMBOLS + symbols, moves=False, words=SYMBOLS),
+                Particles(name="alice", sees=2 * SYMBOLS, moves=False, words=symbols),
             ),
             landmarks=LANDMARKS,
             goals=2,
+            heard=heard if told else None,
             **base,
         )
         self.team_of_agent = torch.tensor([0, 1, 1], device=self.device)
@@ -57,7 +59,7 @@ class MPECrypto(ParticleTask[ParticleState]):
     @property
     def settings(self) -> dict[str, Any]:
         """Return what tells this task from others of its kind."""
-        return {**super().settings, "words": self.words}
+        return {**super().settings, "words": self.words, "heard": str(self.heard)}
 
     def may_speak(self) -> tuple[str, ...]:
         """Alice alone."""

@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_number
+from heliograph.envs.own_words import check_words
 from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import lengths, per_particle, rest_points
 from heliograph.envs.particle_scores import simulated_bounds
-from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, check_words, particle_places
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, particle_places
 from heliograph.types import Bounds
 
 __all__ = ["MPEReference"]
@@ -29,24 +30,26 @@ class MPEReference(ParticleTask[ParticleState]):
     way to each landmark and the colour of the other's goal, whose number is its `meaning`.
 
     With `words="channel"` the agents speak through a channel. With `words="task"` an action is a move and one of 10
-    symbols (move + 5 x symbol), which stands in the other's next observation, as published: such symbols are actions,
-    no utterances that analyses know of or that twins replace.
+    symbols (move + 5 x symbol), which stands in the other's next observation, as published, or in its place what
+    `heard` says: nothing, noise, or the words of other copies.
 
     Rules: `simple_reference_v3` of mpe2, after Mordatch and Abbeel 2018 and Lowe et al. 2017.
     """
 
-    def __init__(self, *, local_ratio: float = 0.5, words: str = "channel", **base: Unpack[ParticleSettings]):
+    def __init__(
+        self, *, local_ratio: float = 0.5, words: str = "channel", heard: str = "said", **base: Unpack[ParticleSettings]
+    ):
         check_number("local_ratio", local_ratio, minimum=0, maximum=1)
-        self.local_ratio, self.words, told = local_ratio, words, check_words(words)
+        self.local_ratio, self.words, told = local_ratio, words, check_words(words, heard)
         symbols = SYMBOLS if told else 0
         agents = Particles(name="agent", number=2, sees=2 + 2 * LANDMARKS + 3 + symbols, words=symbols)
-        super().__init__((agents,), landmarks=LANDMARKS, goals=2, **base)
+        super().__init__((agents,), landmarks=LANDMARKS, goals=2, heard=heard if told else None, **base)
         self._colours = torch.tensor(COLOURS, device=self.device)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Return what tells this task from others of its kind."""
-        return {**super().settings, "local_ratio": self.local_ratio, "words": self.words}
+        return {**super().settings, "local_ratio": self.local_ratio, "words": self.words, "heard": str(self.heard)}
 
     def bounds(self) -> Bounds:
         """Simulated: blind are agents in the middle of the landmarks."""

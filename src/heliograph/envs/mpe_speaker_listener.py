@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.envs.own_words import check_words
 from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import lengths, per_particle, rest_points
 from heliograph.envs.particle_scores import simulated_bounds
-from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, check_words, particle_places
+from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, particle_places
 from heliograph.types import Bounds
 
 __all__ = ["MPESpeakerListener"]
@@ -29,14 +30,14 @@ class MPESpeakerListener(ParticleTask[ParticleState]):
     the way to each landmark. `meaning` is the goal's number, for the speaker.
 
     With `words="channel"` the speaker speaks through a channel and does nothing else. With `words="task"` its action is
-    one of 3 symbols, which stands in the listener's next observation, as published: such symbols are actions, no
-    utterances that analyses know of or that twins replace.
+    one of 3 symbols, which stands in the listener's next observation, as published, or in its place what
+    `heard` says: nothing, noise, or the words of other copies.
 
     Rules: `simple_speaker_listener_v4` of mpe2, after Mordatch and Abbeel 2018 and Lowe et al. 2017.
     """
 
-    def __init__(self, *, words: str = "channel", **base: Unpack[ParticleSettings]):
-        self.words, told = words, check_words(words)
+    def __init__(self, *, words: str = "channel", heard: str = "said", **base: Unpack[ParticleSettings]):
+        self.words, told = words, check_words(words, heard)
         super().__init__(
             (
                 Particles(name="speaker", sees=3, moves=False, words=SYMBOLS if told else 0),
@@ -44,6 +45,7 @@ class MPESpeakerListener(ParticleTask[ParticleState]):
             ),
             landmarks=LANDMARKS,
             goals=1,
+            heard=heard if told else None,
             **base,
         )
         self._colours = torch.tensor(COLOURS, device=self.device)
@@ -51,7 +53,7 @@ class MPESpeakerListener(ParticleTask[ParticleState]):
     @property
     def settings(self) -> dict[str, Any]:
         """Return what tells this task from others of its kind."""
-        return {**super().settings, "words": self.words}
+        return {**super().settings, "words": self.words, "heard": str(self.heard)}
 
     def may_speak(self) -> tuple[str, ...]:
         """The speaker alone."""

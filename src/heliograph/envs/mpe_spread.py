@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heliograph.checks import check_number, check_positive
 from heliograph.envs.particle_kinds import Particles, ParticleState
-from heliograph.envs.particle_physics import distances_between, per_particle, rest_points, touching
+from heliograph.envs.particle_physics import distances_between, lengths_squared, per_particle, rest_points
 from heliograph.envs.particle_scores import simulated_bounds
 from heliograph.envs.particle_task import CLOSE, ParticleSettings, ParticleTask, particle_places
 from heliograph.types import Bounds
@@ -18,6 +18,7 @@ from heliograph.types import Bounds
 __all__ = ["MPESpread"]
 
 SIZE = 0.15
+REACH_SQUARED = (2 * SIZE) ** 2
 SILENT_SYMBOLS = 2
 """What agents observe of each other's words in mpe2, where nobody has any: zeros."""
 MOST_ORDERS = 6
@@ -36,6 +37,8 @@ class MPESpread(ParticleTask[ParticleState]):
     Rules: `simple_spread_v3` of mpe2, after Lowe et al. 2017. Left out are its settings of later versions, by which
     episodes end early, agents see their nearest alone, or collisions cost nothing at first.
     """
+
+    sees_linearly = True
 
     def __init__(self, *, agents: int = 3, local_ratio: float = 0.5, **base: Unpack[ParticleSettings]):
         check_positive("agents", agents)
@@ -85,25 +88,33 @@ class MPESpread(ParticleTask[ParticleState]):
 
     def pay(self, state: ParticleState) -> Float[Tensor, "N B"]:
         """Minus the distances of landmarks from the nearest agents, and minus the agents that one touches."""
+        return self.judged(state)[0]
+
+    def judged(self, state: ParticleState) -> tuple[Float[Tensor, "N B"], Bool[Tensor, " B"]]:
+        """Pay, and whether an agent is at each landmark; who touches whom is told in float64, distances in float32."""
         place = per_particle(state.place)
-        touched = touching(place, self.pairs, reach=2 * SIZE)
-        far = distances_between(per_particle(state.landmark), place).amin(1).sum(0)
-        return -touched * self.local_ratio - far * (1 - self.local_ratio)
+        nearest = lengths_squared(per_particle(state.landmark).float()[:, None] - place.float()[None]).amin(1).sqrt()
+        pay = nearest.sum(0).mul(self.local_ratio - 1).expand(self.num_agents, -1).contiguous()
+        for number in range(self.num_agents - 1):
+            touched = (lengths_squared(place[number] - place[number + 1 :]) < REACH_SQUARED).float()
+            pay[number].sub_(touched.sum(0), alpha=self.local_ratio)
+            pay[number + 1 :].sub_(touched, alpha=self.local_ratio)
+        return pay, (nearest < CLOSE).all(0)
 
     def reached(self, state: ParticleState) -> Bool[Tensor, " B"]:
         """Tell whether an agent is at each landmark."""
-        return (distances_between(per_particle(state.landmark), per_particle(state.place)).amin(1) < CLOSE).all(0)
+        return self.judged(state)[1]
 
     def seen(self, state: ParticleState) -> dict[str, Sequence[Float[Tensor, "A _k B"]]]:
         """Velocity and place, the way to landmarks and to others, and zeros."""
         others = self.num_agents - 1
-        zeros = torch.zeros(self.num_agents, SILENT_SYMBOLS * others, self.num_envs, device=self.device)
+        zeros = torch.zeros(self.num_agents, SILENT_SYMBOLS * others, len(state.time), device=self.device)
         own = [per_particle(state.velocity), per_particle(state.place)]
         return {"agent": [*own, self.near("agent", state), self.mates("agent", state), zeros]}
 
     def known(self, state: ParticleState) -> Int[Tensor, "B N 1"]:
         """Nothing that others do not know."""
-        return torch.full((self.num_envs, self.num_agents, 1), -1, device=self.device)
+        return torch.full((1, 1, 1), -1, device=self.device).expand(self.num_envs, self.num_agents, 1)
 
     def captioned(self, state: ParticleState, copy: int) -> str:
         """Return how many landmarks are covered."""

@@ -35,6 +35,7 @@ class MPETag(ParticleTask[ParticleState]):
     """
 
     teams = ("adversary", "good")
+    sees_linearly = True
 
     def __init__(self, *, adversaries: int = 3, good: int = 1, obstacles: int = 2, **base: Unpack[ParticleSettings]):
         for name, value in (("adversaries", adversaries), ("good", good), ("obstacles", obstacles)):

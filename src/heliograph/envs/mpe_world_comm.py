@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.checks import check_positive
+from heliograph.envs.own_words import check_words
 from heliograph.envs.particle_chase import chase, fled, price_of_leaving
 from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import distances_between, per_particle
-from heliograph.envs.particle_task import ParticleSettings, ParticleTask, check_words
+from heliograph.envs.particle_task import ParticleSettings, ParticleTask
 
 __all__ = ["MPEWorldComm"]
 
@@ -38,7 +39,7 @@ class MPEWorldComm(ParticleTask[ParticleState]):
 
     With `words="channel"` the leader speaks through a channel, which its own team hears alone. With `words="task"` its
     action is a move and one of 4 symbols (move + 5 x symbol), which stands in the next observation of each adversary,
-    its own too, as published: such symbols are actions, no utterances that analyses know of or that twins replace.
+    its own too, as published, or in its place what `heard` says: nothing, noise, or the words of other copies.
 
     Rules: `simple_world_comm_v3` of mpe2, after Lowe et al. 2017.
     """
@@ -55,6 +56,7 @@ class MPEWorldComm(ParticleTask[ParticleState]):
         food: int = 2,
         forests: int = 2,
         words: str = "channel",
+        heard: str = "said",
         **base: Unpack[ParticleSettings],
     ):
         counts = {"good": good, "obstacles": obstacles, "food": food, "forests": forests}
@@ -64,7 +66,7 @@ class MPEWorldComm(ParticleTask[ParticleState]):
         if adversaries < 2:
             raise ValueError(f"adversaries={adversaries}: needs at least 2, a leader and one that is led")
         self.adversaries, self.good, self.food, self.forests = adversaries, good, food, forests
-        self.words, told = words, check_words(words)
+        self.words, told = words, check_words(words, heard)
         symbols = SYMBOLS if told else 0
         ways = 4 + 2 * (obstacles + food + forests) + 2 * (adversaries + good - 1) + forests
         hunter = functools.partial(Particles, sees=ways + 2 * good + symbols, size=HUNTER_SIZE, force=3.0, speed=1.0)
@@ -79,6 +81,7 @@ class MPEWorldComm(ParticleTask[ParticleState]):
             size_of_obstacle=OBSTACLE_SIZE,
             obstacles=obstacles,
             contact=True,
+            heard=heard if told else None,
             **base,
         )
         self.team_of_agent = torch.tensor([0] * adversaries + [1] * good, device=self.device)
@@ -88,7 +91,9 @@ class MPEWorldComm(ParticleTask[ParticleState]):
     @property
     def settings(self) -> dict[str, Any]:
         """Return what tells this task from others of its kind."""
-        own = {name: getattr(self, name) for name in ("adversaries", "good", "obstacles", "food", "forests", "words")}
+        own = {
+            name: getattr(self, name) for name in ("adversaries", "good", "obstacles", "food", "forests", "words")
+        } | {"heard": str(self.heard)}
         return {**super().settings, **own}
 
     def may_speak(self) -> tuple[str, ...]:

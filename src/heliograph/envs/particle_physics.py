@@ -12,8 +12,19 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 __all__ = [
-    "REST_PER_FORCE", "contact_forces", "distances_between", "lengths", "moved", "obstacle_forces", "others_of",
-    "pairs_of", "per_copy", "per_particle", "rest_points", "touching", "yielding",
+    "REST_PER_FORCE",
+    "contact_forces",
+    "distances_between",
+    "lengths",
+    "lengths_squared",
+    "moved",
+    "obstacle_forces",
+    "others_of",
+    "pairs_of",
+    "per_copy",
+    "per_particle",
+    "rest_points",
+    "yielding",
 ]  # fmt: skip
 
 SECONDS = 0.1
@@ -21,6 +32,8 @@ DAMPING = 0.25
 STIFFNESS = 100.0
 SOFTNESS = 1e-3
 """How far beyond its rim a disc is felt, about."""
+FELT = 0.04
+"""How far beyond both rims two discs press each other by less than a force of 1e-17."""
 REST_PER_FORCE = SECONDS * SECONDS / DAMPING
 """How much farther a particle comes to rest for each unit of force in one step."""
 TINY = 1e-12
@@ -52,28 +65,62 @@ def others_of(number: int, *, device: torch.device) -> Int[Tensor, "N N1"]:
     return torch.tensor(rows, dtype=torch.long, device=device).view(number, number - 1)
 
 
-def touching(place: Float[Tensor, "N 2 B"], pairs: Int[Tensor, "2 P"], *, reach: float) -> Float[Tensor, "N B"]:
-    """Return how many others each particle is closer to than `reach`."""
-    one, other = pairs
-    touch = (lengths(place[one] - place[other]) < reach).to(place.dtype)
-    return _both_sides(touch, touch, pairs, number=len(place))
-
-
 def contact_forces(
     place: Float[Tensor, "N 2 B"],
     pairs: Int[Tensor, "2 P"],
     *,
     reach: Float[Tensor, "P 1"],
     yielding: Float[Tensor, "2 P 1 1"] | None = None,
+    onto: Float[Tensor, "N 2 B"] | None = None,
 ) -> Float[Tensor, "N 2 B"]:
     """Forces of particles on each other: straight apart, growing with how far two discs overlap.
 
-    `reach` is the sum of the sizes of each pair; `yielding` what both sides make of a force (None: all of it).
+    `reach` is the sum of the sizes of each pair; `yielding` what both sides make of a force (None: all of it). They are
+    added to those of `onto`, in place.
     """
-    one, other = pairs
-    force = _away(place[one] - place[other], reach=reach)
+    total = torch.zeros_like(place) if onto is None else onto
+    apart = torch.empty(pairs.shape[1], 2, place.shape[2], dtype=place.dtype, device=place.device)
+    begin = 0
+    for number in range(len(place) - 1):  # pairs are in the order of their first, so that nothing is gathered
+        stop = begin + len(place) - 1 - number
+        torch.sub(place[number], place[number + 1 :], out=apart[begin:stop])
+        begin = stop
+    press = _press_few if place.is_cpu else _press_all  # on a GPU, to ask which are near would stop everything
+    return press(total, apart, pairs, reach=reach, yielding=yielding)
+
+
+def _press_all(
+    total: Float[Tensor, "N 2 B"],
+    apart: Float[Tensor, "P 2 B"],
+    pairs: Int[Tensor, "2 P"],
+    *,
+    reach: Float[Tensor, "P 1"],
+    yielding: Float[Tensor, "2 P 1 1"] | None,
+) -> Float[Tensor, "N 2 B"]:
+    """Add what all pairs press."""
+    force = _away(apart, reach=reach)
     mine, yours = (force, force) if yielding is None else force * yielding
-    return _both_sides(mine, -yours, pairs, number=len(place))
+    return total.index_add_(0, pairs[0], mine).index_add_(0, pairs[1], yours, alpha=-1)
+
+
+def _press_few(
+    total: Float[Tensor, "N 2 B"],
+    apart: Float[Tensor, "P 2 B"],
+    pairs: Int[Tensor, "2 P"],
+    *,
+    reach: Float[Tensor, "P 1"],
+    yielding: Float[Tensor, "2 P 1 1"] | None,
+) -> Float[Tensor, "N 2 B"]:
+    """Add what pairs press that are near each other, which are few; all others press by less than rounding errors."""
+    pair, copy = (lengths_squared(apart) < (reach + FELT).square()).nonzero(as_tuple=True)
+    if len(pair):
+        force = _away(apart[pair, :, copy].t(), reach=reach[pair, 0])
+        mine, yours = (force, force) if yielding is None else force * yielding[:, pair, 0].mT
+        flat = total.view(-1)
+        for side, pressed in ((pairs[0, pair], mine), (pairs[1, pair], -yours)):
+            at = side * (2 * apart.shape[2]) + copy
+            flat.index_add_(0, torch.cat([at, at + apart.shape[2]]), pressed.flatten())
+    return total
 
 
 def yielding(mass: Float[Tensor, "N 1 1"], pairs: Int[Tensor, "2 P"]) -> Float[Tensor, "2 P 1 1"] | None:
@@ -94,16 +141,10 @@ def obstacle_forces(
     return _away(place[:, None] - obstacle[None], reach=reach).sum(1)
 
 
-def _away(apart: Float[Tensor, "*lead 2 B"], *, reach: Float[Tensor, "... 1"]) -> Float[Tensor, "*lead 2 B"]:
+def _away(apart: Float[Tensor, "*lead 2 B"], *, reach: Float[Tensor, "..."]) -> Float[Tensor, "*lead 2 B"]:
     distance = lengths(apart)
     depth = F.softplus(reach - distance, beta=1 / SOFTNESS)
     return apart * (depth / distance.clamp(min=TINY)).mul_(STIFFNESS).unsqueeze(-2)
-
-
-def _both_sides(one: Tensor, other: Tensor, pairs: Int[Tensor, "2 P"], *, number: int) -> Tensor:
-    """Sums over the pairs of each particle."""
-    total = one.new_zeros(number, *one.shape[1:])
-    return total.index_add_(0, pairs[0], one).index_add_(0, pairs[1], other)
 
 
 def moved(
@@ -135,5 +176,10 @@ def rest_points(
 
 def lengths(vectors: Float[Tensor, "*lead 2 B"]) -> Float[Tensor, "*lead B"]:
     """How long vectors are."""
+    return lengths_squared(vectors).sqrt_()
+
+
+def lengths_squared(vectors: Float[Tensor, "*lead 2 B"]) -> Float[Tensor, "*lead B"]:
+    """The squares of how long vectors are."""
     x, y = vectors.unbind(-2)
-    return (x * x + y * y).sqrt()
+    return (x * x).addcmul_(y, y)

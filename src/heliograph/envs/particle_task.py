@@ -11,8 +11,9 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from heliograph.checks import check_choice, check_positive
+from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings, Outcome, TeamEnv, View
+from heliograph.envs.own_words import HEARD, HEARING, OwnWords, WordsHeard, heard_instead
 from heliograph.envs.particle_kinds import NUM_MOVES, P, Particles, ParticleState
 from heliograph.envs.particle_physics import (
     REST_PER_FORCE,
@@ -25,15 +26,14 @@ from heliograph.envs.particle_physics import (
     per_particle,
     yielding,
 )
-from heliograph.envs.scene import Actor, Floor, Ground, Place, Scene, Shape, grid_cells
+from heliograph.envs.particle_picture import particle_scene
+from heliograph.envs.scene import Scene
+from heliograph.envs.state import select
 from heliograph.types import Edges, Role
 
-__all__ = ["CLOSE", "ParticleSettings", "ParticleTask", "check_words", "particle_places", "towards"]
+__all__ = ["CLOSE", "ParticleSettings", "ParticleTask", "particle_places", "towards"]
 
-WORDS = ("channel", "task")
 LEFT, RIGHT, DOWN, UP = range(1, NUM_MOVES)
-CELLS = 11
-"""Side of the picture, which holds what lies within 1 of the centre, or farther where somebody does."""
 CLOSE = 0.1
 """Whoever is closer than this to a landmark has reached it."""
 
@@ -57,6 +57,8 @@ class ParticleTask(TeamEnv[P]):
     """
 
     bounds_exact = False
+    sees_linearly: ClassVar[bool] = False
+    """True where all that is seen are sums and differences of velocities, places and landmarks."""
     moves_at_once: ClassVar[bool] = False
     """True where agents move with the velocity that a push has given them, as in older worlds than mpe2's."""
 
@@ -70,6 +72,7 @@ class ParticleTask(TeamEnv[P]):
         size_of_obstacle: float = 0.0,
         obstacles: int = 0,
         contact: bool = False,
+        heard: str | None = None,
         steps: int = 25,
         continuous_actions: bool = False,
         **base: Any,
@@ -100,6 +103,12 @@ class ParticleTask(TeamEnv[P]):
         kinds = [kind for kind in particles for _ in range(kind.number)]
         self._acting = torch.tensor([kind.moves or kind.words > 0 for kind in kinds], device=self.device)
         self._speaking = torch.tensor([kind.name in self.may_speak() for kind in kinds], device=self.device)
+        self.heard = WordsHeard.SAID if heard is None else WordsHeard(heard)
+        if heard is not None and not self.continuous_actions:
+            moves = {kind.name: NUM_MOVES if kind.moves else 1 for kind in particles if kind.name in self.may_speak()}
+            self.own_words = OwnWords(vocabulary=self.num_words, moves=moves)
+        self._sizes = {kind.name: kind.sees for kind in particles}
+        self._unit_sight: dict[str, Tensor] = {}
         self._others = others_of(self.num_agents, device=self.device)
 
     # ---- what a task fills in ----------------------------------------------------------------------------------
@@ -131,6 +140,10 @@ class ParticleTask(TeamEnv[P]):
     def hearing(self, state: P) -> Edges | None:
         """Return who may hear whom; None, the default, for all."""
         return None
+
+    def judged(self, state: P) -> tuple[Float[Tensor, "N B"], Bool[Tensor, " B"] | None]:
+        """Return `pay` and `reached`; to be filled in where they are quicker found together."""
+        return self.pay(state), self.reached(state)
 
     def measured(self, state: P) -> dict[str, Float[Tensor, " B"]]:
         """Further numbers to be told of each step, by name; those of last steps become metrics."""
@@ -193,70 +206,76 @@ class ParticleTask(TeamEnv[P]):
         place, landmark = per_particle(state.place), per_particle(state.landmark)
         force = self._pushes(actions)
         if self.contact:
-            force = force + contact_forces(place, self.pairs, reach=self._reach, yielding=self._yielding)
+            contact_forces(place, self.pairs, reach=self._reach, yielding=self._yielding, onto=force)
         if self.obstacles:
-            force = force + obstacle_forces(place, landmark[: self.obstacles], reach=self._obstacle_reach)
+            force += obstacle_forces(place, landmark[: self.obstacles], reach=self._obstacle_reach)
         velocity = per_particle(state.velocity)
         place, velocity = moved(place, velocity, force, max_speed=self._max_speed, at_once=self.moves_at_once)
         state = dataclasses.replace(
             state,
             place=per_copy(place),
             velocity=per_copy(velocity),
-            word=self._said(actions) if self.num_words else state.word,
+            word=self._heard(self._said(actions)) if self.num_words else state.word,
             time=state.time + 1,
         )
         over = state.time >= self.steps
         everyone = over[:, None].expand(-1, self.num_agents)
-        reached = self.reached(state)
+        pay, reached = self.judged(state)
         return state, Outcome(
-            rewards=self.pay(state).t().float(),
+            rewards=pay.t().float(),
             terminated=torch.zeros_like(everyone),
             truncated=everyone,
             episode_over=over,
-            info={**self.measured(state), **({} if reached is None else {"success": reached})},
+            info={**self.measured(state), **({} if reached is None else {"success": reached}), **self._told_of(state)},
         )
 
     def observe(self, state: P) -> View:
         """Return what each agent sees of the others and of the landmarks, from where it is."""
         copies = (self.num_envs, -1)
         return View(
-            observations={name: _rows(parts) for name, parts in self.seen(state).items()},
+            observations=self._observed(state),
             observing=torch.ones_like(self._acting).expand(copies),
             acting=self._acting.expand(copies),
             speaking=self._speaking.expand(copies),
             meaning=self.known(state),
             hearing=self.hearing(state),
-            positions=state.place.float().contiguous(),
+            positions=state.place.float(),
         )
+
+    def _observed(self, state: P) -> dict[str, Float[Tensor, "B A O"]]:
+        """Return what each role observes; at once by a product of matrices, where numbers are exact enough in it."""
+        if not self.sees_linearly or torch.get_float32_matmul_precision() != "highest":
+            return {name: _rows(parts) for name, parts in self.seen(state).items()}
+        if not self._unit_sight:
+            self._unit_sight = self._unit_views(state)
+        bodies = [per_particle(part).flatten(0, 1) for part in (state.velocity, state.place, state.landmark)]
+        numbers = torch.empty(sum(map(len, bodies)), self.num_envs, device=self.device)
+        for rows, body in zip(numbers.split([len(body) for body in bodies]), bodies, strict=True):
+            rows.copy_(body)
+        flat = numbers.t()
+        return {
+            name: torch.mm(flat, sight).view(self.num_envs, -1, self._sizes[name])
+            for name, sight in self._unit_sight.items()
+        }
+
+    def _unit_views(self, state: P) -> dict[str, Float[Tensor, "U AO"]]:
+        """Return what is seen where one velocity, place or landmark is 1 along an axis, and all else is 0."""
+        bodies = (self.num_agents, self.num_agents, self.landmarks)
+        units = torch.eye(2 * sum(bodies), dtype=torch.float64, device=self.device)
+        velocity, place, landmark = (part.unflatten(1, (-1, 2)) for part in units.split([2 * n for n in bodies], 1))
+        nothing = torch.zeros(len(units), dtype=torch.long, device=self.device)
+        few = dataclasses.replace(select(state, nothing), velocity=velocity, place=place, landmark=landmark)
+        return {name: _rows(parts).flatten(1) for name, parts in self.seen(few).items()}
 
     def scene(self, state: P, copy: int = 0) -> Scene:
         """Agents, landmarks (goals are stars) and the task's own words; what lies within 1 of the centre, or more."""
-        points = torch.cat([state.place[copy], state.landmark[copy]])
-        span = max(1.0, float(points.abs().max()))
-        places: list[Place] = [
-            ((x / span + 1) / 2 * (CELLS - 1), (1 - y / span) / 2 * (CELLS - 1)) for x, y in points.tolist()
-        ]
-        goals = state.goal[copy].tolist()
-        kinds = [kind for kind, group in enumerate(self.particles) for _ in range(group.number)]
-        agents = tuple(
-            Actor(name=name, place=place, label=name[:1].upper() + name.rsplit("_", 1)[1], kind=kind)
-            for name, place, kind in zip(self.agents, places, kinds, strict=False)
+        return particle_scene(
+            state,
+            copy,
+            particles=self.particles,
+            landmarks=self.names_of_landmarks(),
+            caption=", ".join(filter(None, [self.captioned(state, copy), self._words_of(state, copy)])),
         )
-        things = tuple(
-            Actor(
-                name=name,
-                place=place,
-                label=name[0] + name.rsplit(" ", 1)[1],
-                kind=len(self.particles) + number,
-                shape=Shape.STAR if number in goals else Shape.SQUARE,
-            )
-            for number, (name, place) in enumerate(
-                zip(self.names_of_landmarks(), places[self.num_agents :], strict=True)
-            )
-        )
-        floor = Floor(ground=Ground.FLOOR, cells=grid_cells(CELLS, CELLS))
-        caption = ", ".join(filter(None, [self.captioned(state, copy), self._words_of(state, copy)]))
-        return Scene(columns=CELLS, rows=CELLS, agents=agents, things=things, floors=(floor,), caption=caption)
 
     def steered(self, errors: dict[str, Float[Tensor, "B A 2"]]) -> dict[str, Tensor]:
         """Moves that take agents as far as `errors` from where they would come to rest; no word but the first."""
@@ -306,8 +325,8 @@ class ParticleTask(TeamEnv[P]):
                 strength = per_particle(action)[:, :NUM_MOVES].double()
                 parts.append(strength[:, RIGHT::2] - strength[:, LEFT::2])
             else:
-                parts.append(_direction(action.t() % NUM_MOVES if kind.words else action.t()))
-        return torch.cat(parts) * self._force
+                parts.append(_direction(action % NUM_MOVES if kind.words else action))
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)) * self._force
 
     def _said(self, actions: dict[str, Tensor]) -> Float[Tensor, "B N V"]:
         """Return what each agent says with its action; zeros for those that have no words."""
@@ -322,6 +341,20 @@ class ParticleTask(TeamEnv[P]):
                 parts.append(F.one_hot(action // NUM_MOVES if kind.moves else action, kind.words).float())
         return torch.cat(parts, 1)
 
+    def _heard(self, word: Float[Tensor, "B N V"]) -> Float[Tensor, "B N V"]:
+        return heard_instead(word, self.heard, speaking=self._speaking, generator=self.generator)
+
+    def _told_of(self, state: P) -> dict[str, Tensor]:
+        """Return what an analyst may know of the task's own words."""
+        if self.own_words is None:
+            return {}
+        edges = self.hearing(state)
+        others = ~torch.eye(self.num_agents, dtype=torch.bool, device=self.device)
+        mask = (others & self._speaking).expand(self.num_envs, -1, -1) if edges is None else edges.mask
+        if not self.rivals_hear:
+            mask = mask & (self.team_of_agent[:, None] == self.team_of_agent)
+        return {HEARD: state.word, HEARING: mask}
+
     def _words_of(self, state: P, copy: int) -> str:
         talkers = [self.slots(kind.name) for kind in self.particles if kind.words]
         slots = [slot for part in talkers for slot in range(self.num_agents)[part]]
@@ -329,20 +362,16 @@ class ParticleTask(TeamEnv[P]):
         return ", ".join(f"{name} says {int(word.argmax())}" for name, word in said)
 
 
-def check_words(words: str) -> bool:
-    """Tell whether the task's own words are part of actions and observations; refuses what is neither of `WORDS`."""
-    check_choice("words", words, valid=WORDS)
-    return words == "task"
-
-
 def particle_places(landmark: Float[Tensor, "B M 2"], number: Int[Tensor, "B G"]) -> Float[Tensor, "B G 2"]:
     """Return where the landmarks of these numbers are."""
     return landmark.gather(1, number[..., None].expand(-1, -1, 2))
 
 
-def _direction(move: Int[Tensor, "A B"]) -> Float[Tensor, "A 2 B"]:
-    ahead, back = torch.stack([move == RIGHT, move == UP], 1), torch.stack([move == LEFT, move == DOWN], 1)
-    return ahead.double() - back.double()
+def _direction(move: Int[Tensor, "B A"]) -> Int[Tensor, "A 2 B"]:
+    """Return where to, in the smallest numbers, as most of the time goes into memory."""
+    small = move.to(torch.int8).t().contiguous()
+    ahead, back = torch.stack([small == RIGHT, small == UP], 1), torch.stack([small == LEFT, small == DOWN], 1)
+    return ahead.view(torch.int8) - back.view(torch.int8)
 
 
 def _rows(parts: Sequence[Float[Tensor, "A _k B"]]) -> Float[Tensor, "B A O"]:

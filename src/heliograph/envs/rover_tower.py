@@ -11,10 +11,11 @@ from torch import Tensor
 
 from heliograph.checks import check_positive
 from heliograph.envs.base import BaseSettings
+from heliograph.envs.own_words import check_words
 from heliograph.envs.particle_kinds import Particles, ParticleState
 from heliograph.envs.particle_physics import per_particle, rest_points
 from heliograph.envs.particle_scores import simulated_bounds
-from heliograph.envs.particle_task import ParticleTask, check_words, particle_places, towards
+from heliograph.envs.particle_task import ParticleTask, particle_places, towards
 from heliograph.types import Bounds, Edges
 
 __all__ = ["RoverState", "RoverTower"]
@@ -44,8 +45,9 @@ class RoverTower(ParticleTask[RoverState]):
     every rover so near its goal at the end that it is paid more.
 
     With `words="channel"` a tower speaks through a channel, and only its rover hears it. With `words="task"` its action
-    is one of 5 symbols, which stands in its rover's next observation, as published. `pairs` is 4 as published, 8
-    agents; here 4 agents are 2 pairs and 12 are 6, with 6 landmarks all the same.
+    is one of 5 symbols, which stands in its rover's next observation, as published, or in its place what `heard` says:
+    nothing, noise, or the words of other copies. `pairs` is 4 as published, 8 agents; here 4 agents are 2 pairs and 12
+    are 6, with 6 landmarks all the same.
 
     Rules: `multi_speaker_listener` of the code of Iqbal and Sha 2019 (MAAC), step by step. The paper's text says that a
     pair is "negatively rewarded by the distance" and knows neither the square nor the bonus, without which its curves
@@ -61,13 +63,14 @@ class RoverTower(ParticleTask[RoverState]):
         pairs: int = 4,
         landmarks: int = 6,
         words: str = "channel",
+        heard: str = "said",
         steps: int = 25,
         continuous_actions: bool = False,
         **base: Unpack[BaseSettings],
     ):
         check_positive("pairs", pairs)
         check_positive("landmarks", landmarks)
-        self.num_pairs, self.words, told = pairs, words, check_words(words)
+        self.num_pairs, self.words, told = pairs, words, check_words(words, heard)
         symbols = SYMBOLS if told else 0
         super().__init__(
             (
@@ -81,6 +84,7 @@ class RoverTower(ParticleTask[RoverState]):
             landmarks=landmarks,
             goals=pairs,
             steps=steps,
+            heard=heard if told else None,
             continuous_actions=continuous_actions,
             **base,
         )
@@ -88,7 +92,7 @@ class RoverTower(ParticleTask[RoverState]):
     @property
     def settings(self) -> dict[str, Any]:
         """Return what tells this task from others of its kind."""
-        own = {"pairs": self.num_pairs, "landmarks": self.landmarks, "words": self.words}
+        own = {"pairs": self.num_pairs, "landmarks": self.landmarks, "words": self.words, "heard": str(self.heard)}
         return {**super().settings, **own}
 
     def may_speak(self) -> tuple[str, ...]:

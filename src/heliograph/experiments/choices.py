@@ -18,6 +18,7 @@ from heliograph import registry
 from heliograph.channels.base import Channel
 from heliograph.envs.base import TeamEnv
 from heliograph.envs.checking import EnvError, close, guarded, place_of, tried
+from heliograph.envs.own_words import OwnWords
 from heliograph.experiments.channel_layers import channel_text, layers_of
 from heliograph.importing import absolute_names, file_of, imported
 from heliograph.isolation import isolated
@@ -113,6 +114,7 @@ class EnvFacts:
     ids: tuple[Any, ...] = ()
     teams: tuple[str, ...] = ("team",)
     """Names of the teams that `team_of_agent` counts."""
+    own_words: OwnWords | None = None
 
     @property
     def ids_by_name(self) -> dict[str, Any]:
@@ -139,6 +141,7 @@ def facts_of(env: TeamEnv) -> EnvFacts:
         horizon=env.horizon,
         ids=env.agent_ids,
         teams=tuple(env.teams),
+        own_words=env.own_words,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
+from heliograph.envs.own_words import WordsHeard
 from heliograph.experiments.channel_layers import wrapped_in
 from heliograph.experiments.choices import Choices, EnvChoice, Named, NamedSettings, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
@@ -230,7 +231,8 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     """The silent, the garbled or the self-only twin of a run; `env_steps` is what it took where it ended by `until`.
 
     The silent one is without the settings that mean nothing where nothing is said; the self-only one differs from its
-    run in the topology alone.
+    run in the topology alone. Where agents speak by their actions,
+    in words of the task's own and without a channel, hearers get nothing, or noise, by the environment's `heard`.
     """
     if kind not in TWINS:
         raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
@@ -243,9 +245,20 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
         changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
     changes["record_every"] = None  # nobody can hear what they say
+    if settings.channel == "none" and has_own_words(settings):
+        heard = {"silent": WordsHeard.NOTHING, "garbled": WordsHeard.NOISE}.get(kind)
+        if heard is None:
+            raise ValueError(f"controls {kind}: nobody hears words of the task's own from itself; take silent, garbled")
+        changes = {"record_every": None, "env_settings": {**settings.env_settings, "heard": heard.value}}
     if settings.open_ended:
         changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)
+
+
+def has_own_words(settings: TrainSettings) -> bool:
+    """Tell whether agents speak by their actions, in words of the task's own."""
+    with opened(settings.env_choice(), num_envs=1) as env:
+        return env.own_words is not None
 
 
 def check_training(settings: TrainSettings) -> None:

@@ -19,6 +19,7 @@ from heliograph.analysis.evaluate import (
     value_of_communication,
 )
 from heliograph.analysis.judging import untrained
+from heliograph.analysis.own_words import says_nothing
 from heliograph.analysis.recording import corpus_of_played
 from heliograph.analysis.team_verdicts import judged_teams
 from heliograph.experiments.choices import bounds_of
@@ -112,7 +113,7 @@ def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trus
         corpus=_corpus(run, played, **how),
         interventions=effects(run, played, **how),
         num_episodes=num_episodes,
-        untrained=None if run.team.silent else untrained(run, **how),
+        untrained=None if says_nothing(run) else untrained(run, **how),
         rivals=judged_teams(run, played, **how) if len(run.facts.teams) > 1 else {},
     )
 

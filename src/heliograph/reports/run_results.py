@@ -34,6 +34,8 @@ CONTROLS = {
     "self": lambda _, topology: topology == "self_only",
 }
 """Folders of twins inside a run, and what their channel and topology are."""
+HEARD_IN = {"silent": "nothing", "garbled": "noise"}
+"""How such twins hear words of a task's own."""
 BUDGET = ("iterations", "env_steps", "until", "patience")
 NOT_COMPARED = ("seed",)
 MAX_DEPTH = 4
@@ -169,7 +171,11 @@ def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, A
     folder = folder.absolute()
     channel = channel_text(config["team"].get("channel"))
     fits = CONTROLS.get(folder.name)
-    if fits is None or not fits(channel, config["team"].get("topology")) or not (folder.parent / CONFIG).exists():
+    heard = config["env"].get("settings", {}).get("heard")
+    is_twin = fits is not None and (
+        fits(channel, config["team"].get("topology")) or (heard is not None and heard == HEARD_IN.get(folder.name))
+    )
+    if not is_twin or not (folder.parent / CONFIG).exists():
         return None
     return read_config(folder.parent)
 
