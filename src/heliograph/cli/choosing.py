@@ -23,7 +23,7 @@ SECTIONS = {
 }
 TEAM = (
     "networks", "critic", "critic_size", "normalise_observations", "normalise_rewards", "normalise_values",
-    "freeze_team",
+    "freeze_team", "learn_updates", "learn_policies",
 )  # fmt: skip
 """Keys of the section `team`."""
 OTHER_SECTIONS = ("team", "loss")
@@ -73,6 +73,8 @@ def settings_from_arguments(given: Any) -> Chosen:
         settings["policies"] = {**before, **own}
     if given.freeze:
         settings["freeze"] = given.freeze
+    if getattr(given, "learn_from", None):
+        settings["learn_from"] = given.learn_from
     if given.load_policy:
         settings["load_policies"] = dict(pairs(given.load_policy, option="--load-policy"))
     _set(settings, given.set or ())

@@ -31,6 +31,7 @@ from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
+from heliograph.rllib.lessons import check_lessons
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
 from heliograph.rllib.per_policy import as_specs, check_modules, check_own_lr, check_policies, lr_of, own_choice
@@ -93,6 +94,9 @@ class CommunicationConfig(AlgorithmConfig):
         self.curriculum: dict[str, Schedule] = {}
         self.losses: list[LossChoice] = []
         self.load_policies: dict[str, LoadedPolicy] = {}
+        self.learn_from: Any = None
+        self.learn_updates = 200
+        self.learn_policies: Sequence[str] = ()
         self.torch_num_threads: int | None = None
         self.env_runner_cls = TeamEnvRunner
         self.num_env_runners = 0
@@ -158,6 +162,9 @@ class CommunicationConfig(AlgorithmConfig):
         population_settings: Mapping[str, Any] = NotProvided,
         losses: Sequence[Any] = NotProvided,
         load_policies: Mapping[str, Any] = NotProvided,
+        learn_from: Any = NotProvided,
+        learn_updates: int = NotProvided,
+        learn_policies: Sequence[str] = NotProvided,
         critic: str = NotProvided,
         critic_size: int = NotProvided,
         normalise_observations: bool = NotProvided,
@@ -172,7 +179,9 @@ class CommunicationConfig(AlgorithmConfig):
         `losses`: names, or (name or callable, coefficient or schedule, settings) tuples, or LossChoice. `critic`:
         what values are learnt from, "hidden", "observation", "state" (centralised) or "hidden+state"; `critic_size`:
         units of its hidden layers, 0 for values linear in that. `load_policies`: weights to begin with, {"speaker": run
-        folder or team file}. `freeze_team`: not to train what belongs to no policy. `torch_num_threads`: None for auto.
+        folder or team file}. `learn_from`: a corpus (or its folder) that policies learn from before they play, in
+        `learn_updates`; `learn_policies` names those that do (empty: all). `freeze_team`: not to train what belongs to
+        no policy. `torch_num_threads`: None for auto.
         """
         given = {k: v for k, v in locals().items() if k not in ("self", "__class__") and v is not NotProvided}
         for key in (part + more for part in COMPONENTS for more in ("", "_settings")):
@@ -317,6 +326,7 @@ class CommunicationConfig(AlgorithmConfig):
         check_loss_choices(self)
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
+        check_lessons(self, team)
         check_memory_needed(self, team)
         check_own_lr(self, team)
         check_idle(self, team)

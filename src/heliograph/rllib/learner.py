@@ -31,6 +31,7 @@ from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, leaf_tensors
 from heliograph.rllib.config import LossChoice
 from heliograph.rllib.devices import prepare_torch
+from heliograph.rllib.lessons import learn_first
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.newcomers import renew_members
 from heliograph.rllib.peers import LearnerWaitError, Peers, leave
@@ -71,6 +72,7 @@ class TeamLearner(TorchLearner, ABC):
         super().build()
         for name, loaded in self.config.loaded_policies().items():
             load_into(self.team_module[name].policy, loaded, name=name)
+        learn_first(self.config, self.team_module.team)
         self.module.move_to(self._device)
         self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()

@@ -76,6 +76,8 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.communication(critic=settings.critic, critic_size=settings.critic_size)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     _add_policies(settings, config)
+    config.communication(learn_from=settings.learn_from, learn_updates=settings.learn_updates)
+    config.communication(learn_policies=settings.learn_policies)
     config.communication(load_policies=settings.load_policies, torch_num_threads=settings.torch_num_threads)
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
@@ -132,6 +134,7 @@ def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | 
             "algorithm_settings": algorithm,
             "losses": tuple([loss.loss, loss.coefficient, dict(loss.settings)] for loss in config.losses),
             "load_policies": {name: loaded.source for name, loaded in config.load_policies.items()},
+            **_lessons(config),
             **{key: getattr(config, key) for key in COPIED},
             "num_gpus_per_learner": config.num_gpus_per_learner or None,
             "torch_num_threads": config.torch_num_threads,
@@ -139,6 +142,17 @@ def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | 
             **(budget or {}),
         }
     )
+
+
+def _lessons(config: CommunicationConfig) -> dict[str, Any]:
+    """Return what is learnt from a corpus in a folder; one in memory has no words in settings."""
+    if config.learn_from is None:
+        return {}
+    return {
+        "learn_from": str(config.learn_from),
+        "learn_updates": config.learn_updates,
+        "learn_policies": tuple(config.learn_policies),
+    }
 
 
 def beyond_settings(config: CommunicationConfig) -> dict[str, str]:
