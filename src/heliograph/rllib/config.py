@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -31,6 +30,7 @@ from heliograph.rllib.alternating import Alternating
 from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
+from heliograph.rllib.given_weights import is_shared, loaded_policy
 from heliograph.rllib.lessons import check_lessons
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
@@ -46,8 +46,7 @@ from heliograph.rllib.validation import (
     has_weights_of_nobody,
     warn_of_callbacks,
 )
-from heliograph.storage.run_folder import CONFIG
-from heliograph.storage.team_file import SUFFIX, LoadedPolicy, read_policy
+from heliograph.storage.team_file import LoadedPolicy
 from heliograph.team.team import Team
 
 
@@ -191,7 +190,7 @@ class CommunicationConfig(AlgorithmConfig):
         if "losses" in given:
             given["losses"] = [as_loss(loss) for loss in losses]
         if "load_policies" in given:
-            given["load_policies"] = {name: _loaded(source, name) for name, source in load_policies.items()}
+            given["load_policies"] = {name: loaded_policy(source, name) for name, source in load_policies.items()}
         if given.get("critic", "hidden") not in VIEWS:
             raise registry.UnknownNameError(what="critic", name=str(critic), valid=list(VIEWS))
         self.take(given)
@@ -365,14 +364,14 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
             if own.module_class is not None and not is_guest(own.module_class):
                 spec.rl_module_specs[name].module_class = own.module_class
-            if own.load_state_path and not _is_shared(own.load_state_path):
+            if own.load_state_path and not is_shared(own.load_state_path):
                 spec.rl_module_specs[name].load_state_path = own.load_state_path
         return spec
 
     def loaded_policies(self) -> dict[str, LoadedPolicy]:
         """Policies that begin with weights of another run, those that an RLModuleSpec's `load_state_path` names too."""
         paths = {name: spec.load_state_path for name, spec in self.user_modules().items() if spec.load_state_path}
-        named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
+        named = {name: loaded_policy(path, name) for name, path in paths.items() if is_shared(path)}
         return {**named, **self.load_policies}
 
 
@@ -380,16 +379,6 @@ def _blank(name: str) -> CommunicationConfig:
     """A configuration of the class that is named, to be filled with what was pickled."""
     cls = resolve("algorithm", name)
     return cls.__new__(cls)
-
-
-def _loaded(source: Any, name: str) -> LoadedPolicy:
-    return source if isinstance(source, LoadedPolicy) else read_policy(source, name)
-
-
-def _is_shared(path: Any) -> bool:
-    """Tell whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
-    path = pathlib.Path(path)
-    return path.suffix == SUFFIX or (path / CONFIG).exists()
 
 
 def as_loss(given: Any) -> LossChoice:

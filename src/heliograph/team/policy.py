@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from heliograph.channels.base import Channel
+from heliograph.functional import surely_none
 from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
 from heliograph.models.structure import where_agents
@@ -116,7 +117,11 @@ class Policy(nn.Module):
         for norm in self._norms:
             if norm.per_step:
                 norm.expect(mask, shared=payload.shape[-3] == 1)
-        return Heard(messages=self.message_decoder(payload), mask=mask, round_index=round_index, draw=draw)
+        if self.spells and surely_none(mask):  # nobody reads: to read words takes a step of a network for each symbol
+            messages = payload.new_zeros(*payload.shape[:-1], self.model.message_size)
+        else:
+            messages = self.message_decoder(payload)
+        return Heard(messages=messages, mask=mask, round_index=round_index, draw=draw)
 
     def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:
         """The memory after listening, of those who observe (None: all do)."""
