@@ -62,7 +62,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         install(folder, given.egg)
         found = [of_size(given, folder, hidden) for hidden in given.hidden]
-    pathlib.Path(given.out).write_text(json.dumps({"settings": vars(given), "found": found}, indent=1) + "\n")
+    settings = {key: value for key, value in vars(given).items() if key not in ("egg", "out")}
+    pathlib.Path(given.out).write_text(
+        json.dumps({"settings": settings, "egg": SOURCE, "found": found}, indent=1) + "\n"
+    )
     print(json.dumps(found, indent=1))
 
 
