@@ -115,16 +115,18 @@ def distinct(leaves: list[Tensor], *, size: int) -> tuple[Int[Tensor, " U"], Int
 
     They are told apart by a sum with random weights, and compared number by number where that is equal.
     """
-    own = [leaf.reshape(size, -1) for leaf in leaves if leaf.dim() and len(leaf) == size]
-    generator = torch.Generator().manual_seed(0)
-    keys = torch.zeros(size, dtype=torch.double)
-    for leaf in own:
-        keys = keys + leaf.double() @ torch.randn(leaf.shape[1], generator=generator, dtype=torch.double)
-    _, copies = keys.unique(return_inverse=True)
+    own = [leaf.reshape(size, -1).double() for leaf in leaves if leaf.dim() and len(leaf) == size]
+    whole = torch.cat(own, 1)
+    _, copies = (whole @ _weights(whole.shape[1])).unique(return_inverse=True)
     rows = torch.full((int(copies.max()) + 1,), size).scatter_reduce(0, copies, torch.arange(size), "amin")
-    alike = all(torch.equal(leaf[rows][copies], leaf) for leaf in own)
-    everyone = torch.arange(size)
-    return (rows, copies) if alike else (everyone, everyone)
+    if torch.equal(whole[rows][copies], whole):
+        return rows, copies
+    return torch.arange(size), torch.arange(size)
+
+
+@functools.cache
+def _weights(number: int) -> Float[Tensor, " n"]:
+    return torch.randn(number, generator=torch.Generator().manual_seed(0), dtype=torch.double)
 
 
 def _rows(leaf: Tree, *, rows: Tensor, size: int) -> Tree:
