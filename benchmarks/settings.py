@@ -99,6 +99,7 @@ CHANNELS: dict[str, tuple[str, Settings]] = {
     "delayed": ("delayed+dru", {}),
     "limited": ("limited+symbols", {"max_messages": 1}),
     "garbled": ("garbled+dru", {}),
+    "relabelled": ("relabelled+symbols", {}),
 }
 TOPOLOGIES: dict[str, Settings] = {
     "full": {},
@@ -237,6 +238,7 @@ VALUES: dict[str, dict[str, Settings]] = {
         "limited": {"max_messages": 2, "max_bits": With(2.5, {"max_messages": 3})},
         "gated": {},
         "garbled": {},
+        "relabelled": {"share": 0.5},
         "none": {},
     },
     "topology": {

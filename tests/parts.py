@@ -36,7 +36,7 @@ ESTIMATORS = {"continuous": ("pathwise", "score"), "symbols": ("score", "gumbel"
 
 
 EACH_KIND = ("continuous-pathwise", "dru", "symbols-score")
-SPELT = {"words-gru": ("garbled",), "words-lstm": ("noisy",), "words-transformer": ()}
+SPELT = {"words-gru": ("garbled", "relabelled"), "words-lstm": ("noisy",), "words-transformer": ()}
 """Words that are spelt, and the wrappers in which they are tried: with one each is another."""
 NEEDED: dict[str, dict[str, Any]] = {"limited": {"max_messages": 1}}
 """Settings without which a channel cannot be made."""
@@ -81,6 +81,7 @@ def channels() -> dict[str, tuple[str, dict[str, Any]]]:
         if name != "none"
         and (key in EACH_KIND or not changes_arrivals(wrapper))
         and (key not in SPELT or wrapper in SPELT[key])
+        and (wrapper != "relabelled" or key in ("symbols-score", "symbols-gumbel", "words-gru"))
     }
     return plain | wrapped | STACKS
 

@@ -40,7 +40,8 @@ def channel_inputs(channel: Channel, *, batch: tuple[int, ...] = (64, 3)) -> tor
 
 def test_the_channels_of_this_package_are_exactly_these() -> None:
     assert registry.names("channel") == [
-        "continuous", "delayed", "dru", "garbled", "gated", "limited", "lossy", "noisy", "none", "symbols", "vq",
+        "continuous", "delayed", "dru", "garbled", "gated", "limited", "lossy", "noisy", "none", "relabelled",
+        "symbols", "vq",
     ]  # fmt: skip
     assert {"dru", "symbols-gumbel", "garbled+continuous-score"} <= set(CHANNELS)
 

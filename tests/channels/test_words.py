@@ -14,7 +14,7 @@ from heliograph.channels.spelling import forced, said_places, said_shares, score
 from heliograph.channels.symbols import Symbols
 from heliograph.experiments.choices import build_channel
 from heliograph.experiments.compatibility import rehearse
-from heliograph.models.word_networks import build_speaker
+from heliograph.models.word_networks import SymbolReader, build_speaker
 from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.team.alone import LoneAgent
 from heliograph.testing.small_teams import stir
@@ -99,6 +99,17 @@ def test_words_are_drawn_as_often_as_they_are_likely(network: str) -> None:
     shares = (drawn[:, None] == words).all(-1).float().mean(0)
     assert (shares - likely).abs().max() < 0.015 and likely.max() < 0.95
     assert shares.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("network", ["gru", "lstm"])
+def test_a_reader_is_torchs_cell_over_an_embedding(network: str) -> None:
+    torch.manual_seed(0)
+    reader = SymbolReader(words_channel(spelling=network).spelling)
+    symbols, hidden = torch.rand(6, 3), torch.randn(6, 8)
+    state = reader.begun(hidden)
+    found, expected = reader(reader.read(symbols), state), reader.cell(reader.embedding(symbols), state)
+    pairs = zip(found, expected, strict=True) if network == "lstm" else [(found, expected)]
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs)
 
 
 def spoken_by(channel: Symbols) -> torch.nn.Module:

@@ -13,7 +13,7 @@ from heliograph.channels.spelling import END_OF_WORD
 from heliograph.rollouts.rollout import Rollout
 from heliograph.types import Message
 
-__all__ = ["MOST_WORDS", "Candidates", "candidates_of", "words_of_channel"]
+__all__ = ["MOST_WORDS", "Candidates", "candidates_of", "payload_of_words", "words_of_channel"]
 
 MOST_WORDS = 64
 """Words that are asked about at most, unless they are named; of vectors, those that are drawn from what was said."""
@@ -57,7 +57,7 @@ def candidates_of(
             payload=_vectors_said(rollouts, sender=sender, seed=seed, round_index=round_index), words=None
         )
     named = words_of_channel(channel) if words is None else _checked(channel, words)
-    return Candidates(payload=_payload_of(channel, named, seed=seed), words=named)
+    return Candidates(payload=payload_of_words(channel, named, seed=seed), words=named)
 
 
 def words_of_channel(channel: Channel) -> Int[Tensor, "W L"]:
@@ -103,7 +103,7 @@ def _checked(channel: Channel, words: Sequence[Sequence[int]]) -> Int[Tensor, "W
     return torch.tensor([list(word) for word in words])
 
 
-def _payload_of(channel: Channel, words: Int[Tensor, "W L"], *, seed: int) -> Float[Tensor, "W P"]:
+def payload_of_words(channel: Channel, words: Int[Tensor, "W L"], *, seed: int) -> Float[Tensor, "W P"]:
     """Return what travels for each word: that of some word that the channel makes up, moved on to this one."""
     device = next((buffer.device for buffer in channel.buffers()), torch.device("cpu"))
     if channel.spelling is not None:

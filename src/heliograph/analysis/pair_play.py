@@ -1,5 +1,6 @@
 """Two teams as one: some policies of the first, the rest of the second, played without measuring what they say."""
 
+import copy
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -7,8 +8,9 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from heliograph.analysis.distinct_play import begun, is_deterministic, play_begun, play_distinct
 from heliograph.envs.base import TeamEnv
 from heliograph.experiments.choices import PolicyChoice, build_team, build_topology
 from heliograph.rollouts.meetings import Fixed
@@ -17,6 +19,7 @@ from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.rollouts.statistics import Episodes
 from heliograph.storage.run_folder import Run
 from heliograph.team.assignment import Layout
+from heliograph.team.policy import Policy
 from heliograph.team.team import Team
 
 __all__ = ["Pair", "played_together", "script_run", "together"]
@@ -40,7 +43,8 @@ def together(one: Run, other: Run, *, exchanged: Sequence[str]) -> Pair:
     base = one.team
     if exchanged:
         policies = {name: (other if name in exchanged else one).team.policies[name] for name in base.layout.policies}
-        return Pair(team=_assembled(one, base.layout, policies), assignment=None)
+        team = _with_policies(base, policies) or _assembled(one, base.layout, policies)
+        return Pair(team=team, assignment=None)
     (mine,), (theirs,) = base.policies.values(), other.team.policies.values()
     agents = base.layout.agents
     layout = Layout(base.layout.roles, {OWN: agents, OTHER: agents})
@@ -52,7 +56,15 @@ def together(one: Run, other: Run, *, exchanged: Sequence[str]) -> Pair:
 def played_together(
     pair: Pair, env: TeamEnv, *, num_episodes: int, seed: int
 ) -> tuple[Float[Tensor, " E"], Float[Tensor, " E"]]:
-    """Returns and success of episodes that are the same for every pair: greedy, with messages in execution form."""
+    """Returns and success of episodes that are the same for every pair: greedy, with messages in execution form.
+
+    Copies that are alike are computed once where nothing of the team is random.
+    """
+    if is_deterministic(pair.team, env):
+        if num_episodes <= env.num_envs:
+            return play_begun(pair.team, begun(env, seed=seed), num_episodes=num_episodes, assignment=pair.assignment)
+        env.seed(seed)
+        return play_distinct(pair.team, env, num_episodes=num_episodes, assignment=pair.assignment)
     env.seed(seed)
     assign = None if pair.assignment is None else Fixed(pair.assignment.expand(env.num_envs, -1))
     episodes: Episodes = play_episodes(
@@ -78,6 +90,24 @@ def script_run(like: Run, function: Any, *, memory_size: int = 0, name: str = "s
     choices = like.choices.model_copy(update={"policies": policies, "population": None, "population_settings": {}})
     team = build_team(choices, like.facts, seed=0)
     return dataclasses.replace(like, source=pathlib.Path(name), choices=choices, team=team.eval())
+
+
+def _with_policies(base: Team, policies: dict[str, Policy]) -> Team | None:
+    """The same team with other policies, where its tables are right for them; None where they must be made anew."""
+    for name, policy in policies.items():
+        ours, theirs = base.policies[name], policy
+        if _outline(ours) != _outline(theirs) or any(norm.num_steps is not None for norm in theirs.message_norms()):
+            return None
+    team = copy.copy(base)
+    team._modules = {**base._modules, "policies": nn.ModuleDict(policies)}
+    return team
+
+
+def _outline(policy: Policy) -> tuple[Any, ...]:
+    """Return what a team's tables go by."""
+    model = policy.model
+    timed = any(norm.num_steps is not None for norm in policy.message_norms())
+    return policy.communicates, model.timing, model.rounds, model.memory_size, model.remembers, timed, type(model)
 
 
 def _assembled(run: Run, layout: Layout, policies: dict[str, Any]) -> Team:

@@ -10,7 +10,7 @@ from heliograph import registry
 from heliograph.experiments.settings import USUAL_TWINS, TrainSettings, settings_from, twin_of
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.stopping import plain_goals
-from heliograph.experiments.team_settings import BESIDE
+from heliograph.experiments.team_settings import BESIDE, LESSONS
 from heliograph.experiments.tracking import TRACKERS
 from heliograph.recipes.base import Recipe
 
@@ -23,7 +23,7 @@ SECTIONS = {
     "population": "population_settings",
     "training": "algorithm_settings",
 }
-TEAM = ("networks", *BESIDE)
+TEAM = ("networks", *BESIDE, *LESSONS[1:])
 """Keys of the section `team`."""
 OTHER_SECTIONS = ("team", "loss")
 """Sections whose keys are not settings of one component: those of `loss` are auxiliary losses, set to coefficients."""
@@ -72,6 +72,8 @@ def settings_from_arguments(given: Any) -> Chosen:
         settings["policies"] = {**before, **own}
     if given.freeze:
         settings["freeze"] = given.freeze
+    if getattr(given, "learn_from", None):
+        settings["learn_from"] = given.learn_from
     if given.load_policy:
         settings["load_policies"] = dict(pairs(given.load_policy, option="--load-policy"))
     _set(settings, given.set or ())

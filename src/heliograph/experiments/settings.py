@@ -91,7 +91,8 @@ class TrainSettings(TeamSettings):
 
     `algorithm_settings`: names of the algorithm's `.training()` and of `.env_runners()`, such as `lr` or
     `num_envs_per_env_runner`. `losses`: names, or [name, coefficient, settings]. `load_policies`:
-    policies that begin with the weights of another run, {"speaker": run folder or team file}. The budget is
+    policies that begin with the weights of another run, {"speaker": run folder or team file}. `learn_from`: the folder
+    of a corpus that policies (`learn_policies`, or all) learn from for `learn_updates` before they play. The budget is
     `iterations`, or `env_steps`, or what comes first of these, `until` and `patience`. `until`: columns of progress.csv
     and the least that they must reach, or {"at_most": 12.5}. `patience`: iterations in a row without a better value of
     the first of these, or of the mean return. With
@@ -109,6 +110,7 @@ class TrainSettings(TeamSettings):
     algorithm: Named = "ppo"
     algorithm_settings: NamedSettings = Field(default_factory=dict)
     load_policies: dict[str, str] = Field(default_factory=dict, description=FIELDS["load_policies"].description)
+    learn_from: str | None = Field(default=None, description=FIELDS["learn_from"].description)
     networks: Literal["shared", "separate"] = "shared"
     policies: dict[str, PolicySettings] = Field(default_factory=dict)
     freeze: tuple[str, ...] = ()
@@ -242,6 +244,7 @@ def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None)
     if kind == "silent":
         kept = {key: value for key, value in settings.algorithm_settings.items() if key not in OF_MESSAGES}
         changes = {"channel": "none", "channel_settings": {}, "load_policies": {}, "algorithm_settings": kept}
+        changes |= {"learn_from": None, "learn_updates": 200, "learn_policies": ()}
         changes |= {"freeze": ()} if settings.load_policies else {}
         changes |= {"topology": "full", "topology_settings": {}, "freeze_team": False}
     changes["record_every"] = None  # nobody can hear what they say

@@ -39,6 +39,9 @@ class TeamSettings(Choices):
     load_policies: dict[str, Any] = Field(
         default_factory=dict, description="weights to begin with: {policy: run folder or team file}"
     )
+    learn_from: Any = Field(default=None, description="a corpus (or its folder) that policies learn before they play")
+    learn_updates: PositiveInt = Field(default=200, description="updates in which they learn it")
+    learn_policies: tuple[str, ...] = Field(default=(), description="names of those that learn it; empty: all")
     critic: Literal[VIEWS] | None = Field(  # type: ignore[valid-type]
         default=None, description=f"what values are learnt from: {', '.join(VIEWS)}; None: as the algorithm has it"
     )
@@ -57,6 +60,10 @@ class TeamSettings(Choices):
         """Return what the team is made of: model, channel and topology, each with its settings."""
         return {key: getattr(self, key) for key in CHOSEN}
 
+    def lessons(self) -> dict[str, Any]:
+        """Return what is learnt before play."""
+        return {key: getattr(self, key) for key in LESSONS}
+
     def beside(self) -> dict[str, Any]:
         """Return the settings that are one plain value each, but for those that are None: the algorithm's count."""
         return {key: value for key in BESIDE if (value := getattr(self, key)) is not None}
@@ -65,7 +72,9 @@ class TeamSettings(Choices):
 FIELDS = TeamSettings.model_fields
 CHOSEN = tuple(key for name in COMPONENTS for key in (name, f"{name}_settings"))
 """Fields that say what the team is made of."""
-BESIDE = tuple(name for name in FIELDS if name not in (*CHOSEN, "losses", "load_policies"))
+LESSONS = ("learn_from", "learn_updates", "learn_policies")
+"""Fields that say what is learnt before play."""
+BESIDE = tuple(name for name in FIELDS if name not in (*CHOSEN, *LESSONS, "losses", "load_policies"))
 """Fields that are one plain value each."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ from heliograph.channels.base import Channel
 from heliograph.channels.spelling import HEADS, Spelling
 from heliograph.models.base import Model
 
-__all__ = ["NETWORKS", "build_listener", "build_speaker"]
+__all__ = ["NETWORKS", "SymbolReader", "build_listener", "build_speaker"]
 
 LEAST_SHARE = 1e-9
 
@@ -44,15 +45,53 @@ class Speaker(nn.Module, ABC):
 
 
 @final
+class SymbolReader(nn.Module):
+    """A GRU or LSTM cell that reads symbols, relaxed ones too, each embedded in as many numbers as it has units.
+
+    A symbol passes embedding and input weights in one table of the vocabulary, which is all that differs from
+    `nn.GRUCell` over an embedding: with few symbols most of the work of the input side is gone.
+    """
+
+    def __init__(self, spelling: Spelling):
+        super().__init__()
+        self.embedding = nn.Linear(spelling.vocabulary, spelling.size, bias=False)
+        self.cell = CELLS[spelling.network](spelling.size, spelling.size)
+        self.has_cell_state = spelling.network == "lstm"
+
+    def prepared(self, embedded: Float[Tensor, "*batch H"]) -> Float[Tensor, "*batch G"]:
+        """The input side of all gates, of an embedded symbol."""
+        return F.linear(embedded, self.cell.weight_ih, self.cell.bias_ih)
+
+    def read(self, symbols: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch G"]:
+        """The input side of all gates, of symbols."""
+        return F.linear(symbols, self.cell.weight_ih @ self.embedding.weight, self.cell.bias_ih)
+
+    def begun(self, hidden: Float[Tensor, "n H"]) -> Any:
+        """The state at the beginning of a word."""
+        return (hidden, torch.zeros_like(hidden)) if self.has_cell_state else hidden
+
+    def forward(self, read: Float[Tensor, "n G"], state: Any) -> Any:
+        """The state after a symbol."""
+        recurrent = F.linear(_hidden(state), self.cell.weight_hh, self.cell.bias_hh)
+        if self.has_cell_state:
+            entry, forget, fresh, out = (read + recurrent).chunk(4, -1)
+            cell = forget.sigmoid() * state[1] + entry.sigmoid() * torch.tanh(fresh)
+            return out.sigmoid() * torch.tanh(cell), cell
+        size = recurrent.shape[-1] // 3
+        reset, keep = (read[..., : 2 * size] + recurrent[..., : 2 * size]).sigmoid().chunk(2, -1)
+        fresh = torch.tanh(read[..., 2 * size :] + reset * recurrent[..., 2 * size :])
+        return fresh + keep * (state - fresh)
+
+
+@final
 class RecurrentSpeaker(Speaker):
     """A GRU or LSTM whose first state is made of the features, and whose inputs are the symbols said so far."""
 
     def __init__(self, features: int, spelling: Spelling, *, num_more: int):
         super().__init__(spelling, num_more=num_more)
         self.begin = nn.Linear(features, spelling.size)
-        self.embedding = nn.Linear(spelling.vocabulary, spelling.size, bias=False)
         self.first = nn.Parameter(0.01 * torch.randn(spelling.size))
-        self.cell = CELLS[spelling.network](spelling.size, spelling.size)
+        self.reader = SymbolReader(spelling)
         self.head = nn.Linear(spelling.size, spelling.vocabulary)
         self.more = nn.Linear(features, num_more) if num_more else None
 
@@ -60,13 +99,13 @@ class RecurrentSpeaker(Speaker):
         """A symbol for each step of the network."""
         rows = features.reshape(-1, features.shape[-1])
         guides = guide.reshape(len(rows), *guide.shape[-2:]).unbind(1)
-        state = _begun(torch.tanh(self.begin(rows)), self.spelling.network)
-        x, logits = self.first.expand(len(rows), -1), []
+        state, logits = self.reader.begun(torch.tanh(self.begin(rows))), list[Tensor]()
+        read = self.reader.prepared(self.first).expand(len(rows), -1)
         for place, of_place in enumerate(guides):
-            state = self.cell(x, state)
+            state = self.reader(read, state)
             logits.append(self.head(_hidden(state)))
             if place + 1 < len(guides):
-                x = self.embedding(choose(logits[-1] + of_place))
+                read = self.reader.read(choose(logits[-1] + of_place))
         more = rows[:, :0] if self.more is None else self.more(rows)
         lead = features.shape[:-1]
         return torch.stack(logits, 1).view(*lead, *guide.shape[-2:]), more.view(*lead, self.num_more)
@@ -79,18 +118,17 @@ class RecurrentListener(nn.Module):
     def __init__(self, features: int, spelling: Spelling):
         super().__init__()
         self.spelling = spelling
-        self.embedding = nn.Linear(spelling.vocabulary, spelling.size, bias=False)
-        self.cell = CELLS[spelling.network](spelling.size, spelling.size)
+        self.reader = SymbolReader(spelling)
         self.out = nn.Linear(spelling.size, features)
 
     def forward(self, payload: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch I"]:
         """Read words; a place that is said in part moves the state in part."""
         rows, shares = _read(payload, self.spelling)
-        x = self.embedding(rows)
-        state = _begun(x.new_zeros(len(x), self.spelling.size), self.spelling.network)
+        read = self.reader.read(rows)
+        state = self.reader.begun(rows.new_zeros(len(rows), self.spelling.size))
         for place in range(self.spelling.length):
-            share = shares[:, place : place + 1]
-            state = _moved(state, self.cell(x[:, place], state), share)
+            after = self.reader(read[:, place], state)
+            state = _moved(state, after, shares[:, place : place + 1]) if self.spelling.ends else after
         return self.out(_hidden(state)).view(*payload.shape[:-1], -1)
 
 
@@ -189,10 +227,6 @@ def _read(payload: Tensor, spelling: Spelling) -> tuple[Float[Tensor, "n L V"], 
     """The symbols of words, a row each, and how much of each place is said."""
     rows = payload.reshape(-1, spelling.length, spelling.vocabulary)
     return rows, rows.sum(-1)
-
-
-def _begun(hidden: Tensor, network: str) -> Any:
-    return (hidden, torch.zeros_like(hidden)) if network == "lstm" else hidden
 
 
 def _hidden(state: Any) -> Tensor:

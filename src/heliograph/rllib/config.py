@@ -1,7 +1,6 @@
 """What all Heliograph algorithms add to RLlib's AlgorithmConfig: the method `.communication()` and the team behind."""
 
 import inspect
-import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -39,6 +38,8 @@ from heliograph.rllib.custom_module import guest_choice, is_guest
 from heliograph.rllib.devices import check_gpus, threads_for
 from heliograph.rllib.env_runner import TeamEnvRunner
 from heliograph.rllib.environments import ADAPTER_SETTINGS, env_choice, taken_together
+from heliograph.rllib.given_weights import is_shared, loaded_policy
+from heliograph.rllib.lessons import check_lessons
 from heliograph.rllib.loss_choice import LossChoice, as_loss
 from heliograph.rllib.mapping import PolicyMapping, RoleMapping, probe
 from heliograph.rllib.module import PolicyModule, module_spec
@@ -54,8 +55,7 @@ from heliograph.rllib.validation import (
     has_weights_of_nobody,
     warn_of_callbacks,
 )
-from heliograph.storage.run_folder import CONFIG
-from heliograph.storage.team_file import SUFFIX, LoadedPolicy, read_policy
+from heliograph.storage.team_file import LoadedPolicy
 from heliograph.team.team import Team
 
 
@@ -71,7 +71,7 @@ class CommunicationConfig(AlgorithmConfig):
         self.model_choice: dict[str, Any] = {}
         self.critic, self.critic_size = "hidden", 64
         self.torch_num_threads = None
-        self.take(TeamSettings().beside())
+        self.take({**TeamSettings().beside(), **TeamSettings().lessons()})
         self.losses: list[LossChoice] = []
         self.load_policies: dict[str, LoadedPolicy] = {}
         self.curriculum: dict[str, Schedule] = {}
@@ -137,7 +137,9 @@ class CommunicationConfig(AlgorithmConfig):
         if "losses" in given:
             given["losses"] = [as_loss(loss) for loss in given["losses"]]
         if "load_policies" in given:
-            given["load_policies"] = {name: _loaded(source, name) for name, source in given["load_policies"].items()}
+            given["load_policies"] = {
+                name: loaded_policy(source, name) for name, source in given["load_policies"].items()
+            }
         self.take(given)
         return self
 
@@ -288,6 +290,8 @@ class CommunicationConfig(AlgorithmConfig):
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         self.check_team(team)
+        check_lessons(self, team)
+        check_lessons(self, team)
         check_memory_needed(self, team)
         check_own_lr(self, team)
         check_idle(self, team)
@@ -326,14 +330,14 @@ class CommunicationConfig(AlgorithmConfig):
                 raise registry.UnknownNameError(what="module", name=name, valid=list(spec.rl_module_specs))
             if own.module_class is not None and not is_guest(own.module_class):
                 spec.rl_module_specs[name].module_class = own.module_class
-            if own.load_state_path and not _is_shared(own.load_state_path):
+            if own.load_state_path and not is_shared(own.load_state_path):
                 spec.rl_module_specs[name].load_state_path = own.load_state_path
         return spec
 
     def loaded_policies(self) -> dict[str, LoadedPolicy]:
         """Policies that begin with weights of another run, those that an RLModuleSpec's `load_state_path` names too."""
         paths = {name: spec.load_state_path for name, spec in self.user_modules().items() if spec.load_state_path}
-        named = {name: _loaded(path, name) for name, path in paths.items() if _is_shared(path)}
+        named = {name: loaded_policy(path, name) for name, path in paths.items() if is_shared(path)}
         return {**named, **self.load_policies}
 
 
@@ -341,16 +345,6 @@ def _blank(name: str) -> CommunicationConfig:
     """A configuration of the class that is named, to be filled with what was pickled."""
     cls = resolve("algorithm", name)
     return cls.__new__(cls)
-
-
-def _loaded(source: Any, name: str) -> LoadedPolicy:
-    return source if isinstance(source, LoadedPolicy) else read_policy(source, name)
-
-
-def _is_shared(path: Any) -> bool:
-    """Tell whether a path is a team file or run folder, which is safe to read; else it is RLlib's own checkpoint."""
-    path = pathlib.Path(path)
-    return path.suffix == SUFFIX or (path / CONFIG).exists()
 
 
 def refuse_given(given: Mapping[str, Any], *, names: Iterable[str], why: str) -> None:

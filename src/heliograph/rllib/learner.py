@@ -31,6 +31,7 @@ from heliograph.losses.base import LossBatch
 from heliograph.models.blocks import MessageNorm, leaf_tensors
 from heliograph.rllib.compiling import Computed, Found, LossCompiler
 from heliograph.rllib.devices import prepare_torch
+from heliograph.rllib.lessons import learn_first
 from heliograph.rllib.loss_choice import LossChoice
 from heliograph.rllib.module import TeamModule
 from heliograph.rllib.newcomers import renew_members
@@ -72,6 +73,7 @@ class TeamLearner(TorchLearner, ABC):
         super().build()
         for name, loaded in self.config.loaded_policies().items():
             load_into(self.team_module[name].policy, loaded, name=name)
+        learn_first(self.config, self.team_module.team)
         self.module.move_to(self._device)
         self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
@@ -115,8 +117,8 @@ class TeamLearner(TorchLearner, ABC):
         return self.module
 
     @property
-    def updates_so_far(self) -> int:
-        """Return how many updates there were in the whole run."""
+    def update_number(self) -> int:
+        """The number of the present update, or of the last one, from 1, in the whole run."""
         return self._weights_seq_no
 
     @property

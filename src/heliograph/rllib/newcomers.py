@@ -23,7 +23,7 @@ def due(num_updates: int, *, every: int, size: int) -> int | None:
 @torch.no_grad()
 def renew_members(learner: "TeamLearner") -> None:
     """Replace the member whose turn it is after this update; the same weights on every learner and in every resume."""
-    config, number = learner.config, learner.updates_so_far
+    config, number = learner.config, learner.update_number
     rule = build_population(config.choices())
     if rule is None or (member := due(number, every=rule.renews_every, size=rule.size)) is None:
         return

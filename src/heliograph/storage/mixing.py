@@ -110,7 +110,8 @@ def check_mixable(base: Run, name: str, other: Run, theirs: str) -> None:
     for word, one, two in (*_seen(ours[name], seats[theirs]), ("state", base.facts.state_size, other.facts.state_size)):
         if one != two:
             raise RunFolderError(f"{what}: {word} of the first is {one}, of the second {two}; mix runs of one task")
-    mine, its = (_channel(run) for run in (base, other))
+    same = all(getattr(base.choices, key) == getattr(other.choices, key) for key in ("channel", "channel_settings"))
+    mine, its = ({}, {}) if same else (_channel(run) for run in (base, other))
     if mine != its:
         keys = [key for key in {**mine, **its} if mine.get(key) != its.get(key)]
         told = ", ".join(f"{key} {mine.get(key)} and {its.get(key)}" for key in keys)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from heliograph.channels.base import Channel
+from heliograph.functional import surely_none
 from heliograph.models.base import Model
 from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
 from heliograph.models.linearly_heard import LinearlyHeard
@@ -120,6 +121,8 @@ class Policy(nn.Module):
         about: Any = {"mask": mask, "round_index": round_index, "draw": draw}
         if isinstance(self.message_decoder, nn.Linear):
             return LinearlyHeard(payload=payload, decoder=self.message_decoder, **about)
+        if self.spells and surely_none(mask):  # nobody reads: to read words takes a step of a network for each symbol
+            return Heard(messages=payload.new_zeros(*payload.shape[:-1], self.model.message_size), **about)
         return Heard(messages=self.message_decoder(payload), **about)
 
     def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from heliograph.functional import surely_none
 from heliograph.models.structure import nothing_of, where_agents
 from heliograph.team.draws import Draws
 from heliograph.team.inbox import StepMasks, deliver
@@ -37,7 +38,7 @@ def step(
     for r in range(team.rounds):
         channel_input = encode_messages(
             team, hidden, here, round_index=r, assignment=masks.assignment,
-            spelling=draws.spelling(team, masks, round_index=r),
+            spelling=draws.spelling(team, masks, round_index=r), speaking=masks.speaking,
         )  # fmt: skip
         draw = draws.message(team, channel_input, round_index=r)
         message, channel = team.channel.send(channel_input, draw=draw, form=draws.form, state=channel)
@@ -120,15 +121,18 @@ def run_core(
 
 def encode_messages(
     team: TeamParts, hidden: Mapping[str, Tree], here: list[str], *, round_index: int, assignment: Tensor | None,
-    spelling: Spell | None = None,
+    spelling: Spell | None = None, speaking: Bool[Tensor, "B N"] | None = None,
 ) -> Float[Tensor, "B N C"]:  # fmt: skip
     """Return what goes into the channel: of agents that communicate and observe, zeros of the others."""
     found = {}
     for policy, value in hidden.items():
         network = team.policies[policy]
+        slots = team.layout.slots(policy)
         speaks = network.communicates and policy in here
+        if spelling is not None and speaking is not None:  # words are spelt by those who speak alone
+            speaks = speaks and not surely_none(speaking[:, slots])
         if speaks:
-            own = None if spelling is None else spelling.of(team.layout.slots(policy))
+            own = None if spelling is None else spelling.of(slots)
             found[policy] = network.channel_input(value, round_index=round_index, spelling=own)
             continue
         first = tensors_of(value)[0]

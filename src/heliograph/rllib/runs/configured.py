@@ -71,7 +71,7 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     _check_teams_of(settings, config)
     config.communication(losses=[tuple(x) if isinstance(x, list) else x for x in settings.losses])
     _add_policies(settings, config)
-    config.communication(load_policies=settings.load_policies)
+    config.communication(load_policies=settings.load_policies, **settings.lessons())
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
@@ -128,11 +128,23 @@ def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | 
             "losses": tuple([loss.loss, loss.coefficient, dict(loss.settings)] for loss in config.losses),
             "load_policies": {name: loaded.source for name, loaded in config.load_policies.items()},
             **{key: getattr(config, key) for key in (*BESIDE, *WORKERS)},
+            **_lessons(config),
             "num_gpus_per_learner": config.num_gpus_per_learner or None,
             "seed": 0 if config.seed is None else config.seed,
             **(budget or {}),
         }
     )
+
+
+def _lessons(config: CommunicationConfig) -> dict[str, Any]:
+    """Return what is learnt from a corpus in a folder; one in memory has no words in settings."""
+    if config.learn_from is None:
+        return {}
+    return {
+        "learn_from": str(config.learn_from),
+        "learn_updates": config.learn_updates,
+        "learn_policies": tuple(config.learn_policies),
+    }
 
 
 def beyond_settings(config: CommunicationConfig) -> dict[str, str]:
