@@ -4,9 +4,9 @@
     python benchmarks/absent.py --before /tmp/before --rounds 3
 
 The two trees take turns, a process each with one thread, in the published trainer without sight: as it begins (random
-cars, which stand about, at the first arrival rate), with cars that nearly always drive at that rate, and the same at the
-last rate. Counted are env steps per second of the processor's own time, as the machine may be shared, and what the
-weights sum to after the updates: the same where results are the same.
+cars, which stand about, at the first arrival rate), with cars that nearly always drive at that rate, and the same at
+the last rate. Counted are env steps per second of the processor's own time, as the machine may be shared, and what
+the weights sum to after the updates: the same where results are the same.
 """
 
 import argparse
