@@ -288,6 +288,10 @@ class Inputs:
     @property
     def agent(self) -> Float[Tensor, "*batch A A"]:
         """Index of each of the policy's agents, one-hot: the square of their number, made anew when asked for."""
+        if self.slots is not None:
+            raise RuntimeError(
+                "only agents that are there are shown: a model that is row_by_row reads slots, not agent"
+            )
         *lead, num_agents, _ = self.last_action.shape
         return torch.eye(num_agents, device=self.last_action.device).expand(*lead, -1, -1)
 

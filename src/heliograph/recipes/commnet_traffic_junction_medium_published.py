@@ -19,6 +19,7 @@ def commnet_traffic_junction_medium_published() -> Recipe:
         name="commnet_traffic_junction_medium_published",
         paper="Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736; task: arXiv:1812.09755",
         target={"success_rate": 0.893},
+        controls=("silent", "garbled", "self"),
         settings={
             **junction_published("medium", mean_ratio=1.0),
             "model": "commnet",

@@ -18,6 +18,7 @@ def ic3net_traffic_junction_medium_published() -> Recipe:
         name="ic3net_traffic_junction_medium_published",
         paper="Singh, Jain and Sukhbaatar 2019 (IC3Net), arXiv:1812.09755",
         target={"success_rate": 0.893},
+        controls=("silent", "garbled", "self"),
         settings={
             **junction_published("medium", mean_ratio=0.0),
             "model": "ic3net",

@@ -11,7 +11,7 @@ from heliograph.functional import may_read
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.assignment import Layout
 
-__all__ = ["Participation", "all_observe", "presence_in", "present_now"]
+__all__ = ["Participation", "all_observe", "presence_in", "present_now", "taking_part"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,12 @@ def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Participation]:
         policy: Participation(steps=tuple(any(step[slot] for slot in seats.slots) for step in here))
         for policy, seats in layout.seats.items()
     }
+
+
+def taking_part(rollout: Rollout) -> Bool[Tensor, "T1 B N"]:
+    """Which agents observe, in each of T steps and one to bootstrap from, in copies whose episode has not ended."""
+    valid = torch.cat([rollout.valid, rollout.valid[-1:]])
+    return rollout.observing & valid.unsqueeze(-1)
 
 
 def all_observe(observing: Bool[Tensor, "*T B N"]) -> list[bool]:

@@ -18,6 +18,7 @@ __all__ = ["PresentRows", "joined_rows", "perceived_rows", "present_rows", "rows
 MOST_PRESENT = 0.85
 """With a larger share of agents there, to leave out the others costs what it saves."""
 FEWEST_ABSENT = 32
+"""And so few rows cost less than to find them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class PresentRows:
         return map_tensors(lambda leaf: leaf.flatten(0, last).index_select(0, self.index).unsqueeze(1), whole)
 
     def put(self, rows: Tree, *, into: Tree) -> Tree:
-        """What is `[*shape, ...]`, with other rows for these agents."""
+        """Put rows of these agents into what is `[*shape, ...]`."""
         last = len(self.shape) - 1
 
         def placed(leaf: Tensor, base: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class PresentRows:
 
 @final
 class HeardByRows(Heard):
-    """What agents hear, of whom only those that are there ask: `total`, `mean` and `count` are theirs alone.
+    """Messages that agents hear, of whom only those that are there ask: `total`, `mean` and `count` are theirs alone.
 
     `messages` and `mask` are those of all.
     """
@@ -86,9 +87,10 @@ class HeardByRows(Heard):
 def worth_packing(model: Model, observing: Bool[Tensor, "*batch A"]) -> bool:
     """Tell whether so many of a policy's agents are absent that a model runs faster without them.
 
-    Only on a CPU: a GPU would have to be asked, which costs more than it saves.
+    Only on a CPU: a GPU would have to be asked, which costs more than it saves; and not in a program that is compiled
+    for any number of them.
     """
-    if not (model.row_by_row and observing.is_cpu):
+    if not (model.row_by_row and observing.is_cpu) or torch.compiler.is_compiling():
         return False
     present, count = int(observing.sum()), observing.numel()
     return count - present >= FEWEST_ABSENT and present <= MOST_PRESENT * count

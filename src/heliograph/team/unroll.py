@@ -16,7 +16,7 @@ from heliograph.team.draws import Draws, HeardDraws, RecordedDraws
 from heliograph.team.inbox import RecordedStep, by_step, recorded_steps
 from heliograph.team.inputs import final_inputs, recorded_inputs
 from heliograph.team.log_probs import action_terms, message_terms
-from heliograph.team.participation import Participation, presence_in
+from heliograph.team.participation import Participation, presence_in, taking_part
 from heliograph.team.parts import TeamParts
 from heliograph.team.present_rows import PresentRows, joined_rows, rows_by_step, worth_packing
 from heliograph.team.state import StepOutput, TeamState
@@ -232,7 +232,7 @@ def recorded_features(
         if not any(here.steps):
             continue
         inputs = recorded_inputs(team.layout, policy, rollout, steps=here.span)
-        network, observing = team.policies[policy], rollout.observing[here.span][..., team.layout.slots(policy)]
+        network, observing = team.policies[policy], taking_part(rollout)[here.span][..., team.layout.slots(policy)]
         if packed and worth_packing(network.model, observing):
             encoded = rows_by_step(network, inputs, observing)
         else:

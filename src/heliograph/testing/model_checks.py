@@ -12,12 +12,15 @@ from torch import Tensor
 
 from heliograph.experiments.choices import TeamChoices
 from heliograph.models.base import Model, ModelSpec
-from heliograph.models.structure import Sizes
+from heliograph.models.structure import Sizes, where_agents
 from heliograph.rollouts.sampler import Sampler
+from heliograph.team.inbox import by_step
+from heliograph.team.inputs import recorded_inputs
 from heliograph.team.policy import Policy
+from heliograph.team.present_rows import perceived_rows, rows_by_step
 from heliograph.testing.contract import component_check, expect
-from heliograph.testing.small_teams import ENVS, all_close, small_sampler, steps_of
-from heliograph.types import Timing, Tree, tensors_of
+from heliograph.testing.small_teams import ENVS, all_close, seeded, small_sampler, steps_of
+from heliograph.types import Heard, Timing, Tree, tensors_of
 
 MakeModel = Callable[[ModelSpec], Model]
 
@@ -134,3 +137,34 @@ def check_final_features(make_model: MakeModel) -> None:
             final, following = (tensors_of(found[policy]) for found in (unrolled.final, unrolled.before))
             same = all(all_close(a[mask], b[1:][mask]) for a, b in zip(final, following, strict=True))
             expect(same, f"features of {policy!r} in {env} that the next step has too")
+
+
+@component_check
+def check_rows(make_model: MakeModel) -> None:
+    """A model that is `row_by_row` makes of rows of some agents what it makes of them among all."""
+    for env in ENVS:
+        sampler = sampler_of(make_model, env)
+        sampler.fragment(4)
+        rollout, layout, draw = sampler.fragment(3), sampler.team.layout, seeded(3)
+        for name, policy in sampler.team.policies.items():
+            model, num_agents = policy.model, len(layout.seats[name].slots)
+            if not model.row_by_row:
+                continue
+            some = torch.rand(rollout.num_envs, num_agents, generator=draw) < 0.5
+            memory = rollout.initial.memory[name]
+            inbox = None
+            if policy.communicates and model.timing is Timing.NEXT_STEP:
+                mask = torch.rand(*some.shape, 3, generator=draw) < 0.5
+                inbox = Heard(messages=torch.rand(*mask.shape, model.message_size, generator=draw), mask=mask)
+            inputs = recorded_inputs(layout, name, rollout, steps=slice(2, 3))
+            (rows,) = rows_by_step(policy, inputs, some.unsqueeze(0))
+            (features,) = by_step(policy.encode(inputs))
+            expected = model.perceive(features, memory, inbox)
+            found, hidden = perceived_rows(model, rows, memory, inbox)
+            where = f"of some agents in {env}, as row_by_row promises"
+            expect(_alike(hidden.rows, rows.taken(expected.hidden)), f"the same hidden features {where}")
+            expect(_alike(found.memory, where_agents(some, expected.memory, memory)), f"the same memory {where}")
+
+
+def _alike(one: Tree, other: Tree) -> bool:
+    return all(all_close(a, b) for a, b in zip(tensors_of(one), tensors_of(other), strict=True))
