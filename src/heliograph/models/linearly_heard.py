@@ -32,7 +32,7 @@ class LinearlyHeard(Heard):
         self.round_index, self.draw, self.attention = round_index, draw, None
 
     @functools.cached_property
-    def messages(self) -> Float[Tensor, "*batch A_or_1 K I"]:  # type: ignore[override]
+    def messages(self) -> Float[Tensor, "*batch A_or_1 K I"]:
         """Message features, one by one."""
         return self._decoder(self._payload)
 

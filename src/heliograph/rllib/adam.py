@@ -19,7 +19,7 @@ class FusedAdam(torch.optim.Adam):
         super().__init__(params, lr=lr, eps=eps, fused=True)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move the weights that have a gradient; torch's own step where one has no state yet."""
         (group,) = self.param_groups
         moving = [weight for weight in group["params"] if weight.grad is not None]
