@@ -269,7 +269,7 @@ TRAINING: dict[str, Settings] = {
         "message_entropy_coeff": 0.5, "vf_loss_coeff": 2.0, "normalise_advantages": False, "mean_ratio": 1.0,
         "detach_gap": 2, "target_kl": 1e-12, "grad_clip": 1e-3, "grad_clip_by": With("value", {"grad_clip": 1e-3}),
         "train_batch_size_per_learner": 64, "num_epochs": 3, "minibatch_size": 32, "num_envs_per_env_runner": 16,
-        "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
+        "rollout_fragment_length": 3, "batch_mode": "complete_episodes", "compile": None,
     },
     "a2c": {
         "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "entropy_coeff": 0.5, "message_entropy_coeff": 0.5,

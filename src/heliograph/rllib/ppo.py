@@ -10,9 +10,9 @@ from torch import Tensor
 from heliograph import functional
 from heliograph.checks import check_kind, check_number, check_positive
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
-from heliograph.rllib.adam import FusedAdam
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.compiling import check_compiler
+from heliograph.rllib.optimisers import FusedAdam
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
