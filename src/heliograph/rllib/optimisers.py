@@ -15,8 +15,8 @@ class FusedAdam(torch.optim.Adam):
     For some thirty small weights torch's own step takes three times as long, nearly all of it in Python.
     """
 
-    def __init__(self, params: list[Tensor], *, lr: float = 1e-3, eps: float):
-        super().__init__(params, lr=lr, eps=eps, fused=True)
+    def __init__(self, params: list[Tensor], *, eps: float):
+        super().__init__(params, eps=eps, fused=True)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -41,10 +41,8 @@ class FusedAdam(torch.optim.Adam):
 class LeanRMSprop(torch.optim.RMSprop):
     """`torch.optim.RMSprop(foreach=True)` of one group of weights: the same numbers, and the same state to save."""
 
-    def __init__(
-        self, params: list[Tensor], *, lr: float = 1e-2, alpha: float, eps: float = 1e-8, momentum: float = 0.0
-    ):
-        super().__init__(params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, foreach=True)
+    def __init__(self, params: list[Tensor], *, alpha: float, eps: float = 1e-8, momentum: float = 0.0):
+        super().__init__(params, alpha=alpha, eps=eps, momentum=momentum, foreach=True)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
