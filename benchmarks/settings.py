@@ -257,7 +257,8 @@ VALUES: dict[str, dict[str, Settings]] = {
         "positive_signalling": {"marginal": 0.5, "target_nats": 0.5, "max_messages": None},
     },
 }  # fmt: skip
-"""Other values of every setting of every component, by kind and name; None: it only bounds what may be asked for."""
+"""Other values of every setting of every component, by kind and name; None: not walked, as it only bounds what may
+be asked for, or changes seconds alone."""
 EVERY_ENV = {"time_limit": 3, "talk_steps": 1}
 TEAM: Settings = {
     "networks": "separate", "critic": "hidden+state", "critic_size": 16, "normalise_observations": True,

@@ -222,4 +222,4 @@ def _explained() -> Iterator[None]:
 
 
 def _is_ours(filename: str) -> bool:
-    return f"{os.sep}torch{os.sep}" not in filename and "compiling.py" not in filename
+    return f"{os.sep}torch{os.sep}" not in filename and filename != __file__
