@@ -342,7 +342,7 @@ def _settings() -> Iterator[tuple[str, dict[str, str], str, str, Any]]:
     for key, value in TEAM.items():
         yield f"team.{key}", {}, "", key, value
     for algorithm, values in TRAINING.items():
-        for key, value in values.items():
+        for key, value in ((key, value) for key, value in values.items() if value is not None):
             yield f"training.{algorithm}.{key}", {"algorithm": algorithm}, "algorithm_settings", key, value
 
 
