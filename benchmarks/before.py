@@ -5,9 +5,9 @@
 
 The cases are those of `speed.py` (the comparison, the default model, and growth), of `updates.py` (Q-learning by its
 number of episodes) and of `junction_speed.json`. Two processes with one thread each, one with the sources of either
-tree, take turns iteration by iteration, so that other work on the machine slows both alike. `times` is how many times as
-fast the present commit is: of each round the ratio of sums, the median of the rounds; by wall clock, and by the seconds
-of the process.
+tree, take turns iteration by iteration, so that other work on the machine slows both alike. `times` is how many times
+as fast the present commit is: of each round the ratio of sums, the median of the rounds; by wall clock, and by the
+seconds of the process.
 """
 
 import argparse
@@ -104,8 +104,9 @@ class Side:
     def __init__(self, tree: pathlib.Path):
         environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-W", "ignore", __file__, "--serve"]
+        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
         )
 
     def iterate(self, name: str) -> list[float]:

@@ -7,6 +7,7 @@ Q-learning (the loops are in `loops_by_hand.py`, with optimisers in the same fus
 loss of the same batch under the same weights, to 1e-5. Then both train in turns, an iteration each, in one process with
 one thread; medians of rounds, wall clock and seconds of the process. `learning` is the update alone: where a rollout is
 learnt from once (A2C, Q-learning), both compute its forward pass while they sample, so that `iteration` is what counts.
+With `compile=True`, where that is possible, once more beside the same loop by hand, which is not compiled.
 """
 
 import argparse
@@ -126,9 +127,9 @@ def seconds(sampled: tuple[Any, float, float], learnt: tuple[Any, float, float],
     return {"learning": learnt[1], "learning_cpu": learnt[2], "iteration": wall, "iteration_cpu": cpu}
 
 
-def compare(name: str, rounds: int) -> dict[str, Any]:
+def compare(name: str, rounds: int, *, compiled: bool = False) -> dict[str, Any]:
     """Medians of both sides in milliseconds, and the medians of the ratios of neighbours in time."""
-    trainer, loop = pair(name)
+    trainer, loop = pair(name, compiled=compiled)
     difference = check(trainer, loop)
     for _ in range(2):
         ours(trainer)
@@ -141,13 +142,17 @@ def compare(name: str, rounds: int) -> dict[str, Any]:
     ratios = {
         key: round(statistics.median(mine[key] / theirs[key] for mine, theirs in found), 3) for key in found[0][0]
     }
-    return {"largest_difference_of_losses": difference, "rounds": rounds, "milliseconds": sides, "ratio": ratios}
+    about = {"compile_wall_seconds": round(trainer.learner._compiler.seconds, 1)} if compiled else {}
+    return {
+        "largest_difference_of_losses": difference, **about, "rounds": rounds, "milliseconds": sides, "ratio": ratios,
+    }  # fmt: skip
 
 
 def main() -> None:
     """Check, measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--compiled", nargs="*", default=["speaker_listener"], choices=["speaker_listener"])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=pathlib.Path, default=None)
     given = parser.parse_args()
@@ -157,6 +162,8 @@ def main() -> None:
         "commit": commit(), "versions": versions(), "hardware": machine(), "sgemm_gflops_one_thread": sgemm_gflops(),
     }  # fmt: skip
     rows = {name: compare(name, given.rounds) for name in given.cases}
+    for name in given.compiled:
+        rows[f"{name}, compiled"] = compare(name, given.rounds, compiled=True)
     print(json.dumps(rows, indent=2))
     if given.out is not None:
         write_json(given.out, {**header, "tasks": rows})

@@ -275,7 +275,8 @@ VALUES: dict[str, dict[str, Settings]] = {
         "positive_signalling": {"marginal": 0.5, "target_nats": 0.5, "max_messages": None},
     },
 }  # fmt: skip
-"""Other values of every setting of every component, by kind and name; None: it only bounds what may be asked for."""
+"""Other values of every setting of every component, by kind and name; None: not walked, as it only bounds what may
+be asked for, or changes seconds alone."""
 EVERY_ENV = {"time_limit": 3, "talk_steps": 1}
 TEAM: Settings = {
     "networks": "separate", "critic": "hidden+state", "critic_size": 16, "normalise_observations": True,
@@ -293,7 +294,7 @@ TRAINING: dict[str, Settings] = {
         "message_entropy_coeff": 0.5, "vf_loss_coeff": 2.0, "normalise_advantages": False, "mean_ratio": 1.0,
         "detach_gap": 2, "target_kl": 1e-12, "grad_clip": 1e-3, "grad_clip_by": With("value", {"grad_clip": 1e-3}),
         "train_batch_size_per_learner": 64, "num_epochs": 3, "minibatch_size": 32, "num_envs_per_env_runner": 16,
-        "rollout_fragment_length": 3, "batch_mode": "complete_episodes",
+        "rollout_fragment_length": 3, "batch_mode": "complete_episodes", "compile": None,
     },
     "a2c": {
         "lr": 1e-2, "gamma": 0.5, "lambda_": 0.5, "entropy_coeff": 0.5, "message_entropy_coeff": 0.5,
@@ -379,7 +380,7 @@ def _settings() -> Iterator[tuple[str, dict[str, str], str, str, Any]]:
     for key, value in TEAM.items():
         yield f"team.{key}", {}, "", key, value
     for algorithm, values in TRAINING.items():
-        for key, value in values.items():
+        for key, value in ((key, value) for key, value in values.items() if value is not None):
             yield f"training.{algorithm}.{key}", {"algorithm": algorithm}, "algorithm_settings", key, value
 
 

@@ -52,8 +52,14 @@ def tried(where: str = "") -> Iterator[None]:
         raise EnvError(f"{type(error).__name__}: {error} ({notes[0]}; {place_of(error)})") from error
 
 
-def guarded(env: Any, call: str) -> isolated:
-    """While a method of an environment runs: it leaves the process as it was, and cannot end it."""
+def guarded(env: Any, call: str) -> contextlib.AbstractContextManager[None]:
+    """While a method of an environment runs: it leaves the process as it was, and cannot end it.
+
+    The environments of this package leave everything alone, and are not watched: that takes longer than some of their
+    steps.
+    """
+    if type(env).__module__.startswith(SHIPPED):
+        return UNWATCHED
     return isolated(f"{call}() of {type(env).__name__}", error=EnvError)
 
 
@@ -69,6 +75,9 @@ def close(env: Any) -> None:
         raise EnvError(f"{type(error).__name__}: {error} ({where})") from error
 
 
+SHIPPED = "heliograph.envs."
+"""How the modules of environments begin that are not watched."""
+UNWATCHED = contextlib.nullcontext()
 OF_TEAM = "while the team"
 """How a note on an exception begins that a team raised, and not its environment."""
 ELSEWHERE = "in a worker process"

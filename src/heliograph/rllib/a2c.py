@@ -9,10 +9,10 @@ from torch import Tensor
 
 from heliograph.checks import check_choice, check_number
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
-from heliograph.rllib.adam import FusedAdam
 from heliograph.rllib.algorithm import CommunicationAlgorithm
 from heliograph.rllib.compiling import NOT_COMPILED
 from heliograph.rllib.config import refuse_given
+from heliograph.rllib.optimisers import FusedAdam, LeanRMSprop
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
@@ -110,7 +110,7 @@ class CommA2CConfig(ActorCriticConfig):
         """RMSProp, or Adam in its fused form."""
         if self.optimizer_name == "adam":
             return FusedAdam(params, eps=1e-5)
-        return torch.optim.RMSprop(params, alpha=self.rms_decay, eps=self.rms_epsilon, foreach=True)
+        return LeanRMSprop(params, alpha=self.rms_decay, eps=self.rms_epsilon)
 
 
 class CommA2C(CommunicationAlgorithm):

@@ -8,7 +8,7 @@ from torch import Tensor
 from heliograph import functional
 from heliograph.checks import check_number, check_positive
 from heliograph.rllib.actor_critic import ActorCriticConfig, ActorCriticLearner, Prepared
-from heliograph.rllib.adam import FusedAdam
+from heliograph.rllib.optimisers import FusedAdam
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -33,8 +34,8 @@ NOT_COMPILED = (
 )
 """Why A2C and Q-learning refuse `compile`."""
 Terms = dict[str, Tensor]
-Found = tuple[Terms, list[Tensor | None]]
-"""Terms of the loss, and the gradients of all weights."""
+Found = tuple[Terms, dict[Any, Tensor | None]]
+"""Terms of the loss, and the gradient of each weight."""
 Computed = Callable[[Tensor], Found]
 """Both, of those copies of a batch."""
 AXES: dict[str, int | None] = {"static_edges": None, "initial": 0}
@@ -47,16 +48,26 @@ class CompileError(RuntimeError):
 
 def check_compiler() -> None:
     """Raise `CompileError` where torch finds no C++ compiler."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from torch._inductor import cpp_builder
 
     try:
-        get_cpp_compiler()
-    except (InvalidCxxCompiler, RuntimeError) as error:
+        cpp_builder.get_cpp_compiler()
+    except Exception as error:
         raise CompileError(
             "compile=True: torch finds no C++ compiler; install one (such as the package g++), name it by the "
             "environment variable CXX, or use compile=False"
         ) from error
+
+
+def compiled_by_torch(traced: torch.fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Any]]:
+    """Compile a graph of tensors; the torch of its compiler warns of itself when it is imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from torch._inductor.compile_fx import compile_fx
+
+        return compile_fx(traced, example)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,14 +115,16 @@ class Graph:
 
 
 class LossCompiler:
-    """Compiles the loss of a learner's minibatches; `modules` hold all of its weights and buffers.
+    """Compiles the loss of a learner's minibatches; `modules` hold all of its buffers and its `weights`.
 
     `loss(rollout, prepared, presence, coefficients)` are the terms of the copies in a rollout. `seconds` is what
     tracing and compiling took so far.
     """
 
-    def __init__(self, modules: nn.Module, loss: Callable[..., Terms]):
-        self._modules, self._loss = modules, loss
+    def __init__(self, modules: list[nn.Module], loss: Callable[..., Terms], *, weights: Mapping[Any, Tensor]):
+        self._modules, self._loss = nn.ModuleList(modules), loss
+        key_of = {id(weight): key for key, weight in weights.items()}
+        self._keys = [key_of.get(id(weight), name) for name, weight in self._modules.named_parameters()]
         self._graphs: dict[Any, Graph] = {}
         self.seconds = 0.0
 
@@ -138,13 +151,13 @@ class LossCompiler:
             graph = self._graphs[key]
             with torch.no_grad():
                 found = graph.run([_taken(*leaves[number], copies) for number in graph.reads])
-            return dict(zip(graph.names, found, strict=False)), list(found[len(graph.names) :])
+            gradients = dict(zip(self._keys, found[len(graph.names) :], strict=True))
+            return dict(zip(graph.names, found, strict=False)), gradients
 
         known = {of_kind for of_kind, _ in self._graphs}
         return computed if kind in known or len(known) < MOST_GRAPHS else None
 
     def _compiled(self, inputs: Inputs, copies: Tensor, presence: Mapping[str, Participation]) -> Graph:
-        from torch._inductor.compile_fx import compile_fx
         from torch.fx.experimental.proxy_tensor import make_fx
 
         began, names = time.perf_counter(), list[str]()
@@ -165,7 +178,7 @@ class LossCompiler:
             traced = make_fx(whole, tracing_mode="fake", _allow_non_fake_inputs=True)(example)
             reads = _without_unread(traced)
             with torch.no_grad():
-                run = compile_fx(traced, [example[number].detach() for number in reads])
+                run = compiled_by_torch(traced, [example[number].detach() for number in reads])
         self.seconds += time.perf_counter() - began
         return Graph(run=lambda found: run(*found), reads=reads, names=names)
 
@@ -209,4 +222,4 @@ def _explained() -> Iterator[None]:
 
 
 def _is_ours(filename: str) -> bool:
-    return f"{os.sep}torch{os.sep}" not in filename and "compiling.py" not in filename
+    return f"{os.sep}torch{os.sep}" not in filename and filename != __file__

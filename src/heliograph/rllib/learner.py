@@ -23,12 +23,11 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 from ray.rllib.utils.schedules.scheduler import Scheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from heliograph.experiments.choices import RESERVED_POLICY
 from heliograph.isolation import isolated
 from heliograph.losses.base import LossBatch
-from heliograph.models.blocks import MessageNorm, leaf_tensors
 from heliograph.rllib.compiling import Computed, Found, LossCompiler
 from heliograph.rllib.devices import prepare_torch
 from heliograph.rllib.lessons import learn_first
@@ -37,11 +36,11 @@ from heliograph.rllib.module import TeamModule
 from heliograph.rllib.newcomers import renew_members
 from heliograph.rllib.peers import LearnerWaitError, Peers, leave
 from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
+from heliograph.rllib.running_statistics import track_statistics
 from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rollouts.rollout import Rollout, concatenate
 from heliograph.rollouts.split_episodes import folded
 from heliograph.storage.team_file import load_into
-from heliograph.team.inputs import ages_in
 from heliograph.team.participation import Participation, presence_in
 from heliograph.team.unroll import Unrolled
 
@@ -82,15 +81,11 @@ class TeamLearner(TorchLearner, ABC):
         self.failure: Exception | None = None
         self._coefficients: dict[str, Any] = {}
         self._counting: set[str] = set()
-        self._compiler = self._new_compiler() if getattr(self.config, "compile", False) else None
+        own = [*(module for _, module in self.team_module.items()), self.team_module.team]
+        wanted = getattr(self.config, "compile", False)
+        self._compiler = LossCompiler(own, self._traced_terms, weights=self._params) if wanted else None
         self._shuffler = torch.Generator()
         self._shuffler.manual_seed(0 if self.config.seed is None else int(self.config.seed))
-
-    def _new_compiler(self) -> LossCompiler:
-        modules = nn.ModuleList([*(module for _, module in self.team_module.items()), self.team_module.team])
-        keys = {id(weight): key for key, weight in self._params.items()}
-        self._graph_keys = [keys.get(id(weight), name) for name, weight in modules.named_parameters()]
-        return LossCompiler(modules, self._traced_terms)
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """One optimiser per policy (nothing for a module without weights), with its own learning rate."""
@@ -224,7 +219,9 @@ class TeamLearner(TorchLearner, ABC):
             terms = self._terms(minibatch, unrolled, prepared, copies)
             gradients = self.compute_gradients({ALL_MODULES: terms["total_loss"]})
         else:
-            terms, gradients = found[0], dict(zip(self._graph_keys, found[1], strict=True))
+            terms, gradients = found
+            for parameter in self._params.values():
+                parameter.grad = None
         gradients = {key: grad for key, grad in gradients.items() if grad is not None}
         terms["gradient_norm"] = self._combine(gradients)
         ratio_error = terms.get("ratio_error", terms["gradient_norm"].new_zeros(()))
@@ -332,46 +329,13 @@ class TeamLearner(TorchLearner, ABC):
 
     # ---- after an update --------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def _after_epochs(self, rollout: Rollout) -> None:
         """Move what must be the same in a rollout and its loss: observation and message statistics, temperatures."""
-        team, valid = self.team_module.team, rollout.valid.unsqueeze(-1)
-        for name, policy in team.policies.items():
-            if not self.is_trained(name):
-                continue
-            slots = team.layout.slots(name)
-            if policy.normaliser is not None:
-                self._track_observations(name, policy.normaliser, rollout, rollout.observing[:, :, slots])
-            if policy.message_norms() and rollout.messages:
-                payload = torch.stack([m.payload for m in rollout.messages])
-                spoken = (rollout.speaking & valid).expand(len(rollout.messages), -1, -1, -1)
-                for norm in policy.message_norms():
-                    self._track_messages(norm, payload, spoken, rollout)
+        team = self.team_module.team
+        track_statistics(team, rollout, peers=self.peers, trained=[p for p in team.policies if self.is_trained(p)])
         if not self.config.freeze_team:
             team.channel.schedule(self._env_steps)
         renew_members(self)
-
-    def _track_messages(self, norm: MessageNorm, payload: Tensor, spoken: Tensor, rollout: Rollout) -> None:
-        """Entropy of all messages, or of those that are heard in each step of an episode, which is the one after."""
-        if norm.num_steps is None:
-            mean, variance, count = self.peers.moments(payload, spoken)
-            if count > 0:
-                norm.track(mean, variance)
-            return
-        heard_at = ages_in(rollout).unsqueeze(-1) + 1
-        for step in range(1, norm.num_steps):
-            mean, variance, count = self.peers.moments(payload, spoken & (heard_at == step))
-            if count > 0:
-                norm.track(mean, variance, step=step)
-
-    def _track_observations(self, name: str, normaliser: Any, rollout: Rollout, mask: Tensor) -> None:
-        leaves = {role: leaf_tensors(seen) for role, seen in rollout.observations.items()}
-        moments = {}
-        for key in normaliser.axes:
-            part = {role: found[key] for role, found in leaves.items() if key in found}
-            seen = self.team_module.team.layout.gather(name, part, lead=2)
-            moments[key] = self.peers.moments(normaliser.flat(key, seen), mask)
-        normaliser.merge(moments)
 
     def is_trained(self, policy: str) -> bool:
         """Tell whether a policy (or the shared module) learns in the present update."""

@@ -21,6 +21,7 @@ from heliograph.rllib.compiling import NOT_COMPILED
 from heliograph.rllib.config import CommunicationConfig, refuse_given
 from heliograph.rllib.joint_values import Targets, Values, joint_targets, side_by_side_values, team_reward
 from heliograph.rllib.learner import TeamLearner
+from heliograph.rllib.optimisers import LeanRMSprop
 from heliograph.rllib.peers import Averaged
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.team import Team
@@ -129,7 +130,7 @@ class CommDQNConfig(CommunicationConfig):
 
     def build_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
         """RMSProp."""
-        return torch.optim.RMSprop(params, alpha=self.rms_decay, momentum=self.momentum, foreach=True)
+        return LeanRMSprop(params, alpha=self.rms_decay, momentum=self.momentum)
 
     def idle(self, team: Team) -> dict[str, str]:
         """As of all algorithms, and what belongs to critics, to rewards that are scaled, and to values of messages."""

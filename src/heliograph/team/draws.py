@@ -115,8 +115,11 @@ class FreshDraws(Draws):
         return team.channel.ahead(lead, device=device, generator=self._generator, choice=self._choice)
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
-        """Return what the intervention makes of it, where there is one."""
-        return message if self._intervention is None else self._intervention(message, self._step, self._edges)
+        """Return what the intervention makes of it, where there is one; it may write into what it is given."""
+        if self._intervention is None:
+            return message
+        own = dataclasses.replace(message, payload=message.payload.clone())
+        return self._intervention(own, self._step, self._edges)
 
     def received(self, inbox: Inbox, arrivals: Arrivals, edges: Edges) -> Inbox:
         """Return what the intervention makes of it, where it is one of single edges."""
