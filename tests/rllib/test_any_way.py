@@ -60,11 +60,27 @@ def test_a_configuration_leaves_the_run_folder_that_settings_leave(tmp_path: pat
     assert by_settings["episode_return_mean"] == by_config["episode_return_mean"]
     assert all(torch.equal(value, weights(tmp_path / "b")[key]) for key, value in weights(tmp_path / "a").items())
     one, other = (read_config(tmp_path / name) for name in "ab")
-    assert one["resolved"] == other["resolved"] and set(other["beyond_settings"]) == {"callbacks", "policies_to_train"}
+    assert one["resolved"] == other["resolved"] and set(other["beyond_settings"]) == {"policies_to_train"}
     assert {row["callback_half"] for row in read_progress(tmp_path / "b")} == {0.5}
     with pytest.raises(ValueError, match="seed"):
         train(config, out=tmp_path / "c", seed=4)
     assert not (tmp_path / "c").exists()
+
+
+def test_callbacks_are_settings_too(tmp_path: pathlib.Path) -> None:
+    name = f"{__name__}:Noticing"
+    train(settings_from({**SMALL, "callbacks": [name]}), out=tmp_path / "a", iterations=1)
+    train(small_config().callbacks(Noticing), out=tmp_path / "b", iterations=1)
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        assert {row["callback_half"] for row in read_progress(folder)} == {0.5}
+        assert read_config(folder)["training"]["callbacks"] == [name]
+        assert [part["name"] for part in read_config(folder)["components"]] == [name]
+
+
+@pytest.mark.parametrize("given", ["Noticing", "pathlib:Path", f"{__name__}:small_config"])
+def test_what_is_no_callback_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"callbacks=.*must be"):
+        config_of(settings_from({**SMALL, "callbacks": [given]}))
 
 
 def test_what_only_a_configuration_says_is_not_begun_anew(tmp_path: pathlib.Path) -> None:
@@ -75,8 +91,9 @@ def test_what_only_a_configuration_says_is_not_begun_anew(tmp_path: pathlib.Path
         raise Stopped
 
     with pytest.raises(Stopped):
-        train(small_config().callbacks(Noticing), out=tmp_path / "run", iterations=5, on_progress=stop)
-    with pytest.raises(RunFolderError, match="no checkpoint yet, and callbacks"):
+        frozen = small_config().multi_agent(policies_to_train=["speaker"])
+        train(frozen, out=tmp_path / "run", iterations=5, on_progress=stop)
+    with pytest.raises(RunFolderError, match="no checkpoint yet, and policies_to_train"):
         resume(tmp_path / "run")
 
 

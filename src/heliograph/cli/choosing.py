@@ -25,6 +25,14 @@ SECTIONS = {
 }
 TEAM = ("networks", *BESIDE, *LESSONS[1:])
 """Keys of the section `team`."""
+OPTIONS = {
+    "seed": "seed", "env_runners": "num_env_runners", "learners": "num_learners", "gpus": "num_gpus_per_learner",
+    "threads": "torch_num_threads",
+} | {
+    name: name
+    for name in ("freeze", "callbacks", "learn_from", "checkpoint_every", "evaluate_every", "record_every", *TRACKERS)
+}  # fmt: skip
+"""Options of commands that are settings as they are, and what these are called."""
 OTHER_SECTIONS = ("team", "loss")
 """Sections whose keys are not settings of one component: those of `loss` are auxiliary losses, set to coefficients."""
 MAIN = "team"
@@ -70,22 +78,12 @@ def settings_from_arguments(given: Any) -> Chosen:
         before = settings.get("policies", {})
         own = {name: {**before.get(name, {}), "agents": agents.split(",")} for name, agents in seats.items()}
         settings["policies"] = {**before, **own}
-    if given.freeze:
-        settings["freeze"] = given.freeze
-    if getattr(given, "learn_from", None):
-        settings["learn_from"] = given.learn_from
     if given.load_policy:
         settings["load_policies"] = dict(pairs(given.load_policy, option="--load-policy"))
     _set(settings, given.set or ())
     settings |= _budget(given)
-    numbers = {"seed": given.seed, "num_env_runners": given.env_runners, "num_learners": given.learners}
-    numbers["checkpoint_every"] = given.checkpoint_every
-    numbers["num_gpus_per_learner"] = getattr(given, "gpus", None)
-    numbers["torch_num_threads"] = getattr(given, "threads", None)
-    numbers["evaluate_every"] = getattr(given, "evaluate_every", None)
-    numbers |= {name: getattr(given, name, None) for name in TRACKERS}
-    numbers["record_every"] = getattr(given, "record_every", None)
-    settings |= {key: value for key, value in numbers.items() if value is not None}
+    plain = {name: getattr(given, option, None) for option, name in OPTIONS.items()}
+    settings |= {name: value for name, value in plain.items() if value is not None}
     return Chosen(settings=settings_from(settings), controls=controls if given.controls is None else kinds_of(given))
 
 

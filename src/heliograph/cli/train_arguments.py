@@ -40,6 +40,7 @@ def add_choices(group: Any) -> None:
         help="a policy and the agents that it plays (others: one for each role); may be given several times",
     )  # fmt: skip
     group.add_argument("--freeze", action="append", metavar="NAME", help="a policy that is not trained")
+    group.add_argument("--callbacks", action="append", metavar="MODULE:CLASS", help="RLlib callbacks; several times")
     group.add_argument("--learn-from", metavar="CORPUS", help="policies first learn the language of this corpus")
     group.add_argument(
         "--load-policy", action="append", metavar="NAME=TEAM",

@@ -1,9 +1,9 @@
 """What a training run is made of, in names and numbers that fit in JSON (imports no ray)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from heliograph import registry
 from heliograph.envs.own_words import WordsHeard
@@ -14,6 +14,7 @@ from heliograph.experiments.curriculum import schedules_of, task_settings
 from heliograph.experiments.stopping import Goal, goals_of
 from heliograph.experiments.team_settings import FIELDS, TeamSettings, first_error
 from heliograph.experiments.tracking import check_trackers
+from heliograph.importing import absolute_names
 from heliograph.names import safe_names
 from heliograph.rollouts.statistics import OF_AGENT, OF_INFO, OF_ROLE, OF_TEAM
 from heliograph.types import Role
@@ -86,6 +87,8 @@ class TrainSettings(TeamSettings):
 
     `population`: several policies for each role, and by which rule they meet; they are called `speaker_0`, ...
 
+    `callbacks`: classes of RLlib's callbacks, or their import paths, such as "my_package.watching:Watch".
+
     `curriculum`: schedules of env settings, {"p_arrive": [[0, 0.1], [1_000_000, 0.3]]} by env steps, or as
     `heliograph.experiments.curriculum` has it. What they end at is the task, which is evaluated.
 
@@ -114,6 +117,7 @@ class TrainSettings(TeamSettings):
     networks: Literal["shared", "separate"] = "shared"
     policies: dict[str, PolicySettings] = Field(default_factory=dict)
     freeze: tuple[str, ...] = ()
+    callbacks: Annotated[tuple[Any, ...], BeforeValidator(absolute_names)] = ()
     iterations: PositiveInt | None = None
     env_steps: PositiveInt | None = None
     until: dict[str, Any] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.policy.policy import PolicySpec
 
 from heliograph import registry
@@ -13,6 +14,7 @@ from heliograph.experiments.choices import build_layout, resolve
 from heliograph.experiments.settings import TrainSettings, settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.team_settings import BESIDE
+from heliograph.importing import import_path
 from heliograph.names import safe_names
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.config import CommunicationConfig
@@ -75,9 +77,30 @@ def config_of(settings: TrainSettings) -> CommunicationConfig:
     config.training(**{k: v for k, v in given.items() if k not in ENV_RUNNER_SETTINGS})
     config.env_runners(**{k: v for k, v in given.items() if k in ENV_RUNNER_SETTINGS})
     config.env_runners(num_env_runners=settings.num_env_runners).learners(num_learners=settings.num_learners)
+    if settings.callbacks:
+        config.callbacks([_callback(given) for given in settings.callbacks])
     if settings.num_gpus_per_learner:
         config.learners(num_gpus_per_learner=settings.num_gpus_per_learner)
     return config.debugging(seed=settings.seed, log_level="ERROR")
+
+
+def _callback(given: Any) -> Any:
+    """A class of callbacks, from itself or its import path."""
+    if isinstance(given, str) and ":" not in given:
+        raise ValueError(f"callbacks={given!r}: must be a class, or its import path, 'my_package.watching:Watch'")
+    found = resolve("callbacks", given)
+    if not (isinstance(found, type) and issubclass(found, RLlibCallback)):
+        told = "must be a subclass of ray.rllib.callbacks.callbacks.RLlibCallback, such as heliograph.TeamCallbacks"
+        raise ValueError(f"callbacks={given!r}: {told}")
+    return found
+
+
+def _callbacks_of(config: CommunicationConfig) -> list[Any]:
+    """Callbacks that a configuration was given, beside the algorithm's own."""
+    own = config.callbacks_class
+    if own is type(config)().callbacks_class:
+        return []
+    return list(own) if isinstance(own, (list, tuple)) else [own]
 
 
 def _add_policies(settings: TrainSettings, config: CommunicationConfig) -> None:
@@ -129,6 +152,7 @@ def settings_of_config(config: CommunicationConfig, budget: Mapping[str, Any] | 
             "load_policies": {name: loaded.source for name, loaded in config.load_policies.items()},
             **{key: getattr(config, key) for key in (*BESIDE, *WORKERS)},
             **_lessons(config),
+            "callbacks": tuple(given for given in _callbacks_of(config) if import_path(given) is not None),
             "num_gpus_per_learner": config.num_gpus_per_learner or None,
             "seed": 0 if config.seed is None else config.seed,
             **(budget or {}),
@@ -161,8 +185,8 @@ def beyond_settings(config: CommunicationConfig) -> dict[str, str]:
         found["policies_to_train"] = config.policies_to_train
     if config.user_modules():
         found["rl_module"] = {name: spec.module_class for name, spec in config.user_modules().items()}
-    if config.callbacks_class is not type(config)().callbacks_class:
-        found["callbacks"] = config.callbacks_class
+    if nameless := [given for given in _callbacks_of(config) if import_path(given) is None]:
+        found["callbacks"] = nameless
     if config.evaluation_interval:
         found["evaluation_interval"] = config.evaluation_interval
     return {name: json.loads(json.dumps(value, default=repr)) for name, value in found.items()}
