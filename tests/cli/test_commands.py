@@ -339,3 +339,12 @@ def test_one_component_is_told_with_its_settings(
 def test_an_unknown_component_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "models", "cnett"]) == 2
     assert "did you mean 'cnet'" in capsys.readouterr().err
+
+
+def test_what_to_train_in_is_not_taken_for_a_twin(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--controls` takes names, so that what stands behind it is one."""
+    with pytest.raises(SystemExit):
+        main(["train", "--controls", "speaker_listener", "--out", "x"])
+    assert "'speaker_listener' is no twin (silent, garbled, self); ENV or" in capsys.readouterr().err
+        "'speaker_listener' is no twin (silent, garbled, self); ENV or RECIPE stands before" in capsys.readouterr().err
+    )

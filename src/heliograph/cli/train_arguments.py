@@ -113,8 +113,15 @@ def add_threads(group: Any) -> None:
 def add_controls(group: Any, where: str) -> None:
     """Add --controls, with the names of some or none, and --no-controls."""
     told = f"train twins {where}: {', '.join(TWINS)} (agents hear only themselves); without names the first two"
-    group.add_argument("--controls", nargs="*", choices=TWINS, metavar="TWIN", default=None, help=told)
+    group.add_argument("--controls", nargs="*", type=_twin, metavar="TWIN", default=None, help=told)
     group.add_argument("--no-controls", dest="controls", action="store_const", const=False, help="train none")
+
+
+def _twin(text: str) -> str:
+    if text not in TWINS:
+        told = f"{text!r} is no twin ({', '.join(TWINS)}); ENV or RECIPE stands before --controls"
+        raise argparse.ArgumentTypeError(told)
+    return text
 
 
 def positive_count(text: str) -> int:
