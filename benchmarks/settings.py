@@ -286,6 +286,7 @@ TRAINING: dict[str, Settings] = {
     },
 }  # fmt: skip
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
     """One setting in one company: `base` and `changed` are whole training settings that differ in it alone."""
