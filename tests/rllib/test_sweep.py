@@ -117,7 +117,8 @@ def test_what_is_finished_and_what_is_not(tmp_path: pathlib.Path) -> None:
 def test_what_cannot_be_swept_is_refused(tmp_path: pathlib.Path) -> None:
     trial = Trial(name="a", settings=small(num_env_runners=1), out=tmp_path)
     with pytest.raises(ValueError, match="num_env_runners"):
-        check_trials([trial], scheduler="none", metric="episode_return_mean")
+        check_trials([trial], scheduler="none", metric="episode_return_mean", on_cluster=True)
+    check_trials([trial], scheduler="none", metric="episode_return_mean")
     assert SCHEDULERS == arguments.SCHEDULERS
     with pytest.raises(UnknownNameError, match="'asha'"):
         check_trials([], scheduler="asa", metric="episode_return_mean")

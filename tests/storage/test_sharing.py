@@ -207,11 +207,13 @@ def test_code_that_a_team_file_names_is_not_imported(
     assert not (tmp_path / "executed").exists() and not (tmp_path / "c").exists()
 
 
-def test_user_classes_are_imported_on_trust(tmp_path: pathlib.Path, capsys: Any) -> None:
+def test_user_classes_are_imported_on_trust(tmp_path: pathlib.Path, monkeypatch: Any, capsys: Any) -> None:
     run = run_folder(tmp_path / "mine", env="heliograph.envs.speaker_listener:SpeakerListener")
     with pytest.raises(RunFolderError, match="--trust"):
         export(run, tmp_path / "team.safetensors")
     team = export(run, tmp_path / "team.safetensors", trust=True)
+    assert main(["evaluate", str(team), "--episodes", "5"]) == 0  # who was trusted once is remembered
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of_another_user"))
     assert main(["evaluate", str(team), "--episodes", "5"]) == 2
     assert main(["evaluate", str(team), "--episodes", "5", "--trust"]) == 0
 
@@ -231,7 +233,8 @@ def test_links_that_a_stranger_planted_are_not_followed(run: pathlib.Path, tmp_p
     diary.write_text("secret")
     for name in ("report.html", "report.html.draft", "team.safetensors.draft", "config.json.draft"):
         (run / name).symlink_to(diary)
-    assert main(["report", str(run), "--episodes", "10"]) == 0
+    assert main(["report", str(run), "--episodes", "10"]) == 2
+    assert main(["report", str(run), "--episodes", "10", "--overwrite"]) == 0
     assert diary.read_text() == "secret" and not (run / "report.html").is_symlink()
     (tmp_path / "shared.safetensors").symlink_to(diary)
     assert main(["export", str(run), str(tmp_path / "shared.safetensors")]) == 2

@@ -96,6 +96,10 @@ def kinds_of(given: Any) -> tuple[str, ...]:
 
 def _layers(text: str | None) -> Any:
     """A channel in its short form, or in full as JSON."""
+    if text is not None and text.lstrip().startswith("{"):
+        raise ValueError(
+            f"--channel {text}: a team has one channel, of all its agents: its name, or a list of its layers"
+        )
     if text is None or not text.lstrip().startswith("["):
         return text
     try:
