@@ -53,9 +53,7 @@ class TwoSteps(TeamEnv[Where]):
         over = state.game > 0
         paid = torch.where(over, self.pay[(state.game - 1).clamp(min=0), one, other], 0.0)
         everyone = over[:, None].expand(-1, 2)
-        return Where(game=1 + one), Outcome(
-            rewards=paid[:, None].expand(-1, 2), terminated=everyone, episode_over=over
-        )
+        return Where(game=1 + one), Outcome(rewards=paid[:, None].expand(-1, 2), terminated=everyone, episode_over=over)
 
     def observe(self, state: Where) -> View:
         seen = torch.nn.functional.one_hot(state.game, 3).float()
@@ -220,5 +218,7 @@ def test_bad_input_is_refused_before_training(make: Any, error: type[Exception],
 def test_a_team_that_is_paid_apart_is_refused_with_what_it_was_paid() -> None:
     trainer = LocalTrainer(game("vdn").environment(PaidApart))
     (rollout,) = trainer.env_runner.sample(num_timesteps=1)
-    with pytest.raises(ValueError, match=r"mixing='vdn': agents were paid differently in one step \(\[\d\.0, \d+\.0\]\)"):
+    with pytest.raises(
+        ValueError, match=r"mixing='vdn': agents were paid differently in one step \(\[\d\.0, \d+\.0\]\)"
+    ):
         team_reward(rollout, mixing="vdn")
