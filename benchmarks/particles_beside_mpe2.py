@@ -4,7 +4,7 @@
 
 For each task, with discrete and with continuous actions, the largest differences of observations, rewards and `state()`
 over all steps, and in how many steps ends differed. Actions are random; tests do the same with few episodes. Where one
-is above 1e-5 the script fails. Costs about 5 CPU minutes, nearly all of them mpe2's.
+is above 1e-5 the script fails. Costs about 3 CPU minutes, nearly all of them mpe2's.
 """
 
 import argparse

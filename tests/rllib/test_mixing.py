@@ -218,5 +218,7 @@ def test_bad_input_is_refused_before_training(make: Any, error: type[Exception],
 def test_a_team_that_is_paid_apart_is_refused_with_what_it_was_paid() -> None:
     trainer = LocalTrainer(game("vdn").environment(PaidApart))
     (rollout,) = trainer.env_runner.sample(num_timesteps=1)
-    with pytest.raises(ValueError, match=r"mixing='vdn': agents were paid differently in one step \(\[\d\.0, \d"):
+    with pytest.raises(
+        ValueError, match=r"mixing='vdn': agents were paid differently in one step \(\[\d\.0, \d+\.0\]\)"
+    ):
         team_reward(rollout, mixing="vdn")
