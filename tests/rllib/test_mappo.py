@@ -63,6 +63,7 @@ def test_the_loss_of_values_by_hand(value: float, target: float, old: float, exp
 def test_old_values_are_those_that_the_critics_put_out() -> None:
     trainer = LocalTrainer(config("identity", channel="dru", model="cnet"))
     learner = trainer.learner
+    learner._env_steps = 0
     for _ in range(2):
         (rollout,) = trainer.env_runner.sample(num_timesteps=128)
         with torch.no_grad():

@@ -27,14 +27,14 @@ class DebiasedMoments(nn.Module):
 
     Each batch moves them by 1 - `decay`. Source: the value normaliser of MAPPO (Yu et al. 2022; `valuenorm.py` of
     github.com/marlbenchmark/on-policy), with its least weight and variance; before the first batch the mean is 0 and
-    the variance the least one. Difference: double precision.
+    the variance the least one.
     """
 
     def __init__(self, *, decay: float):
         super().__init__()
         self.decay = decay
         for name in ("mean", "square", "weight"):
-            self.register_buffer(name, torch.zeros(1, dtype=torch.float64))
+            self.register_buffer(name, torch.zeros(1))
 
     @torch.no_grad()
     def merge(self, mean: Float[Tensor, " 1"], variance: Float[Tensor, " 1"], count: Float[Tensor, ""]) -> None:

@@ -1,5 +1,6 @@
 """The team as an RLlib MultiRLModule: one RLModule per policy, and one, `team`, for what belongs to nobody."""
 
+from abc import ABC
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,7 +32,18 @@ TEAM_CRITIC = "critic"
 """Under which a critic of the whole team stands among the shared module's `team_critics`."""
 
 
-class PolicyModule(TorchRLModule, InferenceOnlyAPI):
+class ExactModule(TorchRLModule, InferenceOnlyAPI, ABC):
+    """Base of modules that are restored bit by bit: RLlib makes single precision of all numbers, counts among them."""
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """RLlib's, and buffers in double precision as they were saved."""
+        super().set_state(state)
+        for name, buffer in self.named_buffers():
+            if buffer.dtype is torch.float64 and name in state:
+                buffer.copy_(torch.as_tensor(state[name]))
+
+
+class PolicyModule(ExactModule):
     """One policy as an RLModule; its critic exists only where it learns.
 
     `model_config` holds `choices`, `facts`, `policy` and `critic`. Acting goes through the team, which alone knows who
@@ -64,7 +76,7 @@ class PolicyModule(TorchRLModule, InferenceOnlyAPI):
         raise RuntimeError("a Heliograph policy acts in its team: use TeamModule.team.step, or heliograph evaluate")
 
 
-class SharedModule(TorchRLModule, InferenceOnlyAPI):
+class SharedModule(ExactModule):
     """Record of what belongs to no policy: the channel, and only where it learns critics and networks of losses."""
 
     def setup(self) -> None:
