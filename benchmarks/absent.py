@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 from typing import Any
@@ -104,11 +105,11 @@ def report(rounds: list[dict[str, Any]], trees: dict[str, pathlib.Path]) -> dict
     found = []
     for place, (difficulty, rate, drives) in enumerate(CASES):
         turns = [{name: turn[name][place] for name in trees} for turn in rounds]
-        ratios = sorted(t["now"]["env_steps_per_cpu_second"] / t["before"]["env_steps_per_cpu_second"] for t in turns)
+        ratios = [t["now"]["env_steps_per_cpu_second"] / t["before"]["env_steps_per_cpu_second"] for t in turns]
         found.append(
             {
                 "difficulty": difficulty, "p_arrive": rate, "drives": drives, "rounds": turns,
-                "times_as_fast": round(ratios[len(ratios) // 2], 2),
+                "times_as_fast": round(statistics.median(ratios), 2),
             }
         )  # fmt: skip
     commits = {name: commit_of(tree) for name, tree in trees.items()}
