@@ -184,7 +184,7 @@ class LossCompiler:
 
 
 def _apart(gradients: list[Tensor | None]) -> list[Tensor | None]:
-    """Gradients in memory of their own: equal ones (those of an LSTM's two biases) may be one, and are clipped in place."""
+    """Gradients in memory of their own: equal ones (of an LSTM's two biases) may be one, and are clipped in place."""
     seen, found = set[int](), list[Tensor | None]()
     for gradient in gradients:
         shared = gradient is not None and gradient.data_ptr() in seen
