@@ -161,12 +161,14 @@ def main() -> None:
         "command": f"python benchmarks/hand_written.py --rounds {given.rounds}",
         "commit": commit(), "versions": versions(), "hardware": machine(), "sgemm_gflops_one_thread": sgemm_gflops(),
     }  # fmt: skip
-    rows = {name: compare(name, given.rounds) for name in given.cases}
-    for name in given.compiled:
-        rows[f"{name}, compiled"] = compare(name, given.rounds, compiled=True)
-    print(json.dumps(rows, indent=2))
-    if given.out is not None:
-        write_json(given.out, {**header, "tasks": rows})
+    wanted = [(name, name, False) for name in given.cases]
+    wanted += [(f"{name}, compiled", name, True) for name in given.compiled]
+    rows: dict[str, Any] = {}
+    for row, name, compiled in wanted:
+        rows[row] = compare(name, given.rounds, compiled=compiled)
+        print(row, json.dumps(rows[row]), flush=True)
+        if given.out is not None:
+            write_json(given.out, {**header, "tasks": rows})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from heliograph.experiments.settings import settings_from
 from heliograph.models.feedforward import Feedforward
-from heliograph.rllib.compiling import CompileError
+from heliograph.rllib.compiling import CompileError, _apart
 from heliograph.rllib.runs.configured import config_of
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rollouts.split_episodes import folded
@@ -100,6 +100,13 @@ def test_a_compiled_graph_gives_the_same() -> None:
     trainer = trainer_of(env="speaker_listener", model_settings={"size": 4}, critic_size=4)
     assert_equal(*both(trainer))
     assert trainer.learner._compiler is not None and trainer.learner._compiler.seconds > 0
+
+
+def test_gradients_that_a_graph_gives_twice_are_clipped_once() -> None:
+    one, other = torch.ones(3), torch.zeros(2)
+    found = _apart([one, None, one, other])
+    torch._foreach_mul_([g for g in found if g is not None], 0.5)
+    assert [None if g is None else g[0].item() for g in found] == [0.5, None, 0.5, 0.0]
 
 
 def test_batches_of_many_shapes_are_learnt_from_without_a_graph(

@@ -151,7 +151,7 @@ class LossCompiler:
             graph = self._graphs[key]
             with torch.no_grad():
                 found = graph.run([_taken(*leaves[number], copies) for number in graph.reads])
-            gradients = dict(zip(self._keys, found[len(graph.names) :], strict=True))
+            gradients = dict(zip(self._keys, _apart(found[len(graph.names) :]), strict=True))
             return dict(zip(graph.names, found, strict=False)), gradients
 
         known = {of_kind for of_kind, _ in self._graphs}
@@ -181,6 +181,17 @@ class LossCompiler:
                 run = compiled_by_torch(traced, [example[number].detach() for number in reads])
         self.seconds += time.perf_counter() - began
         return Graph(run=lambda found: run(*found), reads=reads, names=names)
+
+
+def _apart(gradients: list[Tensor | None]) -> list[Tensor | None]:
+    """Gradients in memory of their own: equal ones (of an LSTM's two biases) may be one, and are clipped in place."""
+    seen, found = set[int](), list[Tensor | None]()
+    for gradient in gradients:
+        shared = gradient is not None and gradient.data_ptr() in seen
+        found.append(gradient.clone() if gradient is not None and shared else gradient)
+        if gradient is not None:
+            seen.add(gradient.data_ptr())
+    return found
 
 
 def _taken(leaf: Tensor, axis: int | None, copies: Tensor, *, detached: bool = True) -> Tensor:
