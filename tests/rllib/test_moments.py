@@ -45,6 +45,6 @@ def test_recording_changes_nothing_and_is_gone_on_with(ray_session: None, tmp_pa
 
 
 def test_who_cannot_speak_is_not_recorded() -> None:
-    with pytest.raises(ValueError, match="record_every=2.*lets nobody speak"):
+    with pytest.raises(ValueError, match=r"record_every=2.*lets nobody speak"):
         settings_from({"channel": "none", "record_every": 2})
     assert all(twin_of(small(record_every=2), kind).record_every is None for kind in ("silent", "garbled"))
