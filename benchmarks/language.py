@@ -306,6 +306,17 @@ CHILDREN: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def typed(given: argparse.Namespace) -> str:
+    """What was typed, with folders of this machine by what they are."""
+    found = command()
+    named = {given.before_run: "RUN_BEFORE", given.run: "RUN", given.before: "TREE", given.out: "FILE"}
+    if not given.egg.startswith("https"):
+        named |= {given.egg: "REPOSITORY"}
+    for folder, name in named.items():
+        found = found.replace(str(folder), name)
+    return found
+
+
 def show(result: dict[str, Any]) -> str:
     """The results in words."""
     lines = []
@@ -355,7 +366,7 @@ def main() -> None:
             "sampling": lambda: sampling(given),
         }  # fmt: skip
         for part in given.parts:
-            made = {"command": command(), "commit": commit(), "versions": versions(), "hardware": machine()}
+            made = {"command": typed(given), "commit": commit(), "versions": versions(), "hardware": machine()}
             result[part] = makers[part]()
             result.setdefault("about", {})[part] = made
             write_json(given.out, result)

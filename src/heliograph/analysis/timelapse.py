@@ -123,12 +123,14 @@ def _check_alike(paths: list[pathlib.Path], corpora: list[Corpus]) -> None:
 
 def _numbered(paths: list[pathlib.Path], corpora: list[Corpus]) -> list[int]:
     """The iteration of each corpus, as it or its folder says; else its place in order."""
-    found = []
+    found: list[int] = []
     for place, (path, corpus) in enumerate(zip(paths, corpora, strict=True)):
         said = corpus.metadata.get("iteration")
         digits = re.search(r"(\d{1,15})$", path.name)
-        known = isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 2**53
-        found.append(said if known else int(digits[1]) if digits else place)
+        if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 2**53:
+            found.append(said)
+        else:
+            found.append(int(digits[1]) if digits else place)
     return found if all(a < b for a, b in itertools.pairwise(found)) else list(range(len(found)))
 
 
