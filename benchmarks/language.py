@@ -122,10 +122,10 @@ def asked(tools: dict[str, str], languages: list[tuple[np.ndarray, np.ndarray]],
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def topsim(tools: dict[str, str]) -> dict[str, Any]:
+def topsim(tools: dict[str, str], number: int) -> dict[str, Any]:
     """Ours and theirs, of messages of one length, and of ragged ones, padded for emlangkit."""
-    equal, ragged = language(PAIRED, length=5, symbols=10), ragged_language(PAIRED)
-    ours = {name: in_a_child("topsim", name) for name in ("equal", "ragged", "padded")}
+    equal, ragged = language(number, length=5, symbols=10), ragged_language(number)
+    ours = {name: in_a_child("topsim", name, str(number)) for name in ("equal", "ragged", "padded")}
     (of_equal,) = asked(tools, [equal], only=("topographic_similarity",))
     (of_padded,) = asked(tools, [ragged], only=("emlangkit.topographic_similarity",))
     theirs = {
@@ -142,7 +142,7 @@ def topsim(tools: dict[str, str]) -> dict[str, Any]:
         for name, tools_found in theirs.items()
         for tool, found in tools_found.items()
     }
-    return {"messages": PAIRED, "ours": ours, "theirs": theirs, "times_as_fast": faster, "difference": apart}
+    return {"messages": number, "ours": ours, "theirs": theirs, "times_as_fast": faster, "difference": apart}
 
 
 def ragged_language(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,11 +152,12 @@ def ragged_language(number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.arange(5) < lengths[:, None], said, 10), meant
 
 
-def topsim_of(which: str) -> dict[str, Any]:
+def topsim_of(which: str, messages: str) -> dict[str, Any]:
     """Ours, in a child."""
     from heliograph.analysis.measures.topographic_similarity import topographic_similarity
 
-    said, meant = language(PAIRED, length=5, symbols=10) if which == "equal" else ragged_language(PAIRED)
+    number = int(messages)
+    said, meant = language(number, length=5, symbols=10) if which == "equal" else ragged_language(number)
     eos = 10 if which == "ragged" else None
     topographic_similarity(said[:50], meant[:50], convention="egg", eos=eos)  # what is imported late is there then
     return costs(lambda: topographic_similarity(said, meant, convention="egg", eos=eos))
@@ -212,6 +213,15 @@ def groups_of(group: str) -> dict[str, Any]:
         return list(seconds)
 
     return {**costs(all_of_them), "found": seconds}
+
+
+def groups() -> dict[str, Any]:
+    """The costs of each group, printed as they come."""
+    found = {}
+    for group in GROUPS:
+        found[group] = in_a_child("groups", group)
+        print(json.dumps({group: found[group]}), flush=True)
+    return found
 
 
 def lazy_of(path: str) -> dict[str, Any]:
@@ -306,6 +316,17 @@ CHILDREN: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def typed(given: argparse.Namespace) -> str:
+    """What was typed, with folders of this machine by what they are."""
+    found = command()
+    named = {given.before_run: "RUN_BEFORE", given.run: "RUN", given.before: "TREE", given.out: "FILE"}
+    if not given.egg.startswith("https"):
+        named |= {given.egg: "REPOSITORY"}
+    for folder, name in named.items():
+        found = found.replace(str(folder), name)
+    return found
+
+
 def show(result: dict[str, Any]) -> str:
     """The results in words."""
     lines = []
@@ -334,6 +355,7 @@ def main() -> None:
     parser.add_argument("--before", type=pathlib.Path, metavar="TREE")
     parser.add_argument("--before-run", metavar="RUN", help="the same team as that checkout names its weights")
     parser.add_argument("--commands", nargs="+", choices=("record", "report"), default=["record", "report"])
+    parser.add_argument("--messages", type=int, default=PAIRED, help="of topsim")
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "language.json")
     parser.add_argument("--show", action="store_true")
@@ -350,12 +372,12 @@ def main() -> None:
         needed = {"topsim", "conventions"} & set(given.parts)
         tools = tools_in(pathlib.Path(folder), given.egg) if needed else {}
         makers: dict[str, Callable[[], Any]] = {
-            "topsim": lambda: topsim(tools), "conventions": lambda: conventions(tools), "lazy": lazy,
-            "groups": lambda: {group: in_a_child("groups", group) for group in GROUPS}, "played": lambda: played(given),
+            "topsim": lambda: topsim(tools, given.messages), "conventions": lambda: conventions(tools), "lazy": lazy,
+            "groups": groups, "played": lambda: played(given),
             "sampling": lambda: sampling(given),
         }  # fmt: skip
         for part in given.parts:
-            made = {"command": command(), "commit": commit(), "versions": versions(), "hardware": machine()}
+            made = {"command": typed(given), "commit": commit(), "versions": versions(), "hardware": machine()}
             result[part] = makers[part]()
             result.setdefault("about", {})[part] = made
             write_json(given.out, result)
