@@ -11,35 +11,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from heliograph.channels.base import Channel
-from heliograph.channels.delayed import Delayed
-from heliograph.channels.dru import DRU
-from heliograph.channels.gated import Gated
-from heliograph.channels.relabelled import Relabelled
-from heliograph.channels.symbols import Symbols
-from heliograph.channels.vq import VQ
-from heliograph.channels.wrapper import Wrapper
 from heliograph.envs.base import TeamEnv
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm, TeamStep, Tree, changed, held, map_tensors, tensors_of
 
 __all__ = ["Begun", "begun", "distinct", "is_deterministic", "play_begun", "play_distinct"]
 
-SURE = (Symbols, DRU, VQ)
-"""Channels of which nothing is random in greedy messages in execution form."""
-TRANSPARENT = (Gated, Delayed, Relabelled)
 SEEN = ("observations", "observing", "acting", "speaking", "hearing", "action_mask", "positions", "adjacency", "state")
 """Fields of a step that a team acts by."""
 
 
 def is_deterministic(team: Team, env: TeamEnv) -> bool:
     """Tell whether greedy play of a team is a function of what its agents see; False where that is not known."""
-    channel: Channel = team.channel
-    while isinstance(channel, Wrapper) and type(channel) in TRANSPARENT:
-        channel = channel.inner
     learnt = all(policy.model.trainable for policy in team.policies.values())
     plain = len(env.teams) == 1 and env.counts_absent and env.horizon is not None
-    return learnt and plain and (team.silent or type(channel) in SURE)
+    return learnt and plain and (team.silent or team.channel.is_deterministic)
 
 
 @torch.no_grad()

@@ -61,7 +61,7 @@ def played_together(
     Copies that are alike are computed once where nothing of the team is random.
     """
     if is_deterministic(pair.team, env):
-        if num_episodes <= env.num_envs:
+        if num_episodes <= env.num_envs and env.resumable:
             return play_begun(pair.team, begun(env, seed=seed), num_episodes=num_episodes, assignment=pair.assignment)
         env.seed(seed)
         return play_distinct(pair.team, env, num_episodes=num_episodes, assignment=pair.assignment)
