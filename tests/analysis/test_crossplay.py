@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from heliograph.analysis.crossplay import bridges, crossplay, families, understand
-from heliograph.analysis.distinct_play import distinct, is_deterministic, play_distinct
+from heliograph.analysis.distinct_play import distinct_rows, is_deterministic, play_distinct
 from heliograph.analysis.evaluate import evaluate
 from heliograph.cli import main
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_for, opened
@@ -129,5 +129,5 @@ def test_copies_that_are_alike_are_computed_once(settings: dict) -> None:
 
 def test_rows_are_told_apart_by_every_number() -> None:
     leaves = [torch.tensor([[1, 2], [1, 3], [1, 2], [1, 2]]), torch.tensor([True, True, True, False])]
-    rows, copies = distinct(leaves, size=4)
+    rows, copies = distinct_rows(leaves, size=4)
     assert sorted(rows.tolist()) == [0, 1, 3] and torch.equal(rows[copies], torch.tensor([0, 1, 0, 3]))

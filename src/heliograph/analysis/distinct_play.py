@@ -15,7 +15,7 @@ from heliograph.envs.base import TeamEnv
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm, TeamStep, Tree, changed, held, map_tensors, tensors_of
 
-__all__ = ["Begun", "begun", "distinct", "is_deterministic", "play_begun", "play_distinct"]
+__all__ = ["Begun", "begun_once", "distinct_rows", "is_deterministic", "play_begun", "play_distinct"]
 
 SEEN = ("observations", "observing", "acting", "speaking", "hearing", "action_mask", "positions", "adjacency", "state")
 """Fields of a step that a team acts by."""
@@ -50,7 +50,7 @@ class Begun:
     seen: TeamStep
 
 
-def begun(env: TeamEnv, *, seed: int) -> Begun:
+def begun_once(env: TeamEnv, *, seed: int) -> Begun:
     """Begin episodes from a seed, once for each environment and seed."""
     known: dict[int, Begun] = env.__dict__.setdefault("_begun", {})
     if seed not in known:
@@ -78,7 +78,7 @@ def _round(team: Team, env: TeamEnv, seen: TeamStep, *, assignment: Tensor | Non
     kind, ended, edges = torch.zeros(size, dtype=torch.long), torch.zeros_like(seen.terminated), None
     total, alive, success = torch.zeros(size), torch.ones(size, dtype=torch.bool), torch.full((size,), torch.nan)
     while bool(alive.any()):
-        rows, copies = distinct(tensors_of([kind, ended, *(held(seen, name) for name in SEEN)]), size=size)
+        rows, copies = distinct_rows(tensors_of([kind, ended, *(held(seen, name) for name in SEEN)]), size=size)
         number, before = len(tensors_of(state)[0]), kind[rows]
         state, edges = map_tensors(functools.partial(_rows, rows=before, size=number), (state, edges))
         state = state if edges is None else team.cut(state, ended[rows], edges)
@@ -96,7 +96,7 @@ def _round(team: Team, env: TeamEnv, seen: TeamStep, *, assignment: Tensor | Non
     return total, success
 
 
-def distinct(leaves: list[Tensor], *, size: int) -> tuple[Int[Tensor, " U"], Int[Tensor, " B"]]:
+def distinct_rows(leaves: list[Tensor], *, size: int) -> tuple[Int[Tensor, " U"], Int[Tensor, " B"]]:
     """Rows that differ in any of some tensors [B, ...], by number, and for each copy which of them it is like.
 
     They are told apart by a sum with random weights, and compared number by number where that is equal.
