@@ -5,13 +5,18 @@ import pathlib
 
 import numpy as np
 import pytest
+import torch
 
 from heliograph.analysis.crossplay import bridges, crossplay, families, understand
+from heliograph.analysis.distinct_play import distinct_rows, is_deterministic, play_distinct
 from heliograph.analysis.evaluate import evaluate
 from heliograph.cli import main
+from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_for, opened
 from heliograph.registry import UnknownNameError
+from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.storage.mixing import mix
 from heliograph.storage.run_folder import RunFolderError
+from heliograph.testing.small_teams import stir
 from tests.analysis.teams import collapsed, perfect, riddle_run, scripted_run, shifted
 
 
@@ -106,3 +111,23 @@ def test_the_command_prints_the_matrix_and_tells_it_as_json(
     told = json.loads(capsys.readouterr().out)
     assert told["teams"] == ["mute", "plain", "turned"] and told["success_rates"][1] == [1.0, 1.0, 0.0]
     assert told["return"]["gap"] > 0.9 and ["turned"] in told["families"]
+
+
+@pytest.mark.parametrize("settings", [{"rounds": 3}, {"rounds": 2, "talk_steps": 1}])
+def test_copies_that_are_alike_are_computed_once(settings: dict) -> None:
+    """Episode by episode what a sampler plays, of a team whose memory and messages matter, in fewer rows."""
+    env = EnvChoice(env="speaker_listener", settings=settings)
+    team = stir(build_team(TeamChoices(model="cnet", model_settings={"size": 16}, channel="dru"), facts_for(env)))
+    with opened(env, num_envs=64, seed=1) as made:
+        assert is_deterministic(team.eval(), made)
+        returns, success = play_distinct(team, made, num_episodes=50, assignment=None)
+    with opened(env, num_envs=64, seed=1) as made:
+        episodes, _ = play_episodes(Sampler(made, team), 50)
+    assert torch.equal(returns, episodes.returns) and torch.equal(success, episodes.success)
+    assert len(returns.unique()) > 1
+
+
+def test_rows_are_told_apart_by_every_number() -> None:
+    leaves = [torch.tensor([[1, 2], [1, 3], [1, 2], [1, 2]]), torch.tensor([True, True, True, False])]
+    rows, copies = distinct_rows(leaves, size=4)
+    assert sorted(rows.tolist()) == [0, 1, 3] and torch.equal(rows[copies], torch.tensor([0, 1, 0, 3]))

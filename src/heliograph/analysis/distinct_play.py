@@ -11,35 +11,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from heliograph.channels.base import Channel
-from heliograph.channels.delayed import Delayed
-from heliograph.channels.dru import DRU
-from heliograph.channels.gated import Gated
-from heliograph.channels.relabelled import Relabelled
-from heliograph.channels.symbols import Symbols
-from heliograph.channels.vq import VQ
-from heliograph.channels.wrapper import Wrapper
 from heliograph.envs.base import TeamEnv
 from heliograph.team.team import Team
 from heliograph.types import Choice, MessageForm, TeamStep, Tree, changed, held, map_tensors, tensors_of
 
-__all__ = ["Begun", "begun", "distinct", "is_deterministic", "play_begun", "play_distinct"]
+__all__ = ["Begun", "begun_once", "distinct_rows", "is_deterministic", "play_begun", "play_distinct"]
 
-SURE = (Symbols, DRU, VQ)
-"""Channels of which nothing is random in greedy messages in execution form."""
-TRANSPARENT = (Gated, Delayed, Relabelled)
 SEEN = ("observations", "observing", "acting", "speaking", "hearing", "action_mask", "positions", "adjacency", "state")
 """Fields of a step that a team acts by."""
 
 
 def is_deterministic(team: Team, env: TeamEnv) -> bool:
     """Tell whether greedy play of a team is a function of what its agents see; False where that is not known."""
-    channel: Channel = team.channel
-    while isinstance(channel, Wrapper) and type(channel) in TRANSPARENT:
-        channel = channel.inner
     learnt = all(policy.model.trainable for policy in team.policies.values())
     plain = len(env.teams) == 1 and env.counts_absent and env.horizon is not None
-    return learnt and plain and (team.silent or type(channel) in SURE)
+    return learnt and plain and (team.silent or team.channel.is_deterministic)
 
 
 @torch.no_grad()
@@ -64,7 +50,7 @@ class Begun:
     seen: TeamStep
 
 
-def begun(env: TeamEnv, *, seed: int) -> Begun:
+def begun_once(env: TeamEnv, *, seed: int) -> Begun:
     """Begin episodes from a seed, once for each environment and seed."""
     known: dict[int, Begun] = env.__dict__.setdefault("_begun", {})
     if seed not in known:
@@ -92,7 +78,7 @@ def _round(team: Team, env: TeamEnv, seen: TeamStep, *, assignment: Tensor | Non
     kind, ended, edges = torch.zeros(size, dtype=torch.long), torch.zeros_like(seen.terminated), None
     total, alive, success = torch.zeros(size), torch.ones(size, dtype=torch.bool), torch.full((size,), torch.nan)
     while bool(alive.any()):
-        rows, copies = distinct(tensors_of([kind, ended, *(held(seen, name) for name in SEEN)]), size=size)
+        rows, copies = distinct_rows(tensors_of([kind, ended, *(held(seen, name) for name in SEEN)]), size=size)
         number, before = len(tensors_of(state)[0]), kind[rows]
         state, edges = map_tensors(functools.partial(_rows, rows=before, size=number), (state, edges))
         state = state if edges is None else team.cut(state, ended[rows], edges)
@@ -110,7 +96,7 @@ def _round(team: Team, env: TeamEnv, seen: TeamStep, *, assignment: Tensor | Non
     return total, success
 
 
-def distinct(leaves: list[Tensor], *, size: int) -> tuple[Int[Tensor, " U"], Int[Tensor, " B"]]:
+def distinct_rows(leaves: list[Tensor], *, size: int) -> tuple[Int[Tensor, " U"], Int[Tensor, " B"]]:
     """Rows that differ in any of some tensors [B, ...], by number, and for each copy which of them it is like.
 
     They are told apart by a sum with random weights, and compared number by number where that is equal.

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from heliograph.analysis.distinct_play import begun, is_deterministic, play_begun, play_distinct
+from heliograph.analysis.distinct_play import begun_once, is_deterministic, play_begun, play_distinct
 from heliograph.envs.base import TeamEnv
 from heliograph.experiments.choices import PolicyChoice, build_team, build_topology
 from heliograph.rollouts.meetings import Fixed
@@ -22,20 +22,20 @@ from heliograph.team.assignment import Layout
 from heliograph.team.policy import Policy
 from heliograph.team.team import Team
 
-__all__ = ["Pair", "played_together", "script_run", "together"]
+__all__ = ["PairedTeam", "played_together", "script_run", "together"]
 
 OWN, OTHER = "own", "other"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pair:
+class PairedTeam:
     """Two teams as one, and who plays whom where both could play everybody (policy indices [N])."""
 
     team: Team
     assignment: Tensor | None
 
 
-def together(one: Run, other: Run, *, exchanged: Sequence[str]) -> Pair:
+def together(one: Run, other: Run, *, exchanged: Sequence[str]) -> PairedTeam:
     """One's team with the exchanged policies of the other; with none named, one's first agent among the other's agents.
 
     The second way is that of teams in which a single policy plays all. Networks are shared with the runs, not copied.
@@ -44,25 +44,26 @@ def together(one: Run, other: Run, *, exchanged: Sequence[str]) -> Pair:
     if exchanged:
         policies = {name: (other if name in exchanged else one).team.policies[name] for name in base.layout.policies}
         team = _with_policies(base, policies) or _assembled(one, base.layout, policies)
-        return Pair(team=team, assignment=None)
+        return PairedTeam(team=team, assignment=None)
     (mine,), (theirs,) = base.policies.values(), other.team.policies.values()
     agents = base.layout.agents
     layout = Layout(base.layout.roles, {OWN: agents, OTHER: agents})
     assignment = torch.ones(len(agents), dtype=torch.long)
     assignment[0] = 0
-    return Pair(team=_assembled(one, layout, {OWN: mine, OTHER: theirs}), assignment=assignment)
+    return PairedTeam(team=_assembled(one, layout, {OWN: mine, OTHER: theirs}), assignment=assignment)
 
 
 def played_together(
-    pair: Pair, env: TeamEnv, *, num_episodes: int, seed: int
+    pair: PairedTeam, env: TeamEnv, *, num_episodes: int, seed: int
 ) -> tuple[Float[Tensor, " E"], Float[Tensor, " E"]]:
     """Returns and success of episodes that are the same for every pair: greedy, with messages in execution form.
 
     Copies that are alike are computed once where nothing of the team is random.
     """
     if is_deterministic(pair.team, env):
-        if num_episodes <= env.num_envs:
-            return play_begun(pair.team, begun(env, seed=seed), num_episodes=num_episodes, assignment=pair.assignment)
+        if num_episodes <= env.num_envs and env.resumable:
+            start = begun_once(env, seed=seed)
+            return play_begun(pair.team, start, num_episodes=num_episodes, assignment=pair.assignment)
         env.seed(seed)
         return play_distinct(pair.team, env, num_episodes=num_episodes, assignment=pair.assignment)
     env.seed(seed)

@@ -35,6 +35,8 @@ class Channel(nn.Module, ABC):
 
     A channel input then holds logits and, beside them, the guide that chose symbols by them.
     """
+    is_deterministic = False
+    """Whether nothing is random in greedy messages in execution form, on their way too; False where it is not known."""
     num_gate_logits = 0
     """How many of the last numbers of a channel input are logits of whether the message is sent at all."""
     has_fixed_entropy = False

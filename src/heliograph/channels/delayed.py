@@ -22,6 +22,7 @@ class Delayed(Wrapper):
 
     def __init__(self, inner: Channel, *, steps: int = 1):
         super().__init__(inner)
+        self.is_deterministic = inner.is_deterministic
         check_positive("steps", steps)
         self.steps = steps
         self.delay_env_steps = inner.delay_env_steps + steps

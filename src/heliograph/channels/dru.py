@@ -25,6 +25,7 @@ class DRU(Channel):
     """
 
     gradient = Gradient.PATHWISE
+    is_deterministic = True
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class Gated(Wrapper):
         super().__init__(inner)
         if inner.ends_words:
             raise ValueError("eos=True: an empty word says nothing already, so no gate is needed; leave 'gated' out")
-        self.num_gate_logits = 2
+        self.num_gate_logits, self.is_deterministic = 2, inner.is_deterministic
         self.input_size = inner.input_size + self.num_gate_logits
         self.vocabulary = 1 + (inner.vocabulary or 1)
         self.length = inner.length if inner.vocabulary else 1

@@ -32,7 +32,7 @@ class Relabelled(Wrapper):
         check_number("share", share, above=0, maximum=1)
         if self.vocabulary is None or self.payload_size != self.word_size:
             raise ValueError(f"{type(inner).__name__} does not say its symbols as one-hot vectors: use 'symbols'")
-        self.share = share
+        self.share, self.is_deterministic = share, inner.is_deterministic
         self.fixed = int(self.ends_words or self.can_be_silent)
         """How many of the first symbols keep their names."""
 

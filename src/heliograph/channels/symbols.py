@@ -50,6 +50,8 @@ class Symbols(Channel):
     are embedded in as many numbers as there are hidden units.
     """
 
+    is_deterministic = True
+
     def __init__(
         self,
         *,

@@ -28,6 +28,7 @@ class VQ(Channel):
     """
 
     gradient = Gradient.PATHWISE
+    is_deterministic = True
     settings_of_odds = ("temperature",)
 
     def __init__(

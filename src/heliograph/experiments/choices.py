@@ -386,7 +386,7 @@ def build_population(choices: TeamChoices) -> Population | None:
     return _made(cls, (), choices.population_settings, what=f"population {choices.population!r}")
 
 
-def members_of(choices: TeamChoices, facts: EnvFacts) -> dict[str, tuple[str, ...]]:
+def policies_of_members(choices: TeamChoices, facts: EnvFacts) -> dict[str, tuple[str, ...]]:
     """Names of the members of a population, role by role, with the agents that they may play."""
     rule = build_population(choices)
     size = 1 if rule is None else rule.size
@@ -407,7 +407,7 @@ def meetings_of(choices: TeamChoices, facts: EnvFacts, *, seed: int) -> Meetings
 def build_layout(choices: TeamChoices, facts: EnvFacts) -> Layout:
     """Return which policy serves which agents."""
     if choices.population is not None:
-        return Layout(facts.roles, members_of(choices, facts))
+        return Layout(facts.roles, policies_of_members(choices, facts))
     if choices.policies is None:
         return Layout(facts.roles, one_policy_per_role(facts.roles))
     if RESERVED_POLICY in choices.policies:
