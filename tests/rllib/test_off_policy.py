@@ -1,6 +1,7 @@
 """MAAC and MADDPG: who sees what, who teaches whom, what is refused, schedules of updates, learning, resuming."""
 
 import copy
+import pathlib
 from typing import Any
 
 import pytest
@@ -300,6 +301,12 @@ def test_teams_that_cannot_be_trained_are_refused_before_training(said: str) -> 
 def test_every_limit_is_tried() -> None:
     names = {limit.name for kind in BOTH for limit in kind.limits}
     assert len(names) == len(REFUSED) and all(any(name.startswith(said) for name in names) for said in REFUSED)
+
+
+def test_every_limit_is_documented() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "off_policy.md").read_text()
+    for limit in {limit.name: limit for kind in BOTH for limit in kind.limits}.values():
+        assert f", {limit.name} | refused | {limit.why} | {limit.remedy} |" in page
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,20 @@ TEAM_CRITIC = "critic"
 class ExactModule(TorchRLModule, InferenceOnlyAPI, ABC):
     """Base of modules that are restored bit by bit: RLlib makes single precision of all numbers, counts among them."""
 
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's, with buffers in double precision as they are."""
+        state = super().get_state(*args, **kwargs)
+        return state | {name: buffer.cpu().numpy().copy() for name, buffer in self._doubles(state)}
+
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """RLlib's, and buffers in double precision as they were saved."""
+        """RLlib's, with buffers in double precision as they were."""
         super().set_state(state)
-        for name, buffer in self.named_buffers():
-            if buffer.dtype is torch.float64 and name in state:
-                buffer.copy_(torch.as_tensor(state[name]))
+        for name, buffer in self._doubles(state):
+            buffer.copy_(torch.as_tensor(state[name]))
+
+    def _doubles(self, state: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
+        found = self.named_buffers()
+        return [(name, buffer) for name, buffer in found if buffer.dtype is torch.float64 and name in state]
 
 
 class PolicyModule(ExactModule):
