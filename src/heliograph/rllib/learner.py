@@ -73,7 +73,9 @@ class TeamLearner(TorchLearner, ABC):
         self.module.move_to(self._device)
         self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
-        self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
+        self._schedules = {
+            name: Scheduler(fixed_value_or_schedule=value, framework="torch") for name, value in coefficients.items()
+        }
         self.peers = Peers(number=max(1, self.config.num_learners))
         self.failure: Exception | None = None
         self._coefficients: dict[str, Any] = {}
@@ -396,7 +398,3 @@ class TeamLearner(TorchLearner, ABC):
         for optimizer, scheduler in self._optimizer_lr_schedules.items():
             if not scheduler.use_schedule:
                 self._set_optimizer_lr(optimizer, lr=scheduler.get_current_value())
-
-
-def _schedule(value: Any) -> Scheduler:
-    return Scheduler(fixed_value_or_schedule=value, framework="torch")
