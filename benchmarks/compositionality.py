@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from heliograph import CommPPOConfig, EnvChoice, LocalTrainer
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.exact import exact_return
 from heliograph.analysis.measure_table import analyze
+from heliograph.analysis.recording import record
 from heliograph.storage.run_folder import write_json
 
 OUT = "benchmarks/results/lewis/compositionality_{values}x{values}_{hidden}.json"

@@ -17,8 +17,8 @@ import torch
 
 from heliograph import CommPPOConfig, LocalTrainer
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.measure_table import analyze
+from heliograph.analysis.recording import record
 from heliograph.rllib.runs.generations import Generation, iterated_learning
 from heliograph.storage.run_folder import write_json
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from heliograph import read_run
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import interventions_table, record
+from heliograph.analysis.evaluate import interventions_table
+from heliograph.analysis.recording import record
 from heliograph.reports import pictures, plots
 
 IMAGES = pathlib.Path(__file__).parent.parent / "docs" / "images"

@@ -16,7 +16,8 @@ import torch
 from protocols import RESULTS, command, commit, machine
 from riddle import SOLVED, deployed
 
-from heliograph.analysis.evaluate import evaluate, record
+from heliograph.analysis.evaluate import evaluate
+from heliograph.analysis.recording import record
 from heliograph.experiments.settings import settings_from
 from heliograph.protocols.protocol import protocol_of
 from heliograph.registry import load

@@ -46,6 +46,7 @@ MAX_FILE_LINES = 400
 MAX_LINES_WITH_A_REASON = 600
 LONG_FILES = {
     "envs/base.py": "the hooks that an author fills in and the steps that call them are read together",
+    "rllib/learner.py": "one update, from a batch to the statistics that it moves, is read from top to bottom",
     "experiments/choices.py": "what is chosen by name and how each choice is built mirror each other, part by part",
 }
 """Files that are longer than most may be, each with the reason why its one idea would not read better in two."""

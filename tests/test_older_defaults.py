@@ -9,7 +9,7 @@ import pytest
 
 from heliograph import registry
 from heliograph.analysis.corpus import load_corpus
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.cli.arguments import build_parser
 from heliograph.cli.choosing import Job, settings_from_arguments
 from heliograph.cli.plan import PLAN, Plan, read_plan, write_plan

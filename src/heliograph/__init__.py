@@ -34,15 +34,13 @@ if TYPE_CHECKING:
     from heliograph.analysis.evaluate import (
         play_run as play_run,
     )
-    from heliograph.analysis.evaluate import (
-        record as record,
-    )
     from heliograph.analysis.judging import judged as judged
     from heliograph.analysis.measure_table import analyze as analyze
     from heliograph.analysis.measures.entropy import entropy as entropy
     from heliograph.analysis.measures.mutual_information import mutual_information as mutual_information
     from heliograph.analysis.measures.neighbour_purity import neighbour_purity as neighbour_purity
     from heliograph.analysis.measures.permutation_baseline import permutation_baseline as permutation_baseline
+    from heliograph.analysis.recording import record as record
     from heliograph.channels.base import Channel as Channel
     from heliograph.channels.wrapper import Wrapper as Wrapper
     from heliograph.envs.base import BaseSettings as BaseSettings
@@ -219,7 +217,7 @@ PUBLIC: dict[str, dict[str, str]] = {
         "judged": "heliograph.analysis.judging:judged",
         "play_run": "heliograph.analysis.evaluate:play_run",
         "interventions_table": "heliograph.analysis.evaluate:interventions_table",
-        "record": "heliograph.analysis.evaluate:record",
+        "record": "heliograph.analysis.recording:record",
         "Corpus": "heliograph.analysis.corpus:Corpus",
         "load_corpus": "heliograph.analysis.corpus:load_corpus",
         "analyze": "heliograph.analysis.measure_table:analyze",

@@ -85,6 +85,7 @@ MODULES = {
 NAMES = {
     "heliograph.analysis.compare_page:render": "heliograph.reports.compare_page:comparison_page",
     "heliograph.analysis.corpus:load": "heliograph.analysis.corpus:load_corpus",
+    "heliograph.analysis.evaluate:record": "heliograph.analysis.recording:record",
     "heliograph.analysis.measures.mutual_information:normalised_mutual_information": (
         "heliograph.analysis.measures.normalised_mutual_information:normalised_mutual_information"
     ),

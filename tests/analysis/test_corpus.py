@@ -11,7 +11,8 @@ import torch
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import CorpusError, load_corpus
-from heliograph.analysis.evaluate import play_run, record
+from heliograph.analysis.evaluate import play_run
+from heliograph.analysis.recording import record
 from heliograph.analysis.utterances import first_from, rows_of
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.protocols.agent_steps import turns

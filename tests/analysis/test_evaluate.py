@@ -10,7 +10,8 @@ import torch
 
 from heliograph.analysis import evaluate as evaluation
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import FRESH, evaluate, play_run, record, value_of_communication
+from heliograph.analysis.evaluate import FRESH, evaluate, play_run, value_of_communication
+from heliograph.analysis.recording import record
 from heliograph.experiments.choices import build_env
 from heliograph.storage.run_folder import RunFolderError, read_run
 from heliograph.types import Choice

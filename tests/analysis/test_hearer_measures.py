@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.measures.bandwidth import bandwidth, bits_of_numbers
 from heliograph.analysis.measures.causal_influence import causal_influence, influence_by_situation, mixed_actions
 from heliograph.analysis.measures.communication_value import communication_value
@@ -17,6 +16,7 @@ from heliograph.analysis.measures.positive_signalling import positive_signalling
 from heliograph.analysis.measures.probe_selectivity import probe_selectivity
 from heliograph.analysis.measures.symbol_effects import symbol_effects
 from heliograph.analysis.measures.undefined import reason_of
+from heliograph.analysis.recording import record
 from heliograph.analysis.talk import talk_table
 from tests.analysis.teams import scripted_run
 from tests.analysis.test_hearers import run_of

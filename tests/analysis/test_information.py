@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.diagnosis import Diagnosis
-from heliograph.analysis.evaluate import evaluate, messages_told, play_run, record
+from heliograph.analysis.evaluate import evaluate, messages_told, play_run
 from heliograph.analysis.information import Utterances, information_in, protocol_statistics
 from heliograph.analysis.measures.base import ids_of
 from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.mutual_information import mutual_information
+from heliograph.analysis.recording import record
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.models.scripted import ScriptedOutput, say_symbol
 from heliograph.rollouts.rollout import Rollout

@@ -12,8 +12,9 @@ import torch
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import play_run, record
+from heliograph.analysis.evaluate import play_run
 from heliograph.analysis.listening import Attention, attention_of, gates, hearings, who_listens
+from heliograph.analysis.recording import record
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.reports import listening_plots
 from heliograph.reports.listening_section import listening, words

@@ -12,7 +12,6 @@ import pytest
 from heliograph import registry
 from heliograph.analysis.bootstrap_intervals import draws
 from heliograph.analysis.chance_levels import orders
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.hearers import hearer_probabilities
 from heliograph.analysis.measure_table import COLUMNS, analyze, listed_measures
 from heliograph.analysis.measures.causal_influence import causal_influence
@@ -21,6 +20,7 @@ from heliograph.analysis.measures.measure import Better, Chance, Measure, measur
 from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.analysis.measures.topographic_similarity import topographic_similarity
 from heliograph.analysis.measures.undefined import Undefined
+from heliograph.analysis.recording import record
 from heliograph.storage.run_folder import read_run
 from tests.analysis.languages import MEANINGS, MESSAGES, close
 

@@ -8,7 +8,7 @@ import pytest
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.crossplay import CrossPlayTable
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.reports import pictures, plots
 from tests.analysis.teams import scripted_run
 

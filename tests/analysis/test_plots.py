@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from heliograph.analysis import corpus as corpora
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.measures.neighbour_purity import neighbour_purity
+from heliograph.analysis.recording import record
 from heliograph.protocols.labels import (
     meaning_label,
     message_label,

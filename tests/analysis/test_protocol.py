@@ -11,7 +11,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from heliograph import registry
-from heliograph.analysis.evaluate import play_run, record
+from heliograph.analysis.evaluate import play_run
+from heliograph.analysis.recording import record
 from heliograph.envs.base import BaseSettings, EnvState, Outcome, TeamEnv, Unpack, View
 from heliograph.envs.speaker_listener import SpeakerListener
 from heliograph.envs.wording import Condition, Reading, Turn

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from heliograph.analysis.corpus import Corpus, load_corpus, with_texts
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.experiments.choices import EnvChoice, TeamChoices
 from heliograph.experiments.settings import settings_from
 from heliograph.reports.run_tables import curves, results

@@ -11,8 +11,7 @@ import pytest
 
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.corpus_checks import CorpusError
-from heliograph.analysis.evaluate import record
-from heliograph.analysis.recording import write_recording
+from heliograph.analysis.recording import record, write_recording
 from heliograph.analysis.timelapse import corpora_at, timelapse_of
 from heliograph.cli import main
 from heliograph.reports.timelapse_page import write_timelapse

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.analysis.transfer import (
     MEANINGS_FILE,
     MESSAGES_FILE,

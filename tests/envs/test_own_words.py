@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from heliograph import registry
-from heliograph.analysis.evaluate import evaluate, interventions_table, play_run, record
+from heliograph.analysis.evaluate import evaluate, interventions_table, play_run
 from heliograph.analysis.interventions import Messages
 from heliograph.analysis.own_words import says_nothing, speaking_team
+from heliograph.analysis.recording import record
 from heliograph.envs.mpe_speaker_listener import MPESpeakerListener
 from heliograph.envs.own_words import HEARD, HEARING, WordsHeard, heard_instead
 from heliograph.envs.particle_task import ParticleTask

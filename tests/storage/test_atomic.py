@@ -12,7 +12,7 @@ import pytest
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, SYMBOLS, UTTERANCES, CorpusError
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.cli import main
 from heliograph.rendering.animation import write_pngs
 from heliograph.storage import atomic as durable

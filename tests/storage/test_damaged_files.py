@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import CHECKSUM, METADATA, SCHEMA, UTTERANCES, CorpusError
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.registry import UnknownNameError
 from heliograph.storage import safe_files
 from heliograph.storage.run_folder import CONFIG, TEAM, WEIGHTS, RunFolderError, read_run

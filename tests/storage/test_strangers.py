@@ -19,7 +19,7 @@ from rich.console import Console
 from heliograph import registry
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, SCHEMA, UTTERANCES, CorpusError
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.cli import main
 from heliograph.cli.shown import Display, console, listing, print_table
 from heliograph.experiments.settings import settings_from

@@ -5,9 +5,8 @@ Everything is decided by `seed`; the same seed gives the same starts under every
 
 import dataclasses
 import math
-import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,6 +33,7 @@ from heliograph.analysis.own_words import heard_otherwise, own_words_of, replace
 from heliograph.analysis.verdict import Evidence, rule_of
 from heliograph.envs.checking import guarded
 from heliograph.experiments.choices import meetings_of, opened
+from heliograph.moved import moved_name
 from heliograph.renamed import renamed
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.rollouts.sampler import EpisodeIntervention, Sampler, play_episodes
@@ -343,34 +343,6 @@ def effect(run: Run, as_sent: Played, played: Played, *, kind: Messages) -> dict
 
 
 @renamed
-def record(
-    run: Run,
-    *,
-    num_episodes: int | None,
-    out: str | pathlib.Path | None = None,
-    choice: Choice = Choice.GREEDY,
-    seed: int = 0,
-    num_envs: int | None = None,
-    at_least: int | None = None,
-    overwrite: bool = False,
-) -> Corpus:
-    """Play episodes and return their corpus, saved to the folder `out` where one is given.
-
-    Raises `CorpusError` where that holds a corpus already, unless `overwrite`.
-    With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
-    `heliograph.analysis.recording.write_recording` writes a corpus that would not fit into memory.
-    """
-    from heliograph.analysis import recording
-
-    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
-    if out is None:
-        played = recording.played_for_corpus(run, **how)
-        return recording.corpus_of_played(run, played, choice=choice, seed=seed, at_least=at_least)
-    place = pathlib.Path(out).absolute()  # whatever becomes of the working directory
-    recording.write_recording(run, place, **how, at_least=at_least, overwrite=overwrite)
-    return corpora.load_corpus(place)
-
-
 def value_of_communication(episode_return: float, *, silent: float, full_information: float) -> float | None:
     """(R - R_silent) / (R_full - R_silent): 0 for no better than silence, 1 for as good as knowing everything.
 
@@ -378,3 +350,9 @@ def value_of_communication(episode_return: float, *, silent: float, full_informa
     """
     found = communication_value(episode_return, silent, full_information)
     return None if math.isnan(found) else found
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        return moved_name(__name__, name)

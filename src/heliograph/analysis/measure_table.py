@@ -10,12 +10,12 @@ import pandas as pd
 from heliograph import registry
 from heliograph.analysis.corpus import Corpus
 from heliograph.analysis.corpus_checks import CorpusError
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.hearer_material import asks_hearers, hearer_materials
 from heliograph.analysis.language_files import SUFFIXES, is_language, read_language
 from heliograph.analysis.material import Material, material_from, material_of_corpus
 from heliograph.analysis.measures.measure import Measure, MeasureResult, measure_of
 from heliograph.analysis.measuring import measure_in
+from heliograph.analysis.recording import record
 from heliograph.shipped import located
 from heliograph.storage.run_folder import Run, read_run
 from heliograph.texts import one_line

@@ -14,7 +14,33 @@ from heliograph.storage.run_folder import Run
 from heliograph.team.attention import attends
 from heliograph.types import Choice
 
-__all__ = ["corpus_of_played", "played_for_corpus", "write_recording"]
+__all__ = ["corpus_of_played", "played_for_corpus", "record", "write_recording"]
+
+
+def record(
+    run: Run,
+    *,
+    num_episodes: int | None,
+    out: str | pathlib.Path | None = None,
+    choice: Choice = Choice.GREEDY,
+    seed: int = 0,
+    num_envs: int | None = None,
+    at_least: int | None = None,
+    overwrite: bool = False,
+) -> Corpus:
+    """Play episodes and return their corpus, saved to the folder `out` where one is given.
+
+    Raises `CorpusError` where that holds a corpus already, unless `overwrite`.
+    With `at_least` the corpus holds only the first episodes, as many as have so many utterances.
+    `write_recording` writes a corpus that would not fit into memory.
+    """
+    how: Any = {"num_episodes": num_episodes, "choice": choice, "seed": seed, "num_envs": num_envs}
+    if out is None:
+        played = played_for_corpus(run, **how)
+        return corpus_of_played(run, played, choice=choice, seed=seed, at_least=at_least)
+    place = pathlib.Path(out).absolute()  # whatever becomes of the working directory
+    write_recording(run, place, **how, at_least=at_least, overwrite=overwrite)
+    return corpora.load_corpus(place)
 
 
 def write_recording(

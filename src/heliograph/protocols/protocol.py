@@ -6,8 +6,8 @@ from typing import Any
 
 from heliograph.analysis import corpus as corpora
 from heliograph.analysis.corpus import METADATA, UTTERANCES, Corpus
-from heliograph.analysis.evaluate import record
 from heliograph.analysis.exact import enumerable
+from heliograph.analysis.recording import record
 from heliograph.envs.wording import Reading
 from heliograph.experiments.choices import EnvChoice, bounds_of, facts_for
 from heliograph.protocols.agent_steps import turns

@@ -14,13 +14,12 @@ from heliograph.analysis.evaluate import (
     effects,
     evaluate,
     play_run,
-    record,
     told_in,
     value_of_communication,
 )
 from heliograph.analysis.judging import untrained
 from heliograph.analysis.own_words import says_nothing
-from heliograph.analysis.recording import corpus_of_played
+from heliograph.analysis.recording import corpus_of_played, record
 from heliograph.analysis.team_verdicts import judged_teams
 from heliograph.experiments.choices import bounds_of
 from heliograph.reports.run_results import MOST

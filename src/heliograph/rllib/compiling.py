@@ -71,7 +71,7 @@ def compiled_by_torch(traced: torch.fx.GraphModule, example: list[Tensor]) -> Ca
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Inputs:
+class GraphInputs:
     """All that a graph takes: weights, buffers, coefficients, the copies of a batch, and what was prepared for them."""
 
     weights: dict[str, Tensor]
@@ -89,13 +89,13 @@ class Inputs:
             found += [(leaf, axis) for leaf in tensors_of(held(self.rollout, name))]
         return found + [(leaf, 1) for leaf in tensors_of(self.prepared)]
 
-    def filled(self, leaves: Iterator[Tensor]) -> "Inputs":
+    def filled(self, leaves: Iterator[Tensor]) -> "GraphInputs":
         """The same structures with other tensors."""
         return map_tensors(lambda _: next(leaves), self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Chosen:
+class ChosenCopies:
     """What was prepared for copies that have been taken already."""
 
     prepared: Any
@@ -132,7 +132,7 @@ class LossCompiler:
         self, rollout: Rollout, prepared: Any, *, presence: Mapping[str, Participation], coefficients: dict[str, float]
     ) -> Computed | None:
         """Return what computes the loss of some copies of this batch; None where there are too many graphs already."""
-        inputs = Inputs(
+        inputs = GraphInputs(
             weights=dict(self._modules.named_parameters()),
             buffers=dict(self._modules.named_buffers()),
             coefficients={name: torch.tensor(value) for name, value in coefficients.items()},
@@ -157,7 +157,7 @@ class LossCompiler:
         known = {of_kind for of_kind, _ in self._graphs}
         return computed if kind in known or len(known) < MOST_GRAPHS else None
 
-    def _compiled(self, inputs: Inputs, copies: Tensor, presence: Mapping[str, Participation]) -> Graph:
+    def _compiled(self, inputs: GraphInputs, copies: Tensor, presence: Mapping[str, Participation]) -> Graph:
         from torch.fx.experimental.proxy_tensor import make_fx
 
         began, names = time.perf_counter(), list[str]()
@@ -166,7 +166,7 @@ class LossCompiler:
             given = inputs.filled(iter(leaves))
             weights = given.weights
             with _reparametrize_module(self._modules, {**weights, **given.buffers}):
-                terms = self._loss(given.rollout, Chosen(prepared=given.prepared), presence, given.coefficients)
+                terms = self._loss(given.rollout, ChosenCopies(prepared=given.prepared), presence, given.coefficients)
                 trained = [weight for weight in weights.values() if weight.requires_grad]
                 found = iter(torch.autograd.grad(terms["total_loss"], trained, allow_unused=True))
             names[:] = list(terms)

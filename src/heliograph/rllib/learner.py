@@ -36,7 +36,7 @@ from heliograph.rllib.module import TeamModule
 from heliograph.rllib.newcomers import renew_members
 from heliograph.rllib.peers import LearnerWaitError, Peers, leave
 from heliograph.rllib.replaying import MOST_RATIO_ERROR, first_difference
-from heliograph.rllib.running_statistics import track_statistics
+from heliograph.rllib.running_statistics import means_of, track_statistics
 from heliograph.rllib.runs.rng_state import STREAMS, get_streams, mixed_seed, seed_streams, set_streams
 from heliograph.rollouts.rollout import Rollout, concatenate
 from heliograph.rollouts.split_episodes import folded
@@ -76,7 +76,9 @@ class TeamLearner(TorchLearner, ABC):
         self.module.move_to(self._device)
         self.config.prepare_team(self.team_module.team)
         coefficients = {loss.name: loss.coefficient for loss in self.config.losses} | self.config.schedules()
-        self._schedules = {name: _schedule(value) for name, value in coefficients.items()}
+        self._schedules = {
+            name: Scheduler(fixed_value_or_schedule=value, framework="torch") for name, value in coefficients.items()
+        }
         self.peers = Peers(number=max(1, self.config.num_learners))
         self.failure: Exception | None = None
         self._coefficients: dict[str, Any] = {}
@@ -155,7 +157,7 @@ class TeamLearner(TorchLearner, ABC):
         epochs, size = num_epochs or self.config.num_epochs, minibatch_size or self.config.minibatch_size
         with self._telling_others(), isolated("learning from a batch"), torch.enable_grad():
             logged = self._epochs(rollout, epochs, size)
-            found = _means(logged)
+            found = means_of(logged)
             self._check_learns(found)
             self._after_epochs(rollout)
         if "ratio_error" in found:
@@ -404,15 +406,3 @@ class TeamLearner(TorchLearner, ABC):
         for optimizer, scheduler in self._optimizer_lr_schedules.items():
             if not scheduler.use_schedule:
                 self._set_optimizer_lr(optimizer, lr=scheduler.get_current_value())
-
-
-def _means(logged: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Of each term over all steps of an update; nothing where there were none."""
-    if not logged:
-        return {}
-    means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
-    return dict(zip(logged[0], means.tolist(), strict=True))
-
-
-def _schedule(value: Any) -> Scheduler:
-    return Scheduler(fixed_value_or_schedule=value, framework="torch")

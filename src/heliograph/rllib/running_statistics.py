@@ -12,7 +12,7 @@ from heliograph.team.inputs import ages_in
 from heliograph.team.policy import ObservationNormaliser
 from heliograph.team.team import Team
 
-__all__ = ["track_statistics"]
+__all__ = ["means_of", "track_statistics"]
 
 
 @torch.no_grad()
@@ -54,3 +54,11 @@ def _track_observations(
         seen = team.layout.gather(name, part, lead=2)
         moments[key] = peers.moments(normaliser.flat(key, seen), mask)
     normaliser.merge(moments)
+
+
+def means_of(logged: list[dict[str, Tensor]]) -> dict[str, float]:
+    """The mean of each term over all steps of an update; nothing where there were none."""
+    if not logged:
+        return {}
+    means = torch.stack([torch.stack(list(terms.values())).float() for terms in logged]).mean(0)
+    return dict(zip(logged[0], means.tolist(), strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph.analysis.corpus import Corpus
-from heliograph.analysis.evaluate import record
+from heliograph.analysis.recording import record
 from heliograph.checks import check_positive
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.rng_state import mixed_seed
