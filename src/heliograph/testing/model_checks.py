@@ -137,7 +137,7 @@ def check_final_features(make_model: MakeModel) -> None:
 
 
 @component_check
-def check_rows(make_model: MakeModel) -> None:
+def check_agents_apart(make_model: MakeModel) -> None:
     """A model that is `row_by_row` makes of rows of some agents what it makes of them among all."""
     for env in ENVS:
         sampler = sampler_of(make_model, env)
