@@ -25,7 +25,7 @@ def best_value(
 def soft_value(
     values: Float[Tensor, "*batch V"], log_probs: Float[Tensor, "*batch V"], *, entropy_coeff: float
 ) -> Float[Tensor, "*batch"]:
-    """What a policy is worth: the mean of its values, plus `entropy_coeff` times its entropy in nats."""
+    """Worth of a policy: the mean of its values, plus `entropy_coeff` times its entropy in nats."""
     return (log_probs.exp() * (values - entropy_coeff * log_probs)).sum(-1)
 
 

@@ -76,7 +76,7 @@ def words_of_channel(channel: Channel) -> Int[Tensor, "W L"]:
 
 
 def _number_ending(channel: Channel) -> int:
-    """How many words there are of up to `length` symbols, the end not counted."""
+    """Number of words of up to `length` symbols, the end not counted."""
     return sum((int(channel.vocabulary or 0) - 1) ** number for number in range(channel.length + 1))
 
 

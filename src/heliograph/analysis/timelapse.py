@@ -143,7 +143,7 @@ def _together(corpora: list[Corpus]) -> Corpus:
 
 
 def _words(told: pd.DataFrame, moments: list[int]) -> pd.DataFrame:
-    """Of each message when it was first and last said, and from when on it was not said any more."""
+    """First and last moment of each message, and from when on it was not said any more."""
     found = told.groupby(["role", "message"], sort=False)["place"].agg(["min", "max", "size"]).reset_index()
     iterations = np.array([*moments, -1])
     ended = found["max"].to_numpy() + 1
@@ -185,7 +185,10 @@ def _information(corpus: Corpus) -> dict[str, Any]:
 
 
 def _drift(before: pd.DataFrame | None, part: pd.DataFrame) -> dict[str, Any]:
-    """How many meanings have another most frequent message than at the moment before, and how far that lies apart."""
+    """Number of meanings that have another most frequent message than at the moment before.
+
+    It comes with how far the most frequent ones lie apart.
+    """
     if before is None or not len(part):
         return {}
     one, other = ([text.split() if " " in text else text for text in some["message"]] for some in (before, part))
@@ -194,7 +197,7 @@ def _drift(before: pd.DataFrame | None, part: pd.DataFrame) -> dict[str, Any]:
 
 
 def _changes(moments: list[int], metadata: list[dict[str, Any]]) -> dict[int, str]:
-    """What the metadata of each moment say of the task and the team that those of the moment before did not."""
+    """All that the metadata of each moment say of the task and the team that those of the moment before did not."""
     found = {}
     for moment, before, now in zip(moments[1:], metadata, metadata[1:], strict=False):
         told = [f"{key} {_short(before.get(key))} \N{RIGHTWARDS ARROW} {_short(now.get(key))}"

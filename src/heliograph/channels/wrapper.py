@@ -97,7 +97,7 @@ class Wrapper(Channel):
         return self.inner.ahead(lead, device=device, generator=generator, choice=choice)
 
     def guide(self, draw: Tree) -> Float[Tensor, "*batch L V"]:
-        """Of what was said on the wrapped channel."""
+        """Guide of what was said on the wrapped channel."""
         return self.inner.guide(draw["said"])
 
     def choose(self, perturbed: Float[Tensor, "*batch V"], *, form: MessageForm) -> Float[Tensor, "*batch V"]:

@@ -142,7 +142,7 @@ class AttentionCritic(TeamCritic):
         return (weights @ F.leaky_relu(value)).transpose(-2, -3).flatten(-2), logits
 
     def shared_parameters(self) -> Iterator[nn.Parameter]:
-        """Of attention, and of what encodes each agent for the others."""
+        """Weights of attention, and of what encodes each agent for the others."""
         for part in (self.query, self.key, self.value, self.of_both):
             yield from part.parameters()
 

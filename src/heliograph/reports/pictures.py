@@ -214,7 +214,7 @@ def action_map(corpus: Corpus) -> Drawing | None:
 
 
 def attention_by_step(corpus: Corpus) -> Drawing:
-    """Who is listened to over the steps of an episode: the mean weight of each sender, a strip each."""
+    """Picture of who is listened to over the steps of an episode: the mean weight of each sender, a strip each."""
     heard = hearings(corpus)
     shares = heard.pivot_table(index="sender", columns="step", values="weight", aggfunc="mean", sort=True)
     shown = shares.iloc[:MAX_SHOWN, : 2 * MAX_SHOWN].fillna(0.0)

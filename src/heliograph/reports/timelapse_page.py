@@ -62,7 +62,7 @@ def over_time(folder: pathlib.Path) -> Iterator[Safe]:
 
 
 def timelapse_elements(lapse: Timelapse, *, beside: str = "") -> Iterator[Safe]:
-    """What the page has, to be put into a report as well; `beside` says where all rows are."""
+    """Body of the page, to be put into a report as well; `beside` says where all rows are."""
     yield element("p", INTRODUCTION)
     if lapse.changes:
         items = [

@@ -43,7 +43,7 @@ def drift_over_time(lapse: Timelapse, *, role: str) -> Drawing:
 
 
 def vocabulary_over_time(lapse: Timelapse, *, role: str) -> Drawing:
-    """How many different messages are said at each moment, and how many ever were until then."""
+    """Number of different messages that are said at each moment, and how many ever were until then."""
     table = lapse.rows.loc[lapse.rows["role"] == role, ["iteration", "num_messages", "born", "died"]].astype(float)
     table = table.assign(ever=table["born"].cumsum()).reset_index(drop=True)
     with rc_context(STYLE):

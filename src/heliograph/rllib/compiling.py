@@ -96,7 +96,7 @@ class GraphInputs:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ChosenCopies:
-    """What was prepared for copies that have been taken already."""
+    """Everything that was prepared for copies that have been taken already."""
 
     prepared: Any
 

@@ -33,22 +33,24 @@ TEAM_CRITIC = "critic"
 
 
 class ExactModule(TorchRLModule, InferenceOnlyAPI, ABC):
-    """Base of modules that are restored bit by bit: RLlib makes single precision of all numbers, counts among them."""
+    """Base of modules that are restored bit by bit: RLlib halves numbers of 64 bits, and counts wrap around."""
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """RLlib's, with buffers in double precision as they are."""
+        """RLlib's, with buffers of 64 bits as they are."""
         state = super().get_state(*args, **kwargs)
-        return state | {name: buffer.cpu().numpy().copy() for name, buffer in self._doubles(state)}
+        return state | {name: buffer.cpu().numpy().copy() for name, buffer in self._of_64_bits(state)}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """RLlib's, with buffers in double precision as they were."""
+        """RLlib's, with buffers of 64 bits as they were."""
         super().set_state(state)
-        for name, buffer in self._doubles(state):
+        for name, buffer in self._of_64_bits(state):
             buffer.copy_(torch.as_tensor(state[name]))
 
-    def _doubles(self, state: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
+    def _of_64_bits(self, state: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
         found = self.named_buffers()
-        return [(name, buffer) for name, buffer in found if buffer.dtype is torch.float64 and name in state]
+        return [
+            (name, buffer) for name, buffer in found if buffer.dtype in (torch.float64, torch.int64) and name in state
+        ]
 
 
 class PolicyModule(ExactModule):

@@ -125,7 +125,7 @@ class OffPolicyConfig(CommunicationConfig, ABC):
         return torch.optim.Adam(params, fused=True)
 
     def build_critic_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
-        """That of the critics; by default as of policies."""
+        """Optimiser of the critics; by default as of policies."""
         return self.build_optimizer(params)
 
     def idle(self, team: Team) -> dict[str, str]:

@@ -42,7 +42,7 @@ class TeamBatch:
 
     @property
     def rollout(self) -> Rollout:
-        """What was done."""
+        """Decisions that were made."""
         return self.minibatch.rollout
 
     @property
@@ -182,7 +182,7 @@ class OffPolicyLearner(TeamLearner, ABC):
         )
 
     def deciding(self, batch: TeamBatch, policy: str) -> Tensor:
-        """Which agents of a policy had something to decide `[T, B, A]`."""
+        """Mask of the agents of a policy that had something to decide `[T, B, A]`."""
         rollout, team = batch.rollout, self.team_module.team
         asked = rollout.acting | (rollout.speaking & team.talks) if team.spells else rollout.acting
         return (asked & rollout.valid.unsqueeze(-1))[:, :, team.layout.slots(policy)]
@@ -192,7 +192,7 @@ class OffPolicyLearner(TeamLearner, ABC):
         return {policy: one.features(decisions[policy]) for policy, one in self.deciders.items()}
 
     def _mean_square(self, batch: TeamBatch) -> Tensor:
-        """What policies put out, squared: mean over numbers and env steps, summed over agents."""
+        """Square of what policies put out: mean over numbers and env steps, summed over agents."""
         team = self.team_module.team
         total = torch.zeros((), device=self._device)
         for policy in team.layout.policies:

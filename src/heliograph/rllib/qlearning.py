@@ -239,7 +239,7 @@ class QLearner(TeamLearner):
 
     @property
     def mixer(self) -> AbstractMixer | None:
-        """What the team's value is made of its agents' values by."""
+        """The mixer that the team's value is made of its agents' values by."""
         return self.team_module[RESERVED_POLICY].mixer
 
     @property

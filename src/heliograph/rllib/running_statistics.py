@@ -31,7 +31,7 @@ def track_statistics(team: Team, rollout: Rollout, *, peers: Peers, trained: Seq
 
 
 def _track_messages(norm: MessageNorm, payload: Tensor, spoken: Tensor, rollout: Rollout, peers: Peers) -> None:
-    """Of all messages, or of those that are heard in each step of an episode, which is the one after."""
+    """Track all messages, or, step by step, those that are heard in it: they were said in the step before."""
     if norm.num_steps is None:
         mean, variance, count = peers.moments(payload, spoken)
         if count > 0:

@@ -19,7 +19,7 @@ LEAST_DEVIATION = 1e-6
 
 @dataclasses.dataclass(kw_only=True)
 class Ahead:
-    """What may be done in the step after each: who acts and who speaks there, and the legal actions by role.
+    """Choices that may be made in the step after each: who acts and who speaks there, and the legal actions by role.
 
     After the end of an episode nobody knows: all act and speak, and everything is legal.
     """

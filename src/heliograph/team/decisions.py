@@ -65,7 +65,7 @@ class Decider:
 
 @dataclasses.dataclass(kw_only=True)
 class Outlook:
-    """What the agents of each policy know in `T` steps, and the logits of each part of what they decide there.
+    """Features that the agents of each policy know in `T` steps, and the logits of each part of what they decide there.
 
     Where they decide on the numbers of a Box there is one part, its distribution inputs. Who may not act or speak
     chooses the first of each.
@@ -164,7 +164,7 @@ def _only_first(logits: Tensor, *, unless: Tensor) -> Tensor:
 
 
 def decided(team: TeamParts, rollout: Rollout, of: Mapping[str, Decider]) -> dict[str, Tensor]:
-    """What the agents of each policy did decide: choices `[T, B, A, K]`, or the numbers of a Box."""
+    """Decisions of the agents of each policy: choices `[T, B, A, K]`, or the numbers of a Box."""
     found = {}
     for policy, decider in of.items():
         slots = team.layout.slots(policy)

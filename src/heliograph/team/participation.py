@@ -48,7 +48,10 @@ def presence_in(rollout: Rollout, layout: Layout) -> dict[str, Participation]:
 
 
 def taking_part(rollout: Rollout) -> Bool[Tensor, "T1 B N"]:
-    """Which agents observe, in each of T steps and one to bootstrap from, in copies whose episode has not ended."""
+    """Mask of the agents that observe, in each of T steps and one to bootstrap from.
+
+    In copies whose episode has not ended.
+    """
     valid = torch.cat([rollout.valid, rollout.valid[-1:]])
     return rollout.observing & valid.unsqueeze(-1)
 

@@ -110,7 +110,7 @@ def check_bits(make_channel: MakeChannel) -> None:
 
 
 def _expect_costs_of_words(channel: Channel, message: Message) -> None:
-    """Of words that end: symbol 0 at all places after it, zeros there, and no bits."""
+    """Check words that end: symbol 0 at all places after it, zeros there, and no bits."""
     assert message.symbols is not None
     said = said_places(message.symbols, ends=True)
     expect(not message.symbols[~said].any(), "symbol 0 at all places after the end of a word")

@@ -120,7 +120,10 @@ def check_copies_apart(make_model: MakeModel) -> None:
 
 @component_check
 def check_final_features(make_model: MakeModel) -> None:
-    """Where an episode goes on, features of final observations are those of the next step: a value is asked of them."""
+    """Compare features of final observations with those of the next step, where an episode goes on.
+
+    A value is asked of them.
+    """
     for env, limit in (("speaker_listener", 5), ("switch_riddle", 2), ("mixed", 5)):
         sampler = sampler_of(make_model, env, copies=24, time_limit=limit)
         sampler.epsilon = 0.5  # so that not all episodes end before they are cut

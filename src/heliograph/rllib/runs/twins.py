@@ -60,7 +60,7 @@ def train_controls(
 def _twin(
     settings: TrainSettings, config: CommunicationConfig | None, kind: str, *, env_steps: int | None
 ) -> tuple[Trainable, dict[str, Any]]:
-    """What is to be trained, and on which budget."""
+    """Settings to be trained, and on which budget."""
     twin = twin_of(settings, kind, env_steps=env_steps)
     if config is None:
         return twin, {}
