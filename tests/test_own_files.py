@@ -11,7 +11,7 @@ import pytest
 from heliograph import settings_from, train
 from heliograph.channels.base import Channel
 from heliograph.cli import main
-from heliograph.experiments.choices import TeamChoices
+from heliograph.experiments.choices import TeamChoices, resolve
 from heliograph.experiments.settings_file import settings_in
 from heliograph.importing import FOLDER, absolute_names, file_of, import_path, imported, module_of
 from heliograph.own_files import module_name, path_of_module
@@ -201,6 +201,13 @@ def test_a_run_of_a_module_is_read_from_another_folder(parts: pathlib.Path, monk
     told = capsys.readouterr().err
     assert f"'parts:Env' came from the module parts, which was {parts}: it is not found here" in told
     assert "--trust" not in told, "it would not help"
+
+
+def test_a_name_that_is_not_in_a_file_is_told_with_the_nearest(parts: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match=r"parts\.py has no Nut; did you mean Net\?"):
+        resolve("model", f"{parts}:Nut")
+    with pytest.raises(ValueError, match=r"parts\.py has no Xyzzy\.?$"):
+        resolve("model", f"{parts}:Xyzzy")
 
 
 def test_a_file_that_is_gone_is_named(parts: pathlib.Path, capsys: Any) -> None:

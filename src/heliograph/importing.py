@@ -7,6 +7,7 @@ looked for in its own folder in the same way.
 """
 
 import contextlib
+import difflib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -45,7 +46,16 @@ def imported(name: str) -> Any:
     if path is not None and not os.path.isfile(path):
         raise ImportError(f"there is no file {path}")
     with _findable(module, folder=os.environ.get(FOLDER) if path is None else os.path.dirname(path)):
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
+        if not hasattr(found, attribute):
+            raise AttributeError(f"{path or module} has no {attribute}{_meant(attribute, vars(found))}")
+        return getattr(found, attribute)
+
+
+def _meant(attribute: str, known: Mapping[str, Any]) -> str:
+    own = [name for name, value in known.items() if not name.startswith("_") and callable(value)]
+    near = difflib.get_close_matches(attribute, own, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def file_path_in(name: str) -> str | None:
