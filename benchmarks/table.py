@@ -1,4 +1,4 @@
-"""Prints the committed results as the tables of `docs/results.md`: every seed of every recipe, and its twins.
+"""Prints the committed results as the tables of `docs/results.md` and `docs/results/`, every seed and twin.
 
 How to run: `python benchmarks/table.py`
 """

@@ -14,6 +14,8 @@ from heliograph.shipped import PREFIX, card_of, located, shipped
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
+PAGES = [RESULTS, *sorted((ROOT / "docs" / "results").glob("*.md"))]
+"""The page of all results, and one for each paper."""
 MEASURED = sorted(json.loads(TABLE.read_text()))
 
 
@@ -58,12 +60,12 @@ def test_readme_tells_the_whole_spread_of_the_seeds(name: str) -> None:
 
 
 def test_tables_of_results_that_are_written_by_hand_tell_every_seed() -> None:
-    page, checked = by_hand(RESULTS), 0
+    page, checked = "\n".join(by_hand(page) for page in PAGES), 0
     for name in MEASURED:
         found, rows = measured(name), rows_of(page, name)
         assert found is not None
         own = [row for row in rows if all(told(value, row) for value in found.by_seed)]
-        assert own or not rows, f"docs/results.md has no row of {name} with {found.by_seed}"
+        assert own or not rows, f"docs/results.md and docs/results/ have no row of {name} with {found.by_seed}"
         checked += bool(own)
     assert checked > 15
 
@@ -91,7 +93,7 @@ def by_hand(page: pathlib.Path) -> str:
 def test_tables_of_the_small_games_are_those_that_are_printed(figures: Any) -> None:
     import table
 
-    page = RESULTS.read_text(encoding="utf8")
+    page = "\n".join(page.read_text(encoding="utf8") for page in PAGES)
     for path in sorted(table.RESULTS.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf8"))
         if "runs" in result:
