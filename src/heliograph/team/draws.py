@@ -127,8 +127,27 @@ class FreshDraws(Draws):
         return replace.received(inbox, arrivals, edges) if isinstance(replace, EdgeIntervention) else inbox
 
 
+class DrawsOfRollout(Draws):
+    """Base of draws that were recorded."""
+
+    def __init__(self, draws: Sequence[Tree], listening: tuple[dict[str, Tree], ...]):
+        self._draws, self._listening = draws, listening
+
+    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
+        """Those that were recorded."""
+        return self._listening
+
+    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
+        """Those that were recorded."""
+        return self._draws[round_index]
+
+    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
+        """Those that spell again what was recorded."""
+        return team.channel.guide(self._draws[round_index])
+
+
 @final
-class RecordedDraws(Draws):
+class RecordedDraws(DrawsOfRollout):
     """Draws that were recorded; with `messages`, those of each round travel in the place of what is said anew."""
 
     def __init__(
@@ -138,19 +157,8 @@ class RecordedDraws(Draws):
         *,
         messages: Sequence[Message] | None = None,
     ):
-        self._draws, self._listening, self._messages = draws, listening, messages
-
-    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
-        """Those that were recorded."""
-        return self._listening
-
-    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
-        """Those that were recorded."""
-        return self._draws[round_index]
-
-    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
-        """Those that spell again what was recorded."""
-        return team.channel.guide(self._draws[round_index])
+        super().__init__(draws, listening)
+        self._messages = messages
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """Return what was recorded, where that is to be said again."""
@@ -158,26 +166,15 @@ class RecordedDraws(Draws):
 
 
 @final
-class HeardDraws(Draws):
+class HeardDraws(DrawsOfRollout):
     """Draws that were recorded, with messages that are heard as they were then, whatever the weights have become.
 
     On pathwise channels gradients go on to those who spoke, through what they would say now.
     """
 
     def __init__(self, draws: Sequence[Tree], listening: tuple[dict[str, Tree], ...], *, messages: Sequence[Message]):
-        self._draws, self._listening, self._messages = draws, listening, messages
-
-    def listening(self, team: TeamParts, masks: StepMasks) -> tuple[dict[str, Tree], ...]:
-        """Those that were recorded."""
-        return self._listening
-
-    def message(self, team: TeamParts, channel_input: Tensor, *, round_index: int) -> Tree:
-        """Those that were recorded."""
-        return self._draws[round_index]
-
-    def guide(self, team: TeamParts, masks: StepMasks, *, round_index: int) -> Tensor:
-        """Those that spell again what was recorded."""
-        return team.channel.guide(self._draws[round_index])
+        super().__init__(draws, listening)
+        self._messages = messages
 
     def delivered(self, message: Message, *, round_index: int) -> Message:
         """Return what was heard then, with the gradient of what is said now."""
