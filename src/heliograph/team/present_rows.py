@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from heliograph.functional import may_read
 from heliograph.models.base import Model, Perceived
 from heliograph.team.policy import Policy
 from heliograph.types import Heard, Inputs, Tree, map_tensors, tensors_of
@@ -87,10 +88,9 @@ class HeardByRows(Heard):
 def worth_packing(model: Model, observing: Bool[Tensor, "*batch A"]) -> bool:
     """Tell whether so many of a policy's agents are absent that a model runs faster without them.
 
-    Only on a CPU: a GPU would have to be asked, which costs more than it saves; and not in a program that is compiled
-    for any number of them.
+    Only where numbers may be read: see `may_read`.
     """
-    if not (model.row_by_row and observing.is_cpu) or torch.compiler.is_compiling():
+    if not (model.row_by_row and may_read(observing)):
         return False
     present, count = int(observing.sum()), observing.numel()
     return count - present >= FEWEST_ABSENT and present <= MOST_PRESENT * count
