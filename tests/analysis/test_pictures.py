@@ -58,7 +58,7 @@ def test_pictures_of_tables() -> None:
     scores = np.array([[1.0, 0.2], [0.6, 0.8]])
     table = CrossPlayTable(
         names=("one", "other"), exchanged=("listener",), returns=scores, standard_errors=0 * scores, success_rates=None,
-        families=(), num_episodes=10,
+        families=(), bridges=(), num_episodes=10,
     )  # fmt: skip
     drawn = pictures.cross_play_map(table)
     assert drawn.table["episode_return_mean"].tolist() == [1.0, 0.2, 0.6, 0.8]

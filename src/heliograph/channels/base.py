@@ -132,6 +132,10 @@ class Channel(nn.Module, ABC):
     def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:
         """Messages that look like any other and mean nothing: for garbled twins and noise interventions."""
 
+    def draw_of_arrivals(self, draw: Tree) -> Tree:
+        """The part of a draw that decides what arrives: all that is kept of it where messages themselves are kept."""
+        return None if type(self).transit is Channel.transit else draw
+
     def transit(
         self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
     ) -> tuple[Arrivals, Tree]:

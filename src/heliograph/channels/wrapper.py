@@ -116,6 +116,10 @@ class Wrapper(Channel):
         message, inner = self.inner.send(self.inner_input(channel_input), draw=draw["said"], form=form, state=inner)
         return self.change_message(message, draw=draw), _joined(inner, own)
 
+    def draw_of_arrivals(self, draw: Tree) -> Tree:
+        """Its own draw, and that part of the wrapped channel's."""
+        return {**draw, "said": self.inner.draw_of_arrivals(draw["said"])}
+
     def transit(
         self, message: Message, *, speaking: Bool[Tensor, "B N"], draw: Tree, state: Tree = None, round_index: int = 0
     ) -> tuple[Arrivals, Tree]:

@@ -171,7 +171,7 @@ def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, A
     folder = folder.absolute()
     channel = channel_text(config["team"].get("channel"))
     fits = CONTROLS.get(folder.name)
-    heard = config["env"].get("settings", {}).get("heard")
+    heard = config.get("env", {}).get("settings", {}).get("heard")
     is_twin = fits is not None and (
         fits(channel, config["team"].get("topology")) or (heard is not None and heard == HEARD_IN.get(folder.name))
     )

@@ -8,7 +8,6 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from heliograph.channels.base import Channel
-from heliograph.channels.wrapper import Wrapper
 from heliograph.rollouts.rollout import Keeping, Rollout
 from heliograph.team.state import Acted, StepOutput, TeamState
 from heliograph.types import Edges, Message, TeamStep, Tree, held, map_tensors, stack
@@ -114,7 +113,9 @@ class Record:
         self.states.append(_kept_of(state))
         done = _done_in(acted)
         if self.keeping is Keeping.SAID:
-            self.said.add((done.messages, tuple(without_noise(self.channel, draw) for draw in done.draws)))
+            channel = self.channel
+            kept = done.draws if channel is None else [channel.draw_of_arrivals(draw) for draw in done.draws]
+            self.said.add((done.messages, tuple(kept)))
             done = dataclasses.replace(done, messages=(), draws=(), listening=())
         self.acted.append(done)
         self.steps.append(_unseen(step, state=self.keeping is Keeping.SEEN))
@@ -214,13 +215,6 @@ def _unseen(step: TeamStep, *, state: bool) -> TeamStep:
     if not state:
         rest.state, rest.final_state = torch.zeros(len(step.episode_over), 0, device=step.episode_over.device), None
     return rest
-
-
-def without_noise(channel: Channel | None, draw: Tree) -> Tree:
-    """The draw of a channel without the noise that decides nothing about what arrives: it takes as much as messages."""
-    if isinstance(channel, Wrapper):
-        return {**draw, "said": without_noise(channel.inner, draw["said"])}
-    return None if channel is not None and type(channel).transit is Channel.transit else draw
 
 
 def _kept_of(state: TeamState) -> _Kept:
