@@ -181,7 +181,8 @@ def test_a_worker_tells_of_code_that_exits(tmp_path: pathlib.Path) -> None:
     how = {"overwrite": False, "resume": False, "command": None}
     job = {"run": "a", "settings": settings, "out": str(tmp_path / "a"), **how}
     with (tmp_path / "events").open("w+") as events:
-        _work(job, events, threading.Event(), session=contextlib.ExitStack())
+        _work(job, events, types.SimpleNamespace(ended=threading.Event(), verdicts={}), session=contextlib.ExitStack())
     last = json.loads((tmp_path / "events").read_text().splitlines()[-1])
-    assert (last["event"], last["kind"]) == ("error", "EnvRunnerError") and "SystemExit: 3" in last["message"]
+    assert (last["event"], last["kind"]) == ("error", "EnvRunnerError"), last
+    assert "SystemExit: 3" in last["message"]
     assert "sys.exit(None)" in str(exit_called(SystemExit()))
