@@ -71,7 +71,7 @@ def test_a_frozen_listener_gives_its_speaker_the_gradient_that_a_learning_one_gi
     assert all(torch.equal(value, before[key]) for key, value in one.learner.module["listener"].state_dict().items())
 
 
-DIVERGES = pytest.mark.xfail(strict=True, raises=FloatingPointError, reason="straight through a transformer: NaN, unsolved")
+DIVERGES = pytest.mark.xfail(strict=True, raises=FloatingPointError, reason="NaN through a transformer, unsolved")
 
 
 @pytest.mark.parametrize(
