@@ -18,6 +18,7 @@ TEST := $(VENV)/.installed-test
 DOCS := $(VENV)/.installed-docs
 
 export RAY_USAGE_STATS_ENABLED := 0
+unexport PYTHONDONTWRITEBYTECODE  # processes that tests start would compile everything anew
 
 .PHONY: demo test lint docs clean
 .DEFAULT_GOAL := demo

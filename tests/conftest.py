@@ -11,10 +11,10 @@ import random
 import signal
 from collections.abc import Iterator
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
+from shape_checks import checked
 
 torch.set_num_threads(1)
 _numbers = itertools.count()
@@ -41,9 +41,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Check the shapes in signatures in every call, but not in whole runs: that takes half of the time."""
+    """Check shapes in some calls of every test, but in none of whole runs."""
     whole = item.path.parent.name in WHOLE_RUNS or item.path.stem in WHOLE_RUN_MODULES
-    jaxtyping.config.update("jaxtyping_disable", whole and item.path.stem not in SHAPES_CHECKED)
+    checked.none = whole and item.path.stem not in SHAPES_CHECKED
+    checked.calls.clear()
 
 
 @pytest.fixture(autouse=True)

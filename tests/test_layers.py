@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import pathlib
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import heliograph
 
 PACKAGE = pathlib.Path(heliograph.__file__).parent
+ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = (
     {
         "types",
@@ -181,3 +183,13 @@ def num_code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 )
 def test_imports_are_found_however_they_are_written(source: str, expected: str) -> None:
     assert [name for _, name in imported(ast.parse(source), package=["heliograph", "envs"])] == [expected]
+
+
+def test_nothing_that_a_run_left_is_kept_at_the_root() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split("/")[0] for line in listed.splitlines()} == {
+        ".ci", ".gitignore", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Makefile", "README.md", "benchmarks",
+        "constraints.txt", "docs", "examples", "findings", "pyproject.toml", "src", "tests",
+    }  # fmt: skip

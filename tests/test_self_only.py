@@ -94,7 +94,7 @@ def test_the_command_line_names_twins(capsys: Any) -> None:
     assert controls_of("identity", "--controls", "self", "silent") == ("self", "silent")
     with pytest.raises(SystemExit):
         controls_of("identity", "--controls", "deaf")
-    assert "invalid choice: 'deaf'" in capsys.readouterr().err
+    assert "'deaf' is no twin (silent, garbled, self)" in capsys.readouterr().err
 
 
 def test_plans_keep_the_names_and_older_ones_mean_the_usual_two(tmp_path: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ of an action.
 
 import dataclasses
 import enum
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
@@ -322,13 +323,13 @@ def map_tensors(function: Callable[..., Tree], first: Tree, *rest: Tree) -> Tree
 def tensors_of(tree: Tree) -> list[Tensor]:
     """All tensors of a structure, in the order of its fields."""
     found: list[Tensor] = []
-
-    def keep(leaf: Tensor) -> Tensor:
-        found.append(leaf)
-        return leaf
-
-    map_tensors(keep, tree)
+    map_tensors(functools.partial(_kept, found), tree)
     return found
+
+
+def _kept(found: list[Tensor], leaf: Tensor) -> Tensor:
+    found.append(leaf)
+    return leaf
 
 
 def stack(trees: list[Tree], dim: int = 0) -> Tree:

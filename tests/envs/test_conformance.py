@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 
-import jaxtyping
 import pytest
 import torch
 from gymnasium import spaces
@@ -44,8 +43,6 @@ VARIANTS = {
     ),
     "switch_riddle-4": functools.partial(SwitchRiddle, prisoners=4),
 }
-THOUSANDS_OF_STEPS = {"check_statistics", "check_bounds"}
-"""Checks in which those of shapes, which the others have made already, would take most of the time."""
 MAAC = ("rover_tower", "treasure_collection")
 each_env = pytest.mark.parametrize("name", [*ENVS, *VARIANTS])
 
@@ -69,7 +66,6 @@ def test_the_environments_of_this_package_are_exactly_these() -> None:
 @each_env
 @pytest.mark.parametrize("check", CHECKS)
 def test_conformance(name: str, check: str) -> None:
-    jaxtyping.config.update("jaxtyping_disable", check in THOUSANDS_OF_STEPS)
     CHECKS[check](maker(name))
 
 

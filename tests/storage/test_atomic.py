@@ -166,7 +166,7 @@ def test_planted_links_are_replaced_and_never_followed(name: str, tmp_path: path
     (run / "summary.json").write_text('{"episode_return_mean": 0.5, "num_env_steps": 9, "wall_seconds": 1.0}')
     mine.write_text("mine")
     (run / name).symlink_to(mine)
-    assert main(["compare", str(run), "--out", str(run / "compare.html")]) == 0
+    assert main(["compare", str(run), "--out", str(run / "compare.html"), "--overwrite"]) == 0
     assert mine.read_text() == "mine" and not (run / "compare.html").is_symlink()
     assert "Heliograph" in (run / "compare.html").read_text()
 

@@ -75,8 +75,8 @@ def contact_forces(
 ) -> Float[Tensor, "N 2 B"]:
     """Forces of particles on each other: straight apart, growing with how far two discs overlap.
 
-    `reach` is the sum of the sizes of each pair; `yielding` what both sides make of a force (None: all of it). They are
-    added to those of `onto`, in place.
+    `reach` is the sum of the sizes of each pair; `yielding` what both sides make of a force (None where all masses are
+    1: all of it). They are added to those of `onto`, in place.
     """
     total = torch.zeros_like(place) if onto is None else onto
     apart = torch.empty(pairs.shape[1], 2, place.shape[2], dtype=place.dtype, device=place.device)
@@ -123,13 +123,11 @@ def _press_few(
     return total
 
 
-def yielding(mass: Float[Tensor, "N 1 1"], pairs: Int[Tensor, "2 P"]) -> Float[Tensor, "2 P 1 1"] | None:
-    """Return the gains in speed of either side of each pair by a force of 1; None where all have a mass of 1.
+def yielding(mass: Float[Tensor, "N 1 1"], pairs: Int[Tensor, "2 P"]) -> Float[Tensor, "2 P 1 1"]:
+    """Return the gains in speed of either side of each pair by a force of 1, which all are 1 where all masses are.
 
     A force counts by the ratio of the other's mass to one's own, and moves one by one's mass once more.
     """
-    if bool((mass == 1).all()):
-        return None
     one, other = mass[pairs]
     return torch.stack([other / one / one, one / other / other])
 

@@ -95,7 +95,9 @@ class ParticleTask(TeamEnv[P]):
         sizes = self._of_each([kind.size for kind in particles])
         self.pairs = pairs_of(self.num_agents, device=self.device)
         self._reach = sizes[self.pairs].sum(0)[..., 0]
-        self._yielding = yielding(self._of_each([kind.mass for kind in particles]), self.pairs)
+        self._yielding = None
+        if any(kind.mass != 1 for kind in particles):
+            self._yielding = yielding(self._of_each([kind.mass for kind in particles]), self.pairs)
         self._obstacle_reach = sizes + size_of_obstacle
         self._force = self._of_each([kind.force for kind in particles])
         limits = [torch.inf if kind.speed is None else kind.speed for kind in particles]

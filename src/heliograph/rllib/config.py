@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.connectors.learner import LearnerConnectorPipeline
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
@@ -260,6 +261,10 @@ class CommunicationConfig(AlgorithmConfig):
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """The class of one policy's module."""
         return RLModuleSpec(module_class=PolicyModule)
+
+    def build_learner_connector(self, *args: Any, **kwargs: Any) -> LearnerConnectorPipeline:
+        """A pipeline of nothing: learners are given rollouts, and to make each usual piece walks the whole stack."""
+        return LearnerConnectorPipeline(connectors=[])
 
     def value_mixing(self) -> Mixing | None:
         """Return what a team's value is made of its agents' values by; None where it has none."""
