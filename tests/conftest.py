@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from shape_checks import checked
+
+from tests.shape_checks import checked
 
 torch.set_num_threads(1)
 _numbers = itertools.count()
