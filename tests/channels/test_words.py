@@ -14,7 +14,8 @@ from heliograph.channels.spelling import forced, said_places, said_shares, score
 from heliograph.channels.symbols import Symbols
 from heliograph.experiments.choices import build_channel
 from heliograph.experiments.compatibility import rehearse
-from heliograph.models.word_networks import SymbolReader, build_speaker
+from heliograph.models.base import Model
+from heliograph.models.word_networks import NETWORKS, SymbolReader, build_listener, build_speaker
 from heliograph.rollouts.sampler import Sampler, play_episodes
 from heliograph.team.alone import LoneAgent
 from heliograph.testing.small_teams import stir
@@ -112,12 +113,15 @@ def test_a_reader_is_torchs_cell_over_an_embedding(network: str) -> None:
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs)
 
 
-def spoken_by(channel: Symbols) -> torch.nn.Module:
-    """A speaker with weights large enough for what was said before to matter."""
+def small_model() -> Model:
     env = build_env(EnvChoice(env="speaker_listener"), num_envs=1)
     choices = TeamChoices(model="feedforward", model_settings={"size": 5}, channel="symbols")
-    model = build_team(choices, facts_of(env), seed=0).policies["speaker"].model
-    speaker = build_speaker(model, channel)
+    return build_team(choices, facts_of(env), seed=0).policies["speaker"].model
+
+
+def spoken_by(channel: Symbols) -> torch.nn.Module:
+    """A speaker with weights large enough for what was said before to matter."""
+    speaker = build_speaker(small_model(), channel)
     generator = torch.Generator().manual_seed(7)
     for weight in speaker.parameters():
         weight.data = 0.5 * torch.randn(weight.shape, generator=generator)
@@ -125,6 +129,25 @@ def spoken_by(channel: Symbols) -> torch.nn.Module:
 
 
 # ---- the price of length ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_it_is_read_and_spelt_alike_whether_it_is_learnt_from_or_played(network: str) -> None:
+    """PyTorch has other code for transformers that do not learn, in which a place said in part was not heard."""
+    channel = words_channel(spelling=network, gradient="gumbel")
+    listener, speaker = build_listener(small_model(), channel), spoken_by(channel)
+    generator = torch.Generator().manual_seed(0)
+    rest = torch.rand(40, 3, generator=generator).cumprod(-1).unsqueeze(-1)
+    payload = (torch.randn(40, 3, 3, generator=generator).softmax(-1) * rest).flatten(1)
+    features, guide = torch.randn(40, 5, generator=generator), torch.zeros(40, 3, 3)
+
+    def spoken() -> torch.Tensor:
+        return speaker(features, guide=guide, choose=lambda logits: logits.softmax(-1))
+
+    learnt = listener(payload).detach(), spoken().detach()
+    with torch.no_grad():
+        played = listener.eval()(payload), (speaker.eval(), spoken())[1]
+    torch.testing.assert_close(played, learnt)
 
 
 def test_the_gradient_of_the_mean_length_is_that_of_all_words() -> None:

@@ -220,7 +220,12 @@ def build_listener(model: Model, channel: Channel) -> nn.Module:
 
 
 def _layer(size: int) -> nn.TransformerEncoderLayer:
-    return nn.TransformerEncoderLayer(size, HEADS, 2 * size, dropout=0.0, batch_first=True, norm_first=True)
+    """A layer that keeps off PyTorch's fast path, which reads a mask of numbers as one of yes and no.
+
+    That path takes a ReLU by the names `nn.functional.relu` and `"relu"` alone.
+    """
+    settings: dict[str, Any] = {"dropout": 0.0, "batch_first": True, "norm_first": True}
+    return nn.TransformerEncoderLayer(size, HEADS, 2 * size, activation=torch.relu, **settings)
 
 
 def _read(payload: Tensor, spelling: Spelling) -> tuple[Float[Tensor, "n L V"], Float[Tensor, "n L"]]:
