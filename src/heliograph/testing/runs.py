@@ -13,6 +13,7 @@ from heliograph.types import tensors_of
 STATISTICS_TIME_LIMIT = 25
 STANDARD_ERRORS = 4.0
 SIMULATED_SLACK = 0.02
+SIMULATED_EPISODES = 2048
 
 
 @conformance
@@ -65,9 +66,10 @@ def check_statistics(make_env: MakeEnv) -> None:
     wide, narrow = (make_env(num_envs=b, seed=16, time_limit=STATISTICS_TIME_LIMIT) for b in (1024, 1))
     many = episodes(wide, number=1024)
     longest = min(wide.horizon or STATISTICS_TIME_LIMIT, STATISTICS_TIME_LIMIT)
-    few = episodes(narrow, number=max(60, min(300, 1500 // longest)))
+    few = episodes(narrow, number=max(24, min(150, 750 // longest)))
     for name, a, b in zip(("return", "length"), many, few, strict=True):
-        error = math.sqrt(a.var().item() / len(a) + b.var().item() / len(b))
+        of_few = max(a.var().item(), b.var().item())  # few episodes may hold none of what is rare
+        error = math.sqrt(a.var().item() / len(a) + of_few / len(b))
         apart = abs(a.mean() - b.mean()).item()
         words = f"the same mean {name} for 1 copy ({b.mean():.4f}) and for 1024 ({a.mean():.4f}), error {error:.4f}"
         expect(apart <= STANDARD_ERRORS * error + 1e-5, words)
@@ -82,13 +84,13 @@ def check_bounds(make_env: MakeEnv) -> None:
         return
     expect(bounds.blind <= bounds.full_information + 1e-9, f"blind to be at most full_information in {bounds}")
     slack = 0.0 if env.bounds_exact else SIMULATED_SLACK * abs(bounds.full_information - bounds.random)
-    _expect_score(episodes(env, number=4096)[0], bounds.random, slack, "random")
+    _expect_score(episodes(env, number=SIMULATED_EPISODES)[0], bounds.random, slack, "random")
     env.reset()
     try:
         env.oracle(env.state)
     except NotImplementedError:
         return
-    solved = episodes(env, number=4096, policy=lambda _: env.oracle(env.state))[0]
+    solved = episodes(env, number=SIMULATED_EPISODES, policy=lambda _: env.oracle(env.state))[0]
     _expect_score(solved, bounds.full_information, slack, "full_information")
 
 
