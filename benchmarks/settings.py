@@ -26,6 +26,7 @@ from typing import Any
 
 import ray
 import torch
+from torch import Tensor
 
 from heliograph import registry
 from heliograph.experiments.choices import DECIDED_ELSEWHERE
@@ -414,51 +415,79 @@ class Walk:
     """Judges cases; what a company comes to without the setting is trained once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Updates] = {}
 
     def outcome(self, case: Case) -> tuple[str, str]:
         """EFFECT, REFUSED or NOTHING, and the words of a refusal; a company that is refused itself counts as none."""
         try:
-            before = self._print_of(case.base)
+            before = self._updates_of(case.base)
+            before.fingerprint(1)
         except ValueError as error:
             return "no such company", str(error)
         try:
-            after = fingerprint(case.changed)
+            after = Updates(case.changed)
+            differ = any(after.fingerprint(number) != before.fingerprint(number) for number in range(1, UPDATES + 1))
         except ValueError as error:
             return REFUSED, str(error)
-        return (EFFECT if after != before else NOTHING), ""
+        return (EFFECT if differ else NOTHING), ""
 
-    def _print_of(self, settings: Settings) -> str:
-        key = json.dumps(settings, sort_keys=True, default=str)
-        if key not in self._known:
+    def _updates_of(self, settings: Settings) -> "Updates":
+        return self._known.setdefault(json.dumps(settings, sort_keys=True, default=str), Updates(settings))
+
+
+class Updates:
+    """The first updates of a training, made when they are asked for.
+
+    Settings that are refused raise their ValueError each time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._trainer: LocalTrainer | None = None
+        self._refusal: ValueError | None = None
+        self._fingerprints: list[str] = []
+
+    def fingerprint(self, number: int) -> str:
+        """All bits of the weights after that many updates, and after the last of what is said and done then."""
+        if self._refusal is not None:
+            raise self._refusal
+        while len(self._fingerprints) <= number:
             try:
-                self._known[key] = fingerprint(settings)
+                self._fingerprints.append(self._next())
             except ValueError as error:
-                self._known[key] = f"!{error}"
-        if self._known[key].startswith("!"):
-            raise ValueError(self._known[key][1:])
-        return self._known[key]
+                self._refusal = error
+                raise
+        if len(self._fingerprints) > UPDATES:  # all that will be asked for
+            self._trainer = None
+        return self._fingerprints[number]
+
+    def _next(self) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if self._trainer is None:
+                self._trainer = LocalTrainer(config_of(settings_from(self._settings)))
+            else:
+                self._trainer.train()
+            return fingerprint(self._trainer, plays=len(self._fingerprints) == UPDATES)
 
 
-def fingerprint(settings: Settings) -> str:
-    """All bits of the weights after two updates, and of what is said and done in an evaluation."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = LocalTrainer(config_of(settings_from(settings)))
-        for _ in range(UPDATES):
-            trainer.train()
-        sampler = trainer.env_runner.sampler
-        assert sampler is not None
-        trainer.team.eval()
-        with torch.no_grad():
-            played = sampler.fragment(4, choice=Choice.GREEDY, form=MessageForm.EXECUTION)
+def fingerprint(trainer: LocalTrainer, *, plays: bool) -> str:
+    """All bits of the weights, and of what is said and done where it plays."""
     found = hashlib.sha256()
     for name, weight in trainer.team.named_parameters():
         found.update(name.encode() + weight.detach().numpy().tobytes())
-    kept = [played.rewards, *played.actions.values(), *(m.payload for m in played.messages)]
-    for tensor in kept:
+    for tensor in _played(trainer) if plays else ():
         found.update(str(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
     return found.hexdigest()
+
+
+def _played(trainer: LocalTrainer) -> list[Tensor]:
+    sampler = trainer.env_runner.sampler
+    assert sampler is not None
+    trainer.team.eval()
+    with torch.no_grad():
+        played = sampler.fragment(4, choice=Choice.GREEDY, form=MessageForm.EXECUTION)
+    return [played.rewards, *played.actions.values(), *(message.payload for message in played.messages)]
 
 
 def uncovered() -> list[str]:

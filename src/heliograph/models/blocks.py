@@ -321,14 +321,20 @@ def orthogonal_(module: nn.Module, *, gain: float = 1.0) -> nn.Module:
             continue
         gates = parameter.shape[0] // parameter.shape[1] if isinstance(module, nn.RNNCellBase) else 1
         for block in parameter.data.chunk(max(1, gates)):
-            nn.init.orthogonal_(block, gain)
+            _drawn_orthogonal_(block, gain)
     return module
+
+
+def _drawn_orthogonal_(weight: Tensor, gain: float) -> None:
+    """Nothing on `meta`, where there are no numbers and the decomposition takes a hundred times as long."""
+    if not weight.is_meta:
+        nn.init.orthogonal_(weight, gain)
 
 
 def small_head(size_in: int, size_out: int, *, gain: float = 0.1) -> nn.Linear:
     """A linear head with small orthogonal weights and no bias at first, so that first actions are nearly uniform."""
     head = nn.Linear(size_in, size_out)
-    nn.init.orthogonal_(head.weight, gain)
+    _drawn_orthogonal_(head.weight, gain)
     nn.init.zeros_(head.bias)
     return head
 
