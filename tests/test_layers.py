@@ -193,3 +193,22 @@ def test_nothing_that_a_run_left_is_kept_at_the_root() -> None:
         ".ci", ".gitignore", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Makefile", "README.md", "benchmarks",
         "constraints.txt", "docs", "examples", "findings", "pyproject.toml", "src", "tests",
     }  # fmt: skip
+
+
+def test_what_takes_a_second_to_import_is_not_loaded_by_every_worker() -> None:
+    """Modules that a training loads leave `scipy.stats`, plots and classifiers to those that need them."""
+    slow, seen, waiting = {"scipy.stats", "matplotlib", "sklearn"}, set(), ["heliograph.rllib.env_runner"]
+    while waiting:
+        name = waiting.pop()
+        path = PACKAGE.parent / pathlib.Path(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in seen or not path.exists():
+            continue
+        seen.add(name)
+        loaded = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        found = [each for _, each in imported(ast.Module(loaded, []), package=name.split(".")[:-1])]
+        assert not [each for each in found for bad in slow if f"{each}.".startswith(f"{bad}.")], name
+        waiting += [
+            part for each in found if each.startswith("heliograph.") for part in (each, each.rpartition(".")[0])
+        ]
+    assert len(seen) > 100

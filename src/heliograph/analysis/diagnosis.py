@@ -3,7 +3,7 @@
 import enum
 import math
 
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -65,4 +65,4 @@ def p_by_chance(mutual_information_bits: float, *, baseline_bits: float, num_utt
     2 n ln(2) times such information has a chi-squared distribution, of as many degrees of freedom as its mean.
     """
     scale = 2 * num_utterances * math.log(2)
-    return float(chi2.sf(scale * mutual_information_bits, max(1.0, scale * baseline_bits)))
+    return float(chdtrc(max(1.0, scale * baseline_bits), max(0.0, scale * mutual_information_bits)))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from heliograph.analysis.diagnosis import Diagnosis
 from heliograph.protocols.labels import number
@@ -207,7 +207,7 @@ def _exceeds(difference: float, *, standard_error: float | None, scale: float, f
     """Tell whether a difference is above 0 beyond chance and rounding; None where nobody knows how sure it is."""
     if standard_error is None:
         return None
-    quantile = float(student_t.isf(LEVEL, freedom))
+    quantile = -float(stdtrit(freedom, LEVEL))
     return difference > max(quantile * standard_error, ROUNDING * scale)
 
 
