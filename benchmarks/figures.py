@@ -2,7 +2,7 @@
 
     python benchmarks/collect.py
 
-writes the table, `src/heliograph/recipes/measured.json`, and with it the part of each page between its two marks.
+writes the table, `src/heliograph/recipes/results.json`, and with it the part of each page between its two marks.
 README's rows stand in `benchmarks/published.md`, with `{recipe:seeds}` for "ten seeds", and `{recipe:spread}`, `silent`
 and `shipped` for the lowest to the highest of its seeds and silent twins and the shipped team, with three digits after
 the point, or as many as are written behind: `{recipe:spread1}`.
@@ -12,8 +12,8 @@ import dataclasses
 import pathlib
 import re
 
-from heliograph.measured import Measured
-from heliograph.shipped import CARD, TEAMS
+from heliograph.recipes.pretrained import CARD, TEAMS
+from heliograph.recipes.results import Measured
 from heliograph.storage.safe_files import read_json
 
 ROOT = pathlib.Path(__file__).parent.parent

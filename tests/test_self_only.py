@@ -111,7 +111,7 @@ def test_plans_keep_the_names_and_older_ones_mean_the_usual_two(tmp_path: pathli
 
 def test_a_recipe_may_ask_for_it() -> None:
     recipe = Recipe(name="r", paper="p", target={"success_rate": 1.0}, settings={}, controls=("silent", "self"))
-    assert recipe.twins == ("silent", "self")
+    assert recipe.control_kinds == ("silent", "self")
 
 
 def test_the_best_twin_is_the_one_to_beat(tmp_path: pathlib.Path) -> None:

@@ -46,6 +46,7 @@ MODULES = {
     "heliograph.episodes": "heliograph.rollouts.statistics",
     "heliograph.experiment": "heliograph.experiments.choices",
     "heliograph.folding": "heliograph.rollouts.split_episodes",
+    "heliograph.measured": "heliograph.recipes.results",
     "heliograph.models.attending": "heliograph.team.attention",
     "heliograph.models.delivery": "heliograph.team.inbox",
     "heliograph.models.layout": "heliograph.team.assignment",
@@ -79,6 +80,7 @@ MODULES = {
     "heliograph.safe_files": "heliograph.storage.safe_files",
     "heliograph.sampler": "heliograph.rollouts.sampler",
     "heliograph.sharing": "heliograph.storage.team_file",
+    "heliograph.shipped": "heliograph.recipes.pretrained",
     "heliograph.unrolled": "heliograph.team.unroll",
 }
 """Where the content of a module is now."""

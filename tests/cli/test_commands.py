@@ -203,7 +203,7 @@ def test_recipes_are_sound(name: str) -> None:
     recipe, what = registry.load("recipe", name)(), train(name)
     goals = recipe.goals
     assert recipe.name == name and recipe.paper and goals and set(goals) <= {*COLUMNS, "normalised_return"}
-    assert what.controls == recipe.twins and what.settings == settings_from(recipe.settings)
+    assert what.controls == recipe.control_kinds and what.settings == settings_from(recipe.settings)
     check_training(what.settings)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from heliograph import registry
 from heliograph.cli import main
-from heliograph.measured import TABLE, Measured, measured
+from heliograph.recipes.results import TABLE, Measured, measured
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -153,7 +153,7 @@ def _of_target(target: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     recipes, envs = registry.names("recipe"), registry.names("env")
     if registry.is_known("recipe", target):
         recipe: Recipe = registry.load("recipe", target)()
-        return dict(recipe.settings), recipe.twins
+        return dict(recipe.settings), recipe.control_kinds
     if target in envs or ":" in target:
         return {"env": target}, ()
     raise registry.UnknownNameError(what="environment or recipe", name=target, valid=[*envs, *recipes])

@@ -3,6 +3,7 @@
 import pathlib
 
 from heliograph.analysis.evaluate import play_run
+from heliograph.recipes.pretrained import is_shipped, located
 from heliograph.reports import sections
 from heliograph.reports.decisions_section import decisions
 from heliograph.reports.listening_section import listening
@@ -11,7 +12,6 @@ from heliograph.reports.page import page
 from heliograph.reports.report_data import Findings, gather
 from heliograph.reports.rivals_section import rivals
 from heliograph.reports.timelapse_page import over_time
-from heliograph.shipped import is_shipped, located
 from heliograph.storage.safe_files import write_text
 
 REPORT = "report.html"

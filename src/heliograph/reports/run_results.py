@@ -8,9 +8,9 @@ from typing import Any
 
 from heliograph.analysis.verdict import word_in
 from heliograph.experiments.channel_layers import channel_text, layer_names, layers_of
+from heliograph.recipes.pretrained import card_of, is_shipped, located
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.statistics import OF_TEAM
-from heliograph.shipped import card_of, is_shipped, located
 from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
 from heliograph.storage.safe_files import read_json
 from heliograph.texts import cut

@@ -37,6 +37,6 @@ def check_trainable(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] 
     recipe = make_recipe()
     own = {**recipe.settings.get("env_settings", {}), **(env_settings or {})}
     settings = settings_from({**recipe.settings, "env_settings": own})
-    twins = [twin_of(settings, kind) for kind in recipe.twins]
+    twins = [twin_of(settings, kind) for kind in recipe.control_kinds]
     for made in (settings, *twins):
         config_of(made).validate()

@@ -1,20 +1,20 @@
-"""Discrimination of objects with two attributes, trained on some combinations and to be tested on the others."""
+"""Recipes of the game of finding one object among others, by symbols."""
 
 from heliograph.recipes.base import Recipe
 
-__all__ = ["lewis_discrimination"]
+__all__ = ["RECIPES"]
 
-
-def lewis_discrimination() -> Recipe:
-    """A receiver finds one of four objects by two symbols of six, trained by the policy gradient of what is said.
-
-    Paper: Lazaridou, Peysakhovich and Baroni 2017, "Multi-agent cooperation and the emergence of (natural) language"
-    (the game of finding an object among others; objects are two attributes of six values instead of images, the sender
-    does not see the distractors, and the algorithm is PPO). A fifth of the combinations is held out. To reach: 0.8 of 1
-    on those of training (0.25 blind); evaluate with `--env split=test` for the unseen ones.
-    """
-    return Recipe(
+RECIPES = (
+    Recipe(
         name="lewis_discrimination",
+        about="""
+        A receiver finds one of four objects by two symbols of six, trained by the policy gradient of what is said.
+
+        Paper: Lazaridou, Peysakhovich and Baroni 2017, "Multi-agent cooperation and the emergence of (natural)
+        language" (the game of finding an object among others; objects are two attributes of six values instead of
+        images, the sender does not see the distractors, and the algorithm is PPO). A fifth of the combinations is held
+        out. To reach: 0.8 of 1 on those of training (0.25 blind); evaluate with `--env split=test` for the unseen ones.
+        """,
         paper="Lazaridou et al. 2017, arXiv:1612.07182",
         target={"episode_return_mean": 0.8},
         settings={
@@ -35,4 +35,5 @@ def lewis_discrimination() -> Recipe:
             },
             "iterations": 260,
         },
-    )
+    ),
+)

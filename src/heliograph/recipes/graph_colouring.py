@@ -1,20 +1,20 @@
-"""CommNet colours a graph of 1,024 agents."""
+"""Recipes of graph colouring: CommNet with 1,024 agents."""
 
 from heliograph.recipes.base import Recipe
 
-__all__ = ["commnet_graph_colouring_1024"]
+__all__ = ["RECIPES"]
 
-
-def commnet_graph_colouring_1024() -> Recipe:
-    """Agents on a random graph of 1,024 hear the mean of their four neighbours' symbols, two bits each, and differ.
-
-    Paper: Sukhbaatar, Szlam and Fergus 2016, one round within the step, without memory; but not its messages, which are
-    hidden states: here they are symbols (Gumbel-softmax in training). The task is this library's.
-    To reach: 0.82 with greedy actions, where no silent team has more than 0.751. All agents are alike, so greedy ones
-    begin with the same colour and lose the first steps; sampled ones reach 0.95.
-    """
-    return Recipe(
+RECIPES = (
+    Recipe(
         name="commnet_graph_colouring_1024",
+        about="""
+        Agents on a random graph of 1,024 hear the mean of their four neighbours' symbols, two bits each, and differ.
+
+        Paper: Sukhbaatar, Szlam and Fergus 2016, one round within the step, without memory; but not its messages, which
+        are hidden states: here they are symbols (Gumbel-softmax in training). The task is this library's. To reach:
+        0.82 with greedy actions, where no silent team has more than 0.751. All agents are alike, so greedy ones begin
+        with the same colour and lose the first steps; sampled ones reach 0.95.
+        """,
         paper="Sukhbaatar, Szlam and Fergus 2016 (CommNet), arXiv:1605.07736",
         target={"episode_return_mean": 0.82},
         settings={
@@ -41,4 +41,5 @@ def commnet_graph_colouring_1024() -> Recipe:
             "iterations": 60,
             "evaluation_episodes": 100,
         },
-    )
+    ),
+)

@@ -7,7 +7,7 @@ import pathlib
 
 __all__ = ["Measured", "measured"]
 
-TABLE = pathlib.Path(__file__).parent / "recipes" / "measured.json"
+TABLE = pathlib.Path(__file__).parent / "results.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

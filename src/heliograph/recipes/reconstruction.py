@@ -1,21 +1,21 @@
-"""Reconstruction of objects with two attributes, trained on some combinations and to be tested on the others."""
+"""Recipes of the game of naming an object's attributes, by symbols."""
 
 from heliograph.recipes.base import Recipe
 
-__all__ = ["lewis_reconstruction"]
+__all__ = ["RECIPES"]
 
-
-def lewis_reconstruction() -> Recipe:
-    """A sender names two attributes of six values in two symbols of six, by the policy gradient of what it says.
-
-    Paper: Chaabouni, Kharitonov, Bouchacourt, Dupoux and Baroni 2020, "Compositionality and generalization in emergent
-    languages" (its game of reconstruction; smaller, with words of fixed length whose symbols are chosen apart, PPO
-    instead of REINFORCE on a cross entropy, and pay by the share of attributes that are right). A fifth of the
-    combinations is held out. To reach: 0.8 of 1 on those of training (0.207 blind); evaluate with `--env split=test`
-    for the unseen ones.
-    """
-    return Recipe(
+RECIPES = (
+    Recipe(
         name="lewis_reconstruction",
+        about="""
+        A sender names two attributes of six values in two symbols of six, by the policy gradient of what it says.
+
+        Paper: Chaabouni, Kharitonov, Bouchacourt, Dupoux and Baroni 2020, "Compositionality and generalization in
+        emergent languages" (its game of reconstruction; smaller, with words of fixed length whose symbols are chosen
+        apart, PPO instead of REINFORCE on a cross entropy, and pay by the share of attributes that are right). A fifth
+        of the combinations is held out. To reach: 0.8 of 1 on those of training (0.207 blind); evaluate with `--env
+        split=test` for the unseen ones.
+        """,
         paper="Chaabouni et al. 2020, arXiv:2004.09124",
         target={"episode_return_mean": 0.8},
         settings={
@@ -36,4 +36,5 @@ def lewis_reconstruction() -> Recipe:
             },
             "iterations": 260,
         },
-    )
+    ),
+)

@@ -1,6 +1,6 @@
 """Trained teams that come with Heliograph: `recipe:NAME` stands for the team file of a recipe, wherever one is read.
 
-A file `recipes/teams/NAME.safetensors` with its card `NAME.json` beside it is all that it takes to add one.
+A file `teams/NAME.safetensors` with its card `NAME.json` beside it is all that it takes to add one.
 """
 
 import pathlib
@@ -12,7 +12,7 @@ from heliograph.storage.safe_files import RunFolderError, read_json
 __all__ = ["CARD", "PREFIX", "SUFFIX", "card_of", "comes_with_us", "is_shipped", "located", "shipped"]
 
 PREFIX = "recipe:"
-TEAMS = pathlib.Path(__file__).parent / "recipes" / "teams"
+TEAMS = pathlib.Path(__file__).parent / "teams"
 SUFFIX, CARD = ".safetensors", ".json"
 
 
