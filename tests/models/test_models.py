@@ -214,7 +214,7 @@ class NormedByOthers(CNet):
 
 
 def test_a_norm_that_nobody_would_tell_what_arrives_is_refused() -> None:
-    with pytest.raises(TypeError, match="Sequential with a MessageNorm in it.*NormedDecoder"):
+    with pytest.raises(TypeError, match=r"Sequential with a MessageNorm in it.*NormedDecoder"):
         build_team(TeamChoices(model=NormedByOthers), facts_of(build_env(EnvChoice(env="identity"), num_envs=1)))
 
 
