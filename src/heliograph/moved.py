@@ -69,6 +69,7 @@ MODULES = {
     "heliograph.rllib.settings": "heliograph.experiments.settings",
     "heliograph.rllib.state_file": "heliograph.storage.state_file",
     "heliograph.rllib.streams": "heliograph.rllib.runs.rng_state",
+    "heliograph.rllib.runs.twins": "heliograph.rllib.runs.controls",
     "heliograph.rllib.sweep": "heliograph.rllib.runs.sweep",
     "heliograph.rllib.train": "heliograph.rllib.runs.train",
     "heliograph.rllib.turns": "heliograph.rllib.alternating",

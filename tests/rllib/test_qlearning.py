@@ -213,7 +213,7 @@ def test_resumed_equals_uninterrupted_target_team_too(channel: str, tmp_path: An
 
 @pytest.mark.parametrize("channel", ["garbled+dru", "garbled+symbols", "none"])
 @pytest.mark.parametrize("apart", [False, True])
-def test_twins_and_separate_networks_train(channel: str, apart: bool) -> None:
+def test_controls_and_separate_networks_train(channel: str, apart: bool) -> None:
     settings = own_networks(config(channel=channel)) if apart else config(channel=channel)
     trainer = LocalTrainer(settings)
     assert trainer.train().learner["gradient_norm"] > 0

@@ -16,7 +16,7 @@ Shown = tuple[Any, Callable[[Any], None]]
 def run_crossplay(given: Any) -> Shown:
     """`heliograph crossplay`."""
     from heliograph.analysis.crossplay import crossplay
-    from heliograph.experiments.settings import TWINS
+    from heliograph.experiments.controls import CONTROLS
     from heliograph.recipes.pretrained import is_shipped
     from heliograph.reports.run_results import find_runs
 
@@ -28,7 +28,7 @@ def run_crossplay(given: Any) -> Shown:
             places.append(run)
             continue
         finished, _ = find_runs([run])
-        places += [place for place in finished if place.name not in TWINS]
+        places += [place for place in finished if place.name not in CONTROLS]
     table = crossplay(
         places,
         exchange=given.exchange,

@@ -5,12 +5,11 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from heliograph.experiments.controls import USUAL_CONTROLS
 from heliograph.renamed import RenamedAttribute
 
 __all__ = ["Recipe", "text_of"]
 
-USUAL = ("silent", "garbled")
-"""As in `heliograph.experiments.settings`, which imports torch."""
 WIDTH = 112
 
 
@@ -19,9 +18,9 @@ class Recipe:
     """A training run with its source and its result to reach.
 
     `settings` are those of `heliograph.experiments.settings.TrainSettings`. `target`: metrics of summary.json and the
-    values that they must reach; `at_most`: those that must not be higher. The silent and the garbled twin are trained
-    beside it on equal budgets unless `controls` is off, or those that it names ("silent", "garbled", "self"). `about`
-    tells of a recipe in a table what the docstring tells of a function that returns one.
+    values that they must reach; `at_most`: those that must not be higher. The no-communication and the random-message
+    control are trained beside it on equal budgets unless `controls` is off, or those that it names ("silent",
+    "garbled", "self"). `about` tells of a recipe in a table what the docstring tells of a function that returns one.
     """
 
     name: str
@@ -39,7 +38,7 @@ class Recipe:
         """Which controls are trained beside it."""
         if isinstance(self.controls, tuple):
             return self.controls
-        return USUAL if self.controls else ()
+        return USUAL_CONTROLS if self.controls else ()
 
     @property
     def goals(self) -> dict[str, float]:

@@ -32,7 +32,8 @@ BOUNDS = {5: "4.66", 10: "10.4", 20: "23.07"}
 
 SECOND_ROUND = f"{HIDDEN_STATE}, with a second round within the step (`comm_passes` of its code)"
 ESTIMATES = "agents learn to know the state (`state_estimation`), and the critic sees it."
-GATES = "Each chooses in every step whether to take part. The silent twin is the paper's IRIC."
+IC = f"{HIDDEN_STATE}; the no-communication control is that paper's IC."
+GATES = "Each chooses in every step whether to take part. The no-communication control is the paper's IRIC."
 CENTRAL_CRITIC = (
     "Values are learnt from what agents know and the whole state, which is nearest to the paper's centralised critic."
 )
@@ -119,28 +120,25 @@ RECIPES = (
     _commnet(
         5,
         mean_ratio=1.0,
-        note=f"{SECOND_ROUND}; the silent twin is that paper's IC. Not in the paper: {ESTIMATES}",
+        note=f"{SECOND_ROUND}; the no-communication control is that paper's IC. Not in the paper: {ESTIMATES}",
     ),
     _commnet(
         10,
         mean_ratio=0.5,
         does="hear the mean of the others, and raise their own return and the mean",
         note=f"{SECOND_ROUND}. Half of what an agent is paid is its own, half the mean, where that paper has the mean "
-        "for CommNet and one's own for IC3Net; so the silent twin lies between its IC and IRIC. In neither paper: "
-        f"{ESTIMATES}",
+        "for CommNet and one's own for IC3Net; so the no-communication control lies between its IC and IRIC. In "
+        f"neither paper: {ESTIMATES}",
     ),
     _commnet(
         20,
         mean_ratio=0.0,
         does=IC3NET.does,
         note=f"{SECOND_ROUND}. As in IC3Net, and not in that paper's CommNet, each agent is paid for its own steps: in "
-        "the mean of ten, one's own way is a tenth. So the silent twin is its IRIC. In neither paper: "
+        "the mean of ten, one's own way is a tenth. So the no-communication control is its IRIC. In neither paper: "
         f"{ESTIMATES}",
     ),
-    *(
-        _as_published(COMMNET, size, mean_ratio=1.0, note=f"{HIDDEN_STATE}; the silent twin is that paper's IC.")
-        for size in TASKS
-    ),
+    *(_as_published(COMMNET, size, mean_ratio=1.0, note=IC) for size in TASKS),
     *(_by_ppo(IC3NET, size, mean_ratio=0.0, note=GATES, channel="gated+continuous") for size in TASKS),
     *(_as_published(IC3NET, size, mean_ratio=0.0, note=GATES, channel="gated+continuous") for size in TASKS),
     *(_by_ppo(TARMAC, size, mean_ratio=1.0, note=CENTRAL_CRITIC) for size in TASKS),

@@ -12,7 +12,7 @@ TABLE = pathlib.Path(__file__).parent / "results.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A recipe's metric at the end of training by seed, its silent twins' where they were trained, and the data.
+    """A recipe's metric at the end of training by seed, its controls' without communication, and the data.
 
     `budget` is what a run was given, in words; `data` the file under `benchmarks/results`; `shipped` the metric of the
     trained team that comes with Heliograph (its card's score), None where none does. That team is a run of its own,
@@ -28,9 +28,10 @@ class Measured:
 
     def __str__(self) -> str:
         shown = " ".join(f"{value:.3f}" for value in self.by_seed)
-        twins = f"; silent twin {' '.join(f'{value:.3f}' for value in self.silent)}" if self.silent else ""
+        silent = " ".join(f"{value:.3f}" for value in self.silent)
+        controls = f"; no-communication control {silent}" if silent else ""
         team = "" if self.shipped is None else f"; shipped team {self.shipped:.3f}"
-        return f"{self.metric} {shown} (every seed, {self.budget}{twins}{team})"
+        return f"{self.metric} {shown} (every seed, {self.budget}{controls}{team})"
 
 
 def measured(recipe: str) -> Measured | None:

@@ -31,8 +31,8 @@ RECIPES = (
         Paper: Foerster, Assael, de Freitas and Whiteson 2016, "Learning to communicate with deep multi-agent
         reinforcement learning" (network and channel; the game is smaller, and the algorithm PPO instead of Q-learning).
         A light positive-signalling loss (Eccles et al. 2019) parts goals that would share a word: without it 2 of 10
-        seeds stay at 1/3. To reach: a mean return of 0.98 of 1 in every seed; silent and garbled twins stay at the
-        blind score, -1/3.
+        seeds stay at 1/3. To reach: a mean return of 0.98 of 1 in every seed; no-communication and
+        random-message controls stay at the blind score, -1/3.
         """,
         paper="Foerster et al. 2016 (DIAL), arXiv:1605.06676",
         target={"episode_return_mean": 0.98},
@@ -56,8 +56,8 @@ RECIPES = (
 
         Paper: Foerster, Assael, de Freitas and Whiteson 2016, "Learning to communicate with deep multi-agent
         reinforcement learning" (RIAL's idea, a message as an action; the game is smaller, and the algorithm PPO instead
-        of Q-learning). To reach: a mean return of 0.98 of 1 in every seed; silent and garbled twins stay at the blind
-        score, -1/3.
+        of Q-learning). To reach: a mean return of 0.98 of 1 in every seed; no-communication and
+        random-message controls stay at the blind score, -1/3.
         """,
         paper="Foerster et al. 2016 (RIAL), arXiv:1605.06676",
         target={"episode_return_mean": 0.98},

@@ -31,8 +31,8 @@ ALWAYS_GAS = {"easy": "0.284", "medium": "0.031", "hard": "0.077"}
 """Success of cars that never brake."""
 ORACLE = " and a right of way that sees all 1.0"
 
-IC = f"{HIDDEN_STATE}; the silent twin is that paper's IC."
-IRIC = "The silent twin is the paper's IRIC."
+IC = f"{HIDDEN_STATE}; the no-communication control is that paper's IC."
+IRIC = "The no-communication control is the paper's IRIC."
 OPEN_GATES = f"Gates stay open, as in the paper's runs on this task. {IRIC}"
 CENTRAL_CRITIC = "Values are learnt from the whole state, which is nearest to the paper's centralised critic."
 NO_SCHEDULER = "The scheduler is off, as in the paper's runs on this task: everyone takes every edge."

@@ -28,8 +28,8 @@ def write_report(
 ) -> pathlib.Path:
     """Evaluate a run folder and write `report.html` into it, one file that needs no network; returns its path.
 
-    The folder is a run, with its twins in `silent/`, `garbled/` and `self/`, as far as they were trained, or holds one
-    such folder for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name; for
+    The folder is a run, with its controls in `silent/`, `garbled/` and `self/`, as far as they were trained, or holds
+    one such folder for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name; for
     "recipe:NAME" to NAME.html where you are. `out` names another file. `trust` lets a configuration import code that
     is not Heliograph's. Raises `RunFolderError` where the folder is neither.
     """
