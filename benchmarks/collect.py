@@ -14,9 +14,9 @@ from typing import Any
 from figures import pages
 from protocols import RESULTS
 
-from heliograph.measured import TABLE, Measured
+from heliograph.recipes.pretrained import CARD, TEAMS
+from heliograph.recipes.results import TABLE, Measured
 from heliograph.registry import load
-from heliograph.shipped import CARD, TEAMS
 from heliograph.storage.run_folder import write_json
 from heliograph.storage.safe_files import read_json
 

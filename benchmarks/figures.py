@@ -2,18 +2,18 @@
 
     python benchmarks/collect.py
 
-writes the table, `src/heliograph/recipes/measured.json`, and with it the part of each page between its two marks.
+writes the table, `src/heliograph/recipes/results.json`, and with it the part of each page between its two marks.
 README's rows stand in `benchmarks/published.md`, with `{recipe:seeds}` for "ten seeds", and `{recipe:spread}`, `silent`
-and `shipped` for the lowest to the highest of its seeds and silent twins and the shipped team, with three digits after
-the point, or as many as are written behind: `{recipe:spread1}`.
+and `shipped` for the lowest to the highest of its seeds and no-communication controls and the shipped team, with three
+digits after the point, or as many as are written behind: `{recipe:spread1}`.
 """
 
 import dataclasses
 import pathlib
 import re
 
-from heliograph.measured import Measured
-from heliograph.shipped import CARD, TEAMS
+from heliograph.recipes.pretrained import CARD, TEAMS
+from heliograph.recipes.results import Measured
 from heliograph.storage.safe_files import read_json
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -21,7 +21,7 @@ PUBLISHED = pathlib.Path(__file__).parent / "published.md"
 START, END = "<!-- figures: written by benchmarks/collect.py -->", "<!-- end of figures -->"
 WORDS = "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
 HEAD = """\
-| recipe | metric | every seed | silent twin | given | shipped team |
+| recipe | metric | every seed | no-communication control | given | shipped team |
 |---|---|---|---|---|---|"""
 
 
@@ -65,15 +65,15 @@ def with_part(page: str, part: str) -> str:
 
 
 def all_recipes(table: dict[str, Measured]) -> str:
-    """Every recipe that has been run: its seeds, its silent twins, and the team that comes with it."""
+    """Every recipe that has been run: its seeds, its no-communication controls, and the team that comes with it."""
     return "\n".join([HEAD, *(f"| {' | '.join(cells(name, row))} |" for name, row in table.items())])
 
 
 def cells(name: str, row: Measured) -> list[str]:
     """A recipe's row."""
-    each, twins = (" ".join(f"{value:.3f}" for value in values) for values in (row.by_seed, row.silent))
+    each, controls = (" ".join(f"{value:.3f}" for value in values) for values in (row.by_seed, row.silent))
     team = "" if row.shipped is None else f"{row.shipped:.3f} ({how(name, row.metric)})"
-    return [f"`{name}`", row.metric, each, twins, row.budget, team]
+    return [f"`{name}`", row.metric, each, controls, row.budget, team]
 
 
 def how(recipe: str, metric: str) -> str:

@@ -27,7 +27,7 @@ import torch
 from heliograph.analysis.evaluate import evaluate, interventions_table
 from heliograph.analysis.exact import exact_return
 from heliograph.experiments.choices import EnvChoice, build_env
-from heliograph.experiments.settings import TrainSettings, settings_from, twin_of
+from heliograph.experiments.settings import TrainSettings, control_of, settings_from
 from heliograph.registry import load
 from heliograph.rllib.runs.bench import sgemm_gflops
 from heliograph.rllib.runs.local import LocalTrainer
@@ -46,7 +46,7 @@ def train_one(recipe: str, kind: str, seed: int, num_episodes: int) -> dict[str,
     torch.set_num_threads(1)
     logging.getLogger("ray").setLevel(logging.ERROR)
     settings = settings_from({**load("recipe", recipe)().settings, "seed": seed, "torch_num_threads": 1})
-    settings = settings if kind == "real" else twin_of(settings, kind)
+    settings = settings if kind == "real" else control_of(settings, kind)
     torch.manual_seed(seed)
     started = time.perf_counter()
     trainer = LocalTrainer(config_of(settings))

@@ -31,8 +31,8 @@ from heliograph.analysis.judging import judged
 from heliograph.experiments.choices import build_env
 from heliograph.experiments.settings import settings_from
 from heliograph.recipes.base import Recipe
+from heliograph.recipes.pretrained import CARD, PREFIX, SUFFIX, TEAMS, card_of, located
 from heliograph.registry import load
-from heliograph.shipped import CARD, PREFIX, SUFFIX, TEAMS, card_of, located
 from heliograph.storage.run_folder import SUMMARY, Run, read_run, write_json
 from heliograph.storage.safe_files import read_json
 from heliograph.storage.team_file import export

@@ -18,7 +18,7 @@ from unfinished import SoFar, folder_of, put_down, taken_up
 
 from heliograph.cli.choosing import SECTIONS, pairs, value_of
 from heliograph.experiments.choices import build_team
-from heliograph.experiments.settings import TrainSettings, settings_from, twin_of
+from heliograph.experiments.settings import TrainSettings, control_of, settings_from
 from heliograph.registry import load
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.train import config_of, versions
@@ -33,7 +33,7 @@ UNPRINTED = ("curve", "intents", "command", "versions", "hardware")
 def settings_of(recipe: str, kind: str, seed: int, changes: dict[str, Any]) -> TrainSettings:
     """Those of a recipe with some changed, or of one of its twins."""
     settings = settings_from({**changed(recipe, changes), "seed": seed, "torch_num_threads": 1})
-    return settings if kind == "real" else twin_of(settings, kind)
+    return settings if kind == "real" else control_of(settings, kind)
 
 
 def changed(recipe: str, changes: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import heliograph
 from heliograph import registry
+from heliograph.recipes.results import measured
 
 project = "Heliograph"
 author = "The Heliograph maintainers"
@@ -80,9 +81,19 @@ def row(kind: str, name: str) -> str:
 
 def section(kind: str) -> str:
     """A heading and a table of all components of a kind."""
-    rows = [row(kind, name) for name in registry.names(kind)]
-    table = ["| name | what it is | settings |", "|---|---|---|", *rows] if rows else ["None yet."]
-    return "\n".join([f"## {TITLES[kind]}", "", *table])
+    names = registry.names(kind)
+    if kind != "recipe":
+        return "\n".join([f"## {TITLES[kind]}", "", *table(kind, names)])
+    tested = [name for name in names if measured(name) is not None]
+    untested = [name for name in names if name not in tested]
+    parts = ("### Measured", tested), ("### Untested: nobody has run these to their end", untested)
+    return "\n".join([f"## {TITLES[kind]}", *(x for head, own in parts for x in ("", head, "", *table(kind, own)))])
+
+
+def table(kind: str, names: list[str]) -> list[str]:
+    """The rows of some components of a kind, below a head."""
+    rows = [row(kind, name) for name in names]
+    return ["| name | what it is | settings |", "|---|---|---|", *rows] if rows else ["None yet."]
 
 
 def write_components() -> None:

@@ -58,7 +58,7 @@ class FlippedBits(Channel):
         ), state
 
     def babble(self, like: Tensor, *, generator: torch.Generator | None) -> Message:
-        """Fair random bits, for garbled twins and interventions."""
+        """Fair random bits, for random-message controls and interventions."""
         bits = torch.randint(2, (*like.shape[:-1], self.length), generator=generator, device=like.device)
         return Message(payload=bits.float(), symbols=bits, bits=full_bits(like, self.bits_per_message))
 

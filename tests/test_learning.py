@@ -35,5 +35,5 @@ def test_identity_is_learnt_with_dru_in_seconds() -> None:
     assert seconds < 15, seconds
 
 
-def test_the_silent_twin_learns_nothing() -> None:
+def test_the_silent_control_learns_nothing() -> None:
     assert trained("none", iterations=50)[0] < 0.6

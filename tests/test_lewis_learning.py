@@ -1,4 +1,4 @@
-"""A team learns to name objects in seconds, and its silent twin stays at the blind score."""
+"""A team learns to name objects in seconds, and its no-communication control stays at the blind score."""
 
 import torch
 
@@ -33,5 +33,5 @@ def test_a_team_learns_to_name_most_attributes() -> None:
     assert trained("dru", iterations=100) > 0.7
 
 
-def test_the_silent_twin_stays_at_the_blind_score() -> None:
+def test_the_silent_control_stays_at_the_blind_score() -> None:
     assert abs(trained("none", iterations=40) - 1 / 3) < 0.08

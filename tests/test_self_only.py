@@ -1,4 +1,4 @@
-"""The self-only twin: the same network, channel and gradients, and not a word from anybody else."""
+"""The self-only control: the same network, channel and gradients, and not a word from anybody else."""
 
 import json
 import pathlib
@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from heliograph.cli.arguments import build_parser
-from heliograph.cli.choosing import MAIN, Job, settings_from_arguments, twins_of
+from heliograph.cli.choosing import MAIN, Job, controls_of, settings_from_arguments
 from heliograph.cli.plan import PLAN, Plan, read_plan, write_plan
-from heliograph.cli.shown import best_twin
+from heliograph.cli.shown import best_control
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_of
-from heliograph.experiments.settings import settings_from, twin_of
+from heliograph.experiments.settings import control_of, settings_from
 from heliograph.recipes.base import Recipe
-from heliograph.reports.run_results import best_twin_of, flat_settings
+from heliograph.reports.run_results import best_control_of, flat_settings
 from heliograph.rollouts.sampler import Sampler
 from heliograph.storage.run_folder import SUMMARY, read_config, write_config, write_json
 from heliograph.team.team import Team
@@ -72,34 +72,34 @@ def test_what_is_heard_is_what_was_said() -> None:
 def test_the_environment_may_not_forbid_it_and_nothing_else_changes() -> None:
     chosen = {"env": "graph_colouring", "env_settings": {"agents": 8}, "model": "commnet", "topology": "given"}
     settings = settings_from({**chosen, "channel": "continuous", "algorithm_settings": {"entropy_coeff": 0.2}})
-    twin = twin_of(settings, "self")
-    assert twin.topology == "self_only" and twin.topology_settings == {}
+    control = control_of(settings, "self")
+    assert control.topology == "self_only" and control.topology_settings == {}
     same = {"topology", "topology_settings"}
-    assert twin.model_dump(exclude=same) == settings.model_dump(exclude=same)
+    assert control.model_dump(exclude=same) == settings.model_dump(exclude=same)
     sizes = [
         sum(p.numel() for p in build_team(s.choices(), facts_of(env), seed=0).parameters())
-        for s in (settings, twin)
+        for s in (settings, control)
         for env in [grid()]
     ]
     assert sizes[0] == sizes[1]
 
 
-def controls_of(*arguments: str) -> tuple[str, ...]:
+def asked_for(*arguments: str) -> tuple[str, ...]:
     return settings_from_arguments(build_parser().parse_args(["train", *arguments, "--out", "x"])).controls
 
 
-def test_the_command_line_names_twins(capsys: Any) -> None:
-    assert controls_of("identity") == controls_of("speaker_listener_dru", "--no-controls") == ()
-    assert controls_of("identity", "--controls") == controls_of("speaker_listener_dru") == ("silent", "garbled")
-    assert controls_of("identity", "--controls", "self", "silent") == ("self", "silent")
+def test_the_command_line_names_controls(capsys: Any) -> None:
+    assert asked_for("identity") == asked_for("speaker_listener_dru", "--no-controls") == ()
+    assert asked_for("identity", "--controls") == asked_for("speaker_listener_dru") == ("silent", "garbled")
+    assert asked_for("identity", "--controls", "self", "silent") == ("self", "silent")
     with pytest.raises(SystemExit):
-        controls_of("identity", "--controls", "deaf")
-    assert "'deaf' is no twin (silent, garbled, self)" in capsys.readouterr().err
+        asked_for("identity", "--controls", "deaf")
+    assert "'deaf' is no control (silent, garbled, self)" in capsys.readouterr().err
 
 
 def test_plans_keep_the_names_and_older_ones_mean_the_usual_two(tmp_path: pathlib.Path) -> None:
     job = Job(name=MAIN, settings=settings_from({"env": "identity"}), out=tmp_path)
-    assert [twin.name for twin in twins_of(job, ("self",))] == ["self"]
+    assert [control.name for control in controls_of(job, ("self",))] == ["self"]
     write_plan(tmp_path, plan := Plan(jobs=(job,), controls=("self", "silent")))
     assert read_plan(tmp_path) == plan
     content = json.loads((tmp_path / PLAN).read_text())
@@ -111,10 +111,10 @@ def test_plans_keep_the_names_and_older_ones_mean_the_usual_two(tmp_path: pathli
 
 def test_a_recipe_may_ask_for_it() -> None:
     recipe = Recipe(name="r", paper="p", target={"success_rate": 1.0}, settings={}, controls=("silent", "self"))
-    assert recipe.twins == ("silent", "self")
+    assert recipe.control_kinds == ("silent", "self")
 
 
-def test_the_best_twin_is_the_one_to_beat(tmp_path: pathlib.Path) -> None:
+def test_the_best_control_is_the_one_to_beat(tmp_path: pathlib.Path) -> None:
     returns = {"": 1.0, "silent": 0.2, "self": 0.6, "garbled": 0.4}
     env = EnvChoice(env="identity")
     for name, value in returns.items():
@@ -122,9 +122,9 @@ def test_the_best_twin_is_the_one_to_beat(tmp_path: pathlib.Path) -> None:
         topology = "self_only" if name == "self" else "full"
         write_config(tmp_path / name, env=env, choices=TeamChoices(channel=channel, topology=topology))
         write_json(tmp_path / name / SUMMARY, {"episode_return_mean": value, "episode_return_se": 0.01})
-    assert best_twin_of(tmp_path) == {"episode_return_mean": 0.6, "episode_return_se": 0.01}
+    assert best_control_of(tmp_path) == {"episode_return_mean": 0.6, "episode_return_se": 0.01}
     assert flat_settings(tmp_path / "self", read_config(tmp_path / "self"))["controls"] == "self"
     table = {name or "team": {"episode_return_mean": value} for name, value in returns.items()}
-    assert best_twin("team", table) == {"episode_return_mean": 0.6}
+    assert best_control("team", table) == {"episode_return_mean": 0.6}
     write_config(tmp_path / "self", env=env, choices=TeamChoices(channel="symbols"))  # a run of its own
-    assert best_twin_of(tmp_path) == {"episode_return_mean": 0.4, "episode_return_se": 0.01}
+    assert best_control_of(tmp_path) == {"episode_return_mean": 0.4, "episode_return_se": 0.01}

@@ -114,10 +114,10 @@ if TYPE_CHECKING:
     from heliograph.rllib.qlearning import CommDQN as CommDQN
     from heliograph.rllib.qlearning import CommDQNConfig as CommDQNConfig
     from heliograph.rllib.runs.configured import config_of as config_of
+    from heliograph.rllib.runs.controls import train_controls as train_controls
     from heliograph.rllib.runs.local import LocalTrainer as LocalTrainer
     from heliograph.rllib.runs.train import resume as resume
     from heliograph.rllib.runs.train import train as train
-    from heliograph.rllib.runs.twins import train_controls as train_controls
     from heliograph.rollouts.rollout import Rollout as Rollout
     from heliograph.rollouts.sampler import Sampler as Sampler
     from heliograph.rollouts.sampler import play_episodes as play
@@ -186,7 +186,7 @@ PUBLIC: dict[str, dict[str, str]] = {
     "Running": {
         "train": "heliograph.rllib.runs.train:train",
         "resume": "heliograph.rllib.runs.train:resume",
-        "train_controls": "heliograph.rllib.runs.twins:train_controls",
+        "train_controls": "heliograph.rllib.runs.controls:train_controls",
         "config_of": "heliograph.rllib.runs.configured:config_of",
         "TrainSettings": "heliograph.experiments.settings:TrainSettings",
         "settings_from": "heliograph.experiments.settings:settings_from",

@@ -1,9 +1,9 @@
 """Component files: which modules of a folder hold a component, and which class or function that is, by their source.
 
 Nothing is imported, since to import a model takes seconds. A component file holds one concrete public class of its
-kind's base, over bases in the same folder. Measures and recipes are functions with the file's name: one of `messages`
-(or of anything, in a file that declares a `MEASURE`), one that returns a `Recipe`. Any other module of the folder is a
-helper.
+kind's base, over bases in the same folder. A measure is a function with the file's name: one of `messages`
+(or of anything, in a file that declares a `MEASURE`). Any other module of the folder is a helper. Recipes stand in
+tables (see `heliograph.recipes.tables`).
 """
 
 import ast
@@ -12,7 +12,7 @@ import functools
 import pathlib
 import re
 
-__all__ = ["FUNCTIONS", "component_in", "docstring_of"]
+__all__ = ["component_in", "docstring_of"]
 
 PACKAGE = pathlib.Path(__file__).parent
 BASES = {
@@ -25,8 +25,8 @@ BASES = {
     "algorithm": "heliograph.rllib.config.CommunicationConfig",
 }
 """The class on top of which each kind of component is written."""
-FUNCTIONS = ("measure", "recipe")
-"""Kinds whose components are functions: of messages, or making a `Recipe`."""
+MEASURE = "measure"
+"""The kind whose components are functions of messages."""
 DECLARED = "MEASURE"
 """The name in a file that says that its function is a measure, whatever that takes."""
 HEAD = re.compile(r"^class (\w+)\(([^)]*)\)", re.MULTILINE)
@@ -45,9 +45,9 @@ class _Class:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Function:
-    """A function at the top of a file, and which kind of component it may be."""
+    """A function at the top of a file, and whether its first argument is `messages`."""
 
-    kind: str | None
+    is_of_messages: bool
     docstring: str | None
 
 
@@ -67,11 +67,11 @@ def component_in(kind: str, path: pathlib.Path) -> str | None:
 
     Of several classes it is the one that is called as the file is; a file without such a one holds helpers.
     """
-    if kind in FUNCTIONS:
+    if kind == MEASURE:
         function = _module(path).functions.get(path.stem)
-        declared = kind == "measure" and _module(path).declares_measure
-        return path.stem if function is not None and (declared or function.kind == kind) else None
-    if not _may_derive(path, BASES[kind]):
+        is_measure = function is not None and (_module(path).declares_measure or function.is_of_messages)
+        return path.stem if is_measure else None
+    if kind not in BASES or not _may_derive(path, BASES[kind]):
         return None
     classes = (name for name, found in _module(path).classes.items() if found.is_concrete and not name.startswith("_"))
     found = [name for name in classes if _derives(path, name, BASES[kind])]
@@ -154,6 +154,4 @@ def _read_class(node: ast.ClassDef) -> _Class:
 
 def _read_function(node: ast.FunctionDef) -> _Function:
     of_messages = bool(node.args.args) and node.args.args[0].arg == "messages"
-    makes_recipe = node.returns is not None and ast.unparse(node.returns) == "Recipe"
-    kind = "measure" if of_messages else "recipe" if makes_recipe else None
-    return _Function(kind=kind, docstring=ast.get_docstring(node))
+    return _Function(is_of_messages=of_messages, docstring=ast.get_docstring(node))

@@ -46,6 +46,7 @@ MODULES = {
     "heliograph.episodes": "heliograph.rollouts.statistics",
     "heliograph.experiment": "heliograph.experiments.choices",
     "heliograph.folding": "heliograph.rollouts.split_episodes",
+    "heliograph.measured": "heliograph.recipes.results",
     "heliograph.models.attending": "heliograph.team.attention",
     "heliograph.models.delivery": "heliograph.team.inbox",
     "heliograph.models.layout": "heliograph.team.assignment",
@@ -68,6 +69,7 @@ MODULES = {
     "heliograph.rllib.settings": "heliograph.experiments.settings",
     "heliograph.rllib.state_file": "heliograph.storage.state_file",
     "heliograph.rllib.streams": "heliograph.rllib.runs.rng_state",
+    "heliograph.rllib.runs.twins": "heliograph.rllib.runs.controls",
     "heliograph.rllib.sweep": "heliograph.rllib.runs.sweep",
     "heliograph.rllib.train": "heliograph.rllib.runs.train",
     "heliograph.rllib.turns": "heliograph.rllib.alternating",
@@ -79,6 +81,7 @@ MODULES = {
     "heliograph.safe_files": "heliograph.storage.safe_files",
     "heliograph.sampler": "heliograph.rollouts.sampler",
     "heliograph.sharing": "heliograph.storage.team_file",
+    "heliograph.shipped": "heliograph.recipes.pretrained",
     "heliograph.unrolled": "heliograph.team.unroll",
 }
 """Where the content of a module is now."""

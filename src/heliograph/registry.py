@@ -1,7 +1,8 @@
 """Components by name: the file name is the public id, imported on demand; others come in by entry point.
 
 A component file of a folder such as `envs/` holds one concrete public class of its kind's base; other modules beside it
-are helpers. Out-of-tree packages add theirs under the entry-point groups `heliograph.envs`, `heliograph.channels`, ...
+are helpers. Recipes are data: those of a task stand in one file, in a table. Out-of-tree
+packages add theirs under the entry-point groups `heliograph.envs`, `heliograph.channels`, ...
 """
 
 import difflib
@@ -31,6 +32,8 @@ KINDS = {
     "recipe": "recipes",
 }
 
+TABLED = "recipe"
+"""The kind whose components stand in tables, several in a file."""
 PACKAGE = pathlib.Path(__file__).parent
 MOST_NAMES = 30
 """Names that a message lists at most."""
@@ -81,6 +84,8 @@ def is_known(kind: str, name: str) -> bool:
 @functools.cache
 def load(kind: str, name: str) -> Any:
     """The class (or function) that a name stands for; raises `UnknownNameError` with the nearest names."""
+    if kind == TABLED and name in _own(kind):
+        return _recipes()[name]
     own = _component(kind, name)
     if own is not None:
         return getattr(importlib.import_module(f"heliograph.{folder_of(kind)}.{name}"), own)
@@ -93,7 +98,8 @@ def load(kind: str, name: str) -> Any:
 
 def entry_point(kind: str, name: str) -> importlib.metadata.EntryPoint | None:
     """By which another package brings a component; None where it is ours, or there is no such name."""
-    return None if _component(kind, name) is not None else _foreign(kind).get(name)
+    is_own = name in _own(kind) if kind == TABLED else _component(kind, name) is not None
+    return None if is_own else _foreign(kind).get(name)
 
 
 def _plugged_in(kind: str, name: str) -> Any:
@@ -175,8 +181,16 @@ def check_kinds(component: Any, settings: Mapping[str, Any], *, what: str) -> No
 
 @functools.cache
 def _own(kind: str) -> frozenset[str]:
+    if kind == TABLED:
+        return frozenset(_recipes())
     files = (PACKAGE / folder_of(kind).replace(".", "/")).glob("*.py")
     return frozenset(path.stem for path in files if _component(kind, path.stem) is not None)
+
+
+def _recipes() -> Mapping[str, Any]:
+    """What makes each of our recipes: their files are imported, which takes no torch."""
+    found: Mapping[str, Any] = importlib.import_module("heliograph.recipes.tables").recipes_by_name()
+    return found
 
 
 def _component(kind: str, name: str) -> str | None:

@@ -80,11 +80,11 @@ def test_embedding_of_one_message_and_an_unknown_method() -> None:
 def test_learning_curves_of_seeds_and_bounds(blind: float) -> None:
     tables = [pd.DataFrame({"num_env_steps": [1, 2], "episode_return_mean": [x, 1.0]}) for x in (-0.3, 0.1)]
     bounds = Bounds(random=-0.35, blind=blind, full_information=1.0, source="exact")
-    figure, axes, tidy = plots.learning_curves({"team": tables, "silent twin": tables[:1]}, bounds=bounds)
+    figure, axes, tidy = plots.learning_curves({"team": tables, "no-communication control": tables[:1]}, bounds=bounds)
     assert len(tidy) == 6
     names = [text.get_text().replace("\n", " ") for text in axes.texts]
     assert names == (["full information", "blind, random"] if blind < 0 else ["full information, blind", "random"])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["team", "silent twin"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["team", "no-communication control"]
 
 
 def test_labels() -> None:

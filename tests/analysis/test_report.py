@@ -59,18 +59,18 @@ def write_progress(folder: pathlib.Path, *, level: float) -> None:
     (folder / "progress.csv").write_text("\n".join([names, *rows]) + "\n")
 
 
-def write_run(folder: pathlib.Path, *, twins: bool = True, function=perfect, channel: str = "symbols") -> None:
+def write_run(folder: pathlib.Path, *, controls: bool = True, function=perfect, channel: str = "symbols") -> None:
     scripted_run(function, channel=channel, folder=folder)
     write_progress(folder, level=1.0)
-    if twins:
-        for name, twin_channel in (("silent", "none"), ("garbled", f"garbled+{channel}")):
-            scripted_run(function, channel=twin_channel, folder=folder / name)
+    if controls:
+        for name, control_channel in (("silent", "none"), ("garbled", f"garbled+{channel}")):
+            scripted_run(function, channel=control_channel, folder=folder / name)
             write_progress(folder / name, level=-0.33)
 
 
 @pytest.fixture(scope="module")
 def full_report(tmp_path_factory) -> pathlib.Path:
-    """Two seeds with twins."""
+    """Two seeds with controls."""
     folder = tmp_path_factory.mktemp("run")
     for seed in (0, 1):
         write_run(folder / f"seed_{seed}")
@@ -115,7 +115,7 @@ def test_it_is_one_well_formed_file_without_references(full_report: pathlib.Path
 def test_it_says_what_is_so(full_report: pathlib.Path) -> None:
     text = full_report.read_text(encoding="utf8")
     assert "Messages carry the meaning, and hearers use it" in text
-    for expected in ("speaker_listener", "scripted", "symbols", "ppo", "seed 1: garbled twin", "value of"):
+    for expected in ("speaker_listener", "scripted", "symbols", "ppo", "seed 1: random-message control", "value of"):
         assert expected in text
     for kind in ("as sent", "resampled", "swapped", "zeroed", "noise"):
         assert f"<b>{kind}</b>" in text
@@ -153,8 +153,8 @@ def test_nothing_is_wider_than_the_screen(full_report: pathlib.Path, width: int,
     assert int(found[1]) <= width
 
 
-def test_a_run_without_twins_or_curve(tmp_path) -> None:
-    write_run(tmp_path, twins=False, function=perfect_bits, channel="dru")
+def test_a_run_without_controls_or_curve(tmp_path) -> None:
+    write_run(tmp_path, controls=False, function=perfect_bits, channel="dru")
     (tmp_path / "progress.csv").unlink()
     text = write_report(tmp_path, num_episodes=60, trust=True).read_text(encoding="utf8")
     assert "what talking is worth stays open" in text
@@ -164,13 +164,13 @@ def test_a_run_without_twins_or_curve(tmp_path) -> None:
 
 def test_what_was_said_is_shown_for_as_many_episodes_as_memory_allows(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(findings, "MOST_UTTERANCES", 20)
-    write_run(tmp_path, twins=False)
+    write_run(tmp_path, controls=False)
     text = write_report(tmp_path, num_episodes=60, trust=True).read_text(encoding="utf8")
     assert "60 fresh episodes for each number" in text and "that of the first 20 of them" in text
 
 
 def test_a_run_with_a_curve_that_has_just_begun(tmp_path) -> None:
-    write_run(tmp_path, twins=False)
+    write_run(tmp_path, controls=False)
     (tmp_path / "progress.csv").write_text("iteration,num_env_steps,episode_return_mean\n1,8,\n2,16,0.5\n")
     assert "Learning curves" in write_report(tmp_path, num_episodes=30, trust=True).read_text(encoding="utf8")
     (tmp_path / "progress.csv").write_text("iteration,num_env_steps,episode_return_mean\n1,8,x\n")
@@ -181,12 +181,12 @@ def test_a_run_with_a_curve_that_has_just_begun(tmp_path) -> None:
 @pytest.mark.parametrize(("function", "channel", "expected"), [(collapsed, "symbols", "One message for all meanings"),
                                                                (perfect, "none", "Nobody speaks")])  # fmt: skip
 def test_protocols_that_fail(function, channel: str, expected: str, tmp_path) -> None:
-    write_run(tmp_path, twins=False, function=function, channel=channel)
+    write_run(tmp_path, controls=False, function=function, channel=channel)
     assert expected in write_report(tmp_path, num_episodes=60, trust=True).read_text(encoding="utf8")
 
 
 def test_names_are_escaped(tmp_path) -> None:
-    write_run(tmp_path, twins=False)
+    write_run(tmp_path, controls=False)
     config = tmp_path / "config.json"
     content = json.loads(config.read_text().replace('"ppo"', '"<script>alert(1)</script>"'))
     del content["sha256"]
@@ -199,7 +199,7 @@ def test_names_are_escaped(tmp_path) -> None:
 def test_folders_that_are_no_runs_are_refused(tmp_path) -> None:
     with pytest.raises(RunFolderError, match="is no run folder"):
         write_report(tmp_path)
-    write_run(tmp_path, twins=False)
+    write_run(tmp_path, controls=False)
     with pytest.raises(RunFolderError, match="would import code"):
         write_report(tmp_path)
 
@@ -236,7 +236,7 @@ def test_verdicts(changed: dict, after: float, expected: str) -> None:
     assert all(sentence.endswith(".") for sentence in found.sentences)
 
 
-def test_the_untrained_team_stands_beside_the_trained_and_twins_have_a_dash(tmp_path) -> None:
+def test_the_untrained_team_stands_beside_the_trained_and_controls_have_a_dash(tmp_path) -> None:
     env = EnvChoice(env="speaker_listener", settings={"goals": 3})
     for name, channel in (("", "dru"), ("garbled", "garbled+dru")):
         choices = TeamChoices(model="cnet", model_settings={"size": 8}, channel=channel)
@@ -246,5 +246,6 @@ def test_the_untrained_team_stands_beside_the_trained_and_twins_have_a_dash(tmp_
     text = write_report(tmp_path, num_episodes=60).read_text(encoding="utf8")
     assert "the first team, untrained" in text and "; untrained 0." in text
     assert "<b>used</b>" not in text and "% replaced" in text
-    rows = {row.split("</t")[0].rpartition(">")[2]: row for row in text.split("<tr>") if "garbled twin" in row}
-    assert len(rows) == 1 and "\N{EN DASH}</td>" in rows["garbled twin"]
+    told = [row for row in text.split("<tr>") if "random-message control" in row]
+    rows = {row.split("</t")[0].rpartition(">")[2]: row for row in told}
+    assert len(rows) == 1 and "\N{EN DASH}</td>" in rows["random-message control"]

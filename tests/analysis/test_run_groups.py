@@ -67,12 +67,12 @@ def test_runs_that_differ_only_in_their_seed_form_a_group(tmp_path: pathlib.Path
 
 
 def test_controls_belong_to_their_run(tmp_path: pathlib.Path) -> None:
-    """Twins of a run that ended by `until` have budgets of their own; they form one group all the same."""
+    """Controls of a run that ended by `until` have budgets of their own; they form one group all the same."""
     for seed in (1, 0):
         run = write(tmp_path / f"seed_{seed}", seed=seed, value=1.0, iterations=None, until={"success_rate": 1.0})
-        twin = {"seed": seed, "iterations": None, "env_steps": 900 + seed}
-        write(run / "silent", value=seed / 10, channel="none", channel_settings={}, **twin)
-        write(run / "garbled", value=-1.0, channel="garbled+dru", **twin)
+        control = {"seed": seed, "iterations": None, "env_steps": 900 + seed}
+        write(run / "silent", value=seed / 10, channel="none", channel_settings={}, **control)
+        write(run / "garbled", value=-1.0, channel="garbled+dru", **control)
     found = compare([tmp_path])
     assert groups_of(found) == {"team": [1.0, 1.0], "controls: silent": [0.0, 0.1], "controls: garbled": [-1.0, -1.0]}
     assert [run.seed for run in found.groups[0].runs] == [0, 1]

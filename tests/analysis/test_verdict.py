@@ -138,12 +138,12 @@ RETURNS = st.floats(-2, 2)
 )  # fmt: skip
 def test_units_and_origin_of_rewards_move_no_word(mean, drop, blind, before, silent, scale, offset) -> None:
     found = summary(mean, drop, blind=blind, before=before)
-    twin = None if silent is None else {"episode_return_mean": silent, "episode_return_se": 0.02}
-    other = None if twin is None else moved(twin, scale=scale, offset=scale * offset)
+    control = None if silent is None else {"episode_return_mean": silent, "episode_return_se": 0.02}
+    other = None if control is None else moved(control, scale=scale, offset=scale * offset)
     near = [abs(x) for x in (drop, *(mean - y for y in (blind, before, silent) if y is not None))]
     if any(abs(distance - limit) < 1e-3 for distance in near for limit in (0.0, 0.0392, 0.049, 0.0554)):
         return  # at the limit itself, and within the rounding of float32, any word will do
-    one = evidence_in(found, silent=twin)
+    one = evidence_in(found, silent=control)
     assert evidence_in(moved(found, scale=scale, offset=scale * offset), silent=other) == one
 
 
@@ -159,15 +159,15 @@ def test_a_drop_is_judged_by_its_own_uncertainty() -> None:
 @pytest.mark.parametrize("reference", ["blind", "before", "silent"])
 def test_what_is_no_better_than_without_talking_is_redundant(reference: str) -> None:
     """Messages are read, and without them the return falls; but a team that does without reaches as much."""
-    twin = {"episode_return_mean": 0.9, "episode_return_se": 0.02} if reference == "silent" else None
+    control = {"episode_return_mean": 0.9, "episode_return_se": 0.02} if reference == "silent" else None
     others = {} if reference == "silent" else {reference: 0.9}
-    assert word_of(evidence_in(summary(0.9, 0.5, **others), silent=twin)) is Word.REDUNDANT
-    assert word_of(evidence_in(summary(1.2, 0.5, **others), silent=twin)) is Word.USED
+    assert word_of(evidence_in(summary(0.9, 0.5, **others), silent=control)) is Word.REDUNDANT
+    assert word_of(evidence_in(summary(1.2, 0.5, **others), silent=control)) is Word.USED
 
 
-def test_a_silent_twin_counts_for_more_than_the_blind_bound() -> None:
-    found, twin = summary(0.9, 0.5, blind=2.0), {"episode_return_mean": 0.1, "episode_return_se": 0.02}
-    assert (word_in(found | {"diagnosis": "redundant"}), word_in(found, silent=twin)) == ("redundant", "used")
+def test_a_silent_control_counts_for_more_than_the_blind_bound() -> None:
+    found, control = summary(0.9, 0.5, blind=2.0), {"episode_return_mean": 0.1, "episode_return_se": 0.02}
+    assert (word_in(found | {"diagnosis": "redundant"}), word_in(found, silent=control)) == ("redundant", "used")
 
 
 @pytest.mark.parametrize("missing", [{"num_replaced_resampled": 3}, {"difference_se_resampled": None}])
@@ -181,7 +181,7 @@ def test_messages_that_could_not_be_replaced_show_nothing() -> None:
     assert (found["replaced_share_resampled"], found["diagnosis"]) == (0.0, "unknown")
 
 
-# ---- words of before, and of twins -----------------------------------------------------------------------------------
+# ---- words of before, and of controls --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,20 +195,20 @@ def test_earlier_summaries_are_read(before, now: str, tmp_path) -> None:
     assert read_result(tmp_path, metric="episode_return_mean").diagnosis == word_in(numbers) == now
 
 
-def test_tables_have_a_dash_for_twins_and_the_untrained_beside_the_trained(capsys) -> None:
+def test_tables_have_a_dash_for_controls_and_the_untrained_beside_the_trained(capsys) -> None:
     made = summary(0.9, 0.5) | {"diagnosis": "used", "num_env_steps": 10, "mutual_information_bits": 0.93}
     made["mutual_information_bits_untrained"] = 0.41
-    twin = made | {"diagnosis": "unheard", "mutual_information_bits": 0.91, "episode_return_mean": 0.1}
-    summary_table({"run": made, "silent": twin, "garbled": twin})
+    control = made | {"diagnosis": "unheard", "mutual_information_bits": 0.91, "episode_return_mean": 0.1}
+    summary_table({"run": made, "silent": control, "garbled": control})
     _, team, silent, garbled = capsys.readouterr().out.splitlines()
     assert "0.93 (untrained 0.41)" in team and team.split()[-1] == "used"
     for row in (silent, garbled):
         assert row.split()[-1] == "-" and "0.91" not in row
-    summary_table({"run": made, "silent": twin | {"episode_return_mean": 0.9}})
+    summary_table({"run": made, "silent": control | {"episode_return_mean": 0.9}})
     assert capsys.readouterr().out.splitlines()[1].split()[-1] == "redundant"
 
 
-def test_compare_tells_the_word_and_a_dash_for_twins(tmp_path, capsys) -> None:
+def test_compare_tells_the_word_and_a_dash_for_controls(tmp_path, capsys) -> None:
     for name, channel in (("", "symbols"), ("silent", "none"), ("garbled", "garbled+symbols")):
         scripted_run(folder=tmp_path / name, channel=channel)
         mean = 1.0 if not name else -0.3

@@ -45,7 +45,7 @@ def test_a_run_that_was_put_down_goes_on_as_if_it_had_not(watched: Any, tmp_path
         watched.watched(tiny(seed=1), judge=judge, updates=6, every=2, unfinished=tmp_path)
 
 
-def test_every_committed_result_stands_in_a_table_with_its_twins(watched: Any) -> None:
+def test_every_committed_result_stands_in_a_table_with_its_controls(watched: Any) -> None:
     import table
 
     folder = table.RESULTS / "traffic"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from heliograph.measured import TABLE, Measured, measured
+from heliograph.recipes.pretrained import PREFIX, card_of, located, shipped
+from heliograph.recipes.results import TABLE, Measured, measured
 from heliograph.registry import load
-from heliograph.shipped import PREFIX, card_of, located, shipped
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"

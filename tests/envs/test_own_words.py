@@ -1,4 +1,4 @@
-"""Words of a task's own: what arrives of them, that they are utterances, and twins and interventions of them."""
+"""Words of a task's own: what arrives of them, that they are utterances, and controls and interventions of them."""
 
 import dataclasses
 import math
@@ -17,9 +17,9 @@ from heliograph.envs.mpe_speaker_listener import MPESpeakerListener
 from heliograph.envs.own_words import HEARD, HEARING, WordsHeard, heard_instead
 from heliograph.envs.particle_task import ParticleTask
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_of
-from heliograph.experiments.settings import settings_from, twin_of
+from heliograph.experiments.settings import control_of, settings_from
 from heliograph.storage.run_folder import Run
-from tests.envs.mpe2_twin import WITH_WORDS
+from tests.envs.mpe2_control import WITH_WORDS
 
 SETTINGS: dict[str, Any] = {
     "env": "mpe_speaker_listener", "env_settings": {"words": "task", "steps": 6}, "model": "feedforward",
@@ -119,13 +119,13 @@ def test_what_hearers_got_is_told_apart_from_what_was_said() -> None:
         play_run(talking(), num_episodes=5, messages=Messages.SWAPPED)
 
 
-def test_twins_hear_nothing_or_noise() -> None:
+def test_controls_hear_nothing_or_noise() -> None:
     settings = settings_from(SETTINGS)
-    silent, garbled = (twin_of(settings, kind) for kind in ("silent", "garbled"))
+    silent, garbled = (control_of(settings, kind) for kind in ("silent", "garbled"))
     assert silent.env_settings["heard"] == "nothing" and garbled.env_settings["heard"] == "noise"
     assert silent.channel == garbled.channel == "none"
     spoken = settings_from({**SETTINGS, "env_settings": {"steps": 6}, "channel": "symbols"})
-    assert "heard" not in twin_of(spoken, "silent").env_settings
+    assert "heard" not in control_of(spoken, "silent").env_settings
 
 
 def test_a_task_without_words_of_its_own_refuses_to_replace_them() -> None:

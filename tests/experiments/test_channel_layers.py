@@ -9,7 +9,7 @@ from heliograph.channels.delayed import Delayed
 from heliograph.cli import main
 from heliograph.experiments.channel_layers import channel_text, layers_of, wrapped_in
 from heliograph.experiments.choices import TeamChoices, build_channel
-from heliograph.experiments.settings import settings_from, twin_of
+from heliograph.experiments.settings import control_of, settings_from
 from heliograph.registry import UnknownNameError
 from heliograph.reports.run_results import flat_settings
 from heliograph.storage.run_folder import read_config, read_run
@@ -57,7 +57,7 @@ def test_names_of_layers_are_told_as_in_the_short_form() -> None:
     assert [layer.settings for layer in layers_of("delayed+dru", {})] == [None, None]
 
 
-def test_a_team_on_layers_is_trained_by_command_beside_its_twins_and_read_again(tmp_path: pathlib.Path) -> None:
+def test_a_team_on_layers_is_trained_by_command_beside_its_controls_and_read_again(tmp_path: pathlib.Path) -> None:
     layers = '[["delayed", {"steps": 1}], ["dru", {"bits": 2}]]'
     out = tmp_path / "run"
     command = ["train", "speaker_listener", "--channel", layers, "--iterations", "1", "--out", str(out)]
@@ -72,7 +72,7 @@ def test_a_team_on_layers_is_trained_by_command_beside_its_twins_and_read_again(
     assert (flat["channel"], flat["channel.delayed.steps"], flat["channel.dru.bits"]) == ("delayed+dru", 1, 2)
 
 
-def test_the_garbled_twin_of_layers_has_one_more() -> None:
+def test_the_garbled_control_of_layers_has_one_more() -> None:
     settings = settings_from({"env": "speaker_listener", "channel": TWICE, "iterations": 1})
-    assert twin_of(settings, "garbled").channel == ["garbled", *TWICE]
-    assert twin_of(settings, "silent").channel == "none"
+    assert control_of(settings, "garbled").channel == ["garbled", *TWICE]
+    assert control_of(settings, "silent").channel == "none"

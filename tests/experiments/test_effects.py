@@ -1,4 +1,4 @@
-"""Settings that change nothing in a combination are refused by name; twins, defaults and old teams are not."""
+"""Settings that change nothing in a combination are refused by name; controls, defaults and old teams are not."""
 
 import pathlib
 from typing import Any
@@ -9,7 +9,7 @@ from heliograph import registry
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
 from heliograph.experiments.compatibility import rehearse
 from heliograph.experiments.effects import IDLE
-from heliograph.experiments.settings import settings_from, twin_of
+from heliograph.experiments.settings import control_of, settings_from
 from heliograph.rllib.a2c import CommA2CConfig
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.qlearning import CommDQNConfig
@@ -165,13 +165,13 @@ RIAL = {"algorithm": "qlearning", "algorithm_settings": {"message_bootstrap": "a
 
 @pytest.mark.parametrize("kind", ["silent", "garbled"])
 @pytest.mark.parametrize("change", [{}, RIAL])
-def test_twins_are_made_without_what_means_nothing_to_them(kind: str, change: dict[str, Any]) -> None:
+def test_controls_are_made_without_what_means_nothing_to_them(kind: str, change: dict[str, Any]) -> None:
     settings = settings_from({**TALKATIVE, **change})
     config_of(settings).validate()
-    twin = twin_of(settings, kind)
-    config_of(twin).validate()
-    assert twin.model_settings == settings.model_settings and twin.losses == settings.losses
-    assert (twin.topology == "full") == (kind == "silent")
+    control = control_of(settings, kind)
+    config_of(control).validate()
+    assert control.model_settings == settings.model_settings and control.losses == settings.losses
+    assert (control.topology == "full") == (kind == "silent")
 
 
 @pytest.mark.parametrize("name", registry.names("recipe"))

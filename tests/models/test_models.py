@@ -8,6 +8,7 @@ import torch
 
 from heliograph import registry
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.models.blocks import MessageNorm
 from heliograph.models.cnet import CNet
 from heliograph.rollouts.sampler import Sampler
 from heliograph.team.inputs import ages_in
@@ -205,6 +206,18 @@ def test_the_message_norm_moves_when_told_and_only_then() -> None:
     assert torch.allclose(out, norm.bias.expand(5, 2), atol=1e-6)
 
 
+class NormedByOthers(CNet):
+    """Puts its norm where nobody passes on what it needs."""
+
+    def build_message_decoder(self, payload_size: int) -> torch.nn.Module:
+        return torch.nn.Sequential(MessageNorm(payload_size), torch.nn.Linear(payload_size, self.message_size))
+
+
+def test_a_norm_that_nobody_would_tell_what_arrives_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Sequential with a MessageNorm in it.*NormedDecoder"):
+        build_team(TeamChoices(model=NormedByOthers), facts_of(build_env(EnvChoice(env="identity"), num_envs=1)))
+
+
 def counting(env: str = "switch_riddle", **more: Any) -> Sampler:
     return make_sampler(env, model="cnet", channel="dru", model_settings={"message_norm": "by_step"}, **more)
 
@@ -233,13 +246,13 @@ def test_each_step_of_an_episode_is_normalised_by_its_own_statistics() -> None:
     (norm,) = sampler.team.policies["prisoner"].message_norms()
     assert norm.mean.shape == (6, 2)
     norm.track(torch.full((2,), 9.0), torch.full((2,), 4.0), step=3)
-    norm.age = torch.tensor([3, 2])
-    out = norm(torch.ones(2, 1, 3, 2))
+    out = norm(torch.ones(2, 1, 3, 2), age=torch.tensor([3, 2]))
     scale = norm.weight * (1.3 + 1e-5) ** -0.5  # variance 1 + 0.1 (4 - 1), mean 0.1 of 9
     assert torch.allclose(out[0], 0.1 * scale + norm.bias.expand(1, 3, 2), atol=1e-6)
     assert torch.allclose(out[1], norm.weight * (1 + 1e-5) ** -0.5 + norm.bias.expand(1, 3, 2), atol=1e-6)
-    norm.age = torch.tensor([40, 5])
-    assert torch.equal(*norm(torch.ones(2, 1, 3, 2)))
+    assert torch.equal(*norm(torch.ones(2, 1, 3, 2), age=torch.tensor([40, 5])))
+    with pytest.raises(ValueError, match="age=None"):
+        norm(torch.ones(2, 1, 3, 2))
     rollout = sampler.fragment(9)
     assert all_close(sampler.team.unroll(rollout).action_log_prob, rollout.action_log_prob)
 

@@ -9,7 +9,7 @@ import pytest
 
 from heliograph import registry
 from heliograph.cli import main
-from heliograph.measured import TABLE, Measured, measured
+from heliograph.recipes.results import TABLE, Measured, measured
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -38,7 +38,7 @@ def test_more_than_the_first_seeds_of_colour_digit_and_levers_are_told() -> None
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     row = Measured(metric="success_rate", by_seed=(0.5, 1.0), silent=(0.25,), budget="7 updates", data="x.json")
-    assert str(row) == "success_rate 0.500 1.000 (every seed, 7 updates; silent twin 0.250)"
+    assert str(row) == "success_rate 0.500 1.000 (every seed, 7 updates; no-communication control 0.250)"
     main(["list", "recipes", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["dial_switch3"]["result"]["by_seed"] == [1.0] * 10

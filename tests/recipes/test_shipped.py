@@ -10,20 +10,20 @@ import pytest
 import torch
 from PIL import Image
 
-from heliograph import shipped
 from heliograph.analysis.evaluate import MAX_STARTS, evaluate
 from heliograph.analysis.exact import enumerable
 from heliograph.cli import main
 from heliograph.experiments.choices import EnvChoice
 from heliograph.experiments.settings import settings_from
+from heliograph.recipes import pretrained
+from heliograph.recipes.pretrained import PREFIX, card_of, located
 from heliograph.registry import UnknownNameError, load, names
 from heliograph.renamed import present_settings
-from heliograph.shipped import PREFIX, card_of, located
 from heliograph.storage.run_folder import Run, RunFolderError, read_run
 from heliograph.storage.team_file import export, read_policy
 from heliograph.types import Choice
 
-TEAMS = shipped.shipped()
+TEAMS = pretrained.shipped()
 MAX_BYTES = 1_000_000
 TRAINERS = ("riddle", "traffic", "digits")
 each_team = pytest.mark.parametrize("name", TEAMS)
@@ -76,7 +76,7 @@ def test_its_card_says_how_it_was_made(name: str) -> None:
 def test_a_recipe_without_a_team_or_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     with pytest.raises(UnknownNameError, match="'dial_switch3'"):
         located("recipe:dial_swich3")
-    monkeypatch.setattr(shipped, "TEAMS", tmp_path)
+    monkeypatch.setattr(pretrained, "TEAMS", tmp_path)
     with pytest.raises(RunFolderError, match="heliograph train dial_switch3 --out"):
         read_run("recipe:dial_switch3")
 

@@ -18,10 +18,10 @@ from heliograph.rllib.config import CommunicationConfig
 from heliograph.rllib.mapping import OwnNetwork
 from heliograph.rllib.ppo import CommPPOConfig
 from heliograph.rllib.runs.configured import beyond_settings, config_of, given_settings, settings_of_config
+from heliograph.rllib.runs.controls import train_controls
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.session import quiet
 from heliograph.rllib.runs.train import resume, train
-from heliograph.rllib.runs.twins import train_controls
 from heliograph.storage.progress_file import read_progress
 from heliograph.storage.run_folder import RunFolderError, read_config, read_run
 
@@ -184,9 +184,9 @@ def test_trainers_save_run_folders_that_are_read(tmp_path: pathlib.Path, capsys:
     folders = [tmp_path / name for name in ("trained", "local", "algo", "restored")]
     rows = [[without_clocks(row) for row in read_progress(folder)] for folder in folders]
     assert len(rows[0]) == 1 and rows == [rows[0]] * 4 and (tmp_path / "restored" / "tensorboard").is_dir()
-    twins = {folder.name: train_controls(folder, only="silent") for folder in folders[:3]}
-    assert len({found["silent"]["episode_return_mean"] for found in twins.values()}) == 1
-    assert all(found["silent"]["iterations"] == 1 for found in twins.values())
+    controls = {folder.name: train_controls(folder, only="silent") for folder in folders[:3]}
+    assert len({found["silent"]["episode_return_mean"] for found in controls.values()}) == 1
+    assert all(found["silent"]["iterations"] == 1 for found in controls.values())
     read = [read_run(tmp_path / name) for name in ("local", "algo")]
     with pytest.raises(RunFolderError, match=r"RLlib checkpoint, .* --trust"):
         read_run(tmp_path / "checkpoint")

@@ -1,4 +1,4 @@
-"""Twins of runs that were trained without them."""
+"""Controls of runs that were trained without them."""
 
 import json
 import pathlib
@@ -31,14 +31,14 @@ def finished(folder: pathlib.Path, **changes: Any) -> pathlib.Path:
     return folder
 
 
-def test_a_twin_is_trained_as_long_as_its_run_took(tmp_path: pathlib.Path, capsys: Any) -> None:
+def test_a_control_is_trained_as_long_as_its_run_took(tmp_path: pathlib.Path, capsys: Any) -> None:
     run = finished(tmp_path / "seed_5")
     command = ["controls", str(tmp_path), "--only", "silent", "--jobs", "1", "--json"]
     assert main(command) == 0
     made = json.loads(capsys.readouterr().out)["runs"]["seed_5/silent"]
     assert (made["num_env_steps"], made["stopped_by"], made["seed"]) == (128, "env_steps", 5)
-    twin = read_config(run / "silent")
-    assert twin["team"]["channel"] == "none" and twin["training"]["until"] == {}
+    control = read_config(run / "silent")
+    assert control["team"]["channel"] == "none" and control["training"]["until"] == {}
     assert {path.name for path in run.iterdir()} == {"config.json", "summary.json", "silent"}
     before = (run / "silent" / SUMMARY).stat().st_mtime_ns
     assert main(command) == 0  # nothing is missing any more
@@ -48,11 +48,11 @@ def test_a_twin_is_trained_as_long_as_its_run_took(tmp_path: pathlib.Path, capsy
 @pytest.mark.parametrize(
     ("changes", "edit", "words"),
     [
-        ({"channel": "none"}, {}, "its own silent twin"),
+        ({"channel": "none"}, {}, "its own no-communication control"),
         ({}, {"beyond_settings": {"callbacks": "x"}}, "trained with callbacks"),
     ],
 )
-def test_runs_that_can_have_no_twins_are_refused(
+def test_runs_that_can_have_no_controls_are_refused(
     tmp_path: pathlib.Path, capsys: Any, changes: dict[str, Any], edit: dict[str, Any], words: str
 ) -> None:
     run = finished(tmp_path / "run", **changes)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heliograph.analysis.timelapse import timelapse_of
-from heliograph.experiments.settings import settings_from, twin_of
+from heliograph.experiments.settings import control_of, settings_from
 from heliograph.rllib.runs.train import resume, train
 from heliograph.storage.safe_files import read_json
 from tests.rllib.test_train import small, weights
@@ -47,4 +47,4 @@ def test_recording_changes_nothing_and_is_gone_on_with(ray_session: None, tmp_pa
 def test_who_cannot_speak_is_not_recorded() -> None:
     with pytest.raises(ValueError, match=r"record_every=2.*lets nobody speak"):
         settings_from({"channel": "none", "record_every": 2})
-    assert all(twin_of(small(record_every=2), kind).record_every is None for kind in ("silent", "garbled"))
+    assert all(control_of(small(record_every=2), kind).record_every is None for kind in ("silent", "garbled"))

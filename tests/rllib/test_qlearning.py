@@ -213,7 +213,7 @@ def test_resumed_equals_uninterrupted_target_team_too(channel: str, tmp_path: An
 
 @pytest.mark.parametrize("channel", ["garbled+dru", "garbled+symbols", "none"])
 @pytest.mark.parametrize("apart", [False, True])
-def test_twins_and_separate_networks_train(channel: str, apart: bool) -> None:
+def test_controls_and_separate_networks_train(channel: str, apart: bool) -> None:
     settings = own_networks(config(channel=channel)) if apart else config(channel=channel)
     trainer = LocalTrainer(settings)
     assert trainer.train().learner["gradient_norm"] > 0
@@ -227,10 +227,9 @@ def test_messages_are_normalised_by_the_step_in_training_and_by_running_statisti
         assert norm.per_step and norm.training
     payload, mask = torch.tensor([0.0, 2.0, 7.0, 9.0]).view(4, 1, 1, 1), torch.ones(4, 1, 1, dtype=torch.bool)
     mask[3] = False
-    norm.expect(mask, shared=False)
     expected = (payload - 3) / torch.tensor(26 / 3).sqrt()
-    assert torch.allclose(norm(payload), expected, atol=1e-4)
-    assert torch.allclose(norm.eval()(payload), payload, atol=1e-4)
+    assert torch.allclose(norm(payload, arriving=mask), expected, atol=1e-4)
+    assert torch.allclose(norm.eval()(payload, arriving=mask), payload, atol=1e-4)
 
 
 def test_a_time_limit_bootstraps_from_the_last_observation() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from heliograph import registry
 from heliograph.experiments.choices import build_team
-from heliograph.experiments.settings import TrainSettings, settings_from, twin_of
+from heliograph.experiments.settings import TrainSettings, control_of, settings_from
 from heliograph.recipes.trainers import junction_published
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.train import config_of
@@ -47,10 +47,10 @@ def test_a_recipe_runs_for_an_iteration(name: str) -> None:
         assert progress.env_runner["curriculum_p_arrive"] == next(r for d, r in rates.items() if d in name)
 
 
-def test_a_silent_twin_has_the_same_task_and_curriculum() -> None:
-    twin = twin_of(shortened("ic3net_traffic_junction_easy"), "silent")
-    assert twin.channel == "none" and twin.curriculum and twin.env_choice().settings["p_arrive"] == 0.3
-    assert LocalTrainer(config_of(twin)).train().num_env_steps == 8
+def test_a_silent_control_has_the_same_task_and_curriculum() -> None:
+    control = control_of(shortened("ic3net_traffic_junction_easy"), "silent")
+    assert control.channel == "none" and control.curriculum and control.env_choice().settings["p_arrive"] == 0.3
+    assert LocalTrainer(config_of(control)).train().num_env_steps == 8
 
 
 def test_the_published_rate_rises_in_steps_of_a_hundredth() -> None:

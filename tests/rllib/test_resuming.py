@@ -80,7 +80,7 @@ def same(first: pathlib.Path, second: pathlib.Path) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_twins_that_had_not_begun_are_made(
+def test_controls_that_had_not_begun_are_made(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -128,7 +128,7 @@ def test_seeds_that_had_not_begun_are_made(
     assert plan is not None and [job.settings.iterations for job in plan.jobs] == [5, 5, 5]
 
 
-def test_twins_of_a_run_with_a_goal_take_as_long_as_it_did(
+def test_controls_of_a_run_with_a_goal_take_as_long_as_it_did(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     begin = ("--controls", "--until", "num_env_steps=64", "--out", str(tmp_path))
@@ -142,7 +142,7 @@ def test_twins_of_a_run_with_a_goal_take_as_long_as_it_did(
         assert json.loads((tmp_path / kind / "summary.json").read_text())["num_env_steps"] == 64
 
 
-def test_an_interrupted_command_makes_no_twins_and_says_how_to_go_on(
+def test_an_interrupted_command_makes_no_controls_and_says_how_to_go_on(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     def interrupted(settings: Any, **more: Any) -> Any:

@@ -14,7 +14,7 @@ from heliograph.cli import main, training
 from heliograph.cli.choosing import Job
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
-from heliograph.experiments.settings import COLUMNS, TrainSettings, settings_from, twin_of
+from heliograph.experiments.settings import COLUMNS, TrainSettings, control_of, settings_from
 from heliograph.hardware import num_cores
 from heliograph.registry import UnknownNameError
 from heliograph.rllib.runs.bench import measure
@@ -152,7 +152,7 @@ def test_the_demo_compares_four_teams_and_can_be_repeated(
     assert "exists already" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 0
     out = capsys.readouterr().out
-    assert "silent twin" in out and out.splitlines()[-1] == f"Open {tmp_path / 'report.html'}"
+    assert "no-communication control" in out and out.splitlines()[-1] == f"Open {tmp_path / 'report.html'}"
 
 
 def test_nothing_is_overwritten_unless_it_is_said(tmp_path: pathlib.Path) -> None:
@@ -163,16 +163,16 @@ def test_nothing_is_overwritten_unless_it_is_said(tmp_path: pathlib.Path) -> Non
         train(small(), out=tmp_path, overwrite=True)
 
 
-def test_twins_have_the_same_budget(tmp_path: pathlib.Path) -> None:
+def test_controls_have_the_same_budget(tmp_path: pathlib.Path) -> None:
     settings = small(channel="symbols", channel_settings={"vocabulary": 5}, seed=4)
-    silent, garbled = twin_of(settings, "silent"), twin_of(settings, "garbled")
+    silent, garbled = control_of(settings, "silent"), control_of(settings, "garbled")
     assert (silent.channel, silent.channel_settings) == ("none", {})
     assert (garbled.channel, garbled.channel_settings) == ("garbled+symbols", {"vocabulary": 5})
     same = settings.model_dump(exclude={"channel", "channel_settings"})
-    assert all(twin.model_dump(exclude={"channel", "channel_settings"}) == same for twin in (silent, garbled))
+    assert all(control.model_dump(exclude={"channel", "channel_settings"}) == same for control in (silent, garbled))
     until = settings.model_copy(update={"until": {"success_rate": 1.0}})
-    twin = twin_of(until, "silent", env_steps=128)
-    assert (twin.until, twin.iterations, twin.env_steps) == ({}, None, 128)
+    control = control_of(until, "silent", env_steps=128)
+    assert (control.until, control.iterations, control.env_steps) == ({}, None, 128)
     assert config_of(silent).choices().channel == "none"
 
 
@@ -289,7 +289,7 @@ def test_patience_ends_a_run_and_is_kept_by_a_resumed_one(tmp_path: pathlib.Path
     }
     summary = train(small(**given), out=tmp_path / "run")  # seconds grow: the first iteration is the best
     assert (summary["stopped_by"], summary["iterations"]) == ("patience", 3)
-    assert twin_of(small(**given), "silent", env_steps=256).patience is None
+    assert control_of(small(**given), "silent", env_steps=256).patience is None
     assert resume(tmp_path / "run")["iterations"] == 3
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from heliograph import registry
 from heliograph.analysis.measures.entropy import entropy
 from heliograph.analysis.measures.language import resampled_by
 from heliograph.analysis.measures.measure import Measure
@@ -23,7 +24,6 @@ from heliograph.losses.base import AuxiliaryLoss, LossBatch
 from heliograph.models.cnet import CNet
 from heliograph.models.feedforward import Feedforward
 from heliograph.recipes.base import Recipe
-from heliograph.recipes.speaker_listener_dru import speaker_listener_dru
 from heliograph.testing import (
     LOSS_CHECKS,
     MODEL_CHECKS,
@@ -380,6 +380,9 @@ def of_teapots(teapots: Any) -> float:
 def test_measures(measure: Any, check: str, expectation: str) -> None:
     name = measure.name if isinstance(measure, Measure) else measure.__name__
     fails(lambda: check_measure(measure), f"{name} fails {check}: expected", expectation)
+
+
+speaker_listener_dru = registry.load("recipe", "speaker_listener_dru")
 
 
 def misnamed() -> Recipe:

@@ -15,7 +15,7 @@ from heliograph.analysis.team_verdicts import SEVERAL, judged_teams
 from heliograph.analysis.verdict import RESAMPLED, UNTRAINED, Word, evidence_in, rule_of
 from heliograph.experiments.choices import build_team
 from heliograph.renamed import renamed
-from heliograph.reports.run_results import best_twin_of
+from heliograph.reports.run_results import best_control_of
 from heliograph.rollouts.rollout import Keeping
 from heliograph.storage.run_folder import Run, plain
 from heliograph.types import Choice
@@ -43,7 +43,7 @@ def judged(
 
     Beside the keys of `evaluate`: `diagnosis`, one of `verdict.Word`, and `diagnosis_means`; `blind_return`; keys that
     end in `_resampled`, of the same episodes with messages resampled; keys that end in `_untrained`, of the team as it
-    began. The best twin in the run folder that was read is asked too. Plays two to three times as many episodes.
+    began. The best control in the run folder that was read is asked too. Plays two to three times as many episodes.
 
     Where there are several teams there is no one word: `diagnosis` is `unknown`, and `teams` has one for each of them
     (see `judged_teams`), from as many episodes again for each team that speaks.
@@ -60,7 +60,7 @@ def judged(
     teams = judged_teams(run, played, **how)
     if teams:
         return {**found, "diagnosis": Word.UNKNOWN.value, "diagnosis_means": SEVERAL, "teams": teams}
-    rule = rule_of(evidence_in(found, silent=_best_twin(run) if choice is Choice.GREEDY else None))
+    rule = rule_of(evidence_in(found, silent=_best_control(run) if choice is Choice.GREEDY else None))
     return {**found, "diagnosis": rule.word.value, "diagnosis_means": rule.means}
 
 
@@ -97,9 +97,9 @@ def untrained_numbers(run: Run, **how: Any) -> dict[str, float | None]:
     return {key: found[key] for key in BEFORE}
 
 
-def _best_twin(run: Run) -> dict[str, float] | None:
+def _best_control(run: Run) -> dict[str, float] | None:
     read = run.source is not None and run.source.is_dir()
-    return best_twin_of(run.folder) if read and _at_home(run) else None
+    return best_control_of(run.folder) if read and _at_home(run) else None
 
 
 def _at_home(run: Run) -> bool:

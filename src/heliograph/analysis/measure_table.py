@@ -16,7 +16,7 @@ from heliograph.analysis.material import Material, material_from, material_of_co
 from heliograph.analysis.measures.measure import Measure, MeasureResult, measure_of
 from heliograph.analysis.measuring import measure_in
 from heliograph.analysis.recording import record
-from heliograph.shipped import located
+from heliograph.recipes.pretrained import located
 from heliograph.storage.run_folder import Run, read_run
 from heliograph.texts import one_line
 

@@ -1,7 +1,8 @@
 """A word for each of several teams: what its own messages tell, and what it loses where they alone are replaced.
 
-Its rivals learn too, so that the return of another day, or of a silent twin with other rivals, proves nothing: whether
-messages pay is decided by the paired episodes in which this team's messages are resampled and its rivals' are not.
+Its rivals learn too, so that the return of another day, or of a no-communication control with other rivals, proves
+nothing: whether messages pay is decided by the paired episodes in which this team's messages are resampled and its
+rivals' are not.
 """
 
 from collections.abc import Mapping

@@ -109,7 +109,7 @@ def rule_of(evidence: Evidence) -> VerdictRule:
 
 
 def word_in(summary: Mapping[str, Any], *, silent: Mapping[str, Any] | None = None) -> str:
-    """The word in a summary, of which that of the best twin (`silent`) may change what a reader must call it.
+    """The word in a summary, of which that of the best control (`silent`) may change what a reader must call it.
 
     Earlier summaries know of information alone: what they call informative is unknown.
     """
@@ -147,8 +147,8 @@ def evidence_of(
 ) -> Evidence:
     """Return what an evaluation, its row of resampled messages, and the returns of those who do without come to.
 
-    `silent` is the evaluation of the best team that is told nothing: the silent twin, or which of the twins does best.
-    `blind`, the return of the best team that hears nothing, stands in for twins that were not trained.
+    `silent` is the evaluation of the best team that is told nothing: whichever of its controls does best. `blind`,
+    the return of the best team that hears nothing, stands in for controls that were not trained.
     """
     tells = Diagnosis(told["information"])
     if resampled is None or not _replaced_enough(resampled):
@@ -234,7 +234,7 @@ def verdict(
 ) -> ProtocolVerdict:
     """Return what the evaluation of a team (`evaluate`) and its interventions (`interventions_table`) come to.
 
-    `silent` and `untrained` are the evaluations of the best of its twins and of the same team with its first weights.
+    `silent` and `untrained` are the evaluations of its best control and of the same team with its first weights.
     """
     rows = {row["messages"]: row for row in interventions}
     blind = None if bounds is None else bounds.blind

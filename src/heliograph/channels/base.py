@@ -130,7 +130,7 @@ class Channel(nn.Module, ABC):
 
     @abstractmethod
     def babble(self, like: Float[Tensor, "*batch N C"], *, generator: torch.Generator | None) -> Message:
-        """Messages that look like any other and mean nothing: for garbled twins and noise interventions."""
+        """Messages that look like any other and mean nothing: for random-message controls and noise interventions."""
 
     def draw_of_arrivals(self, draw: Tree) -> Tree:
         """The part of a draw that decides what arrives: all that is kept of it where messages themselves are kept."""

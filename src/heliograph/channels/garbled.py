@@ -1,4 +1,4 @@
-"""Garbled: every message is replaced by noise of its own kind (the garbled twin)."""
+"""Garbled: every message is replaced by noise of its own kind (the random-message control)."""
 
 import dataclasses
 

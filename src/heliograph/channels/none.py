@@ -1,4 +1,4 @@
-"""No channel: nobody hears anything (the silent twin)."""
+"""No channel: nobody hears anything (the no-communication control)."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ __all__ = ["NoChannel"]
 
 
 class NoChannel(Channel):
-    """Carries nothing: the same model on the same budget, without a channel, is the silent twin."""
+    """Carries nothing: the same model on the same budget, without a channel, is the no-communication control."""
 
     gradient = Gradient.NONE
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from heliograph import __version__
 from heliograph.cli.train_arguments import (
-    TWINS,
     add_budget,
     add_choices,
     add_controls,
@@ -16,6 +15,7 @@ from heliograph.cli.train_arguments import (
     add_work,
     positive_count,
 )
+from heliograph.experiments.controls import CONTROLS
 
 KINDS = {
     "envs": "env",
@@ -89,9 +89,9 @@ def _train(commands: Any) -> None:
 
 
 def _controls(commands: Any) -> None:
-    p = _command(commands, "controls", "train the silent and the garbled twin of runs that have none")
+    p = _command(commands, "controls", "train the controls (no communication, random messages) of runs that have none")
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
-    p.add_argument("--only", choices=TWINS, help="this one alone; self: agents hear only themselves")
+    p.add_argument("--only", choices=CONTROLS, help="this one alone; self: agents hear only themselves")
     p.add_argument("--jobs", type=positive_count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
@@ -207,7 +207,7 @@ def _render(commands: Any) -> None:
 
 
 def _report(commands: Any) -> None:
-    p = _command(commands, "report", "write one HTML file about a trained team, its twins and its messages")
+    p = _command(commands, "report", "write one HTML file about a trained team, its controls and its messages")
     _add_folder(p)
     p.add_argument("--out", metavar="PAGE", help="the file to write (default: report.html in the run folder)")
     _add_overwrite(p, "the file where it exists")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from heliograph import registry
-from heliograph.experiments.settings import USUAL_TWINS, TrainSettings, settings_from, twin_of
+from heliograph.experiments.controls import USUAL_CONTROLS
+from heliograph.experiments.settings import TrainSettings, control_of, settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.stopping import plain_goals
 from heliograph.experiments.team_settings import BESIDE, LESSONS
@@ -36,7 +37,7 @@ OPTIONS = {
 OTHER_SECTIONS = ("team", "loss")
 """Sections whose keys are not settings of one component: those of `loss` are auxiliary losses, set to coefficients."""
 MAIN = "team"
-"""What a single run is called beside its twins."""
+"""What a single run is called beside its controls."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Record of what is to be trained, and with which twins."""
+    """Record of what is to be trained, and with which controls."""
 
     settings: TrainSettings
     controls: tuple[str, ...]
@@ -88,10 +89,10 @@ def settings_from_arguments(given: Any) -> Chosen:
 
 
 def kinds_of(given: Any) -> tuple[str, ...]:
-    """The twins that arguments ask for: `given.controls` is None or False for none, and [] for the usual ones."""
+    """The controls that arguments ask for: `given.controls` is None or False for none, and [] for the usual ones."""
     if given.controls is None or given.controls is False:
         return ()
-    return tuple(dict.fromkeys(given.controls)) or USUAL_TWINS
+    return tuple(dict.fromkeys(given.controls)) or USUAL_CONTROLS
 
 
 def _layers(text: str | None) -> Any:
@@ -111,7 +112,7 @@ def _layers(text: str | None) -> Any:
 
 
 def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -> list[Job]:
-    """One run for each seed; twins are added by `twins_of`."""
+    """One run for each seed; controls are added by `controls_of`."""
     if seeds is None:
         return [Job(name=MAIN, settings=chosen.settings, out=out)]
     seeds = list(seeds)
@@ -121,11 +122,11 @@ def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -
     return [Job(name=f"seed_{s}", settings=settings[s], out=out / f"seed_{s}") for s in seeds]
 
 
-def twins_of(job: Job, kinds: Iterable[str] = USUAL_TWINS, *, env_steps: int | None = None) -> list[Job]:
-    """Twins of a run, on its budget (`env_steps`: what it took where it ended by `until`)."""
+def controls_of(job: Job, kinds: Iterable[str] = USUAL_CONTROLS, *, env_steps: int | None = None) -> list[Job]:
+    """Controls of a run, on its budget (`env_steps`: what it took where it ended by `until`)."""
     prefix = "" if job.name == MAIN else f"{job.name}/"
     return [
-        Job(name=prefix + kind, settings=twin_of(job.settings, kind, env_steps=env_steps), out=job.out / kind)
+        Job(name=prefix + kind, settings=control_of(job.settings, kind, env_steps=env_steps), out=job.out / kind)
         for kind in kinds
     ]
 
@@ -153,7 +154,7 @@ def _of_target(target: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     recipes, envs = registry.names("recipe"), registry.names("env")
     if registry.is_known("recipe", target):
         recipe: Recipe = registry.load("recipe", target)()
-        return dict(recipe.settings), recipe.twins
+        return dict(recipe.settings), recipe.control_kinds
     if target in envs or ":" in target:
         return {"env": target}, ()
     raise registry.UnknownNameError(what="environment or recipe", name=target, valid=[*envs, *recipes])

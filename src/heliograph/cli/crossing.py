@@ -16,9 +16,9 @@ Shown = tuple[Any, Callable[[Any], None]]
 def run_crossplay(given: Any) -> Shown:
     """`heliograph crossplay`."""
     from heliograph.analysis.crossplay import crossplay
-    from heliograph.experiments.settings import TWINS
+    from heliograph.experiments.controls import CONTROLS
+    from heliograph.recipes.pretrained import is_shipped
     from heliograph.reports.run_results import find_runs
-    from heliograph.shipped import is_shipped
 
     if len(given.runs) == 1 and (members := _members(given)) is not None:
         return members, _show_members
@@ -28,7 +28,7 @@ def run_crossplay(given: Any) -> Shown:
             places.append(run)
             continue
         finished, _ = find_runs([run])
-        places += [place for place in finished if place.name not in TWINS]
+        places += [place for place in finished if place.name not in CONTROLS]
     table = crossplay(
         places,
         exchange=given.exchange,
@@ -86,7 +86,7 @@ def _members(given: Any) -> dict[str, Any] | None:
     """Return what the members of a single run's population score with one another; None where it has none."""
     from heliograph.analysis.measures.cross_play import cross_play
     from heliograph.analysis.members import member_table
-    from heliograph.shipped import is_shipped
+    from heliograph.recipes.pretrained import is_shipped
     from heliograph.storage.run_folder import CONFIG, read_run
 
     place = given.runs[0]

@@ -58,13 +58,13 @@ def riddle_findings(folder: pathlib.Path) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """The table, the riddle, and the path of the report."""
-    names = {"silent": "silent twin", "garbled": "garbled twin"}
+    names = {"silent": "no-communication control", "garbled": "random-message control"}
     runs = result["runs"]
     rows = [
         [
             names.get(name, name),
-            *(cell(row, key, form, twin=name in names) for _, key, form in COLUMNS),
-            protocol_cell(row, silent=runs.get("silent"), twin=name in names),
+            *(cell(row, key, form, control=name in names) for _, key, form in COLUMNS),
+            protocol_cell(row, silent=runs.get("silent"), control=name in names),
         ]
         for name, row in runs.items()
     ]

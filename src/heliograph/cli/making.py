@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from heliograph.cli.choosing import MAIN, Job, twins_of
+from heliograph.cli.choosing import MAIN, Job, controls_of
 from heliograph.cli.describing import roles_of, spaces_of
 from heliograph.cli.plan import PLAN, Plan, discard_runs, read_plan, replanned, standing, write_plan
 from heliograph.cli.running import command_line, run_all
@@ -29,7 +29,7 @@ BudgetOf = Callable[[Job], Mapping[str, int | None]]
 
 
 def begun(jobs: Sequence[Job], given: Any, *, controls: Sequence[str]) -> Shown:
-    """Make runs, and their twins; where there are several, their plan is written down first."""
+    """Make runs, and their controls; where there are several, their plan is written down first."""
     _check_config(jobs[0].settings, err=given.json)
     _show_roles(jobs[0].settings, err=given.json)
     if given.overwrite:
@@ -83,19 +83,19 @@ def _show_roles(settings: TrainSettings, *, err: bool) -> None:
 
 
 def _make(plan: Plan, given: Any, *, folder: str) -> Shown:
-    """Make what is missing of a plan; the twins of runs with `until` come last: they take as long as those did."""
+    """Make what is missing of a plan; the controls of runs with `until` come last: they take as long as those did."""
     jobs = plan.jobs
     making = Making(given=given, remedy=f"heliograph train --resume {shlex.quote(folder)}")
     anew = _budget(given) if given.resume is not None else {}
     with Display({}, err=given.json) as display:
         later = bool(plan.controls) and jobs[0].settings.open_ended
-        twins = [] if later else [twin for job in jobs for twin in twins_of(job, plan.controls)]
-        summaries = making.make([*jobs, *twins], display, budget_of=lambda job: anew)
+        controls = [] if later else [control for job in jobs for control in controls_of(job, plan.controls)]
+        summaries = making.make([*jobs, *controls], display, budget_of=lambda job: anew)
         if later and making.all_ended:
             took = {job.name: summaries[job.name]["num_env_steps"] for job in jobs}
-            twins = [t for job in jobs for t in twins_of(job, plan.controls, env_steps=took[job.name])]
+            controls = [t for job in jobs for t in controls_of(job, plan.controls, env_steps=took[job.name])]
             as_long: BudgetOf = lambda job: {"iterations": None, "env_steps": job.settings.env_steps}  # noqa: E731
-            summaries |= making.make(twins, display, budget_of=as_long)
+            summaries |= making.make(controls, display, budget_of=as_long)
     if not making.all_ended:
         told = f"not all runs came to their end: {making.remedy} goes on with them"
         console(err=given.json).print(told, soft_wrap=True, markup=False, highlight=False)
@@ -125,7 +125,7 @@ class Making:
 
 
 def _values(jobs: Sequence[Job], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The value of communication of each run that has a silent twin and known bounds."""
+    """The value of communication of each run that has a no-communication control and known bounds."""
     from heliograph.analysis.evaluate import value_of_communication
     from heliograph.experiments.choices import bounds_of
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph.cli.choosing import Job
+from heliograph.experiments.controls import CONTROLS, USUAL_CONTROLS
 from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, training_brought_up
-from heliograph.experiments.settings import TWINS, USUAL_TWINS, settings_from
+from heliograph.experiments.settings import settings_from
 from heliograph.rllib.runs.finished import finished_run, spent
 from heliograph.rllib.runs.run_lock import cleared
 from heliograph.storage.run_folder import CONFIG, RunFolderError, read_config, write_json
@@ -31,7 +32,7 @@ PLAN = "plan.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The runs that a command was to make, and the twins that each has beside it."""
+    """The runs that a command was to make, and the controls that each has beside it."""
 
     jobs: tuple[Job, ...]
     controls: tuple[str, ...]
@@ -75,10 +76,10 @@ def read_plan(folder: pathlib.Path) -> Plan | None:
 
 
 def _kinds(written: Any) -> tuple[str, ...]:
-    """Names of twins; plans of before say whether there are the usual ones."""
+    """Names of controls; plans of before say whether there are the usual ones."""
     if isinstance(written, bool):
-        return USUAL_TWINS if written else ()
-    if unknown := set(written) - set(TWINS):
+        return USUAL_CONTROLS if written else ()
+    if unknown := set(written) - set(CONTROLS):
         raise ValueError(f"unknown controls {sorted(map(str, unknown))}")
     return tuple(written)
 
@@ -121,9 +122,9 @@ def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: Sequence[st
 
 
 def discard_runs(jobs: Sequence[Job], out: pathlib.Path) -> None:
-    """Delete what training wrote of earlier runs, their twins and their plan, so that others take their place."""
+    """Delete what training wrote of earlier runs, their controls and their plan, so that others take their place."""
     for job in jobs:
-        for folder in (job.out, *(job.out / kind for kind in TWINS)):
+        for folder in (job.out, *(job.out / kind for kind in CONTROLS)):
             if (folder / CONFIG).exists():
                 cleared(folder, overwrite=True)
     if read_plan(out) is not None:

@@ -9,7 +9,7 @@ from heliograph import registry
 from heliograph.cli.arguments import KINDS
 from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.shown import console, formatted, listing, print_table
-from heliograph.measured import Measured, measured
+from heliograph.recipes.results import Measured, measured
 from heliograph.texts import natural, one_line, printable
 
 TEAM_COLUMNS = (
@@ -143,7 +143,7 @@ def run_of(given: Any) -> Any:
 
 def named_run_folder(given: str) -> pathlib.Path:
     """The run that is named; a folder of several runs is refused."""
-    from heliograph.shipped import located
+    from heliograph.recipes.pretrained import located
     from heliograph.storage.run_folder import CONFIG, RunFolderError
 
     folder = located(given)
@@ -161,11 +161,21 @@ def _show_list(found: dict[str, dict[str, str]]) -> None:
 
 
 def _show_recipes(found: dict[str, dict[str, Any]]) -> None:
+    """Print those that were run to their end, with what they reached, and the others apart."""
     width = max(map(len, found), default=0)
-    for name, about in found.items():
-        reached = "not measured yet" if about["result"] is None else str(Measured(**about["result"]))
-        told = f"{about['about']} Paper: {about['paper']}. To reach: {about['target']}; ours: {reached}"
-        print(printable(f"{name:{width}}  {told if about['paper'] else about['about']}"))
+    untested = [name for name, about in found.items() if about["result"] is None]
+    measured_ones = [name for name in found if name not in untested]
+    for heading, names in (("measured", measured_ones), ("untested: nobody has run these to their end", untested)):
+        console().print(f"{heading}\n" if names else "", end="")
+        for name in names:
+            print(printable(f"  {name:{width}}  {_of_recipe(found[name])}"))
+
+
+def _of_recipe(about: dict[str, Any]) -> str:
+    if not about["paper"]:
+        return str(about["about"])
+    reached = "" if about["result"] is None else f"; ours: {Measured(**about['result'])}"
+    return f"{about['about']} Paper: {about['paper']}. To reach: {about['target']}{reached}"
 
 
 def _show_facts(result: dict[str, Any]) -> None:

@@ -190,35 +190,35 @@ def summary_table(summaries: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _summary_row(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    from heliograph.experiments.settings import TWINS
+    from heliograph.experiments.controls import CONTROLS
 
-    summary, twin = summaries[name], name.rpartition("/")[2] in TWINS
-    silent = best_twin(name, summaries)
-    values = [cell(summary, key, form, twin=twin) for _, key, form in SHOWN]
+    summary, control = summaries[name], name.rpartition("/")[2] in CONTROLS
+    silent = best_control(name, summaries)
+    values = [cell(summary, key, form, control=control) for _, key, form in SHOWN]
     values.append(formatted(summary.get("normalised_return")))
-    return [name, *values, f"{summary['num_env_steps']:,}", protocol_cell(summary, silent=silent, twin=twin)]
+    return [name, *values, f"{summary['num_env_steps']:,}", protocol_cell(summary, silent=silent, control=control)]
 
 
-def best_twin(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The summary of the best twin of a run, of those in a table; None where there is none."""
-    from heliograph.experiments.settings import TWINS
+def best_control(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The summary of the best control of a run, of those in a table; None where there is none."""
+    from heliograph.experiments.controls import CONTROLS
 
-    found = [summaries.get(f"{name}/{kind}", summaries.get(kind)) for kind in TWINS]
-    known = [twin for twin in found if twin is not None and twin.get("episode_return_mean") is not None]
-    return max(known, key=lambda twin: float(twin["episode_return_mean"]), default=None)
+    found = [summaries.get(f"{name}/{kind}", summaries.get(kind)) for kind in CONTROLS]
+    known = [control for control in found if control is not None and control.get("episode_return_mean") is not None]
+    return max(known, key=lambda control: float(control["episode_return_mean"]), default=None)
 
 
-def cell(summary: Mapping[str, Any], key: str, form: str, *, twin: bool) -> str:
-    """A number of a summary: what messages tell stands beside what they told before training; a dash for twins."""
+def cell(summary: Mapping[str, Any], key: str, form: str, *, control: bool) -> str:
+    """A number of a summary: what messages tell stands beside what they told before training; a dash for controls."""
     if key != "mutual_information_bits":
         return formatted(summary.get(key), form)
     before = summary.get(f"{key}_untrained")
     beside = "" if before is None else f" (untrained {formatted(before, form)})"
-    return "-" if twin else formatted(summary.get(key), form) + beside
+    return "-" if control else formatted(summary.get(key), form) + beside
 
 
-def protocol_cell(summary: Mapping[str, Any], *, silent: Mapping[str, Any] | None, twin: bool) -> str:
-    """The word for a protocol; a dash for twins, whose messages nobody can hear."""
+def protocol_cell(summary: Mapping[str, Any], *, silent: Mapping[str, Any] | None, control: bool) -> str:
+    """The word for a protocol; a dash for controls, whose messages nobody can hear."""
     from heliograph.analysis.verdict import word_in
 
-    return "-" if twin else word_in(summary, silent=silent)
+    return "-" if control else word_in(summary, silent=silent)

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from heliograph.cli.choosing import Job, kinds_of, twins_of
+from heliograph.cli.choosing import Job, controls_of, kinds_of
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of_combination, trial_name
 from heliograph.cli.making import Making
@@ -74,19 +74,19 @@ def _trials(given: Any) -> list[Trial]:
 
 
 def _make_controls(trials: list[Trial], given: Any) -> dict[str, str]:
-    """The twins of finished trials that are missing, each as long as its trial took where that was left open."""
-    twins = []
+    """The controls of finished trials that are missing, each as long as its trial took where that was left open."""
+    controls = []
     for trial in trials:
         summary = trials_of.finished_trial(trial)
         if summary is not None:
             job = Job(name=trial.name, settings=trial.settings, out=trial.out)
             steps = summary["num_env_steps"] if trial.settings.open_ended else None
-            found = twins_of(job, kinds_of(given), env_steps=steps)
-            twins += [Trial(name=t.name, settings=t.settings, out=t.out) for t in found]
-    left = [twin for twin in twins if trials_of.finished_trial(twin) is None]
+            found = controls_of(job, kinds_of(given), env_steps=steps)
+            controls += [Trial(name=t.name, settings=t.settings, out=t.out) for t in found]
+    left = [control for control in controls if trials_of.finished_trial(control) is None]
     with Display({}, err=given.json) as display:
         making = Making(given=given, remedy="the same command again")
-        jobs = [Job(name=twin.name, settings=twin.settings, out=twin.out) for twin in left]
+        jobs = [Job(name=control.name, settings=control.settings, out=control.out) for control in left]
         making.make(jobs, display, budget_of=lambda job: {"iterations": None, "env_steps": None})
     return {}
 

@@ -3,8 +3,9 @@
 import argparse
 from typing import Any
 
+from heliograph.experiments.controls import CONTROLS
+
 __all__ = [
-    "TWINS",
     "add_budget",
     "add_choices",
     "add_controls",
@@ -14,9 +15,6 @@ __all__ = [
     "add_work",
     "positive_count",
 ]
-
-TWINS = ("silent", "garbled", "self")
-"""As in `heliograph.experiments.settings`, which imports torch."""
 
 
 def add_choices(group: Any) -> None:
@@ -112,14 +110,14 @@ def add_threads(group: Any) -> None:
 
 def add_controls(group: Any, where: str) -> None:
     """Add --controls, with the names of some or none, and --no-controls."""
-    told = f"train twins {where}: {', '.join(TWINS)} (agents hear only themselves); without names the first two"
-    group.add_argument("--controls", nargs="*", type=_twin, metavar="TWIN", default=None, help=told)
+    told = f"train controls {where}: {', '.join(CONTROLS)} (agents hear only themselves); without names the first two"
+    group.add_argument("--controls", nargs="*", type=_control, metavar="CONTROL", default=None, help=told)
     group.add_argument("--no-controls", dest="controls", action="store_const", const=False, help="train none")
 
 
-def _twin(text: str) -> str:
-    if text not in TWINS:
-        told = f"{text!r} is no twin ({', '.join(TWINS)}); ENV or RECIPE stands before --controls"
+def _control(text: str) -> str:
+    if text not in CONTROLS:
+        told = f"{text!r} is no control ({', '.join(CONTROLS)}); ENV or RECIPE stands before --controls"
         raise argparse.ArgumentTypeError(told)
     return text
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph import registry
-from heliograph.cli.choosing import Job, jobs_of, settings_from_arguments, twins_of
+from heliograph.cli.choosing import Job, controls_of, jobs_of, settings_from_arguments
 from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
@@ -14,7 +14,7 @@ from heliograph.storage.run_folder import CONFIG
 
 Shown = tuple[Any, Callable[[Any], None]]
 DEMO = {"dru": "speaker_listener_dru", "symbols": "speaker_listener_symbols"}
-"""The recipes of the demo: the first with its twins."""
+"""The recipes of the demo: the first with its controls."""
 RIDDLE = "dial_switch3"
 """The recipe that the demo ends with."""
 RIDDLE_BUDGET = {
@@ -55,7 +55,7 @@ def run_demo(given: Any) -> Shown:
 
     out = pathlib.Path(given.out).absolute()
     dru, symbols = (_demo_job(name, recipe, out) for name, recipe in DEMO.items())
-    silent, garbled = (_replacing(job) for job in twins_of(dru))
+    silent, garbled = (_replacing(job) for job in controls_of(dru))
     riddle = _demo_job(RIDDLE, RIDDLE, out, **RIDDLE_BUDGET)
     games = [dru, symbols, silent, garbled]
     jobs = [dru, riddle, symbols, silent, garbled]

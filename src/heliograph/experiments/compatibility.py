@@ -122,7 +122,7 @@ RULES = (
     Rule(
         name="a channel, and a model that never talks for all policies",
         verdict=Verdict.REFUSED,
-        why="nothing is ever said, and its garbled twin would hear nothing either",
+        why="nothing is ever said, and its random-message control would hear nothing either",
         remedy="channel='none', or a model that talks, such as model='cnet'",
         holds=lambda e: e.carries and not e.talks and not e.has_own_models,
     ),
@@ -174,14 +174,14 @@ RULES = (
     Rule(
         name="channel 'none', and a model that talks",
         verdict=Verdict.LEGAL,
-        why="it is the silent twin: the same network without a channel",
+        why="it is the no-communication control: the same network without a channel",
         remedy="",
         holds=lambda e: e.talks and not e.carries,
     ),
     Rule(
         name="channel 'none', and talk_steps or auxiliary losses",
         verdict=Verdict.LEGAL,
-        why="the silent twin keeps the length of episodes and the losses, of which those of messages are 0",
+        why="the no-communication control keeps how long episodes are and the losses, of which those of messages are 0",
         remedy="",
         holds=lambda e: not e.carries and bool(e.env.talk_steps or e.losses),
     ),

@@ -1,7 +1,7 @@
 """Settings that change nothing in a combination are refused before training, by name (no ray).
 
 What a component can tell of its own settings it says in `idle`; what depends on several stands in the table here. A
-value that says what is so anyway passes, and so does all that a silent twin keeps of its model.
+value that says what is so anyway passes, and so does all that a no-communication control keeps of its model.
 """
 
 import dataclasses

@@ -10,6 +10,7 @@ from heliograph.envs.own_words import WordsHeard
 from heliograph.experiments.channel_layers import wrapped_in
 from heliograph.experiments.choices import Choices, EnvChoice, Named, NamedSettings, PolicyChoice, TeamChoices, opened
 from heliograph.experiments.compatibility import rehearse
+from heliograph.experiments.controls import CONTROLS
 from heliograph.experiments.curriculum import schedules_of, task_settings
 from heliograph.experiments.stopping import Goal, goals_of
 from heliograph.experiments.team_settings import FIELDS, TeamSettings, first_error
@@ -58,10 +59,6 @@ MORE_COLUMNS = ("loss_", "curriculum_", "lr/", "coefficient_", OF_CALLBACKS, OF_
 DEFAULT_ITERATIONS = 100
 OF_MESSAGES = ("message_entropy_coeff", "message_bootstrap")
 """Settings of algorithms that speak of messages alone."""
-TWINS = ("silent", "garbled", "self")
-"""The controls of a run: no channel, messages replaced by noise, and agents that hear themselves alone."""
-USUAL_TWINS = ("silent", "garbled")
-"""Those that are trained where nobody says which."""
 
 
 class PolicySettings(Choices):
@@ -233,15 +230,15 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
         raise ValueError(first_error(error)) from None
 
 
-def twin_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
-    """The silent, the garbled or the self-only twin of a run; `env_steps` is what it took where it ended by `until`.
+def control_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
+    """A control of a run; `env_steps` is what the run took where it ended by `until`.
 
     The silent one is without the settings that mean nothing where nothing is said; the self-only one differs from its
     run in the topology alone. Where agents speak by their actions,
     in words of the task's own and without a channel, hearers get nothing, or noise, by the environment's `heard`.
     """
-    if kind not in TWINS:
-        raise registry.UnknownNameError(what="twin", name=kind, valid=list(TWINS))
+    if kind not in CONTROLS:
+        raise registry.UnknownNameError(what="control", name=kind, valid=list(CONTROLS))
     changes: dict[str, Any] = {"topology": "self_only", "topology_settings": {}}
     if kind == "garbled":
         changes = {"channel": wrapped_in("garbled", settings.channel)}

@@ -197,40 +197,39 @@ class MessageNorm(nn.Module):
     By running statistics, which the learner moves once an iteration, from the messages that were sent (`track`), so
     that the first ratio of the next batch is 1. Where an algorithm sets `per_step`, in training mode by those of the
     messages that arrive in the present step in all copies, as DIAL does. With `num_steps` each of so many steps of an
-    episode has running statistics of its own (those after them share the last ones); the team says how far copies are.
+    episode has running statistics of its own (those after them share the last ones).
     """
 
     def __init__(self, size: int, *, momentum: float = 0.1, num_steps: int | None = None):
         super().__init__()
         self.momentum, self.num_steps = momentum, num_steps
-        self.age: Tensor | None = None
         self.per_step = False
-        self.arriving: Tensor | None = None
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size))
         shape = (size,) if num_steps is None else (num_steps, size)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("variance", torch.ones(shape))
 
-    def forward(self, payload: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch P"]:
-        """Normalise by the running statistics, or by those of this step."""
+    def forward(
+        self,
+        payload: Float[Tensor, "*batch P"],
+        *,
+        arriving: Bool[Tensor, "*batch"] | None = None,
+        age: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "*batch P"]:
+        """Normalise by the running statistics, or by those of the messages that are `arriving`.
+
+        `age`: how many steps ago the episode of each copy began.
+        """
         mean, variance = self.mean, self.variance
-        if self.per_step and self.training and self.arriving is not None:
-            mean, variance = self._of_step(payload, self.arriving.to(payload.dtype).unsqueeze(-1))
+        if self.per_step and self.training and arriving is not None:
+            mean, variance = self._of_step(payload, arriving.to(payload.dtype).unsqueeze(-1))
         elif self.num_steps is not None:
-            mean, variance = (
-                x[self._row()].view(-1, *[1] * (payload.dim() - 2), x.shape[-1]) for x in (mean, variance)
-            )
+            if age is None:
+                raise ValueError("age=None: a message norm with num_steps must be told how long episodes have lasted")
+            row = age.clamp(max=self.num_steps - 1)
+            mean, variance = (x[row].view(-1, *[1] * (payload.dim() - 2), x.shape[-1]) for x in (mean, variance))
         return (payload - mean) * (self.weight * torch.rsqrt(variance + 1e-5)) + self.bias
-
-    def expect(self, mask: Bool[Tensor, "*batch A K"], *, shared: bool) -> None:
-        """Say which of the next messages arrive; `shared` where all hearers are offered the same ones."""
-        self.arriving = mask.any(-2, keepdim=True) if shared else mask
-
-    def _row(self) -> Int[Tensor, " B"]:
-        if self.age is None or self.num_steps is None:
-            raise RuntimeError("nobody said how far the episodes are: a team does")
-        return self.age.clamp(max=self.num_steps - 1)
 
     @staticmethod
     def _of_step(payload: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -245,6 +244,21 @@ class MessageNorm(nn.Module):
         place = slice(None) if step is None else step
         self.mean[place].lerp_(mean, self.momentum)
         self.variance[place].lerp_(variance, self.momentum)
+
+
+class NormedDecoder(nn.Sequential):
+    """A message decoder that begins with a message norm, whose arguments it takes."""
+
+    def __init__(self, norm: MessageNorm, *layers: nn.Module):
+        super().__init__(norm, *layers)
+
+    def forward(self, payload: Tensor, *, arriving: Tensor | None = None, age: Tensor | None = None) -> Tensor:
+        """The norm, and all that comes after it."""
+        norm, *layers = self
+        found: Tensor = norm(payload, arriving=arriving, age=age)
+        for layer in layers:
+            found = layer(found)
+        return found
 
 
 class RunningMoments(nn.Module):

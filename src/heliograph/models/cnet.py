@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.models.base import Model, ModelSpec, Perceived
-from heliograph.models.blocks import InputTorso, MessageNorm, orthogonal_, small_head
+from heliograph.models.blocks import InputTorso, MessageNorm, NormedDecoder, orthogonal_, small_head
 from heliograph.types import Heard, Inputs, Timing
 
 __all__ = ["CNet"]
@@ -109,4 +109,4 @@ class CNet(Model):
         if self.message_norm == "none":
             return nn.Sequential(*layers)
         num_steps = self.spec.horizon if self.message_norm == "by_step" else None
-        return nn.Sequential(MessageNorm(payload_size, num_steps=num_steps), *layers)
+        return NormedDecoder(MessageNorm(payload_size, num_steps=num_steps), *layers)

@@ -8,7 +8,7 @@ __all__ = ["Silent"]
 class Silent(QuietRecurrent):
     """One GRU of `size` units over the agent's own inputs; sends nothing, hears nothing.
 
-    For a silent twin of exactly the same architecture, train that architecture on the channel `none` instead.
+    For a no-communication control of exactly the same architecture, train that one on the channel `none` instead.
     """
 
     use_state = False

@@ -15,7 +15,7 @@ from heliograph.protocols.decision_table import DecisionTable, tabulate
 from heliograph.protocols.env_wording import reading_of
 from heliograph.protocols.message_meanings import Interpretation, interpret
 from heliograph.protocols.table_play import TablePlay, play_table, playable
-from heliograph.shipped import located
+from heliograph.recipes.pretrained import located
 from heliograph.storage.run_folder import Run, check_trusted_names, read_run, refuse_large
 
 __all__ = ["Protocol", "protocol_in", "protocol_of"]

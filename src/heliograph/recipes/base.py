@@ -1,13 +1,16 @@
 """What a recipe is: a published result, the five choices that reproduce it, and the number to reach."""
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Recipe"]
+from heliograph.experiments.controls import USUAL_CONTROLS
+from heliograph.renamed import RenamedAttribute
 
-USUAL = ("silent", "garbled")
-"""As in `heliograph.experiments.settings`, which imports torch."""
+__all__ = ["Recipe", "text_of"]
+
+WIDTH = 112
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,8 +18,9 @@ class Recipe:
     """A training run with its source and its result to reach.
 
     `settings` are those of `heliograph.experiments.settings.TrainSettings`. `target`: metrics of summary.json and the
-    values that they must reach; `at_most`: those that must not be higher. The silent and the garbled twin are trained
-    beside it on equal budgets unless `controls` is off, or those that it names ("silent", "garbled", "self").
+    values that they must reach; `at_most`: those that must not be higher. The no-communication and the random-message
+    control are trained beside it on equal budgets unless `controls` is off, or those that it names ("silent",
+    "garbled", "self"). `about` tells of a recipe in a table what the docstring tells of a function that returns one.
     """
 
     name: str
@@ -25,13 +29,16 @@ class Recipe:
     settings: Mapping[str, Any]
     at_most: Mapping[str, float] = dataclasses.field(default_factory=dict)
     controls: bool | tuple[str, ...] = True
+    about: str = ""
+
+    twins = RenamedAttribute("control_kinds")
 
     @property
-    def twins(self) -> tuple[str, ...]:
-        """The twins that are trained beside it."""
+    def control_kinds(self) -> tuple[str, ...]:
+        """Which controls are trained beside it."""
         if isinstance(self.controls, tuple):
             return self.controls
-        return USUAL if self.controls else ()
+        return USUAL_CONTROLS if self.controls else ()
 
     @property
     def goals(self) -> dict[str, float]:
@@ -42,3 +49,9 @@ class Recipe:
         """Return what to reach, in words."""
         least = [f"{key} >= {value:g}" for key, value in self.target.items()]
         return ", ".join([*least, *(f"{key} <= {value:g}" for key, value in self.at_most.items())])
+
+
+def text_of(first_line: str, *sentences: str) -> str:
+    """The text of a recipe: its first line, and a paragraph of sentences, of which empty ones are left out."""
+    paragraph = " ".join(sentence for sentence in sentences if sentence)
+    return f"{first_line}\n\n{textwrap.fill(paragraph, WIDTH, break_on_hyphens=False)}"

@@ -30,9 +30,9 @@ OKABE_ITO = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, "#56B4E9", "#F0E442", INK)
 MARKERS = "osD^vPXh"
 CURVES = {
     "team": (BLUE, "-"),
-    "silent twin": (ORANGE, "-"),
-    "garbled twin": (VERMILION, "-"),
-    "self-only twin": (PURPLE, "-"),
+    "no-communication control": (ORANGE, "-"),
+    "random-message control": (VERMILION, "-"),
+    "self-only control": (PURPLE, "-"),
 }
 WIDTH_INCHES = 4.4
 MAX_SHOWN = 20
@@ -60,10 +60,10 @@ class Drawing(NamedTuple):
 
 
 def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds | None = None) -> Drawing:
-    """Mean episode return over env steps, of a team and its twins; thin lines are seeds where there are several.
+    """Mean episode return over env steps, of a team and its controls; thin lines are seeds where there are several.
 
-    `curves` maps "team", "silent twin", "garbled twin", "self-only twin" (or any name) to tables with the columns
-    `num_env_steps` and `episode_return_mean`, one for each seed. `bounds` are drawn as dashed lines.
+    `curves` maps "team", "no-communication control", "random-message control", "self-only control" (or any name) to
+    tables with the columns `num_env_steps` and `episode_return_mean`, one for each seed. `bounds` are dashed lines.
     """
     with rc_context(STYLE):
         figure, axes = blank(height=2.9)

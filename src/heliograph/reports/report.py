@@ -3,6 +3,7 @@
 import pathlib
 
 from heliograph.analysis.evaluate import play_run
+from heliograph.recipes.pretrained import is_shipped, located
 from heliograph.reports import sections
 from heliograph.reports.decisions_section import decisions
 from heliograph.reports.listening_section import listening
@@ -11,7 +12,6 @@ from heliograph.reports.page import page
 from heliograph.reports.report_data import Findings, gather
 from heliograph.reports.rivals_section import rivals
 from heliograph.reports.timelapse_page import over_time
-from heliograph.shipped import is_shipped, located
 from heliograph.storage.safe_files import write_text
 
 REPORT = "report.html"
@@ -28,8 +28,8 @@ def write_report(
 ) -> pathlib.Path:
     """Evaluate a run folder and write `report.html` into it, one file that needs no network; returns its path.
 
-    The folder is a run, with its twins in `silent/`, `garbled/` and `self/`, as far as they were trained, or holds one
-    such folder for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name; for
+    The folder is a run, with its controls in `silent/`, `garbled/` and `self/`, as far as they were trained, or holds
+    one such folder for each seed (`seed_0/`, ...). For a team file the report is written beside it, under its name; for
     "recipe:NAME" to NAME.html where you are. `out` names another file. `trust` lets a configuration import code that
     is not Heliograph's. Raises `RunFolderError` where the folder is neither.
     """

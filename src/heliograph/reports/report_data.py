@@ -1,4 +1,4 @@
-"""What a report tells: every seed of a run and its twins, evaluated on equal terms."""
+"""What a report tells: every seed of a run and its controls, evaluated on equal terms."""
 
 import dataclasses
 import io
@@ -34,8 +34,8 @@ MOST_UTTERANCES = 50_000
 """A report reads the corpus of the first episodes, as many as have these: long messages fill memory and minutes."""
 MAX_CURVE_BYTES = 400_000_000
 """Of progress.csv: those of a million iterations."""
-TWINS = {"silent twin": "silent", "garbled twin": "garbled", "self-only twin": "self"}
-USUAL_TWINS = ("silent twin", "garbled twin")
+FOLDERS = {"no-communication control": "silent", "random-message control": "garbled", "self-only control": "self"}
+USUAL_NAMES = ("no-communication control", "random-message control")
 SEED_FOLDERS = "seed_*"
 
 
@@ -50,24 +50,24 @@ class TeamFindings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeedFindings:
-    """One seed: the team and those of its twins that were trained ("silent twin", "garbled twin", "self-only twin")."""
+    """One seed: the team, and those of its controls that were trained, by their names in `FOLDERS`."""
 
     name: str
     team: TeamFindings
-    twins: dict[str, TeamFindings]
+    controls: dict[str, TeamFindings]
 
     def value(self, bounds: Bounds | None) -> float | None:
-        """The value of communication; None without a silent twin or known bounds."""
-        if bounds is None or "silent twin" not in self.twins:
+        """The value of communication; None without a no-communication control or known bounds."""
+        if bounds is None or "no-communication control" not in self.controls:
             return None
-        silent = self.twins["silent twin"].greedy["episode_return_mean"]
+        silent = self.controls["no-communication control"].greedy["episode_return_mean"]
         full = bounds.full_information
         return value_of_communication(self.team.greedy["episode_return_mean"], silent=silent, full_information=full)
 
     @property
-    def best_twin(self) -> TeamFindings | None:
-        """The twin with the highest return, greedy."""
-        return max(self.twins.values(), key=lambda twin: twin.greedy["episode_return_mean"], default=None)
+    def best_control(self) -> TeamFindings | None:
+        """The control with the highest return, greedy."""
+        return max(self.controls.values(), key=lambda control: control.greedy["episode_return_mean"], default=None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Findings:
 
 
 def gather(folder: str | pathlib.Path, *, num_episodes: int, seed: int = 0, trust: bool = False) -> Findings:
-    """Evaluate a run folder, its seeds (`seed_*`) and its twins (`silent`, `garbled`, `self`), where they are there."""
+    """Evaluate a run folder, its seeds (`seed_*`) and its controls (`silent`, `garbled`, `self`), if there are any."""
     folder = pathlib.Path(folder)
     folders = seed_folders(folder)
     run = read_run(folders[0], trust=trust)
@@ -158,14 +158,14 @@ def read_curve(folder: pathlib.Path, *, column: str = "episode_return_mean") -> 
 def _seed_findings(
     folder: pathlib.Path, *, num_episodes: int, seed: int, trust: bool, told: dict[str, Any] | None = None
 ) -> SeedFindings:
-    twins = {name: folder / sub for name, sub in TWINS.items() if (folder / sub / CONFIG).exists()}
+    controls = {name: folder / sub for name, sub in FOLDERS.items() if (folder / sub / CONFIG).exists()}
     found = {
         name: _team_findings(
             path, num_episodes=num_episodes, seed=seed, trust=trust, told=told if name == "team" else None
         )
-        for name, path in {"team": folder, **twins}.items()
+        for name, path in {"team": folder, **controls}.items()
     }
-    return SeedFindings(name=folder.name, team=found.pop("team"), twins=found)
+    return SeedFindings(name=folder.name, team=found.pop("team"), controls=found)
 
 
 def _team_findings(

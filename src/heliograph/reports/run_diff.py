@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from heliograph.shipped import card_of, comes_with_us, located
+from heliograph.recipes.pretrained import card_of, comes_with_us, located
 from heliograph.storage.run_folder import open_team_file, read_config
 from heliograph.storage.safe_files import CHECKSUM, VERSION
 

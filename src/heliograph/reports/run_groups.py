@@ -44,7 +44,7 @@ class Group:
 
     @property
     def protocol(self) -> str | None:
-        """The words for the protocols of its runs, the most frequent first; None for twins."""
+        """The words for the protocols of its runs, the most frequent first; None for controls."""
         words = Counter(shown(run.diagnosis) for run in self.runs if run.diagnosis is not None).most_common()
         return ", ".join(word if len(words) == 1 else f"{word} {count}" for word, count in words) or None
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from heliograph.analysis.verdict import word_in
 from heliograph.experiments.channel_layers import channel_text, layer_names, layers_of
+from heliograph.recipes.pretrained import card_of, is_shipped, located
 from heliograph.registry import UnknownNameError
 from heliograph.rollouts.statistics import OF_TEAM
-from heliograph.shipped import card_of, is_shipped, located
 from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, read_config
 from heliograph.storage.safe_files import read_json
 from heliograph.texts import cut
@@ -19,7 +19,7 @@ __all__ = [
     "METRICS",
     "MOST",
     "RunResult",
-    "best_twin_of",
+    "best_control_of",
     "find_runs",
     "flat_settings",
     "read_result",
@@ -28,14 +28,14 @@ __all__ = [
 
 METRICS = ("episode_return_mean", "normalised_return", "success_rate")
 """Those of summary.json that say how well a team does: more is better."""
-CONTROLS = {
+TOLD_BY = {
     "silent": lambda channel, _: channel.startswith("none"),
     "garbled": lambda channel, _: channel.startswith("garbled+"),
     "self": lambda _, topology: topology == "self_only",
 }
-"""Folders of twins inside a run, and what their channel and topology are."""
+"""Folders of controls inside a run, and what their channel and topology are."""
 HEARD_IN = {"silent": "nothing", "garbled": "noise"}
-"""How such twins hear words of a task's own."""
+"""How such controls hear words of a task's own."""
 BUDGET = ("iterations", "env_steps", "until", "patience")
 NOT_COMPARED = ("seed",)
 MAX_DEPTH = 4
@@ -50,7 +50,7 @@ Settings = dict[str, Any]
 class RunResult:
     """One finished run: its settings (flat, without the seed), what it reached, and what that took.
 
-    `diagnosis` is the word for its protocol (see `verdict`), None for a twin.
+    `diagnosis` is the word for its protocol (see `verdict`), None for a control.
     """
 
     folder: pathlib.Path
@@ -69,7 +69,7 @@ class RunResult:
 
 
 def find_runs(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-    """The finished and the unfinished runs in some folders, each once: runs, their twins, and folders of runs.
+    """The finished and the unfinished runs in some folders, each once: runs, their controls, and folders of runs.
 
     A shipped team, "recipe:NAME", is a finished run.
 
@@ -98,7 +98,7 @@ def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
         raise UnknownNameError(what="metric", name=metric, valid=[*METRICS, f"{OF_TEAM}NAME"])
     config, summary = _read(folder)
     settings = flat_settings(folder, config)
-    word = None if "controls" in settings else word_in(summary, silent=best_twin_of(folder))
+    word = None if "controls" in settings else word_in(summary, silent=best_control_of(folder))
     seed = summary.get("seed", config.get("seed"))
     return RunResult(
         folder=folder,
@@ -112,19 +112,19 @@ def read_result(folder: pathlib.Path, *, metric: str) -> RunResult:
     )
 
 
-def best_twin_of(folder: pathlib.Path) -> dict[str, float] | None:
-    """Mean return of the best of a run's twins and its standard error; None where none was trained to its end."""
-    found = [twin for kind in CONTROLS if (twin := _twin_of(folder, kind)) is not None]
-    return max(found, key=lambda twin: twin["episode_return_mean"], default=None)
+def best_control_of(folder: pathlib.Path) -> dict[str, float] | None:
+    """Mean return of the best of a run's controls and its standard error; None where none was trained to its end."""
+    found = [control for kind in TOLD_BY if (control := _control_of(folder, kind)) is not None]
+    return max(found, key=lambda control: control["episode_return_mean"], default=None)
 
 
-def _twin_of(folder: pathlib.Path, kind: str) -> dict[str, float] | None:
-    twin = folder / kind
-    if not (twin / SUMMARY).is_file() or _run_of_twin(twin, read_config(twin)) is None:
+def _control_of(folder: pathlib.Path, kind: str) -> dict[str, float] | None:
+    control = folder / kind
+    if not (control / SUMMARY).is_file() or _run_of_control(control, read_config(control)) is None:
         return None
-    summary, mean, error = read_summary(twin), "episode_return_mean", "episode_return_se"
-    known = {mean: _number(summary, mean, twin / SUMMARY)}
-    return known if summary.get(error) is None else {**known, error: _number(summary, error, twin / SUMMARY)}
+    summary, mean, error = read_summary(control), "episode_return_mean", "episode_return_se"
+    known = {mean: _number(summary, mean, control / SUMMARY)}
+    return known if summary.get(error) is None else {**known, error: _number(summary, error, control / SUMMARY)}
 
 
 def flat_settings(folder: pathlib.Path, config: Mapping[str, Any]) -> Settings:
@@ -132,9 +132,9 @@ def flat_settings(folder: pathlib.Path, config: Mapping[str, Any]) -> Settings:
 
     Such names are `env.goals` or `training.lr`.
 
-    A twin (`silent/`, `garbled/` or `self/` inside a run) has the settings of its run, and `controls`.
+    A control (`silent/`, `garbled/` or `self/` inside a run) has the settings of its run, and `controls`.
     """
-    parent = _run_of_twin(folder, config)
+    parent = _run_of_control(folder, config)
     if parent is not None:
         return {**flat_settings(folder.absolute().parent, parent), "controls": folder.absolute().name}
     training = config.get("training")
@@ -166,16 +166,16 @@ def _of_layers(layers: list[Any]) -> Iterator[tuple[str, Any]]:
         yield from ((f"channel.{place}.{key}", value) for key, value in (layer.settings or {}).items())
 
 
-def _run_of_twin(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def _run_of_control(folder: pathlib.Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration of the run that this one is a control of."""
     folder = folder.absolute()
     channel = channel_text(config["team"].get("channel"))
-    fits = CONTROLS.get(folder.name)
+    fits = TOLD_BY.get(folder.name)
     heard = config.get("env", {}).get("settings", {}).get("heard")
-    is_twin = fits is not None and (
+    is_control = fits is not None and (
         fits(channel, config["team"].get("topology")) or (heard is not None and heard == HEARD_IN.get(folder.name))
     )
-    if not is_twin or not (folder.parent / CONFIG).exists():
+    if not is_control or not (folder.parent / CONFIG).exists():
         return None
     return read_config(folder.parent)
 

@@ -18,9 +18,9 @@ ABOUT_RUNS = ("run", "seed", "finished")
 
 
 def results(*folders: Source) -> "pd.DataFrame":
-    """A row for each run in some folders, twins and unfinished runs too, whose results are missing.
+    """A row for each run in some folders, controls and unfinished runs too, whose results are missing.
 
-    Columns: `run` (its folder), `seed`, `finished`, settings as `--set` calls them (`channel`, `training.lr`; twins
+    Columns: `run` (its folder), `seed`, `finished`, settings as `--set` calls them (`channel`, `training.lr`; controls
     have `controls`), then numbers and words of summary.json, with `teams.NAME.KEY` for what is told of several teams.
     """
     import pandas as pd

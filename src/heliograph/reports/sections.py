@@ -21,15 +21,18 @@ from heliograph.protocols.replay_text import HEADINGS, MAX_ROWS, replay
 from heliograph.reports import plots
 from heliograph.reports.code_pictures import code_pictures
 from heliograph.reports.page import Safe, element, figure, table, with_error
-from heliograph.reports.report_data import TWINS, USUAL_TWINS, Findings, SeedFindings, TeamFindings
+from heliograph.reports.report_data import FOLDERS, USUAL_NAMES, Findings, SeedFindings, TeamFindings
 from heliograph.reports.rivals_section import words_of_teams
 from heliograph.texts import NOTHING
 
 MAX_PAIRS = 8
-CURVES = """Return in training, with sampled actions. The twins have the same size and budget: the silent one has no
+CURVES = """Return in training, with sampled actions. The controls have the same size and budget: the silent one has no
 channel, the garbled one hears noise, agents of the self-only one hear themselves alone. Dashed: the environment's
 bounds. Thin: single seeds, where there are several."""
-VALUE = f"Value of communication: (R {MINUS} R_silent) / (R_full {MINUS} R_silent), with the silent twin's return."
+VALUE = (
+    f"Value of communication: (R {MINUS} R_silent) / (R_full {MINUS} R_silent), with the return of the "
+    "no-communication control."
+)
 EXPLAINED = {
     Messages.AS_SENT: "Nothing is replaced.",
     Messages.RESAMPLED: "Each message is one that the same sender sent at the same step, to the same hearers, in "
@@ -54,7 +57,7 @@ def heading(findings: Findings) -> Iterator[Safe]:
         told = element("p", words_of_teams(findings.rivals))
         yield element("div", element("strong", "Several teams, each with a word of its own"), told, class_="verdict")
         return
-    best = findings.seeds[0].best_twin
+    best = findings.seeds[0].best_control
     found = verdict(
         findings.told, findings.interventions, bounds=findings.bounds,
         silent=None if best is None else best.greedy, untrained=findings.untrained,
@@ -85,7 +88,7 @@ def headline_numbers(findings: Findings) -> Iterator[Safe]:
     if told["success_rate"] is not None:
         tiles.append(_tile("success", [team["success_rate"] for team in teams], share=True))
     if None not in values:
-        note = "0: no better than the silent twin; 1: full information"
+        note = "0: no better than the no-communication control; 1: full information"
         tiles.append(_tile("value of communication", values, note=note))
     if told["normalised_return"] is not None:
         returns = [team["normalised_return"] for team in teams]
@@ -116,15 +119,15 @@ def _se_note(findings: Findings) -> str:
 
 
 def teams(findings: Findings) -> Iterator[Safe]:
-    """Learning curves, and a table of every seed and twin."""
+    """Learning curves, and a table of every seed and control."""
     yield element("h2", "Did talking pay?")
-    curves = {name: tables for name in ("team", *TWINS) if (tables := _curves(findings, name))}
+    curves = {name: tables for name in ("team", *FOLDERS) if (tables := _curves(findings, name))}
     if curves:
         drawn, _, _ = plots.learning_curves(curves, bounds=findings.bounds)
         last = ", ".join(f"{n} {number(float(t[0]['episode_return_mean'].iloc[-1]))}" for n, t in curves.items())
         alt = f"Learning curves of mean episode return; at the end {last}."
         yield figure(drawn, name="curves", alt=alt, caption=CURVES)
-    missing = [name for name in USUAL_TWINS if not any(name in seed.twins for seed in findings.seeds)]
+    missing = [name for name in USUAL_NAMES if not any(name in seed.controls for seed in findings.seeds)]
     if missing:
         note = f"Trained without {' and '.join(missing)}: what talking is worth stays open until it is trained with "
         yield element("p", note, element("code", "--controls", class_="nowrap"), ".", class_="note")
@@ -139,15 +142,15 @@ def teams(findings: Findings) -> Iterator[Safe]:
 
 
 def _curves(findings: Findings, name: str) -> list[pd.DataFrame]:
-    found = [seed.team if name == "team" else seed.twins.get(name) for seed in findings.seeds]
+    found = [seed.team if name == "team" else seed.controls.get(name) for seed in findings.seeds]
     return [team.curve for team in found if team is not None and team.curve is not None]
 
 
 def _team_rows(findings: Findings, seed: SeedFindings) -> Iterator[tuple[Any, ...]]:
     prefix = f"{seed.name.replace('_', ' ')}: " if len(findings.seeds) > 1 else ""
     yield (f"{prefix}team", *_team_cells(seed.team), number(seed.value(findings.bounds)))
-    for name, twin in seed.twins.items():
-        *cells, _ = _team_cells(twin)
+    for name, control in seed.controls.items():
+        *cells, _ = _team_cells(control)
         yield (f"{prefix}{name}", *cells, NOTHING, "")  # nobody can hear what its messages tell
 
 

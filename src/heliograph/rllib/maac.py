@@ -1,5 +1,6 @@
 """MAAC for teams: soft actor-critic with a critic that attends to what the others know and do."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from heliograph import distributions, td
 from heliograph.checks import check_choice, check_number, check_positive
 from heliograph.models.team_critics import AttentionCritic
 from heliograph.rllib.algorithm import CommunicationAlgorithm
-from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, acts_in_a_box, seats_of
+from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, acts_in_a_box, critic_of
 from heliograph.rllib.off_policy_learner import OffPolicyLearner, TeamBatch
 from heliograph.rollouts.rollout import Rollout
 from heliograph.team.decisions import Outlook, decided, deciders, drawn
@@ -148,7 +149,9 @@ class CommMAACConfig(OffPolicyConfig):
 
     def team_critic(self) -> Callable[[Team], nn.Module] | None:
         """Attention over the agents of a team."""
-        return _CriticMaker(size=self.q_size, heads=self.attention_heads, attention=self.attention)
+        return functools.partial(
+            critic_of, network=AttentionCritic, size=self.q_size, heads=self.attention_heads, attention=self.attention
+        )
 
     def build_critic_optimizer(self, params: list[Tensor]) -> torch.optim.Optimizer:
         """Adam with weight decay."""
@@ -187,17 +190,6 @@ class CommMAAC(CommunicationAlgorithm):
 
 
 register_trainable("CommMAAC", CommMAAC)  # else Tune, given the name, would import all of RLlib's algorithms to find it
-
-
-class _CriticMaker:
-    """Makes the critic of a team."""
-
-    def __init__(self, **settings: Any):
-        self.settings = settings
-
-    def __call__(self, team: Team) -> nn.Module:
-        """The critic."""
-        return AttentionCritic(seats_of(team), **self.settings)
 
 
 class MAACLearner(OffPolicyLearner):

@@ -1,5 +1,6 @@
 """MADDPG for teams: policies that climb critics which see what all agents know and do."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from heliograph import distributions
 from heliograph.checks import check_number
 from heliograph.models.team_critics import JointCritic
 from heliograph.rllib.algorithm import CommunicationAlgorithm
-from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, seats_of
+from heliograph.rllib.off_policy import LIMITS, Limit, OffPolicyConfig, critic_of
 from heliograph.rllib.off_policy_learner import OffPolicyLearner, TeamBatch
 from heliograph.team.decisions import Decider, Outlook, decided
 from heliograph.team.team import Team
@@ -82,7 +83,7 @@ class CommMADDPGConfig(OffPolicyConfig):
 
     def team_critic(self) -> Callable[[Team], nn.Module] | None:
         """One network for each policy, over all agents."""
-        return _CriticMaker(size=self.q_size)
+        return functools.partial(critic_of, network=JointCritic, size=self.q_size)
 
     def idle(self, team: Team) -> dict[str, str]:
         """As of all with replay, and what belongs to choices."""
@@ -109,17 +110,6 @@ class CommMADDPG(CommunicationAlgorithm):
 
 
 register_trainable("CommMADDPG", CommMADDPG)  # else Tune, given the name, would import all of RLlib's algorithms
-
-
-class _CriticMaker:
-    """Makes the critic of a team."""
-
-    def __init__(self, **settings: Any):
-        self.settings = settings
-
-    def __call__(self, team: Team) -> nn.Module:
-        """The critic."""
-        return JointCritic(seats_of(team), **self.settings)
 
 
 class MADDPGLearner(OffPolicyLearner):

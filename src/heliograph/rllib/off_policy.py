@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from ray.rllib.algorithms.algorithm_config import NotProvided
-from torch import Tensor
+from torch import Tensor, nn
 
 from heliograph.checks import check_choice, check_number, check_positive, check_schedule
 from heliograph.hardware import memory_bytes
@@ -18,7 +18,7 @@ from heliograph.rllib.validation import bytes_of_a_step
 from heliograph.team.decisions import carries, deciders
 from heliograph.team.team import Team
 
-__all__ = ["LIMITS", "Limit", "OffPolicyConfig", "acts_in_a_box", "seats_of"]
+__all__ = ["LIMITS", "Limit", "OffPolicyConfig", "acts_in_a_box", "critic_of"]
 
 PER_EPOCH = ("num_epochs", "minibatch_size")
 CLIPPED_BY = ("global_norm", "value")
@@ -179,8 +179,12 @@ class OffPolicyConfig(CommunicationConfig, ABC):
                 raise ValueError(f"{name} and {limit.name} ({told}): {limit.why}; choose {limit.remedy}")
 
 
-def seats_of(team: Team) -> dict[str, CriticSeat]:
-    """Return what a critic must know of each policy."""
+def critic_of(team: Team, *, network: Callable[..., nn.Module], **settings: Any) -> nn.Module:
+    """The critic of a team: a network over what it must know of each policy, with settings of its own."""
+    return network(_seats_of(team), **settings)
+
+
+def _seats_of(team: Team) -> dict[str, CriticSeat]:
     return {
         policy: CriticSeat(
             num_agents=one.num_agents,

@@ -29,8 +29,8 @@ from heliograph.experiments.choices import (
 from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, brought_up
 from heliograph.importing import file_of, import_path, module_of
 from heliograph.memory import at_most, is_exhausted
+from heliograph.recipes.pretrained import card_of, comes_with_us, located
 from heliograph.renamed import present_weights
-from heliograph.shipped import card_of, comes_with_us, located
 from heliograph.storage.provenance import is_own_module, names_in, relocated, told_changes, whence
 from heliograph.storage.safe_files import (
     CHECKSUM,

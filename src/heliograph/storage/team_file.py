@@ -14,8 +14,8 @@ from torch import Tensor
 
 import heliograph
 from heliograph.experiments.older_defaults import FORMAT_VERSION
+from heliograph.recipes.pretrained import located
 from heliograph.registry import UnknownNameError
-from heliograph.shipped import located
 from heliograph.storage.provenance import texts_in
 from heliograph.storage.run_folder import (
     CONFIG,

@@ -4,10 +4,9 @@ It runs the same networks as in its team. Agents that share a policy are rows of
 those of the one agent, and its own is read off.
 """
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -274,30 +273,6 @@ class LoneAgent:
         generator: torch.Generator | None = None,
     ) -> Thought:
         """Perceive, speak and listen for so many rounds; all tensors, without a look at their values."""
-        with self._aged(age):
-            return self._thought(
-                observation, memory=memory, last_action=last_action, last_message=last_message, payloads=payloads,
-                masks=masks, channel=channel, rounds=rounds, speaking=speaking, generator=generator,
-            )  # fmt: skip
-
-    @contextlib.contextmanager
-    def _aged(self, age: Tensor) -> Iterator[None]:
-        """Tell normalisers that go by it how long the episode has lasted."""
-        norms = [norm for norm in self.network.message_norms() if norm.num_steps is not None]
-        before = [norm.age for norm in norms]
-        for norm in norms:
-            norm.age = age
-        try:
-            yield
-        finally:
-            for norm, one in zip(norms, before, strict=True):
-                norm.age = one
-
-    def _thought(
-        self, observation: Tree, *, memory: Tensor, last_action: Tensor, last_message: Tensor | None,
-        payloads: Sequence[Tensor], masks: Sequence[Tensor], channel: Tree, rounds: int, speaking: bool,
-        generator: torch.Generator | None,
-    ) -> Thought:  # fmt: skip
         network, row = self.network, _Rows(self.num_agents)
         inputs = Inputs(
             observation=map_tensors(row, observation),
@@ -307,7 +282,7 @@ class LoneAgent:
         )
         talks = network.communicates and not self.team.silent
         early = talks and self.timing is Timing.NEXT_STEP
-        inbox = network.hear(*row.offered(payloads[0], masks[0])) if early else None
+        inbox = network.hear(*row.offered(payloads[0], masks[0]), age=age) if early else None
         past = taken_apart(row(memory), self.model.memory_size)
         seen: Perceived = self.model.perceive(network.encode(inputs), past, inbox)
         thought = Thought(hidden=seen.hidden, memory=seen.memory, channel=channel, payloads=[], symbols=[], leaves=[])
@@ -316,7 +291,7 @@ class LoneAgent:
             if self.model.listens(r) and r < self.rounds:
                 shape = (1, self.num_agents, len(self.team.layout.agents))
                 draw = self.model.draw(shape, round_index=r, choice=self.choice, generator=generator)
-                heard = network.hear(*row.offered(payloads[r], masks[r]), round_index=r, draw=draw)
+                heard = network.hear(*row.offered(payloads[r], masks[r]), round_index=r, draw=draw, age=age)
                 thought.hidden = self.model.listen(thought.hidden, heard)
         if talks and self.model.remembers:
             thought.memory = network.remember(thought.hidden, thought.memory, observing=None)

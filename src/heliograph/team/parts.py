@@ -62,10 +62,9 @@ class TeamParts(nn.Module, ABC):
         self.register_buffer("_seated", layout.default_assignment(), persistent=False)
         talking = self._rounds_of[self._seated] > torch.arange(self.rounds).unsqueeze(1)
         self.register_buffer("_talking", talking, persistent=False)
-        self.timed_norms = [
-            norm for p in communicating for norm in policies[p].message_norms() if norm.num_steps is not None
-        ]
-        """The normalisers of messages that go by how long an episode has lasted."""
+        norms = [norm for p in communicating for norm in policies[p].message_norms()]
+        self.counts_steps = any(norm.num_steps is not None for norm in norms)
+        """Whether a normaliser of messages goes by how long an episode has lasted."""
         self._timings = {policies[p].model.timing for p in layout.policies}
         self.with_memory = [p for p in layout.policies if policies[p].model.memory_size]
         """The policies whose models have a memory."""
@@ -116,7 +115,7 @@ class TeamParts(nn.Module, ABC):
         }
         channel = self.channel.initial_state(num_envs, num_agents, device, rounds=self.rounds)
         said = torch.zeros(num_envs, num_agents, self.channel.word_size, device=device) if self.spells else None
-        age = torch.zeros(num_envs, dtype=torch.long, device=device) if self.timed_norms else None
+        age = torch.zeros(num_envs, dtype=torch.long, device=device) if self.counts_steps else None
         return TeamState(
             memory=memory, last_action=last_action, inbox=inbox, channel=channel, assignment=assignment,
             last_message=said, age=age,

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from heliograph.channels.base import Channel
 from heliograph.functional import surely_none
 from heliograph.models.base import Model
-from heliograph.models.blocks import MessageNorm, RunningMoments, is_image, leaf_spaces
+from heliograph.models.blocks import MessageNorm, NormedDecoder, RunningMoments, is_image, leaf_spaces
 from heliograph.models.linearly_heard import LinearlyHeard
 from heliograph.models.structure import where_agents
 from heliograph.models.word_networks import build_listener, build_speaker
@@ -82,11 +82,7 @@ class Policy(nn.Module):
         self.spells = self.communicates and channel.spelling is not None
         self.message_encoder = build_speaker(model, channel) if self.communicates else None
         self.message_decoder = build_listener(model, channel) if self.communicates else None
-        self._norms = (
-            []
-            if self.message_decoder is None
-            else [m for m in self.message_decoder.modules() if isinstance(m, MessageNorm)]
-        )
+        self._norms = _norms_in(self.message_decoder)
         self.normaliser = ObservationNormaliser(model.spec.observation_space) if normalise_observations else None
         self.requires_grad_(model.trainable)
         self.register_load_state_dict_pre_hook(_take_older_names)
@@ -110,20 +106,31 @@ class Policy(nn.Module):
         return self.message_encoder(features, guide=spelling.guide, choose=spelling.choose)
 
     def hear(
-        self, payload: Tensor, mask: Bool[Tensor, "*batch A K"], *, round_index: int = 0, draw: Tree = None
+        self,
+        payload: Tensor,
+        mask: Bool[Tensor, "*batch A K"],
+        *,
+        round_index: int = 0,
+        draw: Tree = None,
+        age: Int[Tensor, " B"] | None = None,
     ) -> Heard:
-        """Return what these agents get from the channel; `payload` is [..., A or 1, K, P]."""
+        """Return what these agents get from the channel; `payload` is [..., A or 1, K, P].
+
+        `age`, how long the episodes have lasted, is what decoders need that normalise step by step.
+        """
         if self.message_decoder is None:
             raise RuntimeError("this policy does not communicate")
-        for norm in self._norms:
-            if norm.per_step:
-                norm.expect(mask, shared=payload.shape[-3] == 1)
         about: Any = {"mask": mask, "round_index": round_index, "draw": draw}
         if isinstance(self.message_decoder, nn.Linear):
             return LinearlyHeard(payload=payload, decoder=self.message_decoder, **about)
         if self.spells and surely_none(mask):  # nobody reads: to read words takes a step of a network for each symbol
             return Heard(messages=payload.new_zeros(*payload.shape[:-1], self.model.message_size), **about)
-        return Heard(messages=self.message_decoder(payload), **about)
+        if not self._norms:
+            return Heard(messages=self.message_decoder(payload), **about)
+        arriving = None
+        if any(norm.per_step for norm in self._norms):  # all hearers may be offered the same messages
+            arriving = mask.any(-2, keepdim=True) if payload.shape[-3] == 1 else mask
+        return Heard(messages=self.message_decoder(payload, arriving=arriving, age=age), **about)
 
     def remember(self, hidden: Tree, memory: Tree, *, observing: Bool[Tensor, "B A"] | None) -> Tree:
         """The memory after listening, of those who observe (None: all do)."""
@@ -133,6 +140,20 @@ class Policy(nn.Module):
     def message_norms(self) -> list[MessageNorm]:
         """The normalisers of incoming messages, whose statistics the learner moves."""
         return self._norms
+
+
+def _norms_in(decoder: nn.Module | None) -> list[MessageNorm]:
+    if decoder is None:
+        return []
+    norms = [module for module in decoder.modules() if isinstance(module, MessageNorm)]
+    if isinstance(decoder, NormedDecoder) and norms == [decoder[0]]:
+        return norms
+    if norms:
+        raise TypeError(
+            f"the message decoder is a {type(decoder).__name__} with a MessageNorm in it, which nobody would tell what "
+            "arrives and when: return NormedDecoder(norm, *layers) from build_message_decoder"
+        )
+    return []
 
 
 def _take_older_names(policy: nn.Module, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:

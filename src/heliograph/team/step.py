@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from heliograph.functional import surely_none
@@ -49,7 +49,9 @@ def step(
         rivals = None if team.one_team else team.team_of_agent
         received = deliver(waiting, arrivals, masks.edges, team_of_agent=rivals)
         received = draws.received(received, arrivals, masks.edges)
-        hidden, weights = aggregate_messages(team, hidden, here, received, draws=listening[r], round_index=r)
+        hidden, weights = aggregate_messages(
+            team, hidden, here, received, draws=listening[r], round_index=r, age=state.age
+        )
         if r == 0:
             inbox = team.unread(received, **who, timing=Timing.SAME_STEP)
             weights = core.attention | weights
@@ -93,8 +95,6 @@ def run_core(
     that does not stays as it was (`observing` None: all observe).
     """
     core = Core({}, {}, {}, {})
-    for norm in team.timed_norms:
-        norm.age = state.age
     for policy in team.layout.policies:
         network, slots = team.policies[policy], team.layout.slots(policy)
         before = state.memory[policy]
@@ -104,7 +104,7 @@ def run_core(
             core.hidden[policy] = nothing_of(network.model.hidden_size, *lead, device=state.inbox.mask.device)
             continue
         reads = network.communicates and network.model.timing is Timing.NEXT_STEP and not team.silent
-        inbox = network.hear(*offered(state.inbox, slots)) if reads else None
+        inbox = network.hear(*offered(state.inbox, slots), age=state.age) if reads else None
         seen = features[policy]
         if isinstance(seen, PresentRows):
             out, core.rows[policy] = perceived_rows(network.model, seen, before, inbox)
@@ -148,6 +148,7 @@ def aggregate_messages(
     *,
     draws: Mapping[str, Tree],
     round_index: int,
+    age: Int[Tensor, " B"] | None,
 ) -> tuple[dict[str, Tree], dict[str, Tensor]]:
     """Hidden features after listening in a round, and the weights of the models that attend, by policy."""
     listened, attention = dict(hidden), {}
@@ -155,7 +156,7 @@ def aggregate_messages(
         if policy in here:
             network = team.policies[policy]
             payload, mask = offered(inbox, team.layout.slots(policy))
-            heard = network.hear(payload, mask, round_index=round_index, draw=draws[policy])
+            heard = network.hear(payload, mask, round_index=round_index, draw=draws[policy], age=age)
             listened[policy] = network.model.listen(hidden[policy], heard)
             if heard.attention is not None:
                 attention[policy] = heard.attention

@@ -1,4 +1,4 @@
-"""Checks of a recipe: what it says of itself, and that it and its twins can be trained as they are."""
+"""Checks of a recipe: what it says of itself, and that it and its controls can be trained as they are."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -27,16 +27,16 @@ def check_goal(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] | Non
 
 @component_check
 def check_trainable(make_recipe: MakeRecipe, *, env_settings: Mapping[str, Any] | None = None) -> None:
-    """Its settings, and those of its twins, pass every check before training.
+    """Its settings, and those of its controls, pass every check before training.
 
     `env_settings` replace some of its own: a large environment can be checked in small.
     """
-    from heliograph.experiments.settings import settings_from, twin_of  # Ray takes seconds to import
+    from heliograph.experiments.settings import control_of, settings_from  # Ray takes seconds to import
     from heliograph.rllib.runs.configured import config_of
 
     recipe = make_recipe()
     own = {**recipe.settings.get("env_settings", {}), **(env_settings or {})}
     settings = settings_from({**recipe.settings, "env_settings": own})
-    twins = [twin_of(settings, kind) for kind in recipe.twins]
-    for made in (settings, *twins):
+    controls = [control_of(settings, kind) for kind in recipe.control_kinds]
+    for made in (settings, *controls):
         config_of(made).validate()

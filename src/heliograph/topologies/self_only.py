@@ -1,4 +1,4 @@
-"""Everyone hears itself alone (the self-only twin)."""
+"""Everyone hears itself alone (the self-only control)."""
 
 import torch
 

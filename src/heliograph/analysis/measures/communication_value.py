@@ -11,9 +11,9 @@ LEAST_ROOM = 1e-9
 def communication_value(episode_return: float, silent_return: float, full_return: float) -> float:
     """(R - R_silent) / (R_full - R_silent): 0 for no better than silence, 1 for as good as knowing everything.
 
-    R_silent is the return of a silent twin that was trained on an equal budget, not of the same team with its messages
-    taken away: that one has learnt to rely on them. R_full is that of full information. Below 0 where talking harms,
-    above 1 where the scores are no bounds. Undefined where full information gains nothing over silence.
+    R_silent is the return of a no-communication control that was trained on an equal budget, not of the same team with
+    its messages taken away: that one has learnt to rely on them. R_full is that of full information. Below 0 where
+    talking harms, above 1 where the scores are no bounds. Undefined where full information gains nothing over silence.
     """
     room = full_return - silent_return
     if not room > LEAST_ROOM:
