@@ -19,7 +19,7 @@ from heliograph.envs.particle_task import ParticleTask
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_of
 from heliograph.experiments.settings import control_of, settings_from
 from heliograph.storage.run_folder import Run
-from tests.envs.mpe2_control import WITH_WORDS
+from tests.envs.mpe2_twin import WITH_WORDS
 
 SETTINGS: dict[str, Any] = {
     "env": "mpe_speaker_listener", "env_settings": {"words": "task", "steps": 6}, "model": "feedforward",

@@ -24,7 +24,7 @@ from heliograph.envs.scene import Shape
 from heliograph.experiments.choices import TeamChoices
 from heliograph.rollouts.sampler import Sampler
 from heliograph.testing.small_teams import small_team
-from tests.envs.mpe2_control import NAMES, WITH_WORDS, Apart, played_together
+from tests.envs.mpe2_twin import NAMES, WITH_WORDS, Apart, played_together
 
 TOLERANCE = 1e-5
 SLOW = {"mpe_world_comm"}
