@@ -12,9 +12,10 @@ import pytest
 from heliograph import registry
 from heliograph.analysis.interventions import Messages
 from heliograph.cli import arguments, main
-from heliograph.cli.choosing import MAIN, jobs_of, settings_from_arguments, twins_of
+from heliograph.cli.choosing import jobs_of, settings_from_arguments
 from heliograph.cli.shown import jsonable, share_done
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.jobs import MAIN, twins_of
 from heliograph.experiments.settings import COLUMNS, EVALUATED, TWINS, TrainSettings, check_training, settings_from
 from heliograph.reports.run_results import METRICS
 from heliograph.storage.run_folder import write_config, write_team

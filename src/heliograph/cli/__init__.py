@@ -41,6 +41,11 @@ MODULES = {
     "diff": "showing",
 }
 """Where the function `run_COMMAND` of a command is, if not in `reading`; it is imported with the command alone."""
+TRAINING = (
+    "clip_param", "entropy_coeff", "gamma", "grad_clip", "lambda_", "lr", "message_entropy_coeff", "minibatch_size",
+    "num_envs_per_env_runner", "num_epochs", "target_kl", "train_batch_size_per_learner", "vf_loss_coeff",
+)  # fmt: skip
+"""Settings of `--set training`, of PPO's, that are likely to be given as options."""
 ADVICE = "; if you trust it"
 """How the end of an error begins that code is not trusted."""
 MOST = 4000
@@ -81,11 +86,19 @@ def _parsed(words: list[str]) -> Any:
     name, _, value = unknown.lstrip("-").partition("=")
     near = [f"--{found}" for found in difflib.get_close_matches(name, sorted(own), n=2)]
     key = name.replace("-", "_")
-    setting = [f"--set training.{key}={value or 'VALUE'}"] if "set" in own and unknown.startswith("--") else []
-    meant = f"; did you mean {' or '.join([*near, *setting])}?" if near or setting else "."
-    told = f"heliograph {given.command}: error: unknown {printable(unknown)}{meant}"
+    meant = _setting_meant(key) if "set" in own and unknown.startswith("--") else None
+    setting = [] if meant is None else [f"--set training.{meant}={value or 'VALUE'}"]
+    hint = f"; did you mean {' or '.join([*near, *setting])}?" if near or setting else "."
+    told = f"heliograph {given.command}: error: unknown {printable(unknown)}{hint}"
     print(f"{told} See heliograph {given.command} --help", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _setting_meant(key: str) -> str | None:
+    """Return the setting of the algorithm that somebody gave as an option, if it is one."""
+    initials = "".join(part[:1] for part in key.split("_"))
+    near = difflib.get_close_matches(key, TRAINING, n=1, cutoff=0.7)
+    return key if key in TRAINING else initials if initials in TRAINING else near[0] if near else None
 
 
 def _failure(error: BaseException) -> tuple[int, str]:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph import registry
-from heliograph.cli.choosing import Job, jobs_of, settings_from_arguments, twins_of
+from heliograph.cli.choosing import jobs_of, settings_from_arguments
 from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
+from heliograph.experiments.jobs import Job, check_twins, twins_of
 from heliograph.experiments.settings import check_training, settings_from
 from heliograph.storage.run_folder import CONFIG
 
@@ -39,7 +40,9 @@ def run_train(given: Any) -> Shown:
     what = settings_from_arguments(given)
     out = pathlib.Path(given.out).absolute()
     jobs = jobs_of(what, out=out, seeds=given.seeds)
-    from heliograph.cli.plan import refuse_runs
+    if given.controls is not None:
+        check_twins(what.settings, what.controls)
+    from heliograph.rllib.runs.plan import refuse_runs
 
     if not given.overwrite:
         refuse_runs(jobs, out, controls=what.controls)
