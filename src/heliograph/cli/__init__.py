@@ -15,7 +15,7 @@ from typing import Any
 from heliograph.cli.arguments import build_parser
 from heliograph.hardware import patient_threads
 from heliograph.importing import looking_in
-from heliograph.memory import is_exhausted
+from heliograph.memory import collecting_later, end_without_collecting, is_exhausted
 from heliograph.rllib.failures import RunError, exit_called
 from heliograph.texts import one_line, printable
 
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parsed(list(sys.argv[1:] if arguments is None else arguments))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     patient_threads()
+    end_without_collecting()
     try:
         with _interruptible():
             _run(given, typed=list(sys.argv[1:] if arguments is None else arguments))
@@ -179,6 +180,7 @@ def _settle_matplotlib(command: str) -> None:
 
 
 def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
-    module = importlib.import_module(f"heliograph.cli.{MODULES.get(name, 'reading')}")
+    with collecting_later():
+        module = importlib.import_module(f"heliograph.cli.{MODULES.get(name, 'reading')}")
     command: Callable[[Any], tuple[Any, Callable[[Any], None]]] = getattr(module, f"run_{name}")
     return command

@@ -241,7 +241,7 @@ class Workers:
     def _start(self) -> _Worker:
         stderr = tempfile.TemporaryFile("w+", encoding="utf8")
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "heliograph.rllib.runs.worker"],  # -P: nothing of where one is
+            [sys.executable, "-P", "-m", "heliograph.rllib.runs.worker_process"],  # -P: nothing of where one is
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

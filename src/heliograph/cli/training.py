@@ -11,6 +11,7 @@ from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
 from heliograph.experiments.jobs import Job, check_twins, twins_of
 from heliograph.experiments.settings import check_training, settings_from
+from heliograph.memory import collecting_later
 from heliograph.storage.run_folder import CONFIG
 
 Shown = tuple[Any, Callable[[Any], None]]
@@ -32,7 +33,8 @@ def run_train(given: Any) -> Shown:
     """`heliograph train`."""
     if given.resume is not None:
         _refuse_with_resume(given)
-        from heliograph.cli.making import continued
+        with collecting_later():
+            from heliograph.cli.making import continued
 
         return continued(given)
     if given.out is None:
@@ -42,12 +44,14 @@ def run_train(given: Any) -> Shown:
     jobs = jobs_of(what, out=out, seeds=given.seeds)
     if given.controls is not None:
         check_twins(what.settings, what.controls)
-    from heliograph.rllib.runs.plan import refuse_runs
+    with collecting_later():
+        from heliograph.rllib.runs.plan import refuse_runs
 
     if not given.overwrite:
         refuse_runs(jobs, out, controls=what.controls)
     check_training(what.settings)
-    from heliograph.cli.making import begun
+    with collecting_later():
+        from heliograph.cli.making import begun
 
     return begun(jobs, given, controls=what.controls)
 

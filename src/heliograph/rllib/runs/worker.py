@@ -90,7 +90,3 @@ def _say(events: TextIO, **event: Any) -> None:
     with contextlib.suppress(BrokenPipeError):
         events.write(json.dumps(event, default=plain) + "\n")
         events.flush()
-
-
-if __name__ == "__main__":
-    run_jobs()
