@@ -11,13 +11,14 @@ from heliograph import registry
 from heliograph.analysis.corpus import load_corpus
 from heliograph.analysis.recording import record
 from heliograph.cli.arguments import build_parser
-from heliograph.cli.choosing import Job, settings_from_arguments
-from heliograph.cli.plan import PLAN, Plan, read_plan, write_plan
+from heliograph.cli.choosing import settings_from_arguments
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_for
+from heliograph.experiments.jobs import Job
 from heliograph.experiments.older_defaults import brought_up
 from heliograph.experiments.settings import settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.renamed import RECIPES
+from heliograph.rllib.runs.plan import PLAN, Plan, read_plan, write_plan
 from heliograph.storage.run_folder import (
     CONFIG,
     TEAM,

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from heliograph.cli.arguments import build_parser
-from heliograph.cli.choosing import MAIN, Job, controls_of, settings_from_arguments
-from heliograph.cli.plan import PLAN, Plan, read_plan, write_plan
+from heliograph.cli.choosing import settings_from_arguments
 from heliograph.cli.shown import best_control
 from heliograph.envs.predator_prey import PredatorPrey
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_team, facts_of
+from heliograph.experiments.jobs import MAIN, Job, controls_of
 from heliograph.experiments.settings import control_of, settings_from
 from heliograph.recipes.base import Recipe
 from heliograph.reports.run_results import best_control_of, flat_settings
+from heliograph.rllib.runs.plan import PLAN, Plan, read_plan, write_plan
 from heliograph.rollouts.sampler import Sampler
 from heliograph.storage.run_folder import SUMMARY, read_config, write_config, write_json
 from heliograph.team.team import Team

@@ -70,6 +70,12 @@ def test_the_page_holds_every_moment_and_needs_no_network(folder: pathlib.Path, 
     assert not re.search(r'(src|href)="(https?:)?//', page)
     table = pd.read_csv(folder / "timelapse.csv")
     assert len(table) == 3 and table["iteration"].tolist() == [0, 2, 10]
+    (folder / "timelapse.html").write_text("mine")
+    assert main(["timelapse", str(folder)]) == 2
+    assert "timelapse.html exists already" in capsys.readouterr().err
+    assert (folder / "timelapse.html").read_text() == "mine"
+    assert main(["timelapse", str(folder), "--overwrite"]) == 0
+    assert (folder / "timelapse.html").read_text(encoding="utf8") == page
 
 
 def test_a_strangers_words_cannot_end_the_script(corpus: Corpus, tmp_path: pathlib.Path) -> None:

@@ -11,12 +11,15 @@ import pytest
 
 from heliograph import registry
 from heliograph.analysis.interventions import Messages
-from heliograph.cli import arguments, main
-from heliograph.cli.choosing import MAIN, controls_of, jobs_of, settings_from_arguments
+from heliograph.cli import TRAINING, arguments, main
+from heliograph.cli.choosing import jobs_of, settings_from_arguments
 from heliograph.cli.shown import jsonable, share_done
 from heliograph.experiments.choices import EnvChoice, TeamChoices, build_env, build_team, facts_of
+from heliograph.experiments.jobs import MAIN, controls_of
 from heliograph.experiments.settings import COLUMNS, EVALUATED, TrainSettings, check_training, settings_from
 from heliograph.reports.run_results import METRICS
+from heliograph.rllib.ppo import CommPPOConfig
+from heliograph.rllib.runs.described import known_settings
 from heliograph.storage.run_folder import write_config, write_team
 from heliograph.types import Choice
 
@@ -32,7 +35,7 @@ FROZEN = {
         "--patience", "--overwrite", "--config", "--policy", "--freeze", "--gpus",
         "--wandb", "--mlflow", "--callbacks", "--learn-from", "--population", "--size", "--record-every",
     },
-    "controls": {"run", "--only", "--jobs"},
+    "controls": {"run", "--only", "--jobs", "--overwrite"},
     "show": {"run"},
     "diff": {"first", "second"},
     "evaluate": RUN | {"--actions", "--env", "--messages", "--policy"},
@@ -47,7 +50,7 @@ FROZEN = {
     "report": RUN | {"--out", "--overwrite"},
     "export": {"run", "out", "--policy", "--overwrite", "--trust", "--with-source", "--agent", "--format"},
     "compare": {"runs", "--out", "--metric", "--seed", "--overwrite"},
-    "timelapse": {"path", "--out"},
+    "timelapse": {"path", "--out", "--overwrite"},
     "crossplay": {"runs", "--exchange", "--episodes", "--seed", "--trust", "--script"},
     "sweep": {
         "target", "--out", "--grid", "--seeds", "--scheduler", "--grace", "--metric", "--model", "--channel",
@@ -341,9 +344,44 @@ def test_one_component_is_told_with_its_settings(
     assert lines[0] == found["about"].split("\n")[0] and any(line.startswith(setting) for line in lines)
 
 
-def test_an_unknown_component_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "models", "cnett"]) == 2
-    assert "did you mean 'cnet'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["models", "cnett"], "did you mean 'cnet'"),
+        (["cnett"], "did you mean 'cnet'"),
+        (["none"], "none is several things: heliograph list channels none or heliograph list topologies none"),
+        (["modls", "cnet"], "did you mean 'models'"),
+    ],
+)
+def test_an_unknown_component_is_told_with_the_nearest(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_component_is_found_by_its_name_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "models", "cnet", "--json"]) == main(["list", "cnet", "--json"]) == 0
+    both = capsys.readouterr().out
+    assert both[: len(both) // 2] == both[len(both) // 2 :]
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--lr=1", "did you mean --set training.lr=1?"),
+        ("--learning-rate=1", " or --set training.lr=1?"),
+        ("--mini-batch-size=64", "did you mean --set training.minibatch_size=64?"),
+        ("--quiet", "unknown --quiet. See"),
+    ],
+)
+def test_a_setting_that_is_given_as_an_option_is_told_as_a_setting_that_there_is(
+    option: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "speaker_listener", option])
+    assert told in capsys.readouterr().err
+    assert set(TRAINING) <= set(known_settings(CommPPOConfig()))
 
 
 def test_what_to_train_in_is_not_taken_for_a_control(capsys: pytest.CaptureFixture[str]) -> None:

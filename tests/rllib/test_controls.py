@@ -43,6 +43,8 @@ def test_a_control_is_trained_as_long_as_its_run_took(tmp_path: pathlib.Path, ca
     before = (run / "silent" / SUMMARY).stat().st_mtime_ns
     assert main(command) == 0  # nothing is missing any more
     assert (run / "silent" / SUMMARY).stat().st_mtime_ns == before
+    assert main([*command, "--overwrite"]) == 0
+    assert (run / "silent" / SUMMARY).stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ import safetensors.torch
 import torch
 
 from heliograph.cli import main
-from heliograph.cli.choosing import Job
-from heliograph.cli.plan import PLAN, Plan, read_plan, standing, write_plan
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
+from heliograph.experiments.jobs import Job
 from heliograph.importing import looking_in
 from heliograph.rllib.failures import RunError
 from heliograph.rllib.runs import train as training
@@ -26,6 +25,7 @@ from heliograph.rllib.runs.checkpoints import (
     write_checkpoint,
 )
 from heliograph.rllib.runs.finished import finished_run, spent
+from heliograph.rllib.runs.plan import PLAN, Plan, read_plan, standing, write_plan
 from heliograph.rllib.runs.records import read_progress
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.sweep import Trial, sweep

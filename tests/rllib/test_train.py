@@ -11,9 +11,9 @@ import torch
 from heliograph.analysis.evaluate import evaluate
 from heliograph.analysis.exact import exact_return
 from heliograph.cli import main, training
-from heliograph.cli.choosing import Job
 from heliograph.cli.running import run_all
 from heliograph.cli.shown import Display
+from heliograph.experiments.jobs import Job
 from heliograph.experiments.settings import COLUMNS, TrainSettings, control_of, settings_from
 from heliograph.hardware import num_cores
 from heliograph.registry import UnknownNameError

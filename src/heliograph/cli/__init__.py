@@ -15,7 +15,7 @@ from typing import Any
 from heliograph.cli.arguments import build_parser
 from heliograph.hardware import patient_threads
 from heliograph.importing import looking_in
-from heliograph.memory import is_exhausted
+from heliograph.memory import collecting_later, end_without_collecting, is_exhausted
 from heliograph.rllib.failures import RunError, exit_called
 from heliograph.texts import one_line, printable
 
@@ -41,6 +41,11 @@ MODULES = {
     "diff": "showing",
 }
 """Where the function `run_COMMAND` of a command is, if not in `reading`; it is imported with the command alone."""
+TRAINING = (
+    "clip_param", "entropy_coeff", "gamma", "grad_clip", "lambda_", "lr", "message_entropy_coeff", "minibatch_size",
+    "num_envs_per_env_runner", "num_epochs", "target_kl", "train_batch_size_per_learner", "vf_loss_coeff",
+)  # fmt: skip
+"""Settings of `--set training`, of PPO's, that are likely to be given as options."""
 ADVICE = "; if you trust it"
 """How the end of an error begins that code is not trusted."""
 MOST = 4000
@@ -52,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parsed(list(sys.argv[1:] if arguments is None else arguments))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     patient_threads()
+    end_without_collecting()
     try:
         with _interruptible():
             _run(given, typed=list(sys.argv[1:] if arguments is None else arguments))
@@ -81,11 +87,19 @@ def _parsed(words: list[str]) -> Any:
     name, _, value = unknown.lstrip("-").partition("=")
     near = [f"--{found}" for found in difflib.get_close_matches(name, sorted(own), n=2)]
     key = name.replace("-", "_")
-    setting = [f"--set training.{key}={value or 'VALUE'}"] if "set" in own and unknown.startswith("--") else []
-    meant = f"; did you mean {' or '.join([*near, *setting])}?" if near or setting else "."
-    told = f"heliograph {given.command}: error: unknown {printable(unknown)}{meant}"
+    meant = _setting_meant(key) if "set" in own and unknown.startswith("--") else None
+    setting = [] if meant is None else [f"--set training.{meant}={value or 'VALUE'}"]
+    hint = f"; did you mean {' or '.join([*near, *setting])}?" if near or setting else "."
+    told = f"heliograph {given.command}: error: unknown {printable(unknown)}{hint}"
     print(f"{told} See heliograph {given.command} --help", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _setting_meant(key: str) -> str | None:
+    """Return the setting of the algorithm that somebody gave as an option, if it is one."""
+    initials = "".join(part[:1] for part in key.split("_"))
+    near = difflib.get_close_matches(key, TRAINING, n=1, cutoff=0.7)
+    return key if key in TRAINING else initials if initials in TRAINING else near[0] if near else None
 
 
 def _failure(error: BaseException) -> tuple[int, str]:
@@ -166,6 +180,7 @@ def _settle_matplotlib(command: str) -> None:
 
 
 def _command(name: str) -> Callable[[Any], tuple[Any, Callable[[Any], None]]]:
-    module = importlib.import_module(f"heliograph.cli.{MODULES.get(name, 'reading')}")
+    with collecting_later():
+        module = importlib.import_module(f"heliograph.cli.{MODULES.get(name, 'reading')}")
     command: Callable[[Any], tuple[Any, Callable[[Any], None]]] = getattr(module, f"run_{name}")
     return command

@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _list(commands: Any) -> None:
     p = _command(commands, "list", "what there is to choose from, with a line on each")
-    p.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=f"{', '.join(KINDS)}; default all")
+    p.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(KINDS)}; default all; or a name alone")
     p.add_argument("name", nargs="?", metavar="NAME", help="tell all of this one: settings, defaults, docstring, paper")
 
 
@@ -92,6 +92,7 @@ def _controls(commands: Any) -> None:
     p = _command(commands, "controls", "train the controls (no communication, random messages) of runs that have none")
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs")
     p.add_argument("--only", choices=CONTROLS, help="this one alone; self: agents hear only themselves")
+    _add_overwrite(p, "the controls that are there (default: they stay, and only missing ones are trained)")
     p.add_argument("--jobs", type=positive_count, metavar="N", help="runs at the same time (default: as many as cores)")
 
 
@@ -156,6 +157,7 @@ def _timelapse(commands: Any) -> None:
         help="a run that was trained with --record-every, a folder of corpora, or several corpora in order",
     )  # fmt: skip
     p.add_argument("--out", metavar="FILE.html", help="the page (default: timelapse.html in RUN); beside it FILE.csv")
+    _add_overwrite(p, "the page and the table where they exist")
 
 
 def _analyze(commands: Any) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from heliograph import registry
 from heliograph.experiments.controls import USUAL_CONTROLS
-from heliograph.experiments.settings import TrainSettings, control_of, settings_from
+from heliograph.experiments.jobs import MAIN, Job
+from heliograph.experiments.recipe_paths import recipe_at
+from heliograph.experiments.settings import TrainSettings, settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.stopping import plain_goals
 from heliograph.experiments.team_settings import BESIDE, LESSONS
@@ -34,21 +36,10 @@ OPTIONS = {
     for name in ("freeze", "callbacks", "learn_from", "checkpoint_every", "evaluate_every", "record_every", *TRACKERS)
 }  # fmt: skip
 """Options of commands that are settings as they are, and what these are called."""
+FREEZING = ("freeze", "policies_to_train")
+"""Keys that somebody who knows RLlib or files of settings looks for in `team`."""
 OTHER_SECTIONS = ("team", "loss")
 """Sections whose keys are not settings of one component: those of `loss` are auxiliary losses, set to coefficients."""
-MAIN = "team"
-"""What a single run is called beside its controls."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Job:
-    """A run to make, or to go on with: its name in what is shown, its settings, and its folder."""
-
-    name: str
-    settings: TrainSettings
-    out: pathlib.Path
-    overwrite: bool = False
-    resume: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,15 +113,6 @@ def jobs_of(chosen: Chosen, *, out: pathlib.Path, seeds: Iterable[int] | None) -
     return [Job(name=f"seed_{s}", settings=settings[s], out=out / f"seed_{s}") for s in seeds]
 
 
-def controls_of(job: Job, kinds: Iterable[str] = USUAL_CONTROLS, *, env_steps: int | None = None) -> list[Job]:
-    """Controls of a run, on its budget (`env_steps`: what it took where it ended by `until`)."""
-    prefix = "" if job.name == MAIN else f"{job.name}/"
-    return [
-        Job(name=prefix + kind, settings=control_of(job.settings, kind, env_steps=env_steps), out=job.out / kind)
-        for kind in kinds
-    ]
-
-
 def pairs(texts: Iterable[str], *, option: str) -> Iterable[tuple[str, str]]:
     """KEY=VALUE, split."""
     for text in texts:
@@ -155,6 +137,8 @@ def _of_target(target: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     if registry.is_known("recipe", target):
         recipe: Recipe = registry.load("recipe", target)()
         return dict(recipe.settings), recipe.control_kinds
+    if ":" in target and (own := recipe_at(target)) is not None:
+        return dict(own.settings), own.control_kinds
     if target in envs or ":" in target:
         return {"env": target}, ()
     raise registry.UnknownNameError(what="environment or recipe", name=target, valid=[*envs, *recipes])
@@ -168,6 +152,8 @@ def _set(settings: dict[str, Any], texts: Iterable[str]) -> None:
         if not key:
             raise ValueError(f"--set {path}={text}: must be SECTION.KEY=VALUE")
         if section == "team":
+            if key in FREEZING:
+                raise ValueError(f"--set {path}={text}: policies are frozen by an option of its own, --freeze NAME")
             if key not in TEAM:
                 raise registry.UnknownNameError(what="setting of team", name=key, valid=list(TEAM))
             settings[key] = value_of(text)

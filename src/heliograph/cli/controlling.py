@@ -5,15 +5,16 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from heliograph.cli.choosing import MAIN, Job, controls_of
 from heliograph.cli.making import Making, names_code
-from heliograph.cli.plan import PLAN
 from heliograph.cli.shown import Display, console, summary_table
 from heliograph.experiments.controls import USUAL_CONTROLS
+from heliograph.experiments.jobs import MAIN, Job, controls_of
 from heliograph.experiments.settings import has_own_words
 from heliograph.reports.run_results import find_runs, flat_settings, read_summary
+from heliograph.rllib.runs.one_run import resumed_settings
+from heliograph.rllib.runs.plan import PLAN
+from heliograph.rllib.runs.run_lock import cleared
 from heliograph.rllib.runs.saved import BEYOND
-from heliograph.rllib.runs.train import resumed_settings
 from heliograph.storage.run_folder import RunFolderError, read_config
 
 __all__ = ["run_controls"]
@@ -27,6 +28,8 @@ def run_controls(given: Any) -> Shown:
     runs = _runs(folder)
     kinds = (given.only,) if given.only else USUAL_CONTROLS
     controls = [control for job in runs for control in _controls(job, kinds)]
+    for control in controls if given.overwrite else ():
+        cleared(control.out, overwrite=True)
     making = Making(given=given, remedy=f"heliograph controls {shlex.quote(given.run)}")
     with Display({}, err=given.json) as display:
         summaries = making.make(controls, display, budget_of=lambda job: {"iterations": None, "env_steps": None})

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from heliograph.analysis.evaluate import value_of_communication
-from heliograph.cli.choosing import Job
 from heliograph.cli.shown import cell, console, print_table, protocol_cell
 from heliograph.cli.telling import episodes_told, show_episodes, show_protocol
 from heliograph.experiments.choices import bounds_of
+from heliograph.experiments.jobs import Job
 from heliograph.protocols.protocol import protocol_in
 from heliograph.reports.report import write_report
 from heliograph.storage.run_folder import read_run

@@ -7,19 +7,19 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from heliograph.cli.choosing import MAIN, Job, controls_of
 from heliograph.cli.describing import roles_of, spaces_of
-from heliograph.cli.plan import PLAN, Plan, discard_runs, read_plan, replanned, standing, write_plan
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display, console, summary_table
 from heliograph.experiments.choices import opened
+from heliograph.experiments.jobs import MAIN, Job, controls_of
 from heliograph.experiments.settings import TrainSettings
 from heliograph.hardware import num_cores
 from heliograph.rllib.runs.configured import config_of
 from heliograph.rllib.runs.described import batch_of, batch_told
+from heliograph.rllib.runs.one_run import resume, resumed_settings
+from heliograph.rllib.runs.plan import PLAN, Plan, discard_runs, read_plan, replanned, standing, write_plan
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.session import quiet
-from heliograph.rllib.runs.train import resume, resumed_settings
 from heliograph.storage.run_folder import plain, read_config, untrusted_code
 
 __all__ = ["Making", "begun", "continued", "names_code"]

@@ -20,15 +20,27 @@ Shown = tuple[Any, Callable[[Any], None]]
 
 def run_list(given: Any) -> Shown:
     """`heliograph list`."""
-    if given.name is not None:
+    kind, name = (given.kind, given.name) if given.kind in (None, *KINDS) else _named_alone(given.kind, given.name)
+    if name is not None:
         from heliograph.cli.explaining import explained
 
-        return explained(KINDS[given.kind], given.name)
+        return explained(KINDS[kind], name)
     if given.kind == "recipes":
         return recipes_listed()
     kinds = [given.kind] if given.kind else list(KINDS)
     found = {kind: {n: registry.summary(KINDS[kind], n) for n in registry.names(KINDS[kind])} for kind in kinds}
     return (found[given.kind] if given.kind else found), lambda _: _show_list(found)
+
+
+def _named_alone(word: str, more: str | None) -> tuple[str, str]:
+    """The kind of a component that is named without it, and its name."""
+    kinds = [] if more is not None else [kind for kind in KINDS if registry.is_known(KINDS[kind], word)]
+    if len(kinds) > 1:
+        raise ValueError(f"{word} is several things: {' or '.join(f'heliograph list {kind} {word}' for kind in kinds)}")
+    if not kinds:
+        known = [] if more is not None else [name for kind in KINDS.values() for name in registry.names(kind)]
+        raise registry.UnknownNameError(what="kind of component, or name of one", name=word, valid=[*KINDS, *known])
+    return kinds[0], word
 
 
 def recipes_listed() -> Shown:

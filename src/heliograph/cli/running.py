@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, Protocol, runtime_checkable
 
-from heliograph.cli.choosing import Job
 from heliograph.cli.shown import Display
+from heliograph.experiments.jobs import Job
 from heliograph.hardware import cores_each
 from heliograph.rllib.failures import RunError
 
@@ -67,7 +67,7 @@ def run_all(
 
 
 def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[str, dict[str, Any]]:
-    from heliograph.rllib.runs.train import train
+    from heliograph.rllib.runs.one_run import train_alone
 
     summaries: dict[str, dict[str, Any]] = {}
     for job in jobs:
@@ -76,7 +76,7 @@ def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[st
         summaries[job.name] = (
             _resumed(job, on_progress=row, command=command)
             if job.resume
-            else train(job.settings, out=job.out, overwrite=job.overwrite, on_progress=row, command=command)
+            else train_alone(job.settings, out=job.out, overwrite=job.overwrite, on_progress=row, command=command)
         )
         display.end(job.name, summaries[job.name])
         if summaries[job.name]["stopped_by"] == "interrupt":
@@ -85,7 +85,7 @@ def _run_here(jobs: Sequence[Job], *, display: Display, command: str) -> dict[st
 
 
 def _resumed(job: Job, **more: Any) -> dict[str, Any]:
-    from heliograph.rllib.runs.train import resume
+    from heliograph.rllib.runs.one_run import resume
 
     return resume(job.out, iterations=job.settings.iterations, env_steps=job.settings.env_steps, **more)
 
@@ -241,7 +241,7 @@ class Workers:
     def _start(self) -> _Worker:
         stderr = tempfile.TemporaryFile("w+", encoding="utf8")
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "heliograph.rllib.runs.worker"],  # -P: nothing of where one is
+            [sys.executable, "-P", "-m", "heliograph.rllib.runs.worker_process"],  # -P: nothing of where one is
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -4,19 +4,20 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from heliograph.cli.choosing import Job, controls_of, kinds_of
+from heliograph.cli.choosing import kinds_of
 from heliograph.cli.comparing import as_json, show_comparison
 from heliograph.cli.grid import combinations, parse_grid, settings_of_combination, trial_name
 from heliograph.cli.making import Making
-from heliograph.cli.plan import discard_runs
 from heliograph.cli.running import command_line
 from heliograph.cli.shown import Display, console
 from heliograph.cli.trial_processes import made_here
+from heliograph.experiments.jobs import Job, controls_of
 from heliograph.experiments.settings import COLUMNS
 from heliograph.hardware import num_cores
 from heliograph.reports.run_groups import Comparison, compare
 from heliograph.rllib.cluster import answering_cluster
 from heliograph.rllib.runs import sweep as trials_of
+from heliograph.rllib.runs.plan import discard_runs
 from heliograph.rllib.runs.sweep import Trial, Unfinished
 from heliograph.rollouts.statistics import OF_TEAM
 from heliograph.storage.run_folder import write_json

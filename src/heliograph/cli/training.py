@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from heliograph import registry
-from heliograph.cli.choosing import Job, controls_of, jobs_of, settings_from_arguments
+from heliograph.cli.choosing import jobs_of, settings_from_arguments
 from heliograph.cli.overwriting import refuse_existing
 from heliograph.cli.running import command_line, run_all
 from heliograph.cli.shown import Display
+from heliograph.experiments.jobs import Job, check_controls, controls_of
 from heliograph.experiments.settings import check_training, settings_from
+from heliograph.memory import collecting_later
 from heliograph.storage.run_folder import CONFIG
 
 Shown = tuple[Any, Callable[[Any], None]]
@@ -31,7 +33,8 @@ def run_train(given: Any) -> Shown:
     """`heliograph train`."""
     if given.resume is not None:
         _refuse_with_resume(given)
-        from heliograph.cli.making import continued
+        with collecting_later():
+            from heliograph.cli.making import continued
 
         return continued(given)
     if given.out is None:
@@ -39,12 +42,16 @@ def run_train(given: Any) -> Shown:
     what = settings_from_arguments(given)
     out = pathlib.Path(given.out).absolute()
     jobs = jobs_of(what, out=out, seeds=given.seeds)
-    from heliograph.cli.plan import refuse_runs
+    if given.controls is not None:
+        check_controls(what.settings, what.controls)
+    with collecting_later():
+        from heliograph.rllib.runs.plan import refuse_runs
 
     if not given.overwrite:
         refuse_runs(jobs, out, controls=what.controls)
     check_training(what.settings)
-    from heliograph.cli.making import begun
+    with collecting_later():
+        from heliograph.cli.making import begun
 
     return begun(jobs, given, controls=what.controls)
 

@@ -5,8 +5,8 @@ What a trial comes to does not depend on the trials that shared its process: eac
 
 from collections.abc import Sequence
 
-from heliograph.cli.choosing import Job
 from heliograph.cli.running import Watcher, Workers, command_line
+from heliograph.experiments.jobs import Job
 from heliograph.rllib.runs.checkpoints import complete_checkpoints
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.sweep import Halving, Trial

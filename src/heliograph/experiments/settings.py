@@ -231,7 +231,7 @@ def settings_from(given: Mapping[str, Any]) -> TrainSettings:
 
 
 def control_of(settings: TrainSettings, kind: str, *, env_steps: int | None = None) -> TrainSettings:
-    """A control of a run; `env_steps` is what the run took where it ended by `until`.
+    """The silent, the garbled or the self-only control of a run; `env_steps` is what it took where it ended early.
 
     The silent one is without the settings that mean nothing where nothing is said; the self-only one differs from its
     run in the topology alone. Where agents speak by their actions,
@@ -254,7 +254,7 @@ def control_of(settings: TrainSettings, kind: str, *, env_steps: int | None = No
         if heard is None:
             raise ValueError(f"controls {kind}: nobody hears words of the task's own from itself; take silent, garbled")
         changes = {"record_every": None, "env_settings": {**settings.env_settings, "heard": heard.value}}
-    if settings.open_ended:
+    if settings.open_ended or env_steps is not None:
         changes |= {"until": {}, "patience": None, "iterations": None, "env_steps": env_steps}
     return settings.model_copy(update=changes)
 

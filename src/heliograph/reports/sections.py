@@ -129,8 +129,8 @@ def teams(findings: Findings) -> Iterator[Safe]:
         yield figure(drawn, name="curves", alt=alt, caption=CURVES)
     missing = [name for name in USUAL_NAMES if not any(name in seed.controls for seed in findings.seeds)]
     if missing:
-        note = f"Trained without {' and '.join(missing)}: what talking is worth stays open until it is trained with "
-        yield element("p", note, element("code", "--controls", class_="nowrap"), ".", class_="note")
+        note = f"Trained without {' and '.join(missing)}: what talking is worth stays open until they are there: "
+        yield element("p", note, element("code", "heliograph controls RUN", class_="nowrap"), ".", class_="note")
     headings = ("evaluated", "return, greedy", "return, sampled", "success", "told, bits", "value")
     rows = [row for seed in findings.seeds for row in _team_rows(findings, seed)]
     rows += _untrained_row(findings)

@@ -17,7 +17,7 @@ from heliograph.reports.plots import MAX_SHOWN, seriated
 from heliograph.storage.safe_files import write_text
 from heliograph.texts import one_line
 
-__all__ = ["over_time", "timelapse_elements", "write_timelapse"]
+__all__ = ["over_time", "timelapse_elements", "timelapse_path", "write_timelapse"]
 
 PAGE = "timelapse.html"
 MAX_ROWS = 60
@@ -38,12 +38,21 @@ def write_timelapse(
     several = [sources] if isinstance(sources, (str, pathlib.Path)) else list(sources)
     lapse = timelapse_of(several)
     first = pathlib.Path(several[0])
-    path = pathlib.Path(out) if out is not None else (first if len(several) == 1 else first.parent) / PAGE
+    path = timelapse_path(several, out=out)
     name = first.name if len(several) == 1 else f"{len(corpora_at(several))} corpora"
     body = [element("h1", "How a language came about"), *timelapse_elements(lapse, beside=CSV)]
     write_text(path, page(f"Heliograph: {name} over time", *body))
     write_text(path.with_suffix(".csv"), lapse.rows.to_csv(index=False))
     return path
+
+
+def timelapse_path(
+    sources: Sequence[str | pathlib.Path] | str | pathlib.Path, *, out: str | pathlib.Path | None = None
+) -> pathlib.Path:
+    """Where the page of `write_timelapse` goes."""
+    several = [sources] if isinstance(sources, (str, pathlib.Path)) else list(sources)
+    first = pathlib.Path(several[0])
+    return pathlib.Path(out) if out is not None else (first if len(several) == 1 else first.parent) / PAGE
 
 
 def over_time(folder: pathlib.Path) -> Iterator[Safe]:

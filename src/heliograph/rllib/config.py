@@ -250,7 +250,7 @@ class CommunicationConfig(AlgorithmConfig):
         self, *, env: Any = None, spaces: Any = None, inference_only: bool = False, **kwargs: Any
     ) -> MultiRLModuleSpec:
         """The team's modules; spaces come from the environment itself."""
-        losses = {loss.name: (resolve("loss", loss.loss), dict(loss.settings)) for loss in self.module_losses()}
+        losses = {loss.name: (loss.resolved(), dict(loss.settings)) for loss in self.module_losses()}
         choices, facts = self.choices(), self.facts()
         more: dict[str, Any] = {"critic": self.critic_settings(), "team_critic": self.team_critic()}
         more["mixing"] = self.value_mixing()
@@ -271,8 +271,8 @@ class CommunicationConfig(AlgorithmConfig):
         return None
 
     def module_losses(self) -> list[LossChoice]:
-        """Auxiliary losses that are modules of their own (given by name or class)."""
-        return [loss for loss in self.losses if isinstance(loss.loss, (str, type))]
+        """Auxiliary losses that are modules of their own: classes, also by name or path."""
+        return [loss for loss in self.losses if isinstance(loss.resolved(), type)]
 
     def validate(self) -> None:
         """Check everything that can be checked before training starts."""
@@ -295,7 +295,6 @@ class CommunicationConfig(AlgorithmConfig):
         check_gpus(self)
         team = rehearse(self.env_choice(), self.choices(), [(loss.loss, dict(loss.settings)) for loss in self.losses])
         self.check_team(team)
-        check_lessons(self, team)
         check_lessons(self, team)
         check_memory_needed(self, team)
         check_own_lr(self, team)

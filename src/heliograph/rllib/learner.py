@@ -299,7 +299,8 @@ class TeamLearner(TorchLearner, ABC):
 
     def _auxiliary(self, loss: LossChoice, batch: LossBatch) -> Tensor:
         shared = self.team_module[RESERVED_POLICY]
-        value = shared.losses[loss.name](batch) if loss.name in shared.losses else loss.loss(batch)
+        function = shared.losses[loss.name] if loss.name in shared.losses else loss.resolved()
+        value = function(batch)
         if value.dim():
             raise ValueError(f"loss {loss.name!r} is {list(value.shape)} numbers: must be one, such as their mean")
         return value.to(self._device)

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from heliograph.experiments.choices import resolve
+
 __all__ = ["LossChoice", "as_loss"]
 
 
@@ -24,6 +26,10 @@ class LossChoice:
         if isinstance(self.loss, str):
             return self.loss.rpartition(":")[2]
         return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    def resolved(self) -> Any:
+        """Return the class or the function itself, also where it was chosen by name or path."""
+        return resolve("loss", self.loss)
 
 
 def as_loss(given: Any) -> LossChoice:

@@ -11,6 +11,7 @@ from ray.rllib.policy.policy import PolicySpec
 
 from heliograph import registry
 from heliograph.experiments.choices import build_layout, resolve
+from heliograph.experiments.recipe_paths import recipe_at
 from heliograph.experiments.settings import TrainSettings, settings_from
 from heliograph.experiments.settings_file import settings_in
 from heliograph.experiments.team_settings import BESIDE
@@ -49,15 +50,22 @@ def given_settings(given: Trainable, changes: Mapping[str, Any]) -> TrainSetting
     changes = {key: value for key, value in changes.items() if value is not None}
     if isinstance(given, CommunicationConfig):
         return settings_of_config(given, changes)
-    if isinstance(given, (str, pathlib.Path)):
-        path = pathlib.Path(given)
-        given = settings_in(path) if path.suffix else registry.load("recipe", str(given))()
-    if isinstance(given, HasSettings):
-        given = given.settings
+    found: Any = _named(str(given)) if isinstance(given, (str, pathlib.Path)) else given
+    given = found.settings if isinstance(found, HasSettings) else found
     own = dict(given) if isinstance(given, Mapping) else {key: getattr(given, key) for key in given.model_fields_set}
     if {"iterations", "env_steps"} & changes.keys():
         own |= {"iterations": None, "env_steps": None}
     return settings_from({**own, **changes})
+
+
+def _named(name: str) -> Any:
+    """Return a recipe by its name or import path, or the settings in a file."""
+    path = pathlib.Path(name)
+    if ":" in name and not path.is_file():
+        if (recipe := recipe_at(name)) is None:
+            raise ValueError(f"{name!r} is no recipe, and no file of settings; to train in it say {{'env': {name!r}}}")
+        return recipe
+    return settings_in(path) if path.suffix else registry.load("recipe", name)()
 
 
 def config_of(settings: TrainSettings) -> CommunicationConfig:

@@ -103,5 +103,5 @@ def run_of_checkpoint(folder: pathlib.Path) -> Run:
         raise RunFolderError(f"{folder} is an RLlib checkpoint of another algorithm: {type(config).__name__}")
     module = config.get_multi_rl_module_spec().build()
     with torch.no_grad():
-        module.restore_from_path(str(folder / MODULES))
+        module.restore_from_path(str(folder.absolute() / MODULES))  # Ray takes relative paths for URIs
     return run_in_memory(config, module.team, folder=folder)

@@ -26,9 +26,9 @@ from heliograph.rllib.interrupts import Stop, interruptible
 from heliograph.rllib.runs.checkpoints import complete_checkpoints
 from heliograph.rllib.runs.configured import config_of
 from heliograph.rllib.runs.finished import finished_run
+from heliograph.rllib.runs.one_run import resume, train_alone
 from heliograph.rllib.runs.run_lock import claimed
 from heliograph.rllib.runs.session import ray_running
-from heliograph.rllib.runs.train import resume, train
 from heliograph.storage.atomic import telling
 from heliograph.storage.run_folder import CONFIG, SUMMARY, RunFolderError, plain, read_config
 from heliograph.storage.safe_files import make_folder, read_json
@@ -205,7 +205,7 @@ def _made(job: dict[str, Any], **watching: Any) -> None:
     if goes_on:
         resume(job["out"], command=job["command"], **watching)
     else:
-        train(settings_from(job["settings"]), out=job["out"], overwrite=True, command=job["command"], **watching)
+        train_alone(settings_from(job["settings"]), out=job["out"], overwrite=True, command=job["command"], **watching)
 
 
 def _inner(scheduler: str, trials: Sequence[Trial], grace_iterations: int) -> TrialScheduler:

@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 from heliograph.experiments.settings import settings_from
 from heliograph.rllib.failures import exit_called
+from heliograph.rllib.runs.one_run import num_actors, resume, train_alone
 from heliograph.rllib.runs.session import ray_running
-from heliograph.rllib.runs.train import num_actors, resume, train
 from heliograph.storage.run_folder import plain
 
 
@@ -55,7 +55,7 @@ def _made(job: dict[str, Any], **more: Any) -> dict[str, Any]:
     settings, out = settings_from(job["settings"]), pathlib.Path(job["out"])
     if job["resume"]:
         return resume(out, iterations=settings.iterations, env_steps=settings.env_steps, **more)
-    return train(settings, out=out, overwrite=job["overwrite"], **more)
+    return train_alone(settings, out=out, overwrite=job["overwrite"], **more)
 
 
 class _Orders:
@@ -90,7 +90,3 @@ def _say(events: TextIO, **event: Any) -> None:
     with contextlib.suppress(BrokenPipeError):
         events.write(json.dumps(event, default=plain) + "\n")
         events.flush()
-
-
-if __name__ == "__main__":
-    run_jobs()

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from heliograph.cli.choosing import Job
 from heliograph.experiments.controls import CONTROLS, USUAL_CONTROLS
+from heliograph.experiments.jobs import Job
 from heliograph.experiments.older_defaults import FORMAT_VERSION, FORMATS, training_brought_up
 from heliograph.experiments.settings import settings_from
 from heliograph.rllib.runs.finished import finished_run, spent
@@ -52,7 +52,7 @@ def write_plan(folder: pathlib.Path, plan: Plan) -> pathlib.Path:
         {
             "name": job.name,
             "folder": job.out.relative_to(folder).as_posix(),
-            "settings": job.settings.model_dump(mode="json"),
+            "settings": job.settings,
         }
         for job in plan.jobs
     ]
@@ -114,7 +114,7 @@ def refuse_runs(jobs: Sequence[Job], out: pathlib.Path, *, controls: Sequence[st
         for folder in (job.out, *(job.out / kind for kind in controls)):
             if (folder / CONFIG).exists():
                 whole = out if (out / PLAN).exists() else folder
-                does = "makes what is missing" if whole == out else "continues it"
+                does = "makes what is missing" if (whole / PLAN).exists() else "continues it"
                 raise RunFolderError(
                     f"{folder} holds a run already: heliograph train --resume {shlex.quote(str(whole))} {does}; or "
                     "choose another --out, or say --overwrite"
