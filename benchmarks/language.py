@@ -1,6 +1,7 @@
 """Measures of language beside EGG and emlangkit, and what large languages, recordings and reports cost.
 
-    python benchmarks/language.py [--parts topsim conventions groups lazy played sampling] [--egg REPOSITORY] [--show]
+    python benchmarks/language.py [--parts topsim conventions groups lazy played sampling] [--egg REPOSITORY]
+        [--tools FOLDER] [--show]
 
 `topsim` is topographic similarity of 5,000 messages beside the functions of EGG (commit 54eb11c) and emlangkit 0.3.0,
 which the script installs into a temporary folder; neither takes ragged messages, so that they are padded for
@@ -88,7 +89,10 @@ def costs(what: Callable[[], Any]) -> dict[str, Any]:
 
 
 def tools_in(folder: pathlib.Path, egg: str) -> dict[str, str]:
-    """Install both tools into a folder; returns the path under which they are found."""
+    """Install both tools into a folder, unless they are there; returns the path under which they are found."""
+    found = {"PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("site", "egg", "more"))}
+    if (folder / "egg").exists():
+        return found
     pip = [
         sys.executable,
         "-m",
@@ -102,7 +106,7 @@ def tools_in(folder: pathlib.Path, egg: str) -> dict[str, str]:
     subprocess.run([*pip, "--target", str(folder / "more"), *PACKAGES[2:]], check=True, stderr=subprocess.DEVNULL)
     subprocess.run(["git", "clone", "--quiet", egg, str(folder / "egg")], check=True)
     subprocess.run(["git", "-C", str(folder / "egg"), "checkout", "--quiet", EGG_COMMIT], check=True)
-    return {"PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("site", "egg", "more"))}
+    return found
 
 
 def asked(tools: dict[str, str], languages: list[tuple[np.ndarray, np.ndarray]], *, only: tuple[str, ...] = ()) -> Any:
@@ -319,7 +323,8 @@ CHILDREN: dict[str, Callable[..., Any]] = {
 def typed(given: argparse.Namespace) -> str:
     """What was typed, with folders of this machine by what they are."""
     found = command()
-    named = {given.before_run: "RUN_BEFORE", given.run: "RUN", given.before: "TREE", given.out: "FILE"}
+    named = {given.before_run: "RUN_BEFORE", given.run: "RUN", given.before: "TREE", given.out: "FILE",
+             given.tools: "TOOLS"}  # fmt: skip
     if not given.egg.startswith("https"):
         named |= {given.egg: "REPOSITORY"}
     for folder, name in named.items():
@@ -351,6 +356,7 @@ def main() -> None:
     parts = ("topsim", "conventions", "groups", "lazy", "played", "sampling")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts[:4]))
     parser.add_argument("--egg", default=EGG, metavar="REPOSITORY")
+    parser.add_argument("--tools", type=pathlib.Path, metavar="FOLDER", help="in which both tools are, or come to be")
     parser.add_argument("--run", metavar="RUN", help="of `played`: a team's run folder")
     parser.add_argument("--before", type=pathlib.Path, metavar="TREE")
     parser.add_argument("--before-run", metavar="RUN", help="the same team as that checkout names its weights")
@@ -370,7 +376,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         needed = {"topsim", "conventions"} & set(given.parts)
-        tools = tools_in(pathlib.Path(folder), given.egg) if needed else {}
+        tools = tools_in(given.tools or pathlib.Path(folder), given.egg) if needed else {}
         makers: dict[str, Callable[[], Any]] = {
             "topsim": lambda: topsim(tools, given.messages), "conventions": lambda: conventions(tools), "lazy": lazy,
             "groups": groups, "played": lambda: played(given),

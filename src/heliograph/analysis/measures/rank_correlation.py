@@ -12,8 +12,8 @@ MOST_CELLS = 2**16
 """Pairs of levels so many of which are counted in a table; more are ranked one by one."""
 MOST_LEVELS = 2**8
 """Levels that are kept apart where both distances have many."""
-BLOCK = 128
-"""Things whose pairs, with all behind them, are counted at the same time."""
+BLOCK = 250_000
+"""Pairs that are counted at the same time."""
 
 
 class PairsOfDistances:
@@ -57,10 +57,14 @@ class PairsOfDistances:
             return self._of_each(meanings, weights)
         num, others = len(self.messages.kind), meanings.num_levels
         table = np.zeros(self.messages.num_levels * others)
-        for start in range(0, num, BLOCK):
-            stop = min(start + BLOCK, num)
+        small = np.uint8 if len(table) < 2**8 else np.uint16
+        step = max(1, BLOCK // num)
+        for start in range(0, num, step):
+            stop = min(start + step, num)
             rows, columns = slice(start, stop), slice(start, num)
-            code = self.messages.part(rows, columns).astype(np.intp) * others + meanings.part(rows, columns)
+            code = self.messages.part(rows, columns).astype(small)
+            code *= small(others)
+            code += meanings.part(rows, columns).astype(small, copy=False)
             heavy = None if weights is None else weights[rows, None] * weights[columns]
             for part, times in ((slice(0, stop - start), 1), (slice(stop - start, None), 2)):
                 heavy_part = None if heavy is None else heavy[:, part].ravel()
