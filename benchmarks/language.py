@@ -388,7 +388,8 @@ def main() -> None:
         needed = {"topsim", "conventions"} & set(given.parts)
         tools = tools_in(given.tools or pathlib.Path(folder), given.egg) if needed else {}
         makers: dict[str, Callable[[], Any]] = {
-            "topsim": lambda: topsim(tools, given.messages, given.against, result.get("topsim", {})), "conventions": lambda: conventions(tools), "lazy": lazy,
+            "topsim": lambda: topsim(tools, given.messages, given.against, result.get("topsim", {})),
+            "conventions": lambda: conventions(tools), "lazy": lazy,
             "groups": groups, "played": lambda: played(given),
             "sampling": lambda: sampling(given),
         }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from heliograph.analysis.measures.base import aligned
+from heliograph.analysis.measures.base import aligned, joined
 from heliograph.analysis.measures.measure import AppliesTo, Chance, Measure
 
 __all__ = ["MEASURE", "BackReference", "back_reference", "back_references"]
@@ -30,8 +30,9 @@ def back_reference(messages: Any, meanings: Any, *, episodes: Any = None, horizo
     each, or a horizon below 1.
     """
     shares, uses = _shares(messages, meanings, episodes=episodes, horizon=horizon)
-    best = max(np.ndindex(shares.shape), key=lambda at: (shares[at], uses[at[1]], -at[0]))
-    return BackReference(percentage=100.0 * float(shares[best]), back=best[0] + 1, num_uses=int(uses[best[1]]))
+    often = np.where(shares == shares.max(), uses, -1)
+    steps, message = (int(places[0]) for places in np.nonzero(often == often.max()))
+    return BackReference(percentage=100.0 * float(shares[steps, message]), back=steps + 1, num_uses=int(uses[message]))
 
 
 def back_references(
@@ -48,13 +49,16 @@ def _shares(messages: Any, meanings: Any, *, episodes: Any, horizon: int) -> tup
         raise ValueError(f"horizon={horizon}: must be at least 1")
     said, meant, group = aligned(messages, meanings, episodes)
     episode = np.zeros_like(said) if group is None else group
-    last: dict[tuple[int, int], int] = {}
-    count: dict[int, int] = {}
+    in_time = np.argsort(episode, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(episode[in_time]) != 0))
+    step = np.empty_like(said)
+    step[in_time] = np.arange(len(said)) - np.repeat(starts, np.diff(np.append(starts, len(said))))
+    both = joined(episode, meant)
+    alike = np.argsort(both, kind="stable")  # rows of the same meaning in the same episode, in time
+    earlier, later = alike[:-1], alike[1:]
+    again = both[earlier] == both[later]
     back = np.zeros(len(said), dtype=np.int64)
-    for row, (meaning, where) in enumerate(zip(meant.tolist(), episode.tolist(), strict=True)):
-        now = count[where] = count.get(where, -1) + 1
-        back[row] = now - last.get((where, meaning), now)
-        last[where, meaning] = now
+    back[later[again]] = step[later[again]] - step[earlier[again]]
     uses = np.bincount(said)
     shares = [np.bincount(said[back == h], minlength=len(uses)) / uses for h in range(1, horizon + 1)]
     return np.array(shares), uses

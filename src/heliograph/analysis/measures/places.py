@@ -1,14 +1,13 @@
 """What the symbol at each place of a message tells about each attribute."""
 
 import dataclasses
-import itertools
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, joint_table, shared_bits
+from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, shared_bits
+from heliograph.analysis.measures.cross_tables import cross_tables
 from heliograph.analysis.measures.language import Language
 from heliograph.analysis.measures.undefined import Undefined
 
@@ -16,8 +15,6 @@ __all__ = ["NOTHING", "Feature", "best_less_second", "mean_gap", "places_of", "t
 
 NOTHING = 1e-12
 """Bits that are none but for rounding."""
-BUNDLE = 100
-"""Combinations of values of several columns that are counted at the same time."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,10 +28,6 @@ class Feature:
     meant: Int[np.ndarray, " m"]
     times: Float[np.ndarray, " m"]
     attributes: Int[np.ndarray, "U K"]
-
-    def tables(self) -> list[Float[np.ndarray, "ids values"]]:
-        """How often it occurs with each value, for each attribute."""
-        return [joint_table(self.ids, column, self.times) for column in self.attributes[self.meant].T]
 
     def told(self) -> tuple[float, list[float]]:
         """Its entropy, and the bits that it shares with each attribute."""
@@ -61,46 +54,15 @@ def told_of(features: Iterable[Feature]) -> list[tuple[float, list[float]]]:
     first = features[0]
     if any(feature.meant is not first.meant or feature.times is not first.times for feature in features):
         return [feature.told() for feature in features]
-    num_ids = [int(feature.ids.max()) + 1 for feature in features]
-    num_values = [int(column.max()) + 1 for column in first.attributes.T]
-    said = _bundles([feature.ids for feature in features], num_ids)
-    meant = [(some, code[first.meant]) for some, code in _bundles(list(first.attributes.T), num_values)]
-    weights = None if (first.times == 1).all() else first.times
-    tables: dict[tuple[int, int], Float[np.ndarray, "ids values"]] = {}
-    for (some, one), (others, other) in itertools.product(said, meant):
-        values = [num_values[k] for k in others]
-        sizes = [num_ids[f] for f in some] + values
-        code = one * math.prod(values)
-        code += other
-        table = np.bincount(code, weights=weights, minlength=math.prod(sizes)).reshape(sizes)
-        for (at, f), (place, k) in itertools.product(enumerate(some), enumerate(others, start=len(some))):
-            tables[f, k] = table.sum(tuple(axis for axis in range(len(sizes)) if axis not in (at, place)))
-    told = []
-    for f in range(len(features)):
-        own = [tables[f, k] for k in range(len(num_values))]
-        told.append((bits_of(own[0].sum(1)), [_shared(table) for table in own]))
-    return told
+    columns = [feature.ids for feature in features]
+    tables = cross_tables(columns, attributes=first.attributes, meant=first.meant, times=first.times)
+    return [(bits_of(own[0].sum(1)), [_shared(table) for table in own]) for own in tables]
 
 
 def _counted_by_attribute(feature: Feature) -> bool:
     """Tell whether meanings are so many that attributes are counted one by one."""
     kinds = (int(feature.ids.max()) + 1) * len(feature.attributes) if len(feature.ids) else 0
     return kinds > min(SMALL, len(feature.ids)) and bool(feature.attributes.shape[1])
-
-
-def _bundles(columns: list[Int[np.ndarray, " m"]], sizes: list[int]) -> list[tuple[list[int], Int[np.ndarray, " m"]]]:
-    """Columns with so many values each, put together while their combinations are few: which, and a number for each."""
-    found: list[tuple[list[int], Int[np.ndarray, " m"]]] = []
-    cells = BUNDLE + 1
-    for place, (column, size) in enumerate(zip(columns, sizes, strict=True)):
-        if cells * size > BUNDLE:
-            found.append(([place], column))
-            cells = size
-        else:
-            some, code = found[-1]
-            found[-1] = ([*some, place], code * size + column)
-            cells *= size
-    return found
 
 
 def _by_value(table: Float[np.ndarray, "ids U"], value_of: Int[np.ndarray, " U"]) -> Float[np.ndarray, "ids values"]:
