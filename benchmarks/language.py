@@ -1,6 +1,7 @@
 """Measures of language beside EGG and emlangkit, and what large languages, recordings and reports cost.
 
-    python benchmarks/language.py [--parts topsim conventions groups lazy played sampling] [--egg REPOSITORY] [--show]
+    python benchmarks/language.py [--parts topsim conventions groups lazy played sampling] [--egg REPOSITORY]
+        [--tools FOLDER] [--show]
 
 `topsim` is topographic similarity of 5,000 messages beside the functions of EGG (commit 54eb11c) and emlangkit 0.3.0,
 which the script installs into a temporary folder; neither takes ragged messages, so that they are padded for
@@ -88,7 +89,10 @@ def costs(what: Callable[[], Any]) -> dict[str, Any]:
 
 
 def tools_in(folder: pathlib.Path, egg: str) -> dict[str, str]:
-    """Install both tools into a folder; returns the path under which they are found."""
+    """Install both tools into a folder, unless they are there; returns the path under which they are found."""
+    found = {"PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("site", "egg", "more"))}
+    if (folder / "egg").exists():
+        return found
     pip = [
         sys.executable,
         "-m",
@@ -102,7 +106,7 @@ def tools_in(folder: pathlib.Path, egg: str) -> dict[str, str]:
     subprocess.run([*pip, "--target", str(folder / "more"), *PACKAGES[2:]], check=True, stderr=subprocess.DEVNULL)
     subprocess.run(["git", "clone", "--quiet", egg, str(folder / "egg")], check=True)
     subprocess.run(["git", "-C", str(folder / "egg"), "checkout", "--quiet", EGG_COMMIT], check=True)
-    return {"PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("site", "egg", "more"))}
+    return found
 
 
 def asked(tools: dict[str, str], languages: list[tuple[np.ndarray, np.ndarray]], *, only: tuple[str, ...] = ()) -> Any:
@@ -122,16 +126,22 @@ def asked(tools: dict[str, str], languages: list[tuple[np.ndarray, np.ndarray]],
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def topsim(tools: dict[str, str], number: int) -> dict[str, Any]:
-    """Ours and theirs, of messages of one length, and of ragged ones, padded for emlangkit."""
+def topsim(tools: dict[str, str], number: int, against: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    """Ours and theirs, of messages of one length, and of ragged ones, padded for emlangkit; by number of messages.
+
+    Ours is timed before theirs and after, and the slower counts.
+    """
     equal, ragged = language(number, length=5, symbols=10), ragged_language(number)
-    ours = {name: in_a_child("topsim", name, str(number)) for name in ("equal", "ragged", "padded")}
-    (of_equal,) = asked(tools, [equal], only=("topographic_similarity",))
-    (of_padded,) = asked(tools, [ragged], only=("emlangkit.topographic_similarity",))
-    theirs = {
-        "equal": {tool: found["topographic_similarity"] for tool, found in of_equal.items()},
-        "padded": {"emlangkit": of_padded["emlangkit"]["topographic_similarity"]},
-    }
+    names = ("equal", "ragged", "padded")
+    before = {name: in_a_child("topsim", name, str(number)) for name in names}
+    wanted = tuple(f"{tool}.topographic_similarity" for tool in against)
+    (of_equal,) = asked(tools, [equal], only=wanted)
+    theirs = {"equal": {tool: of_equal[tool]["topographic_similarity"] for tool in against}}
+    if "emlangkit" in against:
+        (of_padded,) = asked(tools, [ragged], only=("emlangkit.topographic_similarity",))
+        theirs["padded"] = {"emlangkit": of_padded["emlangkit"]["topographic_similarity"]}
+    after = {name: in_a_child("topsim", name, str(number)) for name in names}
+    ours = {name: max(before[name], after[name], key=lambda found: found["cpu_seconds"]) for name in names}
     faster = {
         f"{name}, {tool}": round(found["cpu_seconds"] / ours[name]["cpu_seconds"], 1)
         for name, tools_found in theirs.items()
@@ -142,7 +152,9 @@ def topsim(tools: dict[str, str], number: int) -> dict[str, Any]:
         for name, tools_found in theirs.items()
         for tool, found in tools_found.items()
     }
-    return {"messages": number, "ours": ours, "theirs": theirs, "times_as_fast": faster, "difference": apart}
+    found = {"messages": number, "ours": ours, "theirs": theirs, "times_as_fast": faster, "difference": apart}
+    others = {key: row for key, row in known.items() if key.startswith("of_")}
+    return {**others, f"of_{number}_beside_{'_'.join(against)}": found}
 
 
 def ragged_language(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -319,7 +331,8 @@ CHILDREN: dict[str, Callable[..., Any]] = {
 def typed(given: argparse.Namespace) -> str:
     """What was typed, with folders of this machine by what they are."""
     found = command()
-    named = {given.before_run: "RUN_BEFORE", given.run: "RUN", given.before: "TREE", given.out: "FILE"}
+    named = {given.before_run: "RUN_BEFORE", given.run: "RUN", given.before: "TREE", given.out: "FILE",
+             given.tools: "TOOLS"}  # fmt: skip
     if not given.egg.startswith("https"):
         named |= {given.egg: "REPOSITORY"}
     for folder, name in named.items():
@@ -331,9 +344,10 @@ def show(result: dict[str, Any]) -> str:
     """The results in words."""
     lines = []
     if "topsim" in result:
-        found = result["topsim"]
-        lines += [f"topographic similarity of {found['messages']:,} messages: {found['times_as_fast']} times as fast"]
-        lines += [f"  ours: {n}: {x['cpu_seconds']} s, {x['peak_gb']} GB" for n, x in found["ours"].items()]
+        for found in result["topsim"].values():
+            told = f"{found['messages']:,} messages: {found['times_as_fast']} times as fast"
+            lines.append(f"topographic similarity of {told}")
+            lines += [f"  ours: {n}: {x['cpu_seconds']} s, {x['peak_gb']} GB" for n, x in found["ours"].items()]
     for row in result.get("conventions", ()):
         lines.append(f"{row['tool']}, {row['measure']}: differs by {row['largest_difference']} {row['raised']}")
     if "groups" in result:
@@ -351,11 +365,13 @@ def main() -> None:
     parts = ("topsim", "conventions", "groups", "lazy", "played", "sampling")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts[:4]))
     parser.add_argument("--egg", default=EGG, metavar="REPOSITORY")
+    parser.add_argument("--tools", type=pathlib.Path, metavar="FOLDER", help="in which both tools are, or come to be")
     parser.add_argument("--run", metavar="RUN", help="of `played`: a team's run folder")
     parser.add_argument("--before", type=pathlib.Path, metavar="TREE")
     parser.add_argument("--before-run", metavar="RUN", help="the same team as that checkout names its weights")
     parser.add_argument("--commands", nargs="+", choices=("record", "report"), default=["record", "report"])
     parser.add_argument("--messages", type=int, default=PAIRED, help="of topsim")
+    parser.add_argument("--against", nargs="+", choices=tuple(COMPARED), default=list(COMPARED), help="of topsim")
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "language.json")
     parser.add_argument("--show", action="store_true")
@@ -370,9 +386,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         needed = {"topsim", "conventions"} & set(given.parts)
-        tools = tools_in(pathlib.Path(folder), given.egg) if needed else {}
+        tools = tools_in(given.tools or pathlib.Path(folder), given.egg) if needed else {}
         makers: dict[str, Callable[[], Any]] = {
-            "topsim": lambda: topsim(tools, given.messages), "conventions": lambda: conventions(tools), "lazy": lazy,
+            "topsim": lambda: topsim(tools, given.messages, given.against, result.get("topsim", {})),
+            "conventions": lambda: conventions(tools), "lazy": lazy,
             "groups": groups, "played": lambda: played(given),
             "sampling": lambda: sampling(given),
         }  # fmt: skip

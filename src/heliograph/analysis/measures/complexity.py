@@ -1,6 +1,7 @@
 """How much a corpus repeats itself: phrases of Lempel and Ziv, and how far it can be compressed."""
 
 import dataclasses
+import functools
 import math
 import zlib
 from collections.abc import Sequence
@@ -116,7 +117,11 @@ class _AsItIs:
     """Messages in the order of rows; a draw of them has repetitions of its own, and tells nothing about these."""
 
     def __init__(self, messages: Any, *, given: Any = None):
-        self._phrases = float(complexity(messages).phrases)
+        self._messages = messages
+
+    @functools.cached_property
+    def _phrases(self) -> float:
+        return float(complexity(self._messages).phrases)
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
         return self._phrases

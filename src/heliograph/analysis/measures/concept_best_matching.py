@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.pair_counts import atoms_of, concepts_of_meanings, symbols_by_meaning
+from heliograph.analysis.measures.pair_counts import atoms_of, symbols_by_concept
 from heliograph.analysis.measures.undefined import Undefined
 from heliograph.analysis.measures.words import words_of
 
@@ -53,7 +53,7 @@ def best_matching(messages: Any, meanings: Any, *, eos: Any = None) -> BestMatch
 
 
 def _score(said: Language) -> float:
-    weights = symbols_by_meaning(said, once=True) @ concepts_of_meanings(said)
+    weights = symbols_by_concept(said, once=True)
     most = float((np.maximum(said.words.lengths, said.of_meanings.shape[1]) * said.times).sum())
     return _over(float(sum(weights[i, j] for i, j in _matched(weights))), most)
 

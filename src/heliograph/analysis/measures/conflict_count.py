@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from heliograph.analysis.measures.cross_tables import cross_tables
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import places_of
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "conflict_count"]
@@ -34,7 +34,9 @@ def _conflicts(said: Language) -> float:
         return Undefined(f"messages have {places} places for {attributes} attributes: no place has one of its own")
     if not places:
         return 0.0
-    off = [[float(table.sum() - table.max(1).sum()) for table in place.tables()] for place in places_of(said)]
+    how: dict[str, Any] = {"attributes": said.of_meanings, "meant": said.meant, "times": said.times}
+    tables = cross_tables(said.words.columns() + 1, **how)
+    off = [[float((table[1:].sum(1) - table[1:].max(1)).sum()) for table in own] for own in tables]
     return float(np.array(off)[linear_sum_assignment(off)].sum())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.pair_counts import concepts_of_meanings, symbols_by_meaning
+from heliograph.analysis.measures.pair_counts import symbols_by_concept
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "context_independence_bag"]
@@ -28,7 +28,7 @@ def context_independence_bag(
 
 
 def _bag(said: Language) -> float:
-    counts = symbols_by_meaning(said) @ concepts_of_meanings(said)
+    counts = symbols_by_concept(said)
     counts = counts[:, counts.sum(0) > 0]
     if not counts.size:
         return Undefined("no message has a symbol")

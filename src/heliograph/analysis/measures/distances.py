@@ -1,6 +1,7 @@
 """How far messages, or meanings, lie apart: a level for each pair, equal for equal distances and in their order."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from heliograph.analysis.measures.words import Words
 
 __all__ = ["Apart", "between_places", "between_vectors", "between_words", "edit_distances"]
 
-BLOCK = 500_000
-"""Pairs whose edit distance is worked out at the same time."""
+BLOCK = 250_000
+"""Pairs that are looked at at the same time."""
+CELLS = 1_000_000
+"""Numbers of a row of the table of edit distances that are worked out at the same time, of all pairs together."""
+MOST_RATIOS = 2**16
+"""Edit distances of two lengths, over a length, so many of which are told apart without looking at all pairs."""
 DIGITS = 10
 """Distances that agree in so many digits are equal."""
 
@@ -28,7 +33,15 @@ class Apart:
 
     def part(self, rows: slice, columns: slice) -> Num[np.ndarray, "a b"]:
         """Levels from some of the things to some."""
+        if self._in_order:
+            found: np.ndarray = self.level_of[rows, columns]
+            return found
         return np.take(self.level_of[self.kind[rows]], self.kind[columns], axis=1)
+
+    @functools.cached_property
+    def _in_order(self) -> bool:
+        """Tell whether each thing is of a kind of its own, in their order."""
+        return len(self.kind) == len(self.level_of) and bool((self.kind == np.arange(len(self.kind))).all())
 
     def coarser(self, most: int) -> "Apart":
         """The same with at most so many levels, neighbouring ones put together; only equal things keep level 0."""
@@ -50,23 +63,70 @@ def between_words(words: Words, *, over: str | None = None) -> Apart:
     """
     ids = words.ids()
     first = np.unique(ids, return_index=True)[1]
+    by_length = np.argsort(words.lengths[first], kind="stable")
+    kind = np.empty_like(by_length)
+    kind[by_length] = np.arange(len(first))
+    first = first[by_length]
     kinds = words[first]
     steps = edit_distances(kinds)
     if over is None:
-        return Apart(level_of=steps, num_levels=int(steps.max()) + 1, kind=ids)
-    one, other = kinds.lengths[:, None], kinds.lengths[None, :]
-    rows = np.arange(len(first))
-    earlier = np.where(first[rows][:, None] <= first[rows][None, :], one, other)
-    length = {"mean": (one + other) / 2, "longer": np.maximum(one, other), "first": earlier}[over]
-    return _levels(np.where(length > 0, steps / np.maximum(length, 0.5), 0.0), ids)
+        return Apart(level_of=steps, num_levels=int(steps.max()) + 1, kind=kind[ids])
+    return _relative(steps, kinds.lengths, first, over=over, kind=kind[ids])
+
+
+def _relative(
+    steps: Integer[np.ndarray, "U U"], lengths: Int[np.ndarray, " U"], first: Int[np.ndarray, " U"], *, over: str,
+    kind: Int[np.ndarray, " n"],
+) -> Apart:  # fmt: skip
+    """Edit distances over a length, as a ratio for each two lengths and each distance where those are few."""
+    sizes, size = np.unique(lengths, return_inverse=True)
+    num, width = int(steps.max()) + 1, len(sizes)
+    if width**2 * num > MOST_RATIOS:
+        earlier = np.where(first[:, None] <= first, lengths[:, None], lengths)
+        length = _length(lengths[:, None], lengths, earlier, over=over)
+        return _levels(np.where(length > 0, steps / np.maximum(length, 0.5), 0.0), kind)
+    one, other = sizes[:, None, None], sizes[None, :, None]
+    length = _length(one, other, one + np.zeros_like(other), over=over)
+    ratios = np.where(length > 0, np.arange(num) / np.maximum(length, 0.5), 0.0).ravel()
+    mine, theirs = ((size * times).astype(np.uint16) for times in (width * num, num))
+    code, occurs = np.empty(steps.shape, dtype=np.uint16), np.zeros(len(ratios), dtype=np.int64)
+    for rows in _blocks(len(code)):
+        part = np.add(mine[rows, None], theirs, out=code[rows])
+        if over == "first":
+            np.copyto(part, mine + theirs[rows, None], where=first[rows, None] > first)
+        part += steps[rows]
+        occurs += np.bincount(part.ravel(), minlength=len(ratios))
+    kept = np.flatnonzero(occurs)
+    few = _levels(ratios[kept], kind)
+    level = np.zeros(len(ratios), dtype=np.min_scalar_type(few.num_levels))
+    level[kept] = few.level_of
+    found = np.empty(steps.shape, dtype=level.dtype)
+    for rows in _blocks(len(code)):
+        np.take(level, code[rows], out=found[rows], mode="clip")
+    return Apart(level_of=found, num_levels=few.num_levels, kind=kind)
+
+
+def _length(one: Any, other: Any, earlier: Any, *, over: str) -> Any:
+    """Return what the edit distance of two words is divided by."""
+    return {"mean": (one + other) / 2, "longer": np.maximum(one, other), "first": earlier}[over]
+
+
+def _blocks(number: int) -> list[slice]:
+    """Some rows at a time of a table of all with all."""
+    step = max(1, BLOCK // number)
+    return [slice(start, min(start + step, number)) for start in range(0, number, step)]
 
 
 def between_places(table: Int[np.ndarray, "n L"], kind: Int[np.ndarray, " n"]) -> Apart:
     """The number of columns in which rows differ (Hamming); `kind` is an id of each row, equal for equal ones."""
-    rows = table[np.unique(kind, return_index=True)[1]]
-    found = np.zeros((len(rows), len(rows)), dtype=np.uint16)
-    for column in rows.T:
-        found += column[:, None] != column[None, :]
+    rows = _narrow(table[np.unique(kind, return_index=True)[1]])
+    found = np.zeros((len(rows), len(rows)), dtype=np.min_scalar_type(rows.shape[1]))
+    columns = np.ascontiguousarray(rows.T)
+    for block in _blocks(len(rows)):
+        differs = np.empty((block.stop - block.start, len(rows)), dtype=np.uint8)
+        for column in columns:
+            np.not_equal(column[block, None], column, out=differs.view(bool))
+            found[block] += differs
     return Apart(level_of=found, num_levels=rows.shape[1] + 1, kind=kind)
 
 
@@ -80,7 +140,7 @@ def between_vectors(vectors: Float[np.ndarray, "n D"], *, metric: str) -> Apart 
     return _levels(found, kind.reshape(-1))
 
 
-def _levels(distances: Float[np.ndarray, "U U"], kind: Int[np.ndarray, " n"]) -> Apart:
+def _levels(distances: Float[np.ndarray, "..."], kind: Int[np.ndarray, " n"]) -> Apart:
     scale = float(distances.max()) or 1.0
     values, level = np.unique(np.round(distances / scale, DIGITS), return_inverse=True)
     smallest = np.uint16 if len(values) < 2**16 else np.int32
@@ -89,29 +149,40 @@ def _levels(distances: Float[np.ndarray, "U U"], kind: Int[np.ndarray, " n"]) ->
 
 def edit_distances(words: Words) -> Integer[np.ndarray, "n n"]:
     """Return how many symbols must be put in, left out or replaced to make each word of each other."""
-    found = np.zeros((len(words), len(words)), dtype=np.uint16)
-    lengths = np.unique(words.lengths)
-    of_length = {int(length): np.flatnonzero(words.lengths == length) for length in lengths}
-    for short in map(int, lengths):
-        for long in (int(length) for length in lengths if length >= short):
-            block = max(1, BLOCK // len(of_length[long]))
-            for start in range(0, len(of_length[short]), block):
-                rows, columns = of_length[short][start : start + block], of_length[long]
-                part = _edits(words.codes[rows, :short], words.codes[columns, :long])
-                found[np.ix_(rows, columns)] = part
-                found[np.ix_(columns, rows)] = part.T
-    return found
+    by_length = np.argsort(words.lengths, kind="stable")
+    lengths, codes = words.lengths[by_length], _narrow(words.codes[by_length])
+    found = np.zeros((len(words), len(words)), dtype=np.uint8 if codes.shape[1] < 255 else np.uint16)
+    sizes, starts = np.unique(lengths, return_index=True)
+    spans = [*zip(sizes.tolist(), starts.tolist(), [*starts[1:].tolist(), len(words)], strict=True)]
+    for place, (short, start, stop) in enumerate(spans):
+        for long, first, last in spans[place:]:
+            step = max(1, CELLS // ((last - first) * (long + 1)))
+            for row in range(start, stop, step):
+                rows, columns = slice(row, min(row + step, stop)), slice(max(row, first), last)
+                found[rows, columns] = _edits(codes[rows, :short], codes[columns, :long], found.dtype)
+                found[columns, rows] = found[rows, columns].T
+    if (by_length[1:] > by_length[:-1]).all():
+        return found
+    place_of = np.argsort(by_length)
+    return found[place_of[:, None], place_of]
 
 
-def _edits(ones: Int[np.ndarray, "a s"], others: Int[np.ndarray, "b t"]) -> Integer[np.ndarray, "a b"]:
+def _edits(ones: Int[np.ndarray, "a s"], others: Int[np.ndarray, "b t"], kind: Any) -> Integer[np.ndarray, "a b"]:
     """Edit distances of words of one length to words of another: the usual table, a cell of all pairs at a time."""
-    narrow = np.uint8 if max(ones.shape[1], others.shape[1]) < 255 else np.uint16
-    shape = (len(ones), len(others))
-    row = [np.full(shape, place, dtype=narrow) for place in range(others.shape[1] + 1)]
-    for place, symbols in enumerate(ones.T):
-        diagonal, row[0] = row[0], np.full(shape, place + 1, dtype=narrow)
-        for at, against in enumerate(others.T, start=1):
-            replaced = diagonal + (symbols[:, None] != against[None, :])
-            diagonal = row[at]
-            row[at] = np.minimum(np.minimum(row[at - 1], diagonal) + narrow(1), replaced).astype(narrow, copy=False)
-    return row[-1].astype(np.uint16)
+    shape, columns = (len(ones), len(others)), np.ascontiguousarray(others.T)
+    row = [np.full(shape, place, dtype=kind) for place in range(others.shape[1] + 1)]
+    differs = np.empty(shape, dtype=np.uint8)
+    for place in range(ones.shape[1]):
+        replaced, row[0] = row[0], np.full(shape, place + 1, dtype=kind)
+        for at, against in enumerate(columns, start=1):
+            np.not_equal(ones[:, place, None], against, out=differs.view(bool))
+            replaced += differs  # the cell before, of the row before, is needed no more
+            shorter = np.minimum(row[at], row[at - 1])
+            shorter += 1
+            replaced, row[at] = row[at], np.minimum(shorter, replaced, out=shorter)
+    return row[-1]
+
+
+def _narrow(codes: Int[np.ndarray, "n L"]) -> Integer[np.ndarray, "n L"]:
+    """Whole numbers from -1 in the smallest type that tells them apart, which is compared faster."""
+    return (codes + 1).astype(np.min_scalar_type(int(codes.max(initial=0)) + 1))

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from heliograph.analysis.measures.base import ids_of
+from heliograph.analysis.measures.language import Language, resampled_by
 from heliograph.analysis.measures.measure import Better, Measure
 from heliograph.analysis.measures.words import words_of
 
@@ -47,6 +48,16 @@ def optimal_lengths(num_words: int, *, vocabulary: int) -> Int[np.ndarray, " n"]
     return np.array(lengths, dtype=np.int64)
 
 
+def _excess(said: Language) -> float:
+    counts = said.words.counts()
+    size = max(2, int(np.count_nonzero((said.times > 0).astype(np.float64) @ counts)) + 1)
+    share = np.sort(np.bincount(said.meant, weights=said.times))[::-1]
+    share = share[share > 0] / said.times.sum()
+    observed = float(np.average(said.words.lengths, weights=said.times)) + 1
+    return observed - float(share @ optimal_lengths(len(share), vocabulary=size))
+
+
 MEASURE = Measure(
-    name="excess_length", function=excess_length, unit="symbols", better=Better.LOWER, source="Chaabouni et al. 2019"
-)
+    name="excess_length", function=excess_length, unit="symbols", better=Better.LOWER, source="Chaabouni et al. 2019",
+    resampling=resampled_by(_excess),
+)  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from heliograph.analysis.measures.base import check_convention, ids_of
-from heliograph.analysis.measures.counting import shared_bits
+from heliograph.analysis.measures.counting import of_words_and_meanings
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Chance, Measure
 from heliograph.analysis.measures.undefined import Undefined
@@ -51,7 +51,8 @@ def instantaneous_coordination(
 
 
 def _shared(said: Language, *, convention: str = "bits") -> float:
-    return shared_bits(said.words.ids(), said.meant, said.times) * (math.log(2) if convention == "lowe" else 1.0)
+    of_words, of_actions, both = of_words_and_meanings(said)
+    return max(0.0, of_words + of_actions - both) * (math.log(2) if convention == "lowe" else 1.0)
 
 
 MEASURE = Measure(

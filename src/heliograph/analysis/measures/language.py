@@ -27,6 +27,10 @@ class Language:
     of_meanings: Int[np.ndarray, "U K"]
     group: Int[np.ndarray, " n"]
     times: Float[np.ndarray, " n"]
+    of_pairs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What was counted of words beside these meanings, for whoever counts it again."""
+    apart: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What was counted of words and meanings each for themselves, so often."""
 
     def __len__(self) -> int:
         return len(self.meant)
@@ -44,7 +48,12 @@ class Language:
 
     def meaning_otherwise(self, order: Int[np.ndarray, " n"]) -> "Language":
         """The same words in their order, with meanings in another."""
-        return dataclasses.replace(self, meant=self.meant[order])
+        alike = bool((self.times == self.times[0]).all())
+        return dataclasses.replace(self, meant=self.meant[order], of_pairs={}, apart=self.apart if alike else {})
+
+    def so_often(self, times: Float[np.ndarray, " n"]) -> "Language":
+        """The same utterances, each so many times."""
+        return dataclasses.replace(self, times=times, apart={})
 
 
 def language_of(
@@ -113,7 +122,7 @@ class Resampled:
     def drawn(self, times: Int[np.ndarray, " n"]) -> float:
         """The value of utterances that occur so many times each."""
         weights = [times[rows].astype(np.float64) for rows in self.rows]
-        said = [dataclasses.replace(part, times=w) for part, w in zip(self.parts, weights, strict=True)]
+        said = [part.so_often(w) for part, w in zip(self.parts, weights, strict=True)]
         values = [self.measure(part) if w.any() else np.nan for part, w in zip(said, weights, strict=True)]
         return weighted_mean(values, [float(w.sum()) for w in weights])
 

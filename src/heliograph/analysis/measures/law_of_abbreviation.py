@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 from scipy.stats import spearmanr
 
 from heliograph.analysis.measures.base import ids_of
@@ -81,6 +82,21 @@ def abbreviation_of(
     )
 
 
+class _TokenLength:
+    """The mean length of utterances, which is what meanings' lengths weighted by their frequencies come to."""
+
+    def __init__(self, messages: Any, meanings: Any, *, given: Any = None):
+        self._lengths = words_of(messages).lengths
+
+    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
+        """The same: it does not heed which meaning has which length."""
+        return float(self._lengths.mean())
+
+    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
+        """The value of utterances that occur so many times each."""
+        return float(np.average(self._lengths, weights=times))
+
+
 def _example() -> dict[str, Any]:
     return {"messages": [[1, 0], [1, 0], [2, 0], [1, 1]], "meanings": [0, 0, 1, 2], "eos": 0}
 
@@ -88,4 +104,5 @@ def _example() -> dict[str, Any]:
 MEASURE = Measure(
     name="law_of_abbreviation", function=law_of_abbreviation, unit="symbols", range=(0.0, math.inf),
     better=Better.LOWER, chance=Chance.OWN, source="Chaabouni et al. 2019; Ueda et al. 2023", example=_example,
+    resampling=_TokenLength,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from heliograph.analysis.measures.language import Language, resampled_by
 from heliograph.analysis.measures.measure import Measure
 from heliograph.analysis.measures.words import words_of
 
@@ -34,7 +35,11 @@ def message_length(messages: Any, *, eos: Any = None, counts_eos: bool = False) 
     )
 
 
+def _by_token(said: Language) -> float:
+    return float(np.average(said.words.lengths, weights=said.times))
+
+
 MEASURE = Measure(
     name="message_length", function=message_length, unit="symbols", range=(0.0, math.inf),
-    source="Chaabouni et al. 2019",
+    source="Chaabouni et al. 2019", resampling=resampled_by(_by_token),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from heliograph.analysis.measures.counting import bits_of, counts_of_pairs, entropy_bits
+from heliograph.analysis.measures.counting import bits_together, entropy_bits
 from heliograph.analysis.measures.language import Language, Resampled, language_of
 from heliograph.analysis.measures.measure import AppliesTo, Better, Chance, Measure
 
@@ -55,7 +55,7 @@ def _of_meanings(said: Language) -> float:
 
 
 def _of_both(said: Language) -> float:
-    return bits_of(counts_of_pairs(said.meant, said.words.ids(), said.times)[1])
+    return bits_together(said)
 
 
 class _Normalised:

@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 
 from heliograph.analysis.measures.base import plain_rows
 from heliograph.analysis.measures.counting import counts_of_pairs
+from heliograph.analysis.measures.cross_tables import concept_tables
 from heliograph.analysis.measures.language import Language
 
-__all__ = ["PairCounts", "atoms_of", "concepts_of_meanings", "pairs_in", "symbols_by_meaning"]
+__all__ = ["PairCounts", "atoms_of", "concepts_of_meanings", "pairs_in", "symbols_by_concept"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,20 +38,17 @@ def pairs_in(said: Language) -> PairCounts:
     )  # fmt: skip
 
 
-def symbols_by_meaning(said: Language, *, once: bool = False) -> Float[np.ndarray, "V U"]:
-    """How often each symbol was said of each meaning; `once` counts it once in an utterance."""
-    shape = len(said.words.names), int(said.meant.max()) + 1
-    found = np.zeros(shape[0] * shape[1])
+def symbols_by_concept(said: Language, *, once: bool = False) -> Float[np.ndarray, "V C"]:
+    """How often each symbol was said of each concept, a value of an attribute; `once`: once in an utterance."""
+    num_symbols = len(said.words.names)
     if once:
-        for symbol, counts in enumerate(said.words.counts().T):
-            here = np.bincount(said.meant, weights=said.times * (counts > 0), minlength=shape[1])
-            found[symbol * shape[1] : (symbol + 1) * shape[1]] = here
-        return found.reshape(shape)
-    for column in said.words.columns():
-        here = column >= 0
-        code = column[here] * shape[1] + said.meant[here]
-        found += np.bincount(code, weights=said.times[here], minlength=len(found))
-    return found.reshape(shape)
+        present = [(counts > 0).astype(np.int64) for counts in said.words.counts().T]
+        tables = concept_tables(present, said)
+        found = [table[1] if len(table) > 1 else np.zeros(table.shape[1]) for table in tables]
+        return np.array(found).reshape(num_symbols, -1)
+    found = [table[1:] for table in concept_tables(said.words.columns() + 1, said)]
+    filled = [np.pad(table, ((0, num_symbols - len(table)), (0, 0))) for table in found]
+    return np.sum(filled, axis=0) if filled else np.zeros((num_symbols, 0))
 
 
 def concepts_of_meanings(said: Language) -> Int[np.ndarray, "U C"]:

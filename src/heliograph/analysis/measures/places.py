@@ -1,16 +1,17 @@
 """What the symbol at each place of a message tells about each attribute."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, joint_table, shared_bits
+from heliograph.analysis.measures.counting import SMALL, bits_of, entropy_bits, shared_bits
+from heliograph.analysis.measures.cross_tables import cross_tables
 from heliograph.analysis.measures.language import Language
 from heliograph.analysis.measures.undefined import Undefined
 
-__all__ = ["NOTHING", "Feature", "best_less_second", "mean_gap", "places_of"]
+__all__ = ["NOTHING", "Feature", "best_less_second", "mean_gap", "places_of", "told_of"]
 
 NOTHING = 1e-12
 """Bits that are none but for rounding."""
@@ -28,10 +29,6 @@ class Feature:
     times: Float[np.ndarray, " m"]
     attributes: Int[np.ndarray, "U K"]
 
-    def tables(self) -> list[Float[np.ndarray, "ids values"]]:
-        """How often it occurs with each value, for each attribute."""
-        return [joint_table(self.ids, column, self.times) for column in self.attributes[self.meant].T]
-
     def told(self) -> tuple[float, list[float]]:
         """Its entropy, and the bits that it shares with each attribute."""
         if not self.times.any():
@@ -44,6 +41,28 @@ class Feature:
         code = self.ids * len(self.attributes) + self.meant
         table = np.bincount(code, weights=self.times, minlength=num_ids * len(self.attributes)).reshape(num_ids, -1)
         return bits_of(table.sum(1)), [_shared(_by_value(table, column)) for column in self.attributes.T]
+
+
+def told_of(features: Iterable[Feature]) -> list[tuple[float, list[float]]]:
+    """Return what each feature tells, as `Feature.told` does; several of the same utterances are counted at once.
+
+    Pairs of features beside pairs of attributes make one table, whose sums are those of each with each.
+    """
+    features = list(features)
+    if len(features) < 2 or not all(_counted_by_attribute(feature) for feature in features):
+        return [feature.told() for feature in features]
+    first = features[0]
+    if any(feature.meant is not first.meant or feature.times is not first.times for feature in features):
+        return [feature.told() for feature in features]
+    columns = [feature.ids for feature in features]
+    tables = cross_tables(columns, attributes=first.attributes, meant=first.meant, times=first.times)
+    return [(bits_of(own[0].sum(1)), [_shared(table) for table in own]) for own in tables]
+
+
+def _counted_by_attribute(feature: Feature) -> bool:
+    """Tell whether meanings are so many that attributes are counted one by one."""
+    kinds = (int(feature.ids.max()) + 1) * len(feature.attributes) if len(feature.ids) else 0
+    return kinds > min(SMALL, len(feature.ids)) and bool(feature.attributes.shape[1])
 
 
 def _by_value(table: Float[np.ndarray, "ids U"], value_of: Int[np.ndarray, " U"]) -> Float[np.ndarray, "ids values"]:
@@ -77,8 +96,7 @@ def best_less_second(told: list[float]) -> float:
 def mean_gap(features: Iterator[Feature]) -> float:
     """The mean over what varies of (largest - second largest information about an attribute) / entropy."""
     found = []
-    for feature in features:
-        bits, told = feature.told()
+    for bits, told in told_of(features):
         if bits > NOTHING:
             found.append(best_less_second(told) / bits)
     return float(np.mean(found)) if found else Undefined("every message is the same in this respect: nothing varies")

@@ -8,7 +8,7 @@ import numpy as np
 
 from heliograph.analysis.measures.language import Language, language_of, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.places import places_of
+from heliograph.analysis.measures.places import places_of, told_of
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "PositionAttributeMap", "position_attribute_map"]
@@ -33,7 +33,7 @@ def position_attribute_map(
     message, or not one meaning for each.
     """
     said = language_of(messages, attributes=attributes, eos=eos, unique=unique)
-    told = [feature.told() for feature in places_of(said) if len(feature.ids)]
+    told = told_of(feature for feature in places_of(said) if len(feature.ids))
     return PositionAttributeMap(
         mean_largest=_mean_largest(said),
         information=tuple(tuple(bits) for _, bits in told),
@@ -42,7 +42,8 @@ def position_attribute_map(
 
 
 def _mean_largest(said: Language) -> float:
-    largest = [max(feature.told()[1], default=0.0) for feature in places_of(said) if feature.times.any()]
+    told = told_of(feature for feature in places_of(said) if feature.times.any())
+    largest = [max(bits, default=0.0) for _, bits in told]
     return float(np.mean(largest)) if largest else Undefined("no message has a symbol")
 
 

@@ -8,11 +8,14 @@ import numpy as np
 from scipy.optimize import brentq
 
 from heliograph.analysis.measures.base import ids_of
+from heliograph.analysis.measures.counting import counts_of
+from heliograph.analysis.measures.language import Language, resampled_by
 from heliograph.analysis.measures.measure import AppliesTo, Measure
 from heliograph.analysis.measures.undefined import Undefined
 
 __all__ = ["MEASURE", "RankFrequency", "rank_frequency", "rank_frequency_of"]
 
+ALONE = "only one message occurs: there are no two ranks"
 MOST = 64.0
 """An exponent of so much leaves nothing to any rank but the first."""
 
@@ -48,12 +51,16 @@ def rank_frequency_of(counts: Any) -> RankFrequency:
     if not len(sizes):
         raise ValueError("no counts: a law of ranks needs at least one message")
     if len(sizes) == 1:
-        nothing = Undefined("only one message occurs: there are no two ranks")
+        nothing = Undefined(ALONE)
         return RankFrequency(slope=nothing, exponent=nothing, num_kinds=1)
-    ranks, heights = np.log(np.arange(1, len(sizes) + 1)), np.log(sizes)
+    ranks = np.log(np.arange(1, len(sizes) + 1))
+    return RankFrequency(slope=_slope(sizes, ranks), exponent=_likeliest(sizes, ranks), num_kinds=len(sizes))
+
+
+def _slope(sizes: np.ndarray, ranks: np.ndarray) -> float:
+    """The slope of least squares."""
     centred = ranks - ranks.mean()
-    slope = float(centred @ heights / (centred @ centred))
-    return RankFrequency(slope=slope, exponent=_likeliest(sizes, ranks), num_kinds=len(sizes))
+    return float(centred @ np.log(sizes) / (centred @ centred))
 
 
 def _likeliest(sizes: np.ndarray, ranks: np.ndarray) -> float:
@@ -69,7 +76,13 @@ def _likeliest(sizes: np.ndarray, ranks: np.ndarray) -> float:
     return MOST if above(MOST) >= 0.0 else float(brentq(above, 0.0, MOST, xtol=1e-13))
 
 
+def _slope_of(said: Language) -> float:
+    sizes = np.sort(counts_of(said.words.ids(), said.times))[::-1]
+    sizes = sizes[sizes > 0]
+    return _slope(sizes, np.log(np.arange(1, len(sizes) + 1))) if len(sizes) > 1 else Undefined(ALONE)
+
+
 MEASURE = Measure(
     name="rank_frequency", function=rank_frequency, range=(-math.inf, 0.0), applies_to=AppliesTo.WHOLE,
-    source="Chaabouni et al. 2019",
+    source="Chaabouni et al. 2019", resampling=resampled_by(_slope_of, whole=True),
 )  # fmt: skip

@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
+from scipy.special import entr
 
 from heliograph.analysis.measures.base import joined
-from heliograph.analysis.measures.counting import bits_of, counts_of, counts_of_pairs, entropy_bits
+from heliograph.analysis.measures.counting import bits_of, bits_of_pairs, counts_of, entropy_bits
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
 from heliograph.analysis.measures.undefined import Undefined
@@ -16,6 +18,8 @@ from heliograph.analysis.measures.words import Words
 
 __all__ = ["MEASURE", "Partition", "best_partition", "residual_entropy"]
 
+MOST_CELLS = 16
+"""Cells of a table for each row, up to which all attributes are counted at once."""
 MOST_PLACES = 10
 """Time grows with the sets of places."""
 
@@ -63,26 +67,44 @@ def _partition(said: Language) -> Partition:
     varying = [k for k, bits in enumerate(whole) if bits > 1e-12]
     if not varying:
         return Partition(residual=Undefined("no attribute varies"), attribute_of_place=())
-    subsets = _subset_ids(said.words)
-    of_words = [bits_of(counts_of(ids, said.times)) for ids in subsets]
-    cost = np.array(
-        [
-            [(bits_of(counts_of_pairs(ids, columns[k], said.times)[1]) - bits) / whole[k] for k in varying]
-            for ids, bits in zip(subsets, of_words, strict=True)
-        ]
-    )
+    cost = np.array([_left_open(*subset, columns[varying], said.times) for subset in _subsets(said.words)])
+    cost /= said.times.sum() * np.array(whole)[varying]
     total, chosen = _cheapest(np.maximum(cost, 0.0))
     owners = [next(k for k, part in zip(varying, chosen, strict=True) if part >> j & 1) for j in range(places)]
     return Partition(residual=total / len(varying), attribute_of_place=tuple(owners))
 
 
+def _left_open(
+    rows: Int[np.ndarray, " m"], ids: Int[np.ndarray, " m"], columns: Int[np.ndarray, "K n"],
+    times: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, " K"]:  # fmt: skip
+    """The bits that ids leave open about each attribute, added up over rows."""
+    if not len(rows):
+        return np.zeros(len(columns))
+    some, heavy, num = columns[:, rows], times[rows], int(ids.max()) + 1
+    values = int(some.max()) + 1
+    of_ids = entr(np.bincount(ids, weights=heavy)).sum()
+    if num * values > MOST_CELLS * len(rows):
+        total = heavy.sum()
+        apart = [bits_of_pairs(ids, column, heavy) - bits_of(counts_of(ids, heavy)) for column in some]
+        return total * np.array(apart) if total else np.zeros(len(columns))
+    code = (np.arange(len(some))[:, None] * num + ids) * values + some
+    table = np.bincount(code.ravel(), weights=np.tile(heavy, len(some)), minlength=len(some) * num * values)
+    found: np.ndarray = (entr(table).reshape(len(some), -1).sum(1) - of_ids) / math.log(2)
+    return found
+
+
 @functools.lru_cache(maxsize=4)
-def _subset_ids(words: Words) -> list[Int[np.ndarray, " n"]]:
-    """For each set of places, as bits of its number, an id of what stands there."""
+def _subsets(words: Words) -> list[tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]]:
+    """For each set of places, as bits of its number: rows of which others are alike there, and an id of what stands.
+
+    What stands there once leaves nothing open.
+    """
     found = [np.zeros(len(words), dtype=np.int64)]
     for column in (words.codes + 1).T:
         found += [joined(ids, column) for ids in found]
-    return found
+    several = [np.flatnonzero(np.bincount(ids)[ids] > 1) for ids in found]
+    return [(rows, joined(ids[rows]) if len(rows) else rows) for ids, rows in zip(found, several, strict=True)]
 
 
 def _cheapest(cost: np.ndarray) -> tuple[float, tuple[int, ...]]:

@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 
 from heliograph.analysis.measures.base import check_convention
+from heliograph.analysis.measures.cross_tables import concept_tables, cross_tables
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
-from heliograph.analysis.measures.pair_counts import concepts_of_meanings
 
 __all__ = ["MEASURE", "tree_reconstruction_error"]
 
 CONVENTIONS = {"mean": "over utterances", "korbak": "summed over utterances, as published code does"}
 SMALL = 1e-9
-"""Directions that are shorter than so much of the longest are none."""
+"""Errors, as a share of the squared length of messages, that are none."""
+SHORT = 1e-12
+"""Squared directions that are shorter than so much of the longest are none."""
 
 
 def tree_reconstruction_error(
@@ -34,17 +36,15 @@ def tree_reconstruction_error(
 
 
 def _error(said: Language, *, convention: str = "mean") -> float:
-    """The squared length of messages less that of their projection on what meanings can explain."""
-    weights = np.bincount(said.meant, weights=said.times, minlength=len(said.of_meanings))
-    root = np.sqrt(np.maximum(weights, 0.0))
-    design = concepts_of_meanings(said) * root[:, None]
-    directions, lengths, _ = np.linalg.svd(design, full_matrices=False)
-    basis = directions[:, lengths > SMALL * max(float(lengths.max(initial=0.0)), SMALL)]
-    explained, kinds = 0.0, len(said.words.names) + 1
-    for column in said.words.columns():
-        code = said.meant * kinds + column + 1
-        table = np.bincount(code, weights=said.times, minlength=len(weights) * kinds).reshape(len(weights), kinds)
-        explained += float(((basis.T @ (table / np.maximum(root, SMALL)[:, None])) ** 2).sum())
+    """The squared length of messages less that of their projection on what concepts of meanings can explain."""
+    how: dict[str, Any] = {"attributes": said.of_meanings, "meant": said.meant, "times": said.times}
+    if "basis" not in said.apart:  # the same in every order of meanings
+        together = np.concatenate([np.concatenate(own, 1) for own in cross_tables(list(said.attributes.T), **how)])
+        lengths, directions = np.linalg.eigh(together)
+        some = lengths > SHORT * max(float(lengths.max(initial=0.0)), SMALL)
+        said.apart["basis"] = directions[:, some] / np.sqrt(lengths[some])
+    of_places = np.concatenate(concept_tables(said.words.columns() + 1, said))
+    explained = float(((of_places @ said.apart["basis"]) ** 2).sum())
     total = float(said.times.sum())
     error = max(0.0, total * len(said.words.columns()) - explained)
     error = 0.0 if error < SMALL * total else error

@@ -4,8 +4,9 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int
 
-from heliograph.analysis.measures.base import key_of
+from heliograph.analysis.measures.base import key_of, plain_rows
 from heliograph.analysis.measures.measure import Better, Chance, Measure
 from heliograph.analysis.measures.pair_counts import atoms_of
 from heliograph.analysis.measures.undefined import Undefined
@@ -31,6 +32,8 @@ def unseen_combinations(predicted: Any, attributes: Any, *, trained: Any = None)
     leaves that attribute out of the score; its "uniform holdout" is this. Undefined where no meaning is left. Raises
     ValueError where there is none, and for rows of unequal length.
     """
+    if trained is None and (both := _numbers(predicted, attributes)) is not None:
+        return _result(both[0] == both[1])
     guessed, true = _rows(predicted, "predicted"), _rows(attributes, "attributes")
     if len(guessed) != len(true):
         raise ValueError(f"{len(guessed)} predicted and {len(true)} attributes: there must be one row for each")
@@ -41,11 +44,49 @@ def unseen_combinations(predicted: Any, attributes: Any, *, trained: Any = None)
     if not kept:
         none = Undefined("no meaning combines trained values in a way that was not trained")
         return UnseenCombinations(all_attributes=none, per_attribute=none, attributes=(), num_utterances=0)
-    right = np.array([[a == b for a, b in zip(guessed[row], true[row], strict=True)] for row in kept])
+    return _result(np.array([[a == b for a, b in zip(guessed[row], true[row], strict=True)] for row in kept]))
+
+
+def _result(right: Bool[np.ndarray, "n K"]) -> UnseenCombinations:
     return UnseenCombinations(
         all_attributes=float(right.all(1).mean()), per_attribute=float(right.mean()),
-        attributes=tuple(right.mean(0).tolist()), num_utterances=len(kept),
+        attributes=tuple(right.mean(0).tolist()), num_utterances=len(right),
     )  # fmt: skip
+
+
+def _numbers(predicted: Any, attributes: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Both as tables of whole numbers of one shape; None where they are anything else."""
+    found = [plain_rows(table, what=what) for table, what in ((predicted, "predicted"), (attributes, "attributes"))]
+    arrays = [table.reshape(len(table), -1) for table in found if isinstance(table, np.ndarray)]
+    if len(arrays) < 2 or arrays[0].shape != arrays[1].shape or any(table.dtype.kind not in "iu" for table in arrays):
+        return None
+    return arrays[0], arrays[1]
+
+
+def _objects(rows: list[tuple[Any, ...]]) -> np.ndarray:
+    found = np.empty((len(rows), len(rows[0])), dtype=object)
+    for place, row in enumerate(rows):
+        for column, part in enumerate(row):
+            found[place, column] = part
+    return found
+
+
+class _Compared:
+    """Utterances beside one another: of each what a listener named, and what was true, as numbers."""
+
+    def __init__(self, predicted: Any, attributes: Any, *, given: Any = None):
+        both = _numbers(predicted, attributes)
+        if both is None:
+            both = _objects(_rows(predicted, "predicted")), _objects(_rows(attributes, "attributes"))
+        self.guessed, self.true = both
+
+    def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
+        """The value with what was true in another order."""
+        return float((self.guessed == self.true[order]).astype(bool).all(1).mean())
+
+    def drawn(self, times: Int[np.ndarray, " n"]) -> float:
+        """The value of utterances that occur so many times each."""
+        return float(np.average((self.guessed == self.true).astype(bool).all(1), weights=times))
 
 
 def _rows(table: Any, what: str) -> list[tuple[Any, ...]]:
@@ -60,5 +101,5 @@ def _unseen(true: list[tuple[Any, ...]], trained: list[tuple[Any, ...]]) -> list
 
 MEASURE = Measure(
     name="unseen_combinations", function=unseen_combinations, range=(0.0, 1.0), better=Better.HIGHER,
-    chance=Chance.SHUFFLED_MEANINGS, source="Chaabouni et al. 2020",
+    chance=Chance.SHUFFLED_MEANINGS, source="Chaabouni et al. 2020", resampling=_Compared,
 )  # fmt: skip
