@@ -13,10 +13,11 @@ from heliograph import registry
 from heliograph.analysis.bootstrap_intervals import draws
 from heliograph.analysis.chance_levels import orders
 from heliograph.analysis.hearers import hearer_probabilities
+from heliograph.analysis.material import picked
 from heliograph.analysis.measure_table import COLUMNS, analyze, listed_measures
 from heliograph.analysis.measures.causal_influence import causal_influence
 from heliograph.analysis.measures.entropy import entropy
-from heliograph.analysis.measures.measure import Better, Chance, Measure, measure_of
+from heliograph.analysis.measures.measure import Better, Chance, Measure, headline, measure_of
 from heliograph.analysis.measures.mutual_information import mutual_information
 from heliograph.analysis.measures.topographic_similarity import topographic_similarity
 from heliograph.analysis.measures.undefined import Undefined
@@ -244,3 +245,54 @@ def test_a_corpus_has_nobody_to_ask() -> None:
     corpus = record(read_run("recipe:speaker_listener_symbols"), num_episodes=5)
     (row,) = analyze(corpus, measures=["causal_influence"], permutations=0, bootstraps=0).to_dict("records")
     assert row["reason"] == "not given: action_probabilities, message_probabilities" and np.isnan(row["value"])
+
+
+def of_every_measure(messages: Any, meanings: Any, **more: Any) -> dict[str, Any]:
+    """What measures of information, structure and form take of some utterances."""
+    actions = np.arange(len(meanings)) % 3
+    return {"messages": messages, "meanings": meanings, "actions": actions, "predicted": meanings[::-1],
+            "hearer_actions": actions[::-1], **more}  # fmt: skip
+
+
+RESAMPLED = (
+    "mutual_information", "normalised_mutual_information", "synonymy", "residual_entropy", "position_attribute_map",
+    "instantaneous_coordination", "topographic_similarity", "posdis", "bosdis", "context_independence_bag",
+    "tree_reconstruction_error", "conflict_count", "concept_best_matching", "unseen_combinations", "rank_frequency",
+    "message_length", "law_of_abbreviation", "excess_length", "back_reference",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESAMPLED)
+@pytest.mark.parametrize("ragged", [False, True])
+def test_shuffles_and_draws_are_what_the_function_says_of_such_utterances(name: str, ragged: bool) -> None:
+    rng = np.random.default_rng(3)
+    meanings = rng.integers(4, size=(600, 4))
+    said = np.where(rng.random((600, 4)) < 0.7, meanings, rng.integers(4, size=(600, 4)))
+    lengths = rng.integers(1, 5, size=600) if ragged else np.full(600, 4)
+    messages = [tuple(row[:length].tolist()) for row, length in zip(said, lengths, strict=True)]
+    measure = measure_of(registry.load("measure", name), name=name)
+    given = {need: of_every_measure(messages, meanings)["meanings" if need == "attributes" else need]
+             for need in measure.needs}  # fmt: skip
+    assert measure.resampling is not None
+    made = measure.resampling(**given, given=np.zeros(600, dtype=np.int64))
+
+    def told(rows: np.ndarray, order: np.ndarray) -> float:
+        first, *rest = given
+        some = {first: picked(given[first], rows)} | {need: picked(given[need], order) for need in rest}
+        return headline(measure.function(**some))
+
+    alone, order = np.arange(600), rng.permutation(600)
+    if len(measure.needs) > 1:
+        assert made.shuffled(order) == pytest.approx(told(alone, order), rel=1e-9, abs=1e-9)
+    if name == "topographic_similarity":  # of what is drawn twice, only different things are compared
+        return
+    times = rng.multinomial(600, np.ones(600) / 600)
+    rows = np.repeat(alone, times)
+    assert made.drawn(times) == pytest.approx(told(rows, rows), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["context_independence_bag", "concept_best_matching"])
+def test_groups_that_mean_different_things_have_values(name: str) -> None:
+    messages, meanings = np.array([[0, 1], [1, 0], [0, 0]] * 4), np.array([[0, 0], [0, 1], [2, 1]] * 4)
+    (row,) = analyze(messages, meanings, measures=[name], given=[0, 0, 1] * 4, permutations=3).to_dict("records")
+    assert row["reason"] is None and row["value"] > 0

@@ -35,7 +35,7 @@ def _conflicts(said: Language) -> float:
     if not places:
         return 0.0
     how: dict[str, Any] = {"attributes": said.of_meanings, "meant": said.meant, "times": said.times}
-    tables = cross_tables(said.words.columns() + 1, **how)
+    tables = cross_tables(list(said.words.columns() + 1), **how)
     off = [[float((table[1:].sum(1) - table[1:].max(1)).sum()) for table in own] for own in tables]
     return float(np.array(off)[linear_sum_assignment(off)].sum())
 

@@ -28,7 +28,7 @@ def cross_tables(
     Values are whole numbers from 0. Several columns beside several attributes make one table, whose sums are those of
     each with each.
     """
-    whole = np.ascontiguousarray(attributes.T)
+    whole = list(np.ascontiguousarray(attributes.T))
     said = _bundles(columns, [int(column.max()) + 1 for column in columns])
     others = [(some, sizes, code[meant]) for some, sizes, code in _bundles(whole, [int(x.max()) + 1 for x in whole])]
     weights = None if (times == 1).all() else times

@@ -97,13 +97,13 @@ def _relative(
         part += steps[rows]
         occurs += np.bincount(part.ravel(), minlength=len(ratios))
     kept = np.flatnonzero(occurs)
-    few = _levels(ratios[kept], kind)
-    level = np.zeros(len(ratios), dtype=np.min_scalar_type(few.num_levels))
-    level[kept] = few.level_of
+    levels, num_levels = _numbered(ratios[kept])
+    level = np.zeros(len(ratios), dtype=levels.dtype)
+    level[kept] = levels
     found = np.empty(steps.shape, dtype=level.dtype)
     for rows in _blocks(len(code)):
         np.take(level, code[rows], out=found[rows], mode="clip")
-    return Apart(level_of=found, num_levels=few.num_levels, kind=kind)
+    return Apart(level_of=found, num_levels=num_levels, kind=kind)
 
 
 def _length(one: Any, other: Any, earlier: Any, *, over: str) -> Any:
@@ -140,11 +140,16 @@ def between_vectors(vectors: Float[np.ndarray, "n D"], *, metric: str) -> Apart 
     return _levels(found, kind.reshape(-1))
 
 
-def _levels(distances: Float[np.ndarray, "..."], kind: Int[np.ndarray, " n"]) -> Apart:
+def _levels(distances: Float[np.ndarray, "U U"], kind: Int[np.ndarray, " n"]) -> Apart:
+    level, number = _numbered(distances)
+    return Apart(level_of=level, num_levels=number, kind=kind)
+
+
+def _numbered(distances: Float[np.ndarray, "*shape"]) -> tuple[Integer[np.ndarray, "*shape"], int]:
+    """Distances as levels, and how many of these there are."""
     scale = float(distances.max()) or 1.0
     values, level = np.unique(np.round(distances / scale, DIGITS), return_inverse=True)
-    smallest = np.uint16 if len(values) < 2**16 else np.int32
-    return Apart(level_of=level.reshape(distances.shape).astype(smallest), num_levels=len(values), kind=kind)
+    return level.reshape(distances.shape).astype(np.min_scalar_type(len(values))), len(values)
 
 
 def edit_distances(words: Words) -> Integer[np.ndarray, "n n"]:
@@ -167,7 +172,9 @@ def edit_distances(words: Words) -> Integer[np.ndarray, "n n"]:
     return found[place_of[:, None], place_of]
 
 
-def _edits(ones: Int[np.ndarray, "a s"], others: Int[np.ndarray, "b t"], kind: Any) -> Integer[np.ndarray, "a b"]:
+def _edits(
+    ones: Integer[np.ndarray, "a s"], others: Integer[np.ndarray, "b t"], kind: Any
+) -> Integer[np.ndarray, "a b"]:
     """Edit distances of words of one length to words of another: the usual table, a cell of all pairs at a time."""
     shape, columns = (len(ones), len(others)), np.ascontiguousarray(others.T)
     row = [np.full(shape, place, dtype=kind) for place in range(others.shape[1] + 1)]

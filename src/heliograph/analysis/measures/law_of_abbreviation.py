@@ -85,8 +85,8 @@ def abbreviation_of(
 class _TokenLength:
     """The mean length of utterances, which is what meanings' lengths weighted by their frequencies come to."""
 
-    def __init__(self, messages: Any, meanings: Any, *, given: Any = None):
-        self._lengths = words_of(messages).lengths
+    def __init__(self, messages: Any, meanings: Any, *, given: Any = None, eos: Any = None):
+        self._lengths = words_of(messages, eos=eos).lengths
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
         """The same: it does not heed which meaning has which length."""

@@ -41,12 +41,14 @@ def pairs_in(said: Language) -> PairCounts:
 def symbols_by_concept(said: Language, *, once: bool = False) -> Float[np.ndarray, "V C"]:
     """How often each symbol was said of each concept, a value of an attribute; `once`: once in an utterance."""
     num_symbols = len(said.words.names)
+    if not num_symbols:
+        return np.zeros((0, concepts_of_meanings(said).shape[1]))
     if once:
         present = [(counts > 0).astype(np.int64) for counts in said.words.counts().T]
         tables = concept_tables(present, said)
         found = [table[1] if len(table) > 1 else np.zeros(table.shape[1]) for table in tables]
         return np.array(found).reshape(num_symbols, -1)
-    found = [table[1:] for table in concept_tables(said.words.columns() + 1, said)]
+    found = [table[1:] for table in concept_tables(list(said.words.columns() + 1), said)]
     filled = [np.pad(table, ((0, num_symbols - len(table)), (0, 0))) for table in found]
     return np.sum(filled, axis=0) if filled else np.zeros((num_symbols, 0))
 
