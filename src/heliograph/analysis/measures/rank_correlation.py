@@ -74,7 +74,7 @@ class PairsOfDistances:
         for start in range(0, num, step):
             stop = min(start + step, num)
             rows, columns = slice(start, stop), slice(start, num)
-            code = messages.part(rows, columns).astype(small)
+            code: np.ndarray = messages.part(rows, columns).astype(small)
             code *= small(others)
             code += meanings.part(rows, columns).astype(small, copy=False)
             heavy = None if weights is None else weights[rows, None] * weights[columns]

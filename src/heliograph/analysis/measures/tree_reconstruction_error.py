@@ -43,8 +43,8 @@ def _error(said: Language, *, convention: str = "mean") -> float:
         lengths, directions = np.linalg.eigh(together)
         some = lengths > SHORT * max(float(lengths.max(initial=0.0)), SMALL)
         said.apart["basis"] = directions[:, some] / np.sqrt(lengths[some])
-    of_places = np.concatenate(concept_tables(list(said.words.columns() + 1), said))
-    explained = float(((of_places @ said.apart["basis"]) ** 2).sum())
+    of_places = concept_tables(list(said.words.columns() + 1), said)
+    explained = sum(float(((one @ said.apart["basis"]) ** 2).sum()) for one in of_places)
     total = float(said.times.sum())
     error = max(0.0, total * len(said.words.columns()) - explained)
     error = 0.0 if error < SMALL * total else error
