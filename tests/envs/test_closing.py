@@ -17,8 +17,8 @@ from heliograph.experiments.choices import EnvChoice, bounds_of, facts_for, open
 from heliograph.experiments.settings import settings_from
 from heliograph.rllib.multi_agent_env import FromMultiAgentEnv
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.runs import train
 from heliograph.rllib.runs.local import LocalTrainer
+from heliograph.rllib.runs.train import train
 from heliograph.storage.run_folder import SUMMARY
 
 AGENTS = ["a_0", "a_1"]
@@ -209,5 +209,5 @@ def test_one_that_cannot_be_closed_in_the_end_costs_no_summary(
     }
     told = r"OSError: the door is stuck \(in close\(\) of Late; test_closing\.py, line \d+\)"
     with pytest.raises(EnvError, match=told):
-        train.train(settings_from(settings), out=tmp_path / "run")
+        train(settings_from(settings), out=tmp_path / "run")
     assert (tmp_path / "run" / SUMMARY).exists() and Late.open == 0

@@ -23,12 +23,12 @@ from heliograph.experiments.settings import settings_from
 from heliograph.registry import load
 from heliograph.rllib.failures import EnvRunnerError, LearnerError
 from heliograph.rllib.ppo import CommPPOConfig
-from heliograph.rllib.runs import checkpoints, train
+from heliograph.rllib.runs import checkpoints, one_run
 from heliograph.rllib.runs.checkpoints import complete_checkpoints
 from heliograph.rllib.runs.local import LocalTrainer
 from heliograph.rllib.runs.records import read_progress
 from heliograph.rllib.runs.rng_state import get_streams, mixed_seed, seed_streams, set_streams
-from heliograph.rllib.runs.train import resume
+from heliograph.rllib.runs.train import resume, train
 from heliograph.storage.atomic import WriteError
 
 RESTORED: list[int] = []
@@ -106,8 +106,8 @@ def test_a_learner_that_dies_ends_the_run_with_what_to_do(
     ray_session: None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     algorithms: list[Any] = []
-    built = train._built
-    monkeypatch.setattr(train, "_built", lambda *given: algorithms.append(built(*given)) or algorithms[-1])
+    built = one_run._built
+    monkeypatch.setattr(one_run, "_built", lambda *given: algorithms.append(built(*given)) or algorithms[-1])
 
     def kill(row: dict[str, Any]) -> None:
         if row["iteration"] == 3:
@@ -116,7 +116,7 @@ def test_a_learner_that_dies_ends_the_run_with_what_to_do(
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(LearnerError, match=r"died(.|\n)*heliograph train --resume") as told:
-        train.train(settings(num_learners=2), out=tmp_path / "run", on_progress=kill)
+        train(settings(num_learners=2), out=tmp_path / "run", on_progress=kill)
     assert "learner 1 of 2 died" in str(told.value)
     summary = resume(tmp_path / "run")
     assert summary["iterations"] == 4
@@ -207,7 +207,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(ray_session: No
 
     folder = small_disk / "run"
     with pytest.raises(WriteError, match=r"cannot write .*: No space left on device; free some space.*\n.*--resume"):
-        train.train(settings(), out=folder, on_progress=fill)
+        train(settings(), out=folder, on_progress=fill)
     assert [path.name for path in complete_checkpoints(folder)] == ["iteration_000002"]
     (small_disk / "others").unlink()
     assert resume(folder)["iterations"] == 4
@@ -216,7 +216,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(ray_session: No
 
 def test_what_cannot_be_written_is_named_and_the_old_stays(tmp_path: pathlib.Path, monkeypatch: Any) -> None:
     team = LocalTrainer(config()).team
-    train.write_team(tmp_path, team)
+    one_run.write_team(tmp_path, team)
     before = (tmp_path / "team.safetensors").read_bytes()
 
     def full(number: int) -> None:
@@ -224,7 +224,7 @@ def test_what_cannot_be_written_is_named_and_the_old_stays(tmp_path: pathlib.Pat
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(WriteError, match=r"team\.safetensors: No space left on device; free some space"):
-        train.write_team(tmp_path, team)
+        one_run.write_team(tmp_path, team)
     with pytest.raises(WriteError, match=r"iteration_000001: No space"):
         checkpoints.write_checkpoint(tmp_path, iteration=1, save=lambda path: pathlib.Path(path).mkdir())
     assert (tmp_path / "team.safetensors").read_bytes() == before
@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: pathlib.Path, monkeypat
 
     monkeypatch.setattr("os.makedirs", forbidden)
     with pytest.raises(WriteError, match=r"cannot write .*run: Permission denied; make it writable for you"):
-        train.train(settings(), out=tmp_path / "run")
+        train(settings(), out=tmp_path / "run")
 
 
 def test_the_command_tells_a_failure_and_ends_with_one(ray_session: None, tmp_path: pathlib.Path) -> None:

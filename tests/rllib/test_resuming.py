@@ -16,7 +16,7 @@ from heliograph.cli.shown import Display
 from heliograph.experiments.jobs import Job
 from heliograph.importing import looking_in
 from heliograph.rllib.failures import RunError
-from heliograph.rllib.runs import train as training
+from heliograph.rllib.runs import one_run as training
 from heliograph.rllib.runs.checkpoints import (
     CHECKPOINTS,
     check_checkpoint,
@@ -25,6 +25,7 @@ from heliograph.rllib.runs.checkpoints import (
     write_checkpoint,
 )
 from heliograph.rllib.runs.finished import finished_run, spent
+from heliograph.rllib.runs.one_run import train_alone
 from heliograph.rllib.runs.plan import PLAN, Plan, read_plan, standing, write_plan
 from heliograph.rllib.runs.records import read_progress
 from heliograph.rllib.runs.run_lock import claimed
@@ -66,9 +67,9 @@ def killed_in(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
             if len(begun) == number + 1 and row["iteration"] == 3:
                 raise Killed
 
-        return train(settings, out=out, on_progress=row, **more)
+        return train_alone(settings, out=out, on_progress=row, **more)
 
-    monkeypatch.setattr(training, "train", watched)
+    monkeypatch.setattr(training, "train_alone", watched)
 
 
 def weights(folder: pathlib.Path) -> dict[str, torch.Tensor]:
@@ -146,10 +147,10 @@ def test_an_interrupted_command_makes_no_controls_and_says_how_to_go_on(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     def interrupted(settings: Any, **more: Any) -> Any:
-        return train(settings, stop=lambda: True, **more)
+        return train_alone(settings, stop=lambda: True, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", interrupted)
+        patch.setattr(training, "train_alone", interrupted)
         assert main(command("--controls", "--until", "num_env_steps=64", "--out", str(tmp_path))) == 0
     assert not (tmp_path / "silent").exists()
     assert f"not all runs came to their end: heliograph train --resume {tmp_path}" in capsys.readouterr().out
