@@ -63,14 +63,15 @@ def check_resampling(measure: Measure) -> None:
     declared, given = measure_of(measure), _input(measure)
     if declared.resampling is None:
         return
-    resampling = declared.resampling(**given, given=np.zeros(NUMBER, dtype=np.int64))
-    first, *rest = given
+    first, *rest = declared.needs
+    number = len(given[first])
+    resampling = declared.resampling(**given, given=np.zeros(number, dtype=np.int64))
     value = headline(declared.function(**given))
-    for order in (np.arange(NUMBER), np.random.default_rng(1).permutation(NUMBER)):
+    for order in (np.arange(number), np.random.default_rng(1).permutation(number)):
         other = given | {name: [given[name][place] for place in order] for name in rest}
         expected, found = headline(declared.function(**other)), resampling.shuffled(order)
         expect(_near(found, expected), f"{expected} with all but {first} in another order, not {found}")
-    found = resampling.drawn(np.ones(NUMBER, dtype=np.int64))
+    found = resampling.drawn(np.ones(number, dtype=np.int64))
     expect(_near(found, value), f"{value} where each utterance is drawn once, not {found}")
 
 
