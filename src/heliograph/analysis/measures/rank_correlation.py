@@ -75,8 +75,8 @@ class PairsOfDistances:
             stop = min(start + step, num)
             rows, columns = slice(start, stop), slice(start, num)
             code: np.ndarray = messages.part(rows, columns).astype(small)
-            code *= small(others)
-            code += meanings.part(rows, columns).astype(small, copy=False)
+            np.multiply(code, small(others), out=code)
+            np.add(code, meanings.part(rows, columns).astype(small, copy=False), out=code)
             heavy = None if weights is None else weights[rows, None] * weights[columns]
             for part, times in ((slice(0, stop - start), 1), (slice(stop - start, None), 2)):
                 heavy_part = None if heavy is None else heavy[:, part].ravel()

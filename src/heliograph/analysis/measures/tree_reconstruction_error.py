@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from heliograph.analysis.measures.base import check_convention
-from heliograph.analysis.measures.cross_tables import concept_tables, cross_tables
+from heliograph.analysis.measures.cross_tables import concept_tables
 from heliograph.analysis.measures.language import Language, language_of, mean_within, resampled_by
 from heliograph.analysis.measures.measure import Better, Chance, Measure
 
@@ -37,18 +38,23 @@ def tree_reconstruction_error(
 
 def _error(said: Language, *, convention: str = "mean") -> float:
     """The squared length of messages less that of their projection on what concepts of meanings can explain."""
-    how: dict[str, Any] = {"attributes": said.of_meanings, "meant": said.meant, "times": said.times}
-    if "basis" not in said.apart:  # the same in every order of meanings
-        together = np.concatenate([np.concatenate(own, 1) for own in cross_tables(list(said.attributes.T), **how)])
-        lengths, directions = np.linalg.eigh(together)
-        some = lengths > SHORT * max(float(lengths.max(initial=0.0)), SMALL)
-        said.apart["basis"] = directions[:, some] / np.sqrt(lengths[some])
-    of_places = concept_tables(list(said.words.columns() + 1), said)
-    explained = sum(float(((one @ said.apart["basis"]) ** 2).sum()) for one in of_places)
+    explained, places = 0.0, list(said.words.columns() + 1)
+    if places and said.of_meanings.shape[1]:
+        if "basis" not in said.apart:  # the same in every order of meanings
+            said.apart["basis"] = _basis(said)
+        explained = float(((np.concatenate(concept_tables(places, said)) @ said.apart["basis"]) ** 2).sum())
     total = float(said.times.sum())
     error = max(0.0, total * len(said.words.columns()) - explained)
     error = 0.0 if error < SMALL * total else error
     return error if convention == "korbak" else error / total
+
+
+def _basis(said: Language) -> Float[np.ndarray, "C r"]:
+    """Columns that make counts beside concepts into coordinates in the space that concepts span."""
+    counts = np.concatenate(concept_tables(list(said.attributes.T), said))
+    lengths, directions = np.linalg.eigh(counts)
+    some = lengths > SHORT * max(float(lengths.max(initial=0.0)), SMALL)
+    return directions[:, some] / np.sqrt(lengths[some])
 
 
 MEASURE = Measure(
