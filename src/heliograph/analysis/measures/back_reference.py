@@ -61,12 +61,12 @@ def _shares(messages: Any, meanings: Any, *, episodes: Any, horizon: int) -> tup
 def _of_ids(
     said: Int[np.ndarray, " n"], meant: Int[np.ndarray, " n"], episode: Int[np.ndarray, " n"], *, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    in_time = np.argsort(episode, kind="stable")
+    in_time = _in_order(episode)
     starts = np.flatnonzero(np.append(True, np.diff(episode[in_time]) != 0))
     step = np.empty_like(said)
     step[in_time] = np.arange(len(said)) - np.repeat(starts, np.diff(np.append(starts, len(said))))
     both = joined(episode, meant)
-    alike = np.argsort(both, kind="stable")  # rows of the same meaning in the same episode, in time
+    alike = _in_order(both)  # rows of the same meaning in the same episode, in time
     earlier, later = alike[:-1], alike[1:]
     again = both[earlier] == both[later]
     back = np.zeros(len(said), dtype=np.int64)
@@ -74,6 +74,12 @@ def _of_ids(
     uses = np.bincount(said)
     shares = [np.bincount(said[back == h], minlength=len(uses)) / uses for h in range(1, horizon + 1)]
     return np.array(shares), uses
+
+
+def _in_order(ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Rows by their id, those of one id in their own order: quicker than a stable sort."""
+    found: np.ndarray = np.sort(ids * len(ids) + np.arange(len(ids))) % len(ids)
+    return found
 
 
 def _percentage(said: Language) -> float:

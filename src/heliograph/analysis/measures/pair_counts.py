@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from heliograph.analysis.measures.base import plain_rows
+from heliograph.analysis.measures.base import joined, plain_rows
 from heliograph.analysis.measures.counting import counts_of_pairs
 from heliograph.analysis.measures.cross_tables import concept_tables
 from heliograph.analysis.measures.language import Language
@@ -29,7 +29,13 @@ class PairCounts:
 def pairs_in(said: Language) -> PairCounts:
     """The pairs of whole messages and meanings, those of each meaning together."""
     words = said.words.ids()
-    at, both = counts_of_pairs(said.meant, words, said.times)
+    if (said.times == 1).all():
+        at, both = counts_of_pairs(said.meant, words, said.times)
+    else:
+        if "first" not in said.of_pairs:
+            code = joined(said.meant, words)
+            said.of_pairs["both"], said.of_pairs["first"] = code, np.unique(code, return_index=True)[1]
+        at, both = said.of_pairs["first"], np.bincount(said.of_pairs["both"], weights=said.times)
     at, both = at[both > 0], both[both > 0]
     of_words, of_meanings = (np.bincount(ids, weights=said.times) for ids in (words, said.meant))
     return PairCounts(

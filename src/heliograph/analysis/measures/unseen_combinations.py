@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from heliograph.analysis.measures.base import key_of, plain_rows
+from heliograph.analysis.measures.base import ids_of, key_of, plain_rows
 from heliograph.analysis.measures.measure import Better, Chance, Measure
 from heliograph.analysis.measures.pair_counts import atoms_of
 from heliograph.analysis.measures.undefined import Undefined
@@ -78,7 +78,10 @@ class _Compared:
         both = _numbers(predicted, attributes)
         if both is None:
             both = _objects(_rows(predicted, "predicted")), _objects(_rows(attributes, "attributes"))
-        self.guessed, self.true = both
+            self.guessed, self.true = both
+            return
+        ids = ids_of(np.concatenate(both))  # rows are right where they are alike
+        self.guessed, self.true = ids[: len(ids) // 2, None], ids[len(ids) // 2 :, None]
 
     def shuffled(self, order: Int[np.ndarray, " n"]) -> float:
         """The value with what was true in another order."""
