@@ -66,7 +66,7 @@ def check_statistics(make_env: MakeEnv) -> None:
     wide, narrow = (make_env(num_envs=b, seed=16, time_limit=STATISTICS_TIME_LIMIT) for b in (1024, 1))
     many = episodes(wide, number=1024)
     longest = min(wide.horizon or STATISTICS_TIME_LIMIT, STATISTICS_TIME_LIMIT)
-    few = episodes(narrow, number=max(24, min(150, 750 // longest)))
+    few = episodes(narrow, number=max(24, min(300, 750 // longest)))
     for name, a, b in zip(("return", "length"), many, few, strict=True):
         of_few = max(a.var().item(), b.var().item())  # few episodes may hold none of what is rare
         error = math.sqrt(a.var().item() / len(a) + of_few / len(b))
