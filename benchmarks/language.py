@@ -94,15 +94,8 @@ def tools_in(folder: pathlib.Path, egg: str) -> dict[str, str]:
     found = {"PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("site", "egg", "more"))}
     if (folder / "egg").exists():
         return found
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--root-user-action=ignore",
-    ]
+    quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+    pip = [sys.executable, "-m", "pip", "install", *quiet]
     subprocess.run([*pip, "--no-deps", "--target", str(folder / "site"), *PACKAGES[:2]], check=True)
     subprocess.run([*pip, "--target", str(folder / "more"), *PACKAGES[2:]], check=True, stderr=subprocess.DEVNULL)
     subprocess.run(["git", "clone", "--quiet", egg, str(folder / "egg")], check=True)
@@ -142,16 +135,9 @@ def topsim(tools: dict[str, str], number: int, against: list[str], known: dict[s
         theirs["padded"] = {"emlangkit": of_padded["emlangkit"]["topographic_similarity"]}
     after = in_a_child("topsim", str(number))
     ours = {name: max(before[name], after[name], key=lambda found: found["cpu_seconds"]) for name in before}
-    faster = {
-        f"{name}, {tool}": round(found["cpu_seconds"] / ours[name]["cpu_seconds"], 1)
-        for name, tools_found in theirs.items()
-        for tool, found in tools_found.items()
-    }
-    apart = {
-        f"{name}, {tool}": abs(found["value"] - ours[name]["found"])
-        for name, tools_found in theirs.items()
-        for tool, found in tools_found.items()
-    }
+    pairs = [(name, tool, found) for name, of_tools in theirs.items() for tool, found in of_tools.items()]
+    faster = {f"{n}, {tool}": round(x["cpu_seconds"] / ours[n]["cpu_seconds"], 1) for n, tool, x in pairs}
+    apart = {f"{n}, {tool}": abs(x["value"] - ours[n]["found"]) for n, tool, x in pairs}
     found = {"messages": number, "ours": ours, "theirs": theirs, "times_as_fast": faster, "difference": apart}
     others = {key: row for key, row in known.items() if key.startswith("of_")}
     return {**others, f"of_{number}_beside_{'_'.join(against)}": found}

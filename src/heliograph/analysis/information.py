@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -167,7 +168,7 @@ def utterances_of(corpus: Corpus) -> Utterances:
     return Utterances(
         said=ids_of(corpus.codes()),
         meant=ids_of(meanings),
-        speaker=ids_of(corpus.utterances["sender"]),
+        speaker=pd.factorize(corpus.utterances["sender"])[0],
         group=corpus.groups(),
         knows=np.any(meanings >= 0, axis=1),
     )
