@@ -59,7 +59,7 @@ def test_an_example_runs(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, re
 
 def test_dial_beats_every_silent_team(monkeypatch: pytest.MonkeyPatch) -> None:
     dial = load(EXAMPLES / "dial_in_plain_pytorch.py", monkeypatch)
-    scores = dial.main(200, evaluate_every=50)
+    scores = dial.main(120, evaluate_every=60)
     assert max(scores) > 0.85, scores
 
 

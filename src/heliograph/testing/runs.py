@@ -13,7 +13,7 @@ from heliograph.types import tensors_of
 STATISTICS_TIME_LIMIT = 25
 STANDARD_ERRORS = 4.0
 SIMULATED_SLACK = 0.02
-SIMULATED_EPISODES = 2048
+SIMULATED_EPISODES = 1024
 
 
 @conformance
