@@ -188,7 +188,7 @@ def _own(kind: str) -> frozenset[str]:
 
 
 def _recipes() -> Mapping[str, Any]:
-    """What makes each of our recipes: their files are imported, which takes no torch."""
+    """Makers of our recipes by name: their files are imported, which takes no torch."""
     found: Mapping[str, Any] = importlib.import_module("heliograph.recipes.tables").recipes_by_name()
     return found
 

@@ -35,7 +35,7 @@ class Recipe:
 
     @property
     def control_kinds(self) -> tuple[str, ...]:
-        """Which controls are trained beside it."""
+        """Names of the controls that are trained beside it."""
         if isinstance(self.controls, tuple):
             return self.controls
         return USUAL_CONTROLS if self.controls else ()

@@ -49,7 +49,7 @@ def write_timelapse(
 def timelapse_path(
     sources: Sequence[str | pathlib.Path] | str | pathlib.Path, *, out: str | pathlib.Path | None = None
 ) -> pathlib.Path:
-    """Where the page of `write_timelapse` goes."""
+    """Return the path that `write_timelapse` writes its page to."""
     several = [sources] if isinstance(sources, (str, pathlib.Path)) else list(sources)
     first = pathlib.Path(several[0])
     return pathlib.Path(out) if out is not None else (first if len(several) == 1 else first.parent) / PAGE
