@@ -87,6 +87,13 @@ def test_learning_curves_of_seeds_and_bounds(blind: float) -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["team", "no-communication control"]
 
 
+def test_the_names_of_all_curves_are_on_the_picture() -> None:
+    table = pd.DataFrame({"num_env_steps": [1, 2], "episode_return_mean": [0.0, 1.0]})
+    figure = plots.learning_curves({name: [table] for name in plots.CURVES}, bounds=None).figure
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_labels() -> None:
     assert word_label([1, 0, 2], vocabulary=4) == "102"
     assert word_label([1, 11], vocabulary=12) == "1 11"

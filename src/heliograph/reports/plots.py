@@ -84,7 +84,7 @@ def learning_curves(curves: Mapping[str, list[pd.DataFrame]], *, bounds: Bounds 
         axes.xaxis.set_major_locator(MaxNLocator(5))
         if bounds is not None:
             _draw_bounds(axes, bounds)
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
+        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handlelength=1.4, borderpad=0.1)
         return Drawing(figure, axes, pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
 
 
